@@ -1,0 +1,130 @@
+import { CdcError } from '../error.ts';
+
+/** Transactions `[first, last]`, both inclusive. GNOs stay below 2^53: at a million a second that is 285 years. */
+type Interval = [first: number, last: number];
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const TAG = /^[a-z_][a-z0-9_]{0,31}$/;
+
+/**
+ * A MySQL GTID set with its holes: which transactions of which source are in it. A source is `uuid` or `uuid:tag`.
+ * Text form as in `@@gtid_executed` (MySQL manual, "GTID Sets"; tags since 8.3).
+ */
+export class GtidSet {
+  readonly #sources = new Map<string, Interval[]>();
+
+  /** @throws CdcError when the text is not a GTID set. The empty text is the empty set. */
+  static parse(text: string): GtidSet {
+    const set = new GtidSet();
+    for (const entry of text.split(',')) {
+      const [uuid = '', ...items] = entry.split(':').map((part) => part.trim().toLowerCase());
+      if (uuid === '' && items.length === 0) continue;
+      const bad = (what: string) =>
+        new CdcError(`"${entry.trim()}" is not part of a GTID set`, { exitCode: 2, why: what });
+      if (!UUID.test(uuid)) throw bad(`"${uuid}" is not a server UUID`);
+      let source = uuid;
+      let empty = true;
+      for (const item of items) {
+        if (TAG.test(item)) {
+          if (source !== uuid && empty) throw bad('a tag names no transactions');
+          source = `${uuid}:${item}`;
+          empty = true;
+          continue;
+        }
+        const match = /^(\d{1,19})(?:-(\d{1,19}))?$/.exec(item);
+        const first = Number(match?.[1]);
+        const last = Number(match?.[2] ?? match?.[1]);
+        if (!match || first < 1 || last < first) throw bad(`"${item}" is not an interval of transaction numbers`);
+        if (!Number.isSafeInteger(last)) throw bad(`transaction number ${item} is beyond 2^53`);
+        set.addRange(source, first, last);
+        empty = false;
+      }
+      if (empty) throw bad('it names no transactions');
+    }
+    return set;
+  }
+
+  get isEmpty(): boolean {
+    return this.#sources.size === 0;
+  }
+
+  /** Adds `first..last` of a source; the common case, the transaction after the last one, touches one number. */
+  addRange(source: string, first: number, last: number): void {
+    const intervals = this.#sources.get(source);
+    if (intervals === undefined) {
+      this.#sources.set(source, [[first, last]]);
+      return;
+    }
+    const tail = intervals[intervals.length - 1];
+    if (tail && first === tail[1] + 1) {
+      tail[1] = last;
+      return;
+    }
+    this.#sources.set(source, merge(intervals, [first, last]));
+  }
+
+  addAll(other: GtidSet): void {
+    for (const [source, intervals] of other.#sources) {
+      for (const [first, last] of intervals) this.addRange(source, first, last);
+    }
+  }
+
+  contains(source: string, gno: number): boolean {
+    return this.#sources.get(source)?.some(([first, last]) => first <= gno && gno <= last) ?? false;
+  }
+
+  /** Whether every transaction of `other` is in this set. */
+  containsAll(other: GtidSet): boolean {
+    return other.subtract(this).isEmpty;
+  }
+
+  /** The transactions of this set that are not in `other`. */
+  subtract(other: GtidSet): GtidSet {
+    const rest = new GtidSet();
+    for (const [source, intervals] of this.#sources) {
+      for (let [first, last] of intervals) {
+        for (const [from, to] of other.#sources.get(source) ?? []) {
+          if (to < first || from > last) continue;
+          if (from > first) rest.addRange(source, first, from - 1);
+          first = to + 1;
+        }
+        if (first <= last) rest.addRange(source, first, last);
+      }
+    }
+    return rest;
+  }
+
+  clone(): GtidSet {
+    const copy = new GtidSet();
+    for (const [source, intervals] of this.#sources)
+      copy.#sources.set(
+        source,
+        intervals.map(([a, b]) => [a, b]),
+      );
+    return copy;
+  }
+
+  /** Canonical text: sorted by uuid, then tag, the untagged first. */
+  toString(): string {
+    let text = '';
+    let last = '';
+    for (const source of [...this.#sources.keys()].sort()) {
+      const [uuid = '', tag] = source.split(':');
+      if (uuid !== last) text += `${text ? ',' : ''}${uuid}`;
+      if (tag) text += `:${tag}`;
+      for (const [from, to] of this.#sources.get(source) ?? []) text += from === to ? `:${from}` : `:${from}-${to}`;
+      last = uuid;
+    }
+    return text;
+  }
+}
+
+function merge(intervals: Interval[], added: Interval): Interval[] {
+  const merged: Interval[] = [];
+  for (const next of [...intervals, added].sort((a, b) => a[0] - b[0])) {
+    const last = merged[merged.length - 1];
+    if (last && next[0] <= last[1] + 1) last[1] = Math.max(last[1], next[1]);
+    else merged.push([next[0], next[1]]);
+  }
+  return merged;
+}

@@ -1,0 +1,63 @@
+import { CdcError } from '../error.ts';
+
+/**
+ * A MariaDB GTID position: the last transaction of each replication domain, `domain-server-sequence`.
+ * Within a domain the binlog order is total, so one triple stands for all before it
+ * (MariaDB knowledge base, "Global Transaction ID").
+ */
+export class MariadbPosition {
+  readonly #domains = new Map<number, { server: number; sequence: number }>();
+
+  /** @throws CdcError when the text is not a GTID position. The empty text is the empty position. */
+  static parse(text: string): MariadbPosition {
+    const position = new MariadbPosition();
+    for (const entry of text.split(',').map((part) => part.trim())) {
+      if (entry === '') continue;
+      const match = /^(\d{1,10})-(\d{1,10})-(\d{1,16})$/.exec(entry);
+      const domain = Number(match?.[1]);
+      if (!match || position.#domains.has(domain)) {
+        throw new CdcError(`"${entry}" is not part of a MariaDB GTID position`, {
+          exitCode: 2,
+          why: match ? `domain ${domain} stands in it twice` : 'it must look like 0-1-1234',
+        });
+      }
+      position.advance(domain, Number(match[2]), Number(match[3]));
+    }
+    return position;
+  }
+
+  get isEmpty(): boolean {
+    return this.#domains.size === 0;
+  }
+
+  /** An overwrite, not a maximum: after a failover the sequence may be lower under another server id. */
+  advance(domain: number, server: number, sequence: number): void {
+    this.#domains.set(domain, { server, sequence });
+  }
+
+  /** Advances over all domains of a later position. */
+  advanceAll(later: MariadbPosition): void {
+    for (const [domain, { server, sequence }] of later.#domains) this.advance(domain, server, sequence);
+  }
+
+  /** Whether every domain of `other` is known here with at least its sequence. */
+  containsAll(other: MariadbPosition): boolean {
+    return [...other.#domains].every(([domain, theirs]) => {
+      const ours = this.#domains.get(domain);
+      return ours !== undefined && ours.sequence >= theirs.sequence;
+    });
+  }
+
+  clone(): MariadbPosition {
+    const copy = new MariadbPosition();
+    for (const [domain, { server, sequence }] of this.#domains) copy.advance(domain, server, sequence);
+    return copy;
+  }
+
+  toString(): string {
+    return [...this.#domains]
+      .sort(([a], [b]) => a - b)
+      .map(([domain, { server, sequence }]) => `${domain}-${server}-${sequence}`)
+      .join(',');
+  }
+}

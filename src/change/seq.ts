@@ -1,0 +1,28 @@
+/**
+ * `seq`, the one field a consumer needs to order and to deduplicate: 32 hex digits whose byte order is the order
+ * of events.
+ *
+ *     epoch (4)  file number (8)  position (10)  ordinal (10)
+ *
+ * `position` is where the rows event starts in the file. `ordinal` is where the row image starts inside that event
+ * (inside the decompressed payload, for a compressed transaction): unique, growing, and the same after any restart
+ * or change of configuration, which a running counter would not be.
+ */
+export const SEQ_LENGTH = 32;
+
+export interface SeqParts {
+  epoch: number;
+  file: number;
+  position: number;
+  ordinal: number;
+}
+
+export function formatSeq({ epoch, file, position, ordinal }: SeqParts): string {
+  return hex(epoch, 4) + hex(file, 8) + hex(position, 10) + hex(ordinal, 10);
+}
+
+function hex(value: number, width: number): string {
+  const digits = value.toString(16);
+  if (digits.length > width) throw new RangeError(`${value} does not fit into ${width} hex digits of a seq`);
+  return digits.padStart(width, '0');
+}

@@ -1,0 +1,62 @@
+/** Column types as the binlog names them (MySQL: enum_field_types in field_types.h; 140 and 141 are MariaDB's). */
+export const ColumnType = {
+  DECIMAL: 0,
+  TINY: 1,
+  SHORT: 2,
+  LONG: 3,
+  FLOAT: 4,
+  DOUBLE: 5,
+  NULL: 6,
+  TIMESTAMP: 7,
+  LONGLONG: 8,
+  INT24: 9,
+  DATE: 10,
+  TIME: 11,
+  DATETIME: 12,
+  YEAR: 13,
+  VARCHAR: 15,
+  BIT: 16,
+  TIMESTAMP2: 17,
+  DATETIME2: 18,
+  TIME2: 19,
+  BLOB_COMPRESSED: 140,
+  VARCHAR_COMPRESSED: 141,
+  VECTOR: 242,
+  JSON: 245,
+  NEWDECIMAL: 246,
+  ENUM: 247,
+  SET: 248,
+  TINY_BLOB: 249,
+  MEDIUM_BLOB: 250,
+  LONG_BLOB: 251,
+  BLOB: 252,
+  VAR_STRING: 253,
+  STRING: 254,
+  GEOMETRY: 255,
+} as const;
+
+/** The collation id of binary strings: BINARY, VARBINARY, BLOB. */
+export const BINARY_COLLATION = 63;
+
+export interface Column {
+  name: string;
+  /** The real type: ENUM and SET, not the STRING they travel as. */
+  type: number;
+  /** What the type needs to be read: length, precision << 8 | scale, fractional digits, length bytes or bits. */
+  meta: number;
+  nullable: boolean;
+  unsigned: boolean;
+  /** Collation id of strings, ENUM and SET; 0 for the rest. */
+  collation: number;
+  /** Labels of ENUM and SET, as text. */
+  labels: readonly string[];
+}
+
+/** One version of a table, as the stream itself described it at the time of the change. */
+export interface Table {
+  schema: string;
+  name: string;
+  columns: readonly Column[];
+  /** Indexes of the columns of the row key, in key order: the primary key, or what `keys` names; empty for none. */
+  key: readonly number[];
+}
