@@ -1,0 +1,144 @@
+import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
+import type { Coordinates } from '../change/coordinates.ts';
+import { GtidSet } from '../change/gtid-set.ts';
+import { MariadbPosition } from '../change/mariadb-position.ts';
+import { CdcError } from '../error.ts';
+import { connectionError } from './connection-error.ts';
+
+export type Flavor = 'mysql' | 'mariadb';
+
+/** The server as it was when asked: who it is, what it has executed and what of that it still keeps. */
+export interface ServerFacts {
+  flavor: Flavor;
+  version: string;
+  /** `server_uuid` on MySQL; MariaDB has only its numeric server id. */
+  identity: string;
+  caseSensitive: boolean;
+  /** The end of the binlog. */
+  end: Coordinates;
+  /** The oldest binlog that is still there. */
+  oldest: Coordinates;
+  /** Everything committed so far; undefined on a MySQL without GTIDs. */
+  executed: GtidSet | MariadbPosition | undefined;
+  /** What was committed and is no longer in any binlog; MariaDB does not tell. */
+  purged: GtidSet | undefined;
+  /** Collation id to character set. */
+  charsets: Map<number, string>;
+}
+
+/** Opens a connection whose rows come as arrays, the only form in which no column name can do harm. */
+export async function connect(options: ConnectionOptions): Promise<Connection> {
+  try {
+    return await createConnection({
+      connectTimeout: 10_000,
+      ...options,
+      rowsAsArray: true,
+      supportBigNumbers: true,
+      bigNumberStrings: true,
+      timezone: 'Z',
+    });
+  } catch (error) {
+    throw connectionError(error, `${options.host}:${options.port}`);
+  }
+}
+
+type Row = (string | number | null)[];
+
+async function rows(connection: Connection, sql: string): Promise<Row[]> {
+  const [result] = await connection.query<RowDataPacket[]>(sql);
+  return result as unknown as Row[];
+}
+
+/** Runs the first of several spellings that the server understands. */
+async function firstOf(connection: Connection, ...statements: string[]): Promise<Row[]> {
+  for (const [i, sql] of statements.entries()) {
+    try {
+      return await rows(connection, sql);
+    } catch (error) {
+      const code = (error as { code?: string }).code;
+      if (i + 1 < statements.length && (code === 'ER_PARSE_ERROR' || code === 'ER_UNKNOWN_SYSTEM_VARIABLE')) continue;
+      throw error;
+    }
+  }
+  throw new Error('no statement given');
+}
+
+/** @throws CdcError when the server is not reachable or cannot be followed at all */
+export async function readServerFacts(options: ConnectionOptions): Promise<ServerFacts> {
+  const connection = await connect(options);
+  try {
+    return await gather(connection);
+  } catch (error) {
+    throw error instanceof CdcError ? error : connectionError(error, `${options.host}:${options.port}`);
+  } finally {
+    connection.destroy();
+  }
+}
+
+async function gather(connection: Connection): Promise<ServerFacts> {
+  const [[version, serverId, caseNames] = []] = await rows(
+    connection,
+    'SELECT VERSION(), @@global.server_id, @@global.lower_case_table_names',
+  );
+  const flavor: Flavor = /mariadb/i.test(String(version)) ? 'mariadb' : 'mysql';
+  const status = await firstOf(connection, 'SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS', 'SHOW BINLOG STATUS');
+  const logs = await rows(connection, 'SHOW BINARY LOGS').catch(() => []);
+  const current = status[0];
+  if (current === undefined || logs[0] === undefined) {
+    throw new CdcError('the server does not write a binlog', {
+      why: 'log_bin is off',
+      hint: 'set log_bin in its configuration and restart it, then run cdc check',
+    });
+  }
+  return {
+    flavor,
+    version: String(version),
+    caseSensitive: Number(caseNames) === 0,
+    end: { file: String(current[0]), position: Number(current[1]) },
+    oldest: { file: String(logs[0][0]), position: 4 },
+    charsets: await readCharsets(connection, flavor),
+    ...(flavor === 'mysql' ? await mysqlIdentity(connection) : await mariadbIdentity(connection, String(serverId))),
+  };
+}
+
+async function mysqlIdentity(connection: Connection): Promise<Pick<ServerFacts, 'identity' | 'executed' | 'purged'>> {
+  const [[uuid, mode, executed, purged] = []] = await firstOf(
+    connection,
+    'SELECT @@global.server_uuid, @@global.gtid_mode, @@global.gtid_executed, @@global.gtid_purged',
+  );
+  // Only ON and ON_PERMISSIVE give every new transaction a GTID.
+  const gtids = mode === 'ON';
+  return {
+    identity: String(uuid),
+    executed: gtids ? GtidSet.parse(String(executed)) : undefined,
+    purged: gtids ? GtidSet.parse(String(purged)) : undefined,
+  };
+}
+
+async function mariadbIdentity(
+  connection: Connection,
+  serverId: string,
+): Promise<Pick<ServerFacts, 'identity' | 'executed' | 'purged'>> {
+  const [[position] = []] = await rows(connection, 'SELECT @@global.gtid_binlog_pos');
+  return {
+    identity: `mariadb-${serverId}`,
+    executed: MariadbPosition.parse(String(position ?? '')),
+    purged: undefined,
+  };
+}
+
+async function readCharsets(connection: Connection, flavor: Flavor): Promise<Map<number, string>> {
+  const listed = await rows(
+    connection,
+    'SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL',
+  );
+  if (flavor === 'mariadb') {
+    // The UCA 14.0.0 collations (10.10 and later) have an id per character set, and only here.
+    const more = await rows(
+      connection,
+      'SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL',
+    ).catch(() => []);
+    listed.push(...more);
+  }
+  return new Map(listed.filter((row) => row[1] !== null).map(([id, name]) => [Number(id), String(name)]));
+}
