@@ -1,0 +1,49 @@
+/** A growing byte buffer that event lines are written into; `at` is where the next byte goes. */
+export class Output {
+  bytes: Buffer;
+  at = 0;
+
+  constructor(capacity = 64 * 1024) {
+    this.bytes = Buffer.allocUnsafeSlow(capacity);
+  }
+
+  /** Makes room for `length` more bytes. Writers call it once for what they may write, then write unchecked. */
+  ensure(length: number): void {
+    if (this.at + length <= this.bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.at + length));
+    this.bytes.copy(grown, 0, 0, this.at);
+    this.bytes = grown;
+  }
+
+  /** Appends constant bytes. Short ones by hand: the call into native code costs more than it saves below that. */
+  put(constant: Uint8Array): void {
+    const length = constant.length;
+    this.ensure(length);
+    const { bytes } = this;
+    const { at } = this;
+    if (length < 40) for (let i = 0; i < length; i++) bytes[at + i] = constant[i] as number;
+    else bytes.set(constant, at);
+    this.at = at + length;
+  }
+
+  /** Appends what already stands in this buffer at `from..to`. */
+  repeat(from: number, to: number): void {
+    this.ensure(to - from);
+    this.bytes.copyWithin(this.at, from, to);
+    this.at += to - from;
+  }
+
+  byte(value: number): void {
+    this.ensure(1);
+    this.bytes[this.at++] = value;
+  }
+
+  /** Appends ASCII text. */
+  ascii(text: string): void {
+    this.ensure(text.length);
+    const { bytes } = this;
+    let { at } = this;
+    for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i);
+    this.at = at;
+  }
+}
