@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { CdcError } from '../error.ts';
+
+/** What is kept between runs: how far delivery has come, and on which server. */
+export interface Checkpoint {
+  /** The name of the pipeline that wrote it; a file of another one is refused. */
+  name: string;
+  server: { flavor: 'mysql' | 'mariadb'; identity: string };
+  /** Grows when coordinates start anew, so that `seq` keeps growing. */
+  epoch: number;
+  /** The GTID set (or MariaDB position) that was delivered; null where the server has no GTIDs. */
+  gtids: string | null;
+  file: string;
+  position: number;
+}
+
+const VERSION = 1;
+
+const fileSchema = z.strictObject({
+  version: z.literal(VERSION),
+  name: z.string(),
+  server: z.strictObject({ flavor: z.enum(['mysql', 'mariadb']), identity: z.string() }),
+  epoch: z.int().min(0).max(0xffff),
+  gtids: z.string().nullable(),
+  file: z.string(),
+  position: z.int().min(0),
+  saved_at: z.string(),
+  checksum: z.string(),
+});
+
+const checksumOf = (content: Omit<z.infer<typeof fileSchema>, 'checksum'>): string =>
+  createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
+
+/** One JSON file, always whole: written under a temporary name, synced, renamed, and its folder synced. */
+export class CheckpointFile {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** @throws CdcError when the file is damaged or belongs to another pipeline; it is left as it is */
+  async load(name: string): Promise<Checkpoint | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new CdcError(`cannot read the checkpoint ${this.path}`, { why: (error as Error).message, cause: error });
+    }
+    const stored = this.#parse(text);
+    if (stored.name !== name) {
+      throw new CdcError(`the checkpoint ${this.path} belongs to "${stored.name}", not to "${name}"`, {
+        exitCode: 2,
+        hint: 'give each pipeline a checkpoint.file of its own, or set name back',
+      });
+    }
+    const { server, epoch, gtids, file, position } = stored;
+    return { name, server, epoch, gtids, file, position };
+  }
+
+  async save(checkpoint: Checkpoint): Promise<void> {
+    const { name, server, epoch, gtids, file, position } = checkpoint;
+    const content = {
+      version: VERSION as typeof VERSION,
+      name,
+      server: { flavor: server.flavor, identity: server.identity },
+      epoch,
+      gtids,
+      file,
+      position,
+      saved_at: new Date().toISOString(),
+    };
+    const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)}\n`;
+    const temporary = `${this.path}.tmp-${process.pid}`;
+    try {
+      await mkdir(dirname(this.path), { recursive: true });
+      await writeSynced(temporary, text);
+      await rename(temporary, this.path);
+      await syncFolder(dirname(this.path));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw new CdcError(`cannot write the checkpoint ${this.path}`, {
+        why: (error as Error).message,
+        hint: 'give cdc a folder that it may write to, with space left; nothing was lost',
+        cause: error,
+      });
+    }
+  }
+
+  #parse(text: string): z.infer<typeof fileSchema> {
+    const damaged = (why: string): CdcError =>
+      new CdcError(`the checkpoint ${this.path} is damaged`, {
+        exitCode: 2,
+        why,
+        hint: 'restore it from a copy; or move it away, then source.start says where to begin and cdc backfill fills the gap',
+      });
+    let raw: unknown;
+    try {
+      raw = JSON.parse(text);
+    } catch (error) {
+      throw damaged((error as Error).message);
+    }
+    const parsed = fileSchema.safeParse(raw);
+    if (!parsed.success) throw damaged(parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; '));
+    const { checksum, ...content } = parsed.data;
+    if (checksum !== checksumOf(content)) throw damaged('its checksum does not match its content');
+    return parsed.data;
+  }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

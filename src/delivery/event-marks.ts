@@ -1,0 +1,64 @@
+const INITIAL = 256;
+
+/** A queue of events in a lane: where each ends and which transaction it belongs to; numbers only, no objects. */
+export class EventMarks {
+  #ends = new Float64Array(INITIAL);
+  #transactions = new Float64Array(INITIAL);
+  #head = 0;
+  #tail = 0;
+
+  get count(): number {
+    return this.#tail - this.#head;
+  }
+
+  push(end: number, transaction: number): void {
+    if (this.#tail === this.#ends.length) this.#makeRoom();
+    this.#ends[this.#tail] = end;
+    this.#transactions[this.#tail] = transaction;
+    this.#tail++;
+  }
+
+  /** Where the event at `index` (0 is the oldest) ends. */
+  end(index: number): number {
+    return this.#ends[this.#head + index] as number;
+  }
+
+  transaction(index: number): number {
+    return this.#transactions[this.#head + index] as number;
+  }
+
+  dropOldest(count: number): void {
+    this.#head += count;
+    if (this.#head === this.#tail) this.#head = this.#tail = 0;
+  }
+
+  keepOldest(count: number): void {
+    this.#tail = this.#head + count;
+  }
+
+  /** How many of the events from `from` on end at or before `limit`. */
+  countUpTo(limit: number, from: number): number {
+    let low = from;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.end(middle) <= limit) low = middle + 1;
+      else high = middle;
+    }
+    return low - from;
+  }
+
+  #makeRoom(): void {
+    const live = this.count;
+    const size = live * 2 > this.#ends.length ? this.#ends.length * 2 : this.#ends.length;
+    const moved = (from: Float64Array): Float64Array<ArrayBuffer> => {
+      const to = new Float64Array(size);
+      to.set(from.subarray(this.#head, this.#tail));
+      return to;
+    };
+    this.#ends = moved(this.#ends);
+    this.#transactions = moved(this.#transactions);
+    this.#head = 0;
+    this.#tail = live;
+  }
+}
