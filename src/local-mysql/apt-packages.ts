@@ -1,0 +1,113 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { formatSources, parseDistribution, parseSources, serverPackage, sourcesFor } from './apt-sources.ts';
+import { type Flavor, hostArchitecture, serverName } from './layout.ts';
+import { run } from './subprocess.ts';
+
+/**
+ * Fetches the server and its libraries as Debian packages and unpacks them, without root and without touching the
+ * host's apt state: apt gets a configuration, lists and an empty package database of its own in `scratch`.
+ */
+export async function unpackPackages(
+  flavor: Flavor,
+  root: string,
+  scratch: string,
+  options: { report: (line: string) => void; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const { report, signal } = options;
+  const host = await readHost();
+  const sources = sourcesFor(flavor, host.distribution, hostArchitecture().debian, host.sources);
+  if (sources.length === 0) {
+    throw new Error(
+      `apt's sources name no archive of ${host.distribution.family} ${host.distribution.codename} to ask`,
+    );
+  }
+  const env = { APT_CONFIG: await privateApt(scratch, formatSources(sources), host) };
+  const suites = [...new Set(sources.flatMap((source) => source.suites))].join(', ');
+  report(`fetching ${serverName[flavor]} from the ${host.distribution.family} packages (${suites}), once`);
+  // One unreachable archive of several is no obstacle as long as the package is found.
+  const update = await run('apt-get', ['update'], { env, signal }).then(
+    () => '',
+    (error: Error) => error.message,
+  );
+  const names = await run('apt-cache', ['pkgnames', `${flavor}-server-core`], { env, signal });
+  const name = serverPackage(flavor, names.split('\n').filter(Boolean));
+  if (!name) throw new Error(update || `the suites ${suites} have no ${flavor}-server-core`);
+  await run('apt-get', ['install', '--download-only', '--yes', '--no-install-recommends', name], { env, signal });
+
+  const archives = join(scratch, 'cache/archives');
+  for (const file of await readdir(archives)) {
+    // Perl is there for the scripts that install the package, which are not run.
+    if (!file.endsWith('.deb') || /^(lib)?perl/.test(file)) continue;
+    await run('dpkg-deb', ['--extract', join(archives, file), root], { signal });
+  }
+  for (const folder of ['doc', 'man', 'locale', 'lintian']) {
+    await rm(join(root, 'usr/share', folder), { recursive: true, force: true });
+  }
+}
+
+async function readHost() {
+  const osRelease = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  const distribution = parseDistribution(osRelease);
+  if (!distribution) throw new Error('this machine is neither Debian nor Ubuntu');
+  const shell = await run('apt-config', [
+    'shell',
+    ...['list', 'Dir::Etc::sourcelist/f', 'parts', 'Dir::Etc::sourceparts/d'],
+    ...['trusted', 'Dir::Etc::trusted/f', 'trustedparts', 'Dir::Etc::trustedparts/d'],
+    ...['netrc', 'Dir::Etc::netrc/f', 'netrcparts', 'Dir::Etc::netrcparts/d'],
+  ]);
+  const paths = Object.fromEntries([...shell.matchAll(/^(\w+)='(.*)'$/gm)].map((match) => [match[1]!, match[2]!]));
+  const dump = await run('apt-config', ['dump']);
+  const parts = paths.parts && existsSync(paths.parts) ? (await readdir(paths.parts)).sort() : [];
+  const files = [paths.list, ...parts.map((part) => join(paths.parts!, part))];
+  const texts = files.flatMap((file) => (file && existsSync(file) ? [file] : []));
+  const sources = parseSources(
+    await Promise.all(texts.map(async (file) => ({ name: basename(file), text: await readFile(file, 'utf8') }))),
+  );
+  return { distribution, sources, paths, acquire: acquireSettings(dump) };
+}
+
+/** How the host reaches its mirrors (proxies, certificates, time-outs), without what else it would fetch from them. */
+export function acquireSettings(dump: string): string {
+  const lines = dump.split('\n').filter((line) => line.startsWith('Acquire::'));
+  return lines.filter((line) => !/^Acquire::(IndexTargets|Languages|Changelogs)\b/.test(line)).join('\n');
+}
+
+/** A configuration file that apt reads first and that leads it to nothing of the host's, hooks included. */
+async function privateApt(
+  scratch: string,
+  sources: string,
+  host: { paths: Record<string, string>; acquire: string },
+): Promise<string> {
+  for (const folder of ['etc/apt.conf.d', 'etc/sources.list.d', 'etc/preferences.d', 'lists/partial']) {
+    await mkdir(join(scratch, folder), { recursive: true });
+  }
+  await mkdir(join(scratch, 'cache/archives/partial'), { recursive: true });
+  await writeFile(join(scratch, 'status'), '');
+  await writeFile(join(scratch, 'etc/sources.list.d/cdc.sources'), sources);
+  const settings: Record<string, string | undefined> = {
+    'Dir::Etc': join(scratch, 'etc'),
+    'Dir::Etc::trusted': host.paths.trusted,
+    'Dir::Etc::trustedparts': host.paths.trustedparts,
+    'Dir::Etc::netrc': host.paths.netrc,
+    'Dir::Etc::netrcparts': host.paths.netrcparts,
+    'Dir::State': scratch,
+    'Dir::State::lists': join(scratch, 'lists'),
+    'Dir::State::status': join(scratch, 'status'),
+    'Dir::Cache': join(scratch, 'cache'),
+    'Dir::Cache::archives': join(scratch, 'cache/archives'),
+    'Dir::Log': scratch,
+    'APT::Architecture': hostArchitecture().debian,
+    'APT::Architectures': hostArchitecture().debian,
+    // The sandbox user of a root's apt cannot read a root's home.
+    'APT::Sandbox::User': 'root',
+    'Acquire::Languages': 'none',
+    'Acquire::http::Timeout': '20',
+    'Acquire::https::Timeout': '20',
+  };
+  const lines = Object.entries(settings).flatMap(([key, value]) => (value ? [`${key} "${value}";`] : []));
+  const path = join(scratch, 'apt.conf');
+  await writeFile(path, `${[...lines, host.acquire].join('\n')}\n`);
+  return path;
+}

@@ -1,0 +1,166 @@
+import type { Flavor } from './layout.ts';
+
+/** One enabled binary source of the host's apt configuration. */
+export interface AptSource {
+  uris: string[];
+  suites: string[];
+  components: string[];
+  /** Empty: every architecture. */
+  architectures: string[];
+  /** A keyring file, fingerprints, or a whole key with its line breaks; as the host has it. */
+  signedBy?: string;
+  trusted?: string;
+}
+
+export interface SourceFile {
+  name: string;
+  text: string;
+}
+
+/** The enabled binary sources in apt's own order of files; what apt would not read is not read here either. */
+export function parseSources(files: SourceFile[]): AptSource[] {
+  return files.flatMap(({ name, text }) => {
+    if (name.endsWith('.sources')) return parseDeb822(text);
+    if (name.endsWith('.list')) return parseOneLine(text);
+    return [];
+  });
+}
+
+function parseDeb822(text: string): AptSource[] {
+  const uncommented = text.replace(/^#.*\n?/gm, '');
+  return uncommented.split(/\n[ \t]*\n/).flatMap((stanza) => {
+    const fields = new Map<string, string>();
+    for (const [, name, value] of stanza.matchAll(/^([^\s:]+):[ \t]*((?:.*(?:\n[ \t].*)*))/gm)) {
+      fields.set(name!.toLowerCase(), value!.trim());
+    }
+    const words = (name: string) => fields.get(name)?.split(/\s+/).filter(Boolean) ?? [];
+    if (/^(no|false|without|off|disable|0)$/i.test(fields.get('enabled') ?? '')) return [];
+    return source({
+      types: words('types'),
+      uris: words('uris'),
+      suites: words('suites'),
+      components: words('components'),
+      architectures: words('architectures'),
+      signedBy: fields.get('signed-by'),
+      trusted: fields.get('trusted'),
+    });
+  });
+}
+
+function parseOneLine(text: string): AptSource[] {
+  return text.split('\n').flatMap((line) => {
+    const match = /^\s*(deb|deb-src)\s+(?:\[([^\]]*)\]\s*)?(\S+)\s+(\S+)\s*(.*)$/.exec(line.replace(/#.*$/, ''));
+    if (!match) return [];
+    const options = new Map(
+      (match[2] ?? '').split(/\s+/).map((option) => {
+        const [name, ...value] = option.split('=');
+        return [name!.replace(/[+-]$/, '').toLowerCase(), value.join('=')];
+      }),
+    );
+    return source({
+      types: [match[1]!],
+      uris: [match[3]!],
+      suites: [match[4]!],
+      components: match[5]!.split(/\s+/).filter(Boolean),
+      architectures: options.get('arch')?.split(',') ?? [],
+      signedBy: options.get('signed-by')?.replaceAll(',', ' '),
+      trusted: options.get('trusted'),
+    });
+  });
+}
+
+function source(fields: {
+  types: string[];
+  uris: string[];
+  suites: string[];
+  components: string[];
+  architectures: string[];
+  signedBy: string | undefined;
+  trusted: string | undefined;
+}): AptSource[] {
+  const { types, signedBy, trusted, ...rest } = fields;
+  const uris = rest.uris.filter((uri) => !uri.startsWith('cdrom:'));
+  if (!types.includes('deb') || uris.length === 0) return [];
+  return [{ ...rest, uris, ...(signedBy ? { signedBy } : {}), ...(trusted ? { trusted } : {}) }];
+}
+
+/** What /etc/os-release says of the distribution; of a derivative, the one it is made from. */
+export interface Distribution {
+  family: 'debian' | 'ubuntu';
+  codename: string;
+}
+
+export function parseDistribution(osRelease: string): Distribution | undefined {
+  const fields = new Map(
+    [...osRelease.matchAll(/^([A-Z_]+)=["']?(.*?)["']?$/gm)].map((match) => [match[1]!, match[2]!]),
+  );
+  const ids = `${fields.get('ID') ?? ''} ${fields.get('ID_LIKE') ?? ''}`.split(/\s+/);
+  // Ubuntu is "like" Debian, and so are its derivatives: ask for Ubuntu first.
+  const family = ids.includes('ubuntu') ? 'ubuntu' : ids.includes('debian') ? 'debian' : undefined;
+  const codename =
+    fields.get('DEBIAN_CODENAME') ?? fields.get('UBUNTU_CODENAME') ?? fields.get('VERSION_CODENAME') ?? '';
+  return family && { family, codename };
+}
+
+/**
+ * The sources to ask for a server: of the host's own archive, never of third parties.
+ * Stable Debian has no MySQL, so its unstable suite is asked at the same mirror; all else comes from the host's suites.
+ */
+export function sourcesFor(
+  flavor: Flavor,
+  distribution: Distribution,
+  architecture: string,
+  sources: AptSource[],
+): AptSource[] {
+  const { family, codename } = distribution;
+  const rolling = family === 'debian' ? ['stable', 'testing', 'unstable', 'sid', 'oldstable'] : ['devel'];
+  const bases = [codename, ...rolling].filter(Boolean);
+  const usable = sources.filter(
+    ({ components, architectures }) =>
+      components.includes('main') && (architectures.length === 0 || architectures.includes(architecture)),
+  );
+  const candidates = usable.filter(({ suites }) => suites.some((suite) => bases.includes(suite)));
+  const served = (uri: string) =>
+    usable.filter((source) => source.uris.includes(uri)).flatMap((source) => source.suites);
+  const archive =
+    candidates.find(({ uris }) =>
+      served(uris[0]!).some((suite) => bases.includes(suite.replace(/-updates$/, '')) && suite.endsWith('-updates')),
+    ) ??
+    candidates.find(({ uris }) => uris.some((uri) => uri.includes(family))) ??
+    candidates[0];
+  if (!archive) return [];
+  if (flavor === 'mysql' && family === 'debian') return [{ ...archive, suites: ['sid'], components: ['main'] }];
+  const companions = bases.flatMap((base) => [`${base}-updates`, `${base}-security`, `${base}/updates`]);
+  return usable.flatMap((source) => {
+    const own = source.uris.some((uri) => archive.uris.includes(uri)) ? [...bases, ...companions] : companions;
+    const suites = source.suites.filter((suite) => own.includes(suite));
+    return suites.length > 0 ? [{ ...source, suites }] : [];
+  });
+}
+
+/** The sources as a deb822 file. */
+export function formatSources(sources: AptSource[]): string {
+  return sources
+    .map(({ uris, suites, components, signedBy, trusted }) =>
+      [
+        'Types: deb',
+        `URIs: ${uris.join(' ')}`,
+        `Suites: ${suites.join(' ')}`,
+        `Components: ${components.join(' ')}`,
+        ...(signedBy ? [signedBy.includes('\n') ? `Signed-By:\n ${signedBy}` : `Signed-By: ${signedBy}`] : []),
+        ...(trusted ? [`Trusted: ${trusted}`] : []),
+        '',
+      ].join('\n'),
+    )
+    .join('\n');
+}
+
+/** The server's package among those the suites know: the unversioned one, else the newest. */
+export function serverPackage(flavor: Flavor, names: string[]): string | undefined {
+  const base = `${flavor}-server-core`;
+  const version = (name: string) => /^-(\d+)\.(\d+)$/.exec(name.slice(base.length))?.slice(1).map(Number);
+  if (names.includes(base)) return base;
+  return names
+    .filter((name) => name.startsWith(base) && version(name))
+    .sort((a, b) => version(b)![0]! - version(a)![0]! || version(b)![1]! - version(a)![1]!)[0];
+}

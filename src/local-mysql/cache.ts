@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { type Flavor, type Installation, unpackedServer } from './layout.ts';
+
+const abandonedAfter = 60 * 60 * 1000;
+
+export function cacheDirectory(): string {
+  const xdg = process.env.XDG_CACHE_HOME;
+  return join(xdg && isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'mysql-firehose-cdc');
+}
+
+function copyDirectory(flavor: Flavor): string {
+  return join(cacheDirectory(), `${flavor}-${process.arch}`);
+}
+
+/** The private copy of an earlier run. A copy gets its name only when it is whole, so a name is enough to trust it. */
+export async function cachedServer(flavor: Flavor, signal?: AbortSignal): Promise<Installation> {
+  const copy = copyDirectory(flavor);
+  if (!existsSync(copy)) throw new Error(`${copy} does not exist yet`);
+  return unpackedServer(flavor, join(copy, 'root'), signal);
+}
+
+/**
+ * Makes the private copy: `unpack` fills `root` (and may use the folder beside it), the server in it must run, then one
+ * rename publishes it. Two processes may do so at once; the first to finish wins and the other takes its copy.
+ */
+export async function fillCache(
+  flavor: Flavor,
+  unpack: (root: string, scratch: string) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<Installation> {
+  const copy = copyDirectory(flavor);
+  await mkdir(cacheDirectory(), { recursive: true });
+  await sweepAbandoned();
+  const partial = await mkdtemp(`${copy}.partial-`);
+  try {
+    const [root, scratch] = [join(partial, 'root'), join(partial, 'scratch')];
+    await mkdir(root);
+    await mkdir(scratch);
+    await unpack(root, scratch);
+    await unpackedServer(flavor, root, signal);
+    await rm(scratch, { recursive: true, force: true });
+    await publish(flavor, partial, copy);
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  return cachedServer(flavor, signal);
+}
+
+async function publish(flavor: Flavor, partial: string, copy: string): Promise<void> {
+  try {
+    return await rename(partial, copy);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+  const theirsRuns = await cachedServer(flavor).then(
+    () => true,
+    () => false,
+  );
+  if (theirsRuns) return;
+  const broken = await mkdtemp(`${copy}.partial-`);
+  await rename(copy, join(broken, 'broken'));
+  await rename(partial, copy);
+  await rm(broken, { recursive: true, force: true });
+}
+
+/** Removes what a killed process left half-filled. */
+async function sweepAbandoned(): Promise<void> {
+  for (const name of await readdir(cacheDirectory())) {
+    if (!name.includes('.partial-')) continue;
+    const path = join(cacheDirectory(), name);
+    const changed = await stat(path).then(
+      (entry) => entry.mtimeMs,
+      () => Date.now(),
+    );
+    if (Date.now() - changed > abandonedAfter) await rm(path, { recursive: true, force: true });
+  }
+}
