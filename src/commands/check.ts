@@ -1,0 +1,42 @@
+import { Command } from 'commander';
+import { loadConfig } from '../config/load.ts';
+import { preflight } from '../preflight/preflight.ts';
+import type { Problem } from '../preflight/problem.ts';
+
+interface Options {
+  config: string;
+  json?: boolean;
+}
+
+export const checkCommand = (signal: AbortSignal): Command =>
+  new Command('check')
+    .description('Checks server settings, grants, tables, stream and checkpoint; names every problem and its fix.')
+    .option('-c, --config <file>', 'the configuration', 'cdc.yaml')
+    .option('--json', 'print {"ok", "problems": [{"severity", "what", "why", "fix"}]}')
+    .addHelpText(
+      'after',
+      '\nExit code 3 when something is an error, 0 otherwise.\n\nExample:\n  cdc check -c shop.yaml',
+    )
+    .action(async ({ config, json }: Options) => {
+      const problems = await preflight(loadConfig(config), signal);
+      const ok = problems.every(({ severity }) => severity !== 'error');
+      process.stdout.write(json ? `${JSON.stringify({ ok, problems }, null, 2)}\n` : report(problems));
+      if (!ok) process.exitCode = 3;
+    });
+
+/** The problems for a person, errors first, and a line that sums up. */
+export function report(problems: readonly Problem[]): string {
+  const listed = (['error', 'warning'] as const).flatMap((severity) =>
+    problems
+      .filter((problem) => problem.severity === severity)
+      .map(({ what, why, fix }) => `${severity}: ${what}\n  why: ${why}\n  do:  ${fix}\n\n`),
+  );
+  const count = (severity: Problem['severity']) => {
+    const n = problems.filter((problem) => problem.severity === severity).length;
+    return `${n} ${severity}${n === 1 ? '' : 's'}`;
+  };
+  const verdict = problems.some(({ severity }) => severity === 'error')
+    ? 'cdc run would not work'
+    : 'cdc run can start';
+  return `${listed.join('')}${count('error')}, ${count('warning')}: ${verdict}\n`;
+}

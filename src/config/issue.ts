@@ -1,0 +1,103 @@
+import { distance } from 'fastest-levenshtein';
+import { type Document, isMap, isScalar, isSeq, type LineCounter, type Node } from 'yaml';
+import type { z } from 'zod';
+import { configSchema, RESERVED_KEYS, RESERVED_VALUES } from './schema.ts';
+
+/** One thing that is wrong with the configuration, and where. */
+export interface Problem {
+  path: readonly PropertyKey[];
+  message: string;
+}
+
+/** `tables[1]`, `source.url`, `keys."shop.log"`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  let text = '';
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`;
+    else text += `${text ? '.' : ''}${/[.\s]/.test(String(part)) ? JSON.stringify(part) : String(part)}`;
+  }
+  return text;
+}
+
+const TYPES: Record<string, string> = { object: 'a map', record: 'a map', array: 'a list', string: 'text' };
+
+/** zod's findings in the words of a configuration file; values are not repeated, for they may be secrets. */
+export function wording(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_type') {
+    if (issue.input === undefined) return 'is missing';
+    const expected = TYPES[issue.expected] ?? `a ${issue.expected}`;
+    return `must be ${expected}, not ${typeText(issue.input)}${issue.expected === 'string' ? '; put it in quotes' : ''}`;
+  }
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`;
+  if (issue.code === 'too_small') return 'must not be empty';
+  return undefined;
+}
+
+function typeText(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a map';
+  return typeof value === 'string' ? 'text' : `a ${typeof value}`;
+}
+
+export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
+  if (issue.code !== 'unrecognized_keys') {
+    const reserved = RESERVED_VALUES[pathText(issue.path)];
+    const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
+    if (reserved !== undefined && value === reserved) {
+      return [{ path: issue.path, message: `${reserved} is not available in this version` }];
+    }
+    return [{ path: issue.path, message: issue.message }];
+  }
+  return issue.keys.map((key) => {
+    const path = [...issue.path, key];
+    if (RESERVED_KEYS.includes(pathText(path))) return { path, message: 'not available in this version' };
+    const near = nearest(key, pathText(issue.path));
+    return { path, message: `unknown key${near ? `, did you mean ${near}?` : ''}` };
+  });
+}
+
+/** The key that was probably meant: the same name under another parent, or a similar name under this one. */
+function nearest(key: string, parent: string): string | undefined {
+  const known = keyPaths(configSchema);
+  const elsewhere = known.find((path) => path.endsWith(`.${key}`));
+  if (elsewhere) return elsewhere;
+  const best = known
+    .filter((path) => path.slice(0, Math.max(0, path.lastIndexOf('.'))) === parent)
+    .map((path) => path.slice(path.lastIndexOf('.') + 1))
+    .map((name) => ({ name, far: distance(key.toLowerCase(), name) }))
+    .sort((a, b) => a.far - b.far)[0];
+  return best && best.far <= Math.max(2, key.length / 2) ? best.name : undefined;
+}
+
+/** Every key of an object schema as a dotted path, parents before children. */
+export function keyPaths(schema: unknown, parent = ''): string[] {
+  return Object.entries(shapeOf(schema) ?? {}).flatMap(([key, inner]) => [
+    `${parent}${key}`,
+    ...keyPaths(inner, `${parent}${key}.`),
+  ]);
+}
+
+/** The fields of an object schema, through the wrappers (default, prefault, optional) that may surround it. */
+function shapeOf(schema: unknown): Record<string, unknown> | undefined {
+  let inner = schema as { shape?: Record<string, unknown>; def?: { innerType?: unknown } } | undefined;
+  while (inner && !inner.shape && inner.def?.innerType) inner = inner.def.innerType as typeof inner;
+  return inner?.shape;
+}
+
+/** The line of the deepest key on the path that the file has. */
+export function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range?.[0] ?? 0;
+  for (const part of path) {
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part));
+      offset = (pair?.key as Node | undefined)?.range?.[0] ?? offset;
+      node = pair?.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(part)];
+      offset = (node as Node | undefined)?.range?.[0] ?? offset;
+    } else break;
+  }
+  return lines.linePos(offset).line;
+}

@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
+import { CdcError } from '../error.ts';
+import { describeIssue, lineOf, type Problem, pathText, wording } from './issue.ts';
+import { type Config, configSchema } from './schema.ts';
+
+type Environment = Record<string, string | undefined>;
+type Path = readonly PropertyKey[];
+
+/**
+ * Reads, completes and checks a configuration file. Relative paths in it are relative to its folder.
+ * @throws CdcError with exit code 2 that names every problem at once.
+ */
+export function loadConfig(file: string, env: Environment = process.env): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CdcError(`cannot read the configuration ${file}`, {
+      exitCode: 2,
+      why: (error as Error).message,
+      hint: 'name the file with -c, or start from config/cdc.example.yaml',
+    });
+  }
+  return parseConfig(text, { file, directory: dirname(resolve(file)), env });
+}
+
+export function parseConfig(text: string, at: { file: string; directory: string; env: Environment }): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  refuseUnlessMap(document, lines, at.file);
+
+  const problems: Problem[] = [];
+  const raw = interpolate(document.toJS(), at.env, [], problems);
+  const read = readNamedFiles(raw, at.directory, problems);
+  const parsed = configSchema.safeParse(raw, { error: wording });
+  const unset = new Set(problems.map(({ path }) => pathText(path)));
+  for (const issue of parsed.error?.issues ?? []) {
+    // What stands where a variable is not set says nothing about the configuration.
+    for (const problem of describeIssue(issue, raw)) if (!unset.has(pathText(problem.path))) problems.push(problem);
+  }
+  if (!parsed.success || problems.length > 0) {
+    const found = problems
+      .map(({ path, message }) => ({ line: lineOf(document, lines, path), text: `${pathText(path)}: ${message}` }))
+      .sort((a, b) => a.line - b.line)
+      .map((problem) => `line ${problem.line}, ${problem.text}`);
+    throw refusal(at.file, found);
+  }
+  const config = parsed.data;
+  return {
+    ...config,
+    source: { ...config.source, ...read },
+    checkpoint: { file: resolve(at.directory, config.checkpoint.file ?? `state/${config.name}.json`) },
+  };
+}
+
+function refuseUnlessMap(document: Document.Parsed, lines: LineCounter, file: string): void {
+  const found: string[] = [];
+  const say = (offset: number, message: string) => found.push(`line ${lines.linePos(offset).line}, ${message}`);
+  for (const { message, pos } of document.errors) say(pos[0], message);
+  // Unquoted, `!shop.log` is a tag and `*.*` an alias to YAML, and the pattern would be lost.
+  for (const { message, pos } of document.warnings) say(pos[0], `${message}; a pattern with ! needs quotes`);
+  visit(document, {
+    Alias: (_, alias) => {
+      say(alias.range?.[0] ?? 0, `*${alias.source} would be a YAML alias; a pattern that begins with * needs quotes`);
+    },
+  });
+  if (found.length > 0) throw refusal(file, found);
+  if (document.contents === null) throw refusal(file, ['the file is empty']);
+  if (!isMap(document.contents)) throw refusal(file, ['line 1, the file must be a map of keys, such as "source:"']);
+}
+
+function refusal(file: string, found: string[]): CdcError {
+  return new CdcError(`${file} has ${found.length === 1 ? 'a problem' : `${found.length} problems`}`, {
+    exitCode: 2,
+    why: found.join('\n       '),
+    hint: 'see config/cdc.example.yaml, which shows every key with its default',
+  });
+}
+
+/** `${NAME}` in any string stands for the environment variable; `$${` for a literal `${`. */
+function interpolate(value: unknown, env: Environment, path: Path, problems: Problem[]): unknown {
+  if (typeof value === 'string') {
+    return value.replace(/\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (match, name?: string) => {
+      if (name === undefined) return '${';
+      const found = env[name];
+      if (found === undefined) problems.push({ path, message: `the environment variable ${name} is not set` });
+      return found ?? match;
+    });
+  }
+  if (Array.isArray(value)) return value.map((item, i) => interpolate(item, env, [...path, i], problems));
+  if (value !== null && typeof value === 'object') {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, interpolate(item, env, [...path, key], problems)]),
+    );
+  }
+  return value;
+}
+
+/** The contents of source.password_file and source.ca_file. */
+function readNamedFiles(raw: unknown, directory: string, problems: Problem[]): { password?: string; ca?: string } {
+  const source = (raw as { source?: Record<string, unknown> | null }).source;
+  const read = (key: 'password_file' | 'ca_file'): string | undefined => {
+    const file = source?.[key];
+    if (typeof file !== 'string') return undefined;
+    try {
+      return readFileSync(resolve(directory, file), 'utf8');
+    } catch (error) {
+      problems.push({ path: ['source', key], message: `cannot be read: ${(error as Error).message}` });
+      return undefined;
+    }
+  };
+  const password = read('password_file')?.replace(/\r?\n$/, '');
+  const ca = read('ca_file');
+  return { ...(password !== undefined && { password }), ...(ca !== undefined && { ca }) };
+}

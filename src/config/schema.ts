@@ -1,0 +1,237 @@
+import { z } from 'zod';
+import { parseCoordinates } from '../change/coordinates.ts';
+import { GtidSet } from '../change/gtid-set.ts';
+import { MariadbPosition } from '../change/mariadb-position.ts';
+import { compileTableFilter, parseTableName, parseTablePattern } from '../change/table-filter.ts';
+import { asCdcError } from '../error.ts';
+import { parseDuration, parseSize } from './units.ts';
+import { canVerifyIdentity, parseSourceUrl, tlsMode } from './url.ts';
+
+/**
+ * The one place that defines the configuration: keys, types, defaults and descriptions.
+ * config/cdc.schema.json and the example are generated from or tested against it. What a string must look like is
+ * checked by refinements, which stay out of the JSON Schema: an editor should accept `${ENV}` in its place.
+ */
+
+/** A number that may be written as text with a unit, or come as text from the environment. */
+const quantity = (fallback: string | number, parse: (text: string | number) => number | undefined, rule: Rule) =>
+  z
+    .union([z.string(), z.number()], { error: `must be ${rule.what}` })
+    .default(fallback)
+    .transform((text, context) => {
+      const amount = parse(text);
+      if (amount !== undefined && amount >= rule.min && amount <= rule.max) return amount;
+      context.addIssue({ code: 'custom', message: `must be ${rule.what}` });
+      return z.NEVER;
+    });
+interface Rule {
+  min: number;
+  max: number;
+  what: string;
+}
+
+const whole = (text: string | number) => (/^\d{1,10}$/.test(String(text)) ? Number(text) : undefined);
+
+/** A string that `parse` accepts; what `parse` throws becomes the message. */
+const textThat = (parse: (text: string) => unknown) =>
+  z.string().superRefine((text, context) => {
+    report(context, () => parse(text));
+  });
+
+function report(context: z.RefinementCtx, check: () => unknown, path: PropertyKey[] = []): boolean {
+  try {
+    check();
+    return true;
+  } catch (thrown) {
+    const { message, why, hint } = asCdcError(thrown);
+    context.addIssue({
+      code: 'custom',
+      path,
+      message: `${[message, why].filter(Boolean).join(': ')}${hint ? ` (${hint})` : ''}`,
+    });
+    return false;
+  }
+}
+
+function parseStart(text: string): void {
+  if (text === 'now' || text === 'earliest' || parseCoordinates(text)) return;
+  if (/^[0-9a-f]{8}-/i.test(text)) GtidSet.parse(text);
+  else if (/^\d+-/.test(text)) MariadbPosition.parse(text);
+  else
+    throw new Error(
+      `"${text}" is not a place to start: now, earliest, a GTID set, or file:position such as binlog.000012:4`,
+    );
+}
+
+const source = z
+  .strictObject({
+    url: textThat(parseSourceUrl).describe(
+      'The server to follow, mysql://user[:password]@host[:port]; special characters in user and password are percent-encoded.',
+    ),
+    password: z
+      .string()
+      .optional()
+      .describe(
+        'The password; takes precedence over the one in url. An environment variable keeps it out of the file, see the example.',
+      ),
+    password_file: z.string().optional().describe('A file that holds the password and nothing else.'),
+    tls: z
+      .enum(['verify-identity', 'verify-ca', 'required', 'disabled'])
+      .optional()
+      .describe(
+        'verify-identity checks chain and host name, verify-ca the chain, required encrypts only. Default: verify-identity, and disabled for a loopback host.',
+      ),
+    ca_file: z
+      .string()
+      .optional()
+      .describe('PEM file of the certificate authority, where it is not one that Node trusts.'),
+    server_id: z
+      .union([z.string(), z.number()], { error: 'must be auto or a whole number from 1 to 4294967295' })
+      .default('auto')
+      .transform((text, context): 'auto' | number => {
+        const id = whole(text) ?? 0;
+        if (text === 'auto' || (id >= 1 && id <= 4294967295)) return text === 'auto' ? text : id;
+        context.addIssue({ code: 'custom', message: 'must be auto or a whole number from 1 to 4294967295' });
+        return z.NEVER;
+      })
+      .describe('The replication server id, unique among the replicas of the source. auto draws one at random.'),
+    start: textThat(parseStart)
+      .default('now')
+      .describe('Where to begin when there is no checkpoint: now, earliest, a GTID set, or file:position.'),
+  })
+  .superRefine((value, context) => {
+    if (value.password !== undefined && value.password_file !== undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['password_file'],
+        message: 'stands beside source.password; give one of the two',
+      });
+    }
+    let mode: ReturnType<typeof tlsMode>;
+    try {
+      mode = tlsMode(value);
+    } catch {
+      return; // the url has been reported
+    }
+    if (mode === 'verify-identity' && !canVerifyIdentity(value.url)) {
+      const message =
+        'verify-identity needs a host name in source.url, not an address; use the name, or tls: verify-ca';
+      context.addIssue({ code: 'custom', path: ['tls'], message });
+    }
+    if (value.ca_file !== undefined && !mode.startsWith('verify-')) {
+      const message = `has no effect with tls: ${mode}; set source.tls to verify-identity or verify-ca`;
+      context.addIssue({ code: 'custom', path: ['ca_file'], message });
+    }
+  });
+
+const values = z.strictObject({
+  bigint: z
+    .enum(['number', 'string'])
+    .default('number')
+    .describe('string: every BIGINT, and BIT over 53 bits, as a string.'),
+  decimal: z.enum(['string', 'number']).default('string').describe('number: the same digits without quotes.'),
+  json: z
+    .enum(['string', 'nested'])
+    .default('string')
+    .describe("string: exactly MySQL's text of the document. nested: the value itself."),
+  binary: z.enum(['base64', 'hex']).default('base64').describe('How bytes become text; hex is lower case.'),
+  temporal: z
+    .enum(['iso', 'mysql', 'epoch_micros'])
+    .default('iso')
+    .describe('iso: 2026-01-02T03:04:05, TIMESTAMP in UTC with Z. mysql: a space and no Z. epoch_micros: numbers.'),
+  zero_dates: z.enum(['text', 'null']).default('text').describe('null: a date with a zero month or day becomes null.'),
+});
+
+const aggregate = z.strictObject({
+  max_events: quantity(500, whole, { min: 1, max: 100_000, what: 'a whole number from 1 to 100000' }).describe(
+    'Events in one record at most; dynamic partitioning allows 500.',
+  ),
+  max_bytes: quantity('512KiB', parseSize, {
+    min: 1,
+    max: 1_024_000,
+    what: 'a size such as 512KiB, of 1,024,000 bytes (1000KiB) at most',
+  }).describe('Bytes in one record at most (Firehose allows 1,024,000).'),
+});
+
+const firehose = z.strictObject({
+  region: z.string().min(1).optional().describe('Default: AWS_REGION, or the shared AWS configuration.'),
+  stream: z
+    .string()
+    .refine(
+      (name) => /^[A-Za-z0-9_.-]{1,64}$/.test(name),
+      'must be 1 to 64 letters, digits, dots, dashes or underscores',
+    )
+    .describe('The delivery stream that receives the events.'),
+  endpoint: z
+    .string()
+    .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must look like http://127.0.0.1:4573')
+    .optional()
+    .describe('Only for a local Firehose or a VPC endpoint.'),
+  aggregate: aggregate.prefault({}).describe('How many events share one Firehose record.'),
+  linger: quantity('100ms', parseDuration, {
+    min: 0,
+    max: 60_000,
+    what: 'a duration such as 100ms, of 60s at most',
+  }).describe('How long an event may wait for company before it is sent.'),
+});
+
+const tables = z.array(z.string()).superRefine((patterns, context) => {
+  const sound = patterns.map((text, i) => report(context, () => parseTablePattern(text), [i]));
+  if (sound.every(Boolean)) report(context, () => compileTableFilter(patterns, { caseSensitive: true }));
+});
+
+const keys = z.record(z.string(), z.array(z.string().min(1)).min(1)).superRefine((byTable, context) => {
+  for (const [table, columns] of Object.entries(byTable)) {
+    report(context, () => parseTableName(table), [table]);
+    if (new Set(columns).size < columns.length) {
+      context.addIssue({ code: 'custom', path: [table], message: 'names a column twice' });
+    }
+  }
+});
+
+export const configSchema = z.strictObject({
+  name: z
+    .string()
+    .refine(
+      (name) => /^[A-Za-z0-9_.-]{1,64}$/.test(name),
+      'must be 1 to 64 letters, digits, dots, dashes or underscores',
+    )
+    .default('cdc')
+    .describe('Names the checkpoint and stands in every event as source.name.'),
+  source: source.describe('The MySQL or MariaDB server.'),
+  tables: tables
+    .default(['*.*'])
+    .describe(
+      'Patterns schema.table; * matches within either part, ! excludes and wins, backticks protect dots and stars. ' +
+        "The server's own schemas (mysql, sys, …) are captured only where a pattern names them.",
+    ),
+  keys: keys.default({}).describe('Key columns for tables without a primary key.'),
+  format: z.enum(['debezium', 'flat']).default('debezium').describe('The shape of an event, see docs/EVENTS.md.'),
+  flat_prefix: z
+    .string()
+    .refine((prefix) => /^[A-Za-z_]+$/.test(prefix), 'must be letters and underscores')
+    .default('_')
+    .describe('The prefix of the metadata fields in format flat.'),
+  values: values.prefault({}).describe('How values are written, see docs/EVENTS.md.'),
+  firehose: firehose.describe('Where the events go.'),
+  checkpoint: z
+    .strictObject({ file: z.string().min(1).optional().describe('Default: state/<name>.json.') })
+    .prefault({})
+    .describe('Where the delivered position is kept.'),
+});
+
+/** Keys of the contract that later versions bring; naming one is an error that says so. */
+export const RESERVED_KEYS: readonly string[] = ['columns', 'dead_letter', 'admin', 'firehose.routes'];
+
+/** Values of the contract that later versions bring, by key. */
+export const RESERVED_VALUES: Readonly<Record<string, string>> = {
+  format: 'maxwell',
+  'firehose.aggregate': 'off',
+  'source.start': 'snapshot',
+};
+
+export type ConfigInput = z.input<typeof configSchema>;
+type Parsed = z.output<typeof configSchema>;
+/** The configuration as the program uses it: complete, paths absolute, secrets and certificates read. */
+export type Config = Parsed & { checkpoint: { file: string }; source: { ca?: string } };
+export type ValueOptions = Config['values'];

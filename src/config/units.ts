@@ -1,0 +1,26 @@
+const SIZES = new Map([
+  ['b', 1],
+  ['kb', 1e3],
+  ['mb', 1e6],
+  ['kib', 1024],
+  ['mib', 1024 ** 2],
+]);
+const DURATIONS = new Map([
+  ['ms', 1],
+  ['s', 1e3],
+  ['m', 6e4],
+  ['h', 3.6e6],
+]);
+
+function parse(text: string | number, units: Map<string, number>, bare: string): number | undefined {
+  const match = /^(\d{1,15}(?:\.\d{1,15})?)\s*([a-z]*)$/i.exec(String(text).trim());
+  if (!match) return undefined;
+  const factor = units.get((match[2] || bare).toLowerCase());
+  return factor === undefined ? undefined : Math.round(Number(match[1]) * factor);
+}
+
+/** `512KiB`, `1MB` or a bare number of bytes, in bytes; undefined when it is neither. */
+export const parseSize = (text: string | number): number | undefined => parse(text, SIZES, 'b');
+
+/** `100ms`, `5s`, `2m`, `1h` or a bare number of milliseconds, in milliseconds; undefined when it is neither. */
+export const parseDuration = (text: string | number): number | undefined => parse(text, DURATIONS, 'ms');

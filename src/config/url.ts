@@ -1,0 +1,91 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'mysql2';
+import { CdcError } from '../error.ts';
+import type { Config } from './schema.ts';
+
+interface SourceUrl {
+  host: string;
+  port: number;
+  user: string;
+  password: string | undefined;
+}
+
+/** The TLS options of a source; `tls` left out depends on the host. */
+type Tls = NonNullable<Config['source']['tls']>;
+
+const PERCENT =
+  'within user and password, percent-encode / ? # @ : % (as %2F %3F %23 %40 %3A %25), or use source.password';
+
+/**
+ * `mysql://user[:password]@host[:port]`, percent-decoded.
+ * @throws CdcError with exit code 2; no message shows any part of the url, for it may hold the password.
+ */
+export function parseSourceUrl(text: string): SourceUrl {
+  if (!/^(mysql|mariadb):\/\//.test(text)) throw bad('does not begin with mysql://', 'write mysql://user@host:3306');
+  if (text.slice(text.lastIndexOf('@') + 1).includes(','))
+    throw bad('names several hosts, which is not available in this version', 'name one host');
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw bad('cannot be read', `write mysql://user@host:3306; ${PERCENT}`);
+  }
+  if (url.pathname !== '' && url.pathname !== '/') {
+    throw bad('has a path after the host', `a database is chosen with \`tables\`; ${PERCENT}`);
+  }
+  if (url.search !== '' || url.hash !== '') {
+    throw bad('has a query or a fragment', `options have keys of their own, such as source.tls; ${PERCENT}`);
+  }
+  const host = decode(url.hostname.replace(/^\[(.*)\]$/, '$1'));
+  if (host === '') throw bad('names no host', 'write mysql://user@host:3306');
+  if (url.username === '') throw bad('names no user', 'write mysql://user@host:3306');
+  if (url.port === '0') throw bad('has port 0', 'write mysql://user@host:3306');
+  return {
+    host,
+    port: url.port === '' ? 3306 : Number(url.port),
+    user: decode(url.username),
+    password: url.password === '' ? undefined : decode(url.password),
+  };
+}
+
+/** What `tls` means where it is left out: full verification, save for this very machine. */
+export function tlsMode(source: { url: string; tls?: Tls | undefined }): Tls {
+  return source.tls ?? (isLoopback(parseSourceUrl(source.url).host) ? 'disabled' : 'verify-identity');
+}
+
+/** How mysql2, and zongji through it, connects to the source. */
+export function sourceConnection(source: Config['source']): ConnectionOptions {
+  const { host, port, user, password } = parseSourceUrl(source.url);
+  const secret = source.password ?? password;
+  const mode = tlsMode(source);
+  return {
+    host,
+    port,
+    user,
+    ...(secret !== undefined && { password: secret }),
+    ...(mode !== 'disabled' && {
+      ssl: {
+        rejectUnauthorized: mode !== 'required',
+        verifyIdentity: mode === 'verify-identity',
+        ...(source.ca !== undefined && { ca: source.ca }),
+      },
+    }),
+  };
+}
+
+/** mysql2 gives Node no server name for an address, so Node would compare the certificate with "localhost". */
+export const canVerifyIdentity = (url: string): boolean => isIP(parseSourceUrl(url).host) === 0;
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host);
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw bad('has a % that is not followed by two hex digits', PERCENT);
+  }
+}
+
+function bad(what: string, hint: string): CdcError {
+  return new CdcError(`the source url ${what}`, { exitCode: 2, hint });
+}

@@ -1,0 +1,101 @@
+import { compileTableFilter } from '../change/table-filter.ts';
+import type { Config } from '../config/schema.ts';
+import { error, listText, type Problem, warning } from './problem.ts';
+import { atLeast, type ServerFacts } from './server-facts.ts';
+import type { TableFacts } from './table-facts.ts';
+
+/** The metadata fields of format flat, without their prefix (docs/EVENTS.md). */
+const FLAT_FIELDS = ['op', 'seq', 'deleted', 'ts_ms', 'db', 'table', 'partial'];
+
+type Tables = Pick<ServerFacts, 'flavor' | 'version' | 'tables' | 'variables'>;
+
+/** What the captured tables need: keys, column names, and foreign keys that the binlog shows. */
+export function judgeTables(server: Tables, config: Config): Problem[] {
+  const caseSensitive = server.variables.lower_case_table_names === '0';
+  const keys = Object.entries(config.keys).map(([name, columns]) => {
+    const is = compileTableFilter([name], { caseSensitive });
+    return { name, columns, table: server.tables.find((table) => is(table.schema, table.name)) };
+  });
+  const keyless = server.tables.filter((table) => !table.primaryKey && !keys.some((key) => key.table === table));
+  return [
+    ...keys.flatMap(judgeKeys),
+    ...(keyless.length > 0 ? [keylessProblem(keyless)] : []),
+    ...judgeCascades(server),
+    ...(config.format === 'flat' ? judgeFlat(server.tables, config.flat_prefix) : []),
+  ];
+}
+
+function judgeKeys({
+  name,
+  columns,
+  table,
+}: {
+  name: string;
+  columns: string[];
+  table: TableFacts | undefined;
+}): Problem[] {
+  if (!table) {
+    return [
+      warning(`keys names ${name}, which is no captured table`, 'the entry has no effect', 'correct or remove it'),
+    ];
+  }
+  const known = new Set(table.columns.map((column) => column.toLowerCase()));
+  const unknown = columns.filter((column) => !known.has(column.toLowerCase()));
+  if (unknown.length === 0) return [];
+  return [
+    error(
+      `keys of ${name} names ${listText(unknown)}, which the table does not have`,
+      'the key of its rows could not be made',
+      `choose among its columns: ${listText(table.columns, 20)}`,
+    ),
+  ];
+}
+
+function keylessProblem(keyless: TableFacts[]): Problem {
+  const first = keyless[0] as TableFacts;
+  const { schema, table } = { schema: first.schema, table: first.name };
+  return warning(
+    `no primary key: ${listText(keyless.map(fullName))}`,
+    "such a table's events have no key: they all go one after the other, and cannot be folded into a table",
+    `add a primary key, or name columns that identify a row: keys: { ${JSON.stringify(patternOf(schema, table))}: [${first.columns.slice(0, 2).join(', ')}] }`,
+  );
+}
+
+function judgeCascades({ flavor, version, tables }: Tables): Problem[] {
+  if (flavor === 'mysql' && atLeast(version, 9, 6)) return [];
+  const children = tables.filter((table) => table.cascades.length > 0);
+  if (children.length === 0) return [];
+  return [
+    warning(
+      `changed by foreign keys: ${listText(children.map((table) => `${fullName(table)} (${[...new Set(table.cascades)].join(', ')})`))}`,
+      'this server does not log the rows that a foreign key deletes or changes, so they are never captured',
+      flavor === 'mysql'
+        ? 'upgrade to MySQL 9.6 or later, or make the foreign keys RESTRICT and change the child rows in the application'
+        : 'make the foreign keys RESTRICT and change the child rows in the application',
+    ),
+  ];
+}
+
+function judgeFlat(tables: TableFacts[], prefix: string): Problem[] {
+  const columns = new Set(tables.flatMap((table) => table.columns));
+  const taken = (candidate: string) => FLAT_FIELDS.some((field) => columns.has(candidate + field));
+  if (!taken(prefix)) return [];
+  const fields = new Set(FLAT_FIELDS.map((field) => prefix + field));
+  const clashes = tables.flatMap((table) =>
+    table.columns.filter((column) => fields.has(column)).map((column) => `${fullName(table)}.${column}`),
+  );
+  const free = ['_', '__', '_cdc_', '_cdc_meta_'].find((candidate) => !taken(candidate)) ?? 'another prefix';
+  return [
+    error(
+      `columns are named as fields of format flat: ${listText(clashes)}`,
+      'one of the two values would be lost',
+      `flat_prefix: ${free}`,
+    ),
+  ];
+}
+
+const fullName = (table: TableFacts): string => `${table.schema}.${table.name}`;
+
+/** The table as a pattern that means it alone. */
+const patternOf = (...names: string[]): string =>
+  names.map((name) => (/[\s.*!`]/.test(name) ? `\`${name.replaceAll('`', '``')}\`` : name)).join('.');

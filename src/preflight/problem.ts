@@ -1,0 +1,17 @@
+/** Something that `cdc check` found: what is wrong, why it matters, and the exact statement or setting that fixes it. */
+export interface Problem {
+  /** error: `cdc run` would not work. warning: it works, but not as well as it could. */
+  severity: 'error' | 'warning';
+  what: string;
+  why: string;
+  fix: string;
+}
+
+export const error = (what: string, why: string, fix: string): Problem => ({ severity: 'error', what, why, fix });
+export const warning = (what: string, why: string, fix: string): Problem => ({ severity: 'warning', what, why, fix });
+
+/** `a, b, c and 4 more`: long lists stay readable. */
+export function listText(names: readonly string[], most = 5): string {
+  const shown = names.slice(0, most).join(', ');
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}

@@ -1,0 +1,17 @@
+import { tmpdir } from 'node:os';
+import { parseConfig } from '../../../src/config/load.ts';
+import type { Config } from '../../../src/config/schema.ts';
+
+/** A configuration from YAML text, as if it stood in a file of the temporary folder. */
+export const configFrom = (yaml: string, env: Record<string, string> = {}): Config =>
+  parseConfig(yaml, { file: 'cdc.yaml', directory: tmpdir(), env });
+
+/** What `act` throws; a test that expects an error fails when there is none. */
+export function thrownBy(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { keyPaths } from '../../../src/config/issue.ts';
+import { loadConfig, parseConfig } from '../../../src/config/load.ts';
+import { configSchema } from '../../../src/config/schema.ts';
+
+const file = resolve(import.meta.dirname, '../../../config/cdc.example.yaml');
+const env = { CDC_MYSQL_PASSWORD: 'secret' };
+
+describe('config/cdc.example.yaml', () => {
+  test('loads without error in the environment that it names', () => {
+    expect(loadConfig(file, env)).toMatchObject({
+      firehose: { stream: 'shop-changes' },
+      source: { password: 'secret' },
+    });
+  });
+
+  test('shows the defaults: a file with only its required keys means the same', () => {
+    const least = 'source: { url: "mysql://cdc@127.0.0.1:3306", password: secret }\nfirehose: { stream: shop-changes }';
+    expect(loadConfig(file, env)).toEqual(parseConfig(least, { file: 'least.yaml', directory: dirname(file), env }));
+  });
+
+  test('has every key of the schema, switched on or off, and no other', () => {
+    const everyKeyOn = parse(readFileSync(file, 'utf8').replace(/^( *)#(?=[a-z_]+:)/gm, '$1'));
+    expect(paths(everyKeyOn).sort()).toEqual(keyPaths(configSchema).sort());
+  });
+});
+
+function paths(value: unknown, parent = ''): string[] {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [`${parent}${key}`, ...paths(inner, `${parent}${key}.`)]);
+}

@@ -1,0 +1,235 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of the configuration
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../../src/config/load.ts';
+import { CdcError } from '../../../src/error.ts';
+import { configFrom, thrownBy } from './config-from.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'cdc-config-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const LEAST = 'source:\n  url: mysql://cdc@127.0.0.1\nfirehose:\n  stream: s\n';
+
+/** The problems that a configuration is refused for, a line each. */
+function problems(yaml: string, env: Record<string, string> = {}): string[] {
+  const error = thrownBy(() => configFrom(yaml, env));
+  expect(error).toBeInstanceOf(CdcError);
+  expect(error).toMatchObject({ exitCode: 2 });
+  return ((error as CdcError).why ?? '').split('\n').map((line) => line.trim());
+}
+
+describe('a sound configuration', () => {
+  test('needs a source url and a stream, and everything else has its default', () => {
+    expect(configFrom(LEAST)).toEqual({
+      name: 'cdc',
+      source: { url: 'mysql://cdc@127.0.0.1', server_id: 'auto', start: 'now' },
+      tables: ['*.*'],
+      keys: {},
+      format: 'debezium',
+      flat_prefix: '_',
+      values: {
+        bigint: 'number',
+        decimal: 'string',
+        json: 'string',
+        binary: 'base64',
+        temporal: 'iso',
+        zero_dates: 'text',
+      },
+      firehose: { stream: 's', aggregate: { max_events: 500, max_bytes: 524288 }, linger: 100 },
+      checkpoint: { file: join(tmpdir(), 'state/cdc.json') },
+    });
+  });
+
+  test('takes environment variables in any string, numbers among them, and $${ as a plain ${', () => {
+    const yaml = [
+      'name: ${A}-${B}',
+      'source: { url: "mysql://${USER}@127.0.0.1", password: "$${A}", server_id: "${ID}" }',
+      'firehose: { stream: s }',
+    ].join('\n');
+    const config = configFrom(yaml, { USER: 'me', A: 'x', B: '', ID: '17' });
+    expect(config.name).toBe('x-');
+    expect(config.source).toMatchObject({ url: 'mysql://me@127.0.0.1', password: '${A}', server_id: 17 });
+  });
+
+  test('reads the password from a file beside it, without the last line break', () => {
+    writeFileSync(join(directory, 'password'), ' se cret\n\n');
+    writeFileSync(join(directory, 'ca.pem'), 'certificate');
+    const file = join(directory, 'cdc.yaml');
+    writeFileSync(
+      file,
+      LEAST.replace('  url', '  password_file: password\n  ca_file: ca.pem\n  tls: verify-ca\n  url'),
+    );
+    const { source, checkpoint } = loadConfig(file, {});
+    expect(source).toMatchObject({ password: ' se cret\n', ca: 'certificate' });
+    expect(checkpoint.file).toBe(join(directory, 'state/cdc.json'));
+  });
+
+  test.each([
+    'now',
+    'earliest',
+    'binlog.000012:1234',
+    '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7',
+    '3E11FA47-71CA-11E1-9E33-C80AA9429562:1-5, 4e11fa47-71ca-11e1-9e33-c80aa9429562:tag:1-3',
+    '0-1-1234',
+    '0-1-1234,7-2-1',
+  ])('starts at %s', (start) => {
+    expect(configFrom(LEAST.replace('  url', `  start: "${start}"\n  url`)).source.start).toBe(start);
+  });
+});
+
+describe('every problem is named at once, with its line', () => {
+  test('wrong keys, wrong types, wrong values, missing keys and missing variables in one go', () => {
+    const yaml = [
+      'nmae: shop',
+      'source:',
+      '  ulr: mysql://cdc@127.0.0.1',
+      '  password: ${NOT_SET}',
+      '  tls: on',
+      '  server_id: "${NO_ID}"',
+      'tables: ["shop.*", "orders", 7]',
+      'keys: { "shop.log": [] }',
+      'format: debezum',
+      'values: { bigint: text }',
+      'firehose:',
+      '  endpoint: localhost:4573',
+      '  aggregate: { max_bytes: 1MiB, max_events: 0 }',
+      '  linger: soon',
+      '  streem: s',
+      'checkpoint: state.json',
+    ].join('\n');
+    expect(problems(yaml)).toEqual([
+      'line 1, nmae: unknown key, did you mean name?',
+      'line 2, source.url: is missing',
+      'line 3, source.ulr: unknown key, did you mean url?',
+      'line 4, source.password: the environment variable NOT_SET is not set',
+      'line 5, source.tls: must be one of verify-identity, verify-ca, required, disabled',
+      'line 6, source.server_id: the environment variable NO_ID is not set',
+      'line 7, tables[2]: must be text, not a number; put it in quotes',
+      'line 8, keys."shop.log": must not be empty',
+      'line 9, format: must be one of debezium, flat',
+      'line 10, values.bigint: must be one of number, string',
+      'line 11, firehose.stream: is missing',
+      'line 12, firehose.endpoint: must look like http://127.0.0.1:4573',
+      'line 13, firehose.aggregate.max_events: must be a whole number from 1 to 100000',
+      'line 13, firehose.aggregate.max_bytes: must be a size such as 512KiB, of 1,024,000 bytes (1000KiB) at most',
+      'line 14, firehose.linger: must be a duration such as 100ms, of 60s at most',
+      'line 15, firehose.streem: unknown key, did you mean stream?',
+      'line 16, checkpoint: must be a map, not text',
+    ]);
+  });
+
+  test('each bad table pattern and each bad key by itself', () => {
+    expect(problems(`${LEAST}tables: ["*.*", orders, "a.b.c"]\nkeys: { "shop.*": [id], "shop.x": [a, a] }`)).toEqual([
+      expect.stringMatching(/^line 5, tables\[1\]: "orders" is not a table pattern: it has no dot/),
+      expect.stringMatching(/^line 5, tables\[2\]: "a.b.c" is not a table pattern/),
+      expect.stringMatching(/^line 6, keys."shop.\*": "shop.\*" is not a table pattern: here one table is named/),
+      'line 6, keys."shop.x": names a column twice',
+    ]);
+    expect(problems(`${LEAST}tables: ["!a.b"]`)).toEqual([expect.stringContaining('captures nothing')]);
+    expect(problems(`${LEAST}tables: []`)).toEqual([expect.stringContaining('captures nothing')]);
+  });
+
+  test('a key under the wrong parent is told its right one', () => {
+    expect(problems(`${LEAST}password: x\n`)).toEqual(['line 5, password: unknown key, did you mean source.password?']);
+  });
+
+  test('what a later version brings is said to be not available, not unknown', () => {
+    const yaml = `${LEAST.replace('  url', '  start: snapshot\n  url')}  aggregate: off\n  routes: {}\nformat: maxwell\ncolumns: {}\ndead_letter: {}\nadmin: {}`;
+    expect(problems(yaml)).toEqual([
+      'line 2, source.start: snapshot is not available in this version',
+      'line 6, firehose.aggregate: off is not available in this version',
+      'line 7, firehose.routes: not available in this version',
+      'line 8, format: maxwell is not available in this version',
+      'line 9, columns: not available in this version',
+      'line 10, dead_letter: not available in this version',
+      'line 11, admin: not available in this version',
+    ]);
+  });
+});
+
+describe('a source that contradicts itself is refused', () => {
+  const source = (more: string, host = 'db.example') =>
+    problems(`source:\n  url: mysql://cdc@${host}\n${more}\nfirehose: { stream: s }`);
+
+  test('two passwords', () => {
+    writeFileSync(join(directory, 'p'), 'x');
+    expect(source(`  password: a\n  password_file: ${join(directory, 'p')}`)).toEqual([
+      'line 4, source.password_file: stands beside source.password; give one of the two',
+    ]);
+  });
+
+  test('a certificate authority that no check would use', () => {
+    writeFileSync(join(directory, 'ca'), 'x');
+    expect(source(`  ca_file: ${join(directory, 'ca')}\n  tls: required`)[0]).toMatch(
+      /ca_file: has no effect with tls: required/,
+    );
+    expect(source(`  ca_file: ${join(directory, 'ca')}`, 'localhost')[0]).toMatch(/no effect with tls: disabled/);
+  });
+
+  test('an identity to verify where the host is an address', () => {
+    expect(source('', '192.0.2.1')[0]).toMatch(
+      /^line 1, source.tls: verify-identity needs a host name|^line 2, source.tls/,
+    );
+    expect(source('  tls: verify-identity', '[2001:db8::1]')[0]).toMatch(/^line 3, source.tls: verify-identity needs/);
+  });
+
+  test.each(['0', '4294967296', '1.5', 'other', '""'])('server_id %s', (id) => {
+    expect(source(`  server_id: ${id}`)).toEqual([
+      'line 3, source.server_id: must be auto or a whole number from 1 to 4294967295',
+    ]);
+  });
+
+  test('files that cannot be read, each named', () => {
+    expect(source('  password_file: /nonexistent/a\n  ca_file: /nonexistent/b')).toEqual([
+      expect.stringMatching(/^line 3, source.password_file: cannot be read: ENOENT/),
+      expect.stringMatching(/^line 4, source.ca_file: cannot be read: ENOENT/),
+    ]);
+  });
+
+  test.each([
+    'tomorrow',
+    'binlog:4',
+    'binlog.000001',
+    '3e11fa47-71ca-11e1-9e33-c80aa9429562',
+    '3e11fa47-71ca-11e1-9e33-c80aa9429562:5-1',
+    '0-1',
+    '0-1-1,0-2-2',
+    '',
+  ])('start "%s"', (start) => {
+    expect(source(`  start: "${start}"`)).toEqual([expect.stringMatching(/^line 3, source.start: ./)]);
+  });
+});
+
+describe('a file that is no configuration is refused', () => {
+  test.each([
+    ['', 'the file is empty'],
+    ['# only a comment\n', 'the file is empty'],
+    ['- source\n', 'line 1, the file must be a map of keys'],
+    ['just text', 'line 1, the file must be a map of keys'],
+    ['name: a\nname: b\n', 'line 2, Map keys must be unique'],
+    [`${LEAST}  stream: t\n`, 'line 5, Map keys must be unique'],
+    ['name: [a\n', 'line'],
+    ['name: a\n---\nname: b\n', 'line 2'],
+    ['tables:\n  - !shop.audit_log\n', 'line 2, Unresolved tag: !shop.audit_log; a pattern with ! needs quotes'],
+    [`${LEAST}tables:\n  - *.*\n  - *.log\n`, 'line 6, *.* would be a YAML alias'],
+    [`${LEAST}tables: &x [*x]\n`, 'line 5, *x would be'],
+  ])('%j', (yaml, what) => {
+    expect(problems(yaml)[0]).toContain(what);
+  });
+
+  test('a file that is not there, with how to begin', () => {
+    expect(thrownBy(() => loadConfig(join(directory, 'missing.yaml'), {}))).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('missing.yaml'),
+      hint: expect.stringContaining('cdc.example.yaml'),
+    });
+    expect(thrownBy(() => loadConfig(directory, {}))).toMatchObject({ exitCode: 2 });
+  });
+});
+
+test('no message repeats a secret', () => {
+  const yaml = 'source: { url: "mysql://cdc:hunter2@h/x", password: [hunter2], password_file: hunter2.txt }';
+  expect(problems(`${yaml}\nfirehose: { stream: s }`).join().replaceAll('hunter2.txt', '')).not.toContain('hunter2');
+});

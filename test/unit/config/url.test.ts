@@ -1,0 +1,78 @@
+import { inspect } from 'node:util';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseSourceUrl, sourceConnection, tlsMode } from '../../../src/config/url.ts';
+import { configFrom, thrownBy } from './config-from.ts';
+
+const connection = (source: string, extra = '') =>
+  sourceConnection(configFrom(`source: { url: "${source}"${extra} }\nfirehose: { stream: s }`).source);
+
+describe('sourceConnection', () => {
+  test('takes host, port, user and password from the url, percent-decoded', () => {
+    expect(connection('mysql://c%64c:p%40ss%2F%23%3A,@127.0.0.1:3307')).toEqual({
+      host: '127.0.0.1',
+      port: 3307,
+      user: 'cdc',
+      password: 'p@ss/#:,',
+    });
+  });
+
+  test('defaults to port 3306, knows mariadb:// and IPv6 addresses', () => {
+    expect(connection('mariadb://cdc@[::1]')).toEqual({ host: '::1', port: 3306, user: 'cdc' });
+  });
+
+  test('prefers source.password to the one in the url', () => {
+    expect(connection('mysql://cdc:old@127.0.0.1', ', password: new').password).toBe('new');
+  });
+
+  test('maps each tls mode to what mysql2 checks', () => {
+    const ssl = (tls: string) => connection('mysql://cdc@db.example', `, tls: ${tls}`).ssl;
+    expect(ssl('verify-identity')).toEqual({ rejectUnauthorized: true, verifyIdentity: true });
+    expect(ssl('verify-ca')).toEqual({ rejectUnauthorized: true, verifyIdentity: false });
+    expect(ssl('required')).toEqual({ rejectUnauthorized: false, verifyIdentity: false });
+    expect(ssl('disabled')).toBeUndefined();
+  });
+
+  test('verifies fully where nothing is said, save for this machine', () => {
+    const modes = ['db.example', 'localhost', '127.1.2.3', '[::1]', '127.0.0.1.example'].map((host) =>
+      tlsMode({ url: `mysql://cdc@${host}` }),
+    );
+    expect(modes).toEqual(['verify-identity', 'disabled', 'disabled', 'disabled', 'verify-identity']);
+  });
+
+  test('any user and password come back from their percent-encoded form', () => {
+    const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(text, text, (user, password) => {
+        const url = `mysql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@db.example:1`;
+        expect(parseSourceUrl(url)).toEqual({ host: 'db.example', port: 1, user, password });
+      }),
+    );
+  });
+});
+
+describe('a source url that cannot be meant is refused, and its password never shown', () => {
+  test.each([
+    ['postgres://cdc:hunter2@h', 'does not begin with mysql://'],
+    ['cdc:hunter2@h:3306', 'does not begin with mysql://'],
+    ['mysql://cdc:hunter2@h/shop', 'has a path'],
+    ['mysql://cdc:hunt/er2@h', 'cannot be read'],
+    ['mysql://cdc:1/hunter2@h', 'has a path'],
+    ['mysql://cdc:hunter2@h?ssl=true', 'has a query'],
+    ['mysql://cdc:hunter2@h#x', 'has a query or a fragment'],
+    ['mysql://cdc:hunter2#@h', 'cannot be read'],
+    ['mysql://cdc:hunter2@h:port', 'cannot be read'],
+    ['mysql://cdc:hunter2@h:99999', 'cannot be read'],
+    ['mysql://cdc:hunter2@h:0', 'has port 0'],
+    ['mysql://cdc:hunter2%zz@h', 'two hex digits'],
+    ['mysql://:hunter2@h', 'names no user'],
+    ['mysql://h', 'names no user'],
+    ['mysql://', 'names no host'],
+    ['mysql://cdc:hunter2@a,b', 'several hosts'],
+    ['mysql://cdc:hunter2@a:1,b:2', 'several hosts'],
+  ])('%s', (url, what) => {
+    const error = thrownBy(() => parseSourceUrl(url));
+    expect(error).toMatchObject({ exitCode: 2, message: expect.stringContaining(what) });
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/hunt|er2/);
+  });
+});

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { connectionProblem } from '../../../src/preflight/connection-problem.ts';
+import { configFrom } from '../config/config-from.ts';
+
+const source = configFrom('source: { url: "mysql://cdc:hunter2@db.example:3307" }\nfirehose: { stream: s }').source;
+
+test.each([
+  ['ECONNREFUSED', 'connect ECONNREFUSED', 'the server at db.example:3307 cannot be reached'],
+  ['ENOTFOUND', 'getaddrinfo ENOTFOUND', 'the server at db.example:3307 cannot be reached'],
+  ['PROTOCOL_CONNECTION_LOST', 'Connection lost', 'the server at db.example:3307 cannot be reached'],
+  ['ER_ACCESS_DENIED_ERROR', 'Access denied', 'the server at db.example:3307 refuses user cdc or its password'],
+  ['ER_SECURE_TRANSPORT_REQUIRED', 'insecure', 'the server at db.example:3307 takes TLS connections only'],
+  ['HANDSHAKE_NO_SSL_SUPPORT', 'no TLS', 'the server at db.example:3307 has no TLS'],
+  [
+    'HANDSHAKE_SSL_ERROR',
+    'self-signed certificate in certificate chain',
+    'the certificate of db.example:3307 is not trusted',
+  ],
+  [
+    'HANDSHAKE_SSL_ERROR',
+    "Hostname/IP does not match certificate's altnames",
+    'the certificate of db.example:3307 is not for that host',
+  ],
+  ['HANDSHAKE_SSL_ERROR', 'certificate has expired', 'the certificate of db.example:3307 is out of date'],
+  ['HANDSHAKE_SSL_ERROR', 'wrong version number', 'no TLS connection to db.example:3307'],
+  ['ER_CON_COUNT_ERROR', 'Too many connections', 'the server at db.example:3307 has no connection to spare'],
+  ['ER_LOCK_WAIT_TIMEOUT', 'Lock wait', 'the server at db.example:3307 refused a question'],
+])('%s (%s) is told apart', (code, message, what) => {
+  const problem = connectionProblem({ code, message }, source);
+  expect(problem).toMatchObject({ severity: 'error', what });
+  expect(JSON.stringify(problem)).not.toContain('hunter2');
+});

@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import { judgeSettings } from '../../../src/preflight/judge-settings.ts';
+import type { ServerFacts } from '../../../src/preflight/server-facts.ts';
+import { config, soundMariadb, soundServer, withVariables } from './sound.ts';
+
+/** `severity what -> fix` of each problem. */
+const judged = (server: ServerFacts, source = '') =>
+  judgeSettings(server, config('', source)).map(({ severity, what, fix }) => `${severity} ${what} -> ${fix}`);
+
+test('a sound server of either flavor gives no problem', () => {
+  expect(judged(soundServer())).toEqual([]);
+  expect(judged(soundMariadb())).toEqual([]);
+  expect(judged(withVariables({ binlog_row_value_options: '', binlog_expire_logs_seconds: '86400' }))).toEqual([]);
+});
+
+describe('each setting that is wrong is named with the statement that corrects it', () => {
+  test.each<[Partial<ServerFacts['variables']>, string]>([
+    [{ log_bin: 'OFF' }, 'error log_bin is OFF -> log_bin = binlog under [mysqld]'],
+    [{ binlog_format: 'MIXED' }, "error binlog_format is MIXED -> SET PERSIST binlog_format = 'ROW';"],
+    [{ binlog_format: 'STATEMENT' }, "error binlog_format is STATEMENT -> SET PERSIST binlog_format = 'ROW';"],
+    [{ binlog_row_image: 'minimal' }, "warning binlog_row_image is MINIMAL -> SET PERSIST binlog_row_image = 'FULL';"],
+    [
+      { binlog_row_metadata: 'MINIMAL' },
+      "error binlog_row_metadata is MINIMAL -> SET PERSIST binlog_row_metadata = 'FULL';",
+    ],
+    [
+      { binlog_transaction_compression: 'ON' },
+      'error binlog_transaction_compression is ON -> SET PERSIST binlog_transaction_compression = OFF;',
+    ],
+    [
+      { binlog_row_value_options: 'PARTIAL_JSON' },
+      "error binlog_row_value_options is PARTIAL_JSON -> SET PERSIST binlog_row_value_options = '';",
+    ],
+    [
+      { gtid_mode: 'ON_PERMISSIVE' },
+      'warning gtid_mode is ON_PERMISSIVE -> SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = ON;',
+    ],
+    [
+      { gtid_mode: 'OFF' },
+      'warning gtid_mode is OFF -> SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON;',
+    ],
+    [
+      { binlog_expire_logs_seconds: '86399' },
+      'warning binlogs are purged after 24.0 hours (binlog_expire_logs_seconds) -> SET PERSIST binlog_expire_logs_seconds = 259200;',
+    ],
+    [{ server_id: '0' }, 'error server_id is 0 -> SET PERSIST server_id = 1;'],
+  ])('MySQL, %j', (variables, expected) => {
+    expect(judged(withVariables(variables))).toEqual([expect.stringContaining(expected)]);
+  });
+
+  test.each<[Partial<ServerFacts['variables']>, string]>([
+    [{ binlog_format: 'MIXED' }, "SET GLOBAL binlog_format = 'ROW'; -- and binlog_format = ROW under [mysqld]"],
+    [{ binlog_row_metadata: 'NO_LOG' }, "SET GLOBAL binlog_row_metadata = 'FULL'; -- and"],
+    [{ log_bin_compress: 'ON' }, 'SET GLOBAL log_bin_compress = OFF; -- and'],
+    [
+      { expire_logs_days: '0.500000' },
+      'binlogs are purged after 12.0 hours (expire_logs_days) -> SET GLOBAL expire_logs_days = 3; --',
+    ],
+    [
+      { binlog_expire_logs_seconds: '3600' },
+      'binlogs are purged after 1.0 hours (binlog_expire_logs_seconds) -> SET GLOBAL',
+    ],
+  ])('MariaDB, %j', (variables, expected) => {
+    expect(judged(soundMariadb(variables))).toEqual([expect.stringContaining(expected)]);
+  });
+});
+
+test('everything that is wrong is named at once', () => {
+  const wrong = {
+    log_bin: 'OFF',
+    binlog_format: 'MIXED',
+    binlog_row_image: 'NOBLOB',
+    gtid_mode: 'OFF',
+    server_id: '0',
+  };
+  expect(judged(withVariables(wrong))).toHaveLength(5);
+});
+
+test('binlogs that are never purged are no problem', () => {
+  expect(judged(withVariables({ binlog_expire_logs_seconds: '0' }))).toEqual([]);
+  expect(judged(withVariables({ binlog_expire_logs_seconds: '60', binlog_expire_logs_auto_purge: 'OFF' }))).toEqual([]);
+});
+
+test('MySQL 5.7 is told that its row events cannot be read, and knows no SET PERSIST', () => {
+  const variables = {
+    log_bin: 'ON',
+    binlog_format: 'MIXED',
+    binlog_row_image: 'FULL',
+    expire_logs_days: '0',
+    gtid_mode: 'ON',
+    server_id: '1',
+  };
+  expect(judged(soundServer({ version: [5, 7, 44], variables }))).toEqual([
+    expect.stringMatching(/^error binlog_format .* SET GLOBAL binlog_format = 'ROW';/),
+    'error the server has no binlog_row_metadata -> upgrade to MySQL 8.0 or later',
+  ]);
+});
+
+test('a server that no longer knows binlog_format only logs rows', () => {
+  const { binlog_format: _, ...variables } = soundServer().variables;
+  expect(judged(soundServer({ variables }))).toEqual([]);
+});
+
+test("on Amazon RDS the parameter group is named, and RDS's own retention", () => {
+  expect(judged(withVariables({ basedir: '/rdsdbbin/mysql/', log_bin: 'OFF', binlog_format: 'MIXED' }))).toEqual([
+    expect.stringContaining('automated backups'),
+    expect.stringContaining("set binlog_format = 'ROW' in the parameter group"),
+    expect.stringContaining("mysql.rds_set_configuration('binlog retention hours'"),
+  ]);
+});
+
+test("a configured server_id that is the server's own is an error, auto and others are not", () => {
+  expect(judged(soundServer(), ', server_id: 7')).toEqual([
+    expect.stringMatching(/^error source.server_id 7 is the server's own/),
+  ]);
+  expect(judged(soundServer(), ', server_id: 8')).toEqual([]);
+});

@@ -1,0 +1,72 @@
+import { parseTablePattern } from '../../../src/change/table-filter.ts';
+import type { Config } from '../../../src/config/schema.ts';
+import type { PatternFacts, ServerFacts } from '../../../src/preflight/server-facts.ts';
+import type { TableFacts } from '../../../src/preflight/table-facts.ts';
+import { configFrom } from '../config/config-from.ts';
+
+/** What a sound MySQL 9.7 tells, save for what the test changes. */
+export const soundServer = (changes: Partial<ServerFacts> = {}): ServerFacts => ({
+  flavor: 'mysql',
+  version: [9, 7, 4],
+  account: "'cdc'@'%'",
+  variables: {
+    binlog_expire_logs_seconds: '2592000',
+    binlog_format: 'ROW',
+    binlog_row_image: 'FULL',
+    binlog_row_metadata: 'FULL',
+    binlog_row_value_options: '',
+    binlog_transaction_compression: 'OFF',
+    gtid_mode: 'ON',
+    log_bin: 'ON',
+    lower_case_table_names: '0',
+    server_id: '7',
+  },
+  mayStream: true,
+  mayMonitor: true,
+  binlogSchemas: { only: [], ignored: [] },
+  replicas: [],
+  patterns: [pattern('shop.*')],
+  tables: [table('orders')],
+  ...changes,
+});
+
+export const soundMariadb = (changes: Partial<ServerFacts['variables']> = {}): ServerFacts =>
+  soundServer({
+    flavor: 'mariadb',
+    version: [10, 11, 18],
+    variables: {
+      binlog_expire_logs_seconds: '0',
+      expire_logs_days: '0.000000',
+      binlog_format: 'ROW',
+      binlog_row_image: 'FULL',
+      binlog_row_metadata: 'FULL',
+      log_bin: 'ON',
+      log_bin_compress: 'OFF',
+      lower_case_table_names: '0',
+      server_id: '7',
+      ...changes,
+    },
+  });
+
+export const withVariables = (changes: Partial<ServerFacts['variables']>): ServerFacts =>
+  soundServer({ variables: { ...soundServer().variables, ...changes } });
+
+export const table = (name: string, changes: Partial<TableFacts> = {}): TableFacts => ({
+  schema: 'shop',
+  name,
+  columns: ['id', 'total'],
+  primaryKey: true,
+  cascades: [],
+  ...changes,
+});
+
+export const pattern = (text: string, changes: Partial<PatternFacts> = {}): PatternFacts => ({
+  pattern: parseTablePattern(text),
+  matches: 1,
+  maySelect: true,
+  closed: [],
+  ...changes,
+});
+
+export const config = (more = '', source = ''): Config =>
+  configFrom(`source: { url: "mysql://cdc@127.0.0.1"${source} }\nfirehose: { stream: s }\n${more}`);
