@@ -1,0 +1,95 @@
+import { once } from 'node:events';
+import { Command } from 'commander';
+import type { BinlogStream } from '../binlog/binlog-stream.ts';
+import { readServerFacts } from '../binlog/server.ts';
+import { followChanges } from '../changes.ts';
+import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
+import { Output } from '../codec/output.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { sourceConnection } from '../config/url.ts';
+import { asCdcError, CdcError } from '../error.ts';
+import { type StartPoint, startPoint } from '../start-point.ts';
+
+/** Lines of a transaction are held back until its commit, up to this many bytes. */
+const HOLD_BYTES = 16 * 1024 * 1024;
+
+export function tailCommand(signal: AbortSignal): Command {
+  return new Command('tail')
+    .description('Print change events to standard output in commit order; sends nothing, keeps no checkpoint.')
+    .argument('[tables...]', 'patterns as in `tables`, instead of those of the configuration')
+    .option('-c, --config <file>', 'the configuration', 'cdc.yaml')
+    .option('--from <where>', 'now, start, checkpoint, a GTID set, or file:position', 'now')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  cdc tail                                  what happens from now on
+  cdc tail shop.orders --from checkpoint    what the daemon would deliver next
+  cdc tail 'shop.*' --from start | jq .after`,
+    )
+    .action(async (tables: string[], { config: file, from }: { config: string; from: string }) => {
+      const config = loadConfig(file);
+      if (tables.length > 0) config.tables = tables;
+      await tail(config, from, signal);
+    });
+}
+
+async function tail(config: Config, from: string, signal: AbortSignal): Promise<void> {
+  const server = await readServerFacts(sourceConnection(config.source));
+  const start = await startOf(config, from, server);
+  const closed = new AbortController();
+  let broken: CdcError | undefined;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever reads has seen enough: `cdc tail | head`.
+    if (error.code !== 'EPIPE') broken = asCdcError(error);
+    closed.abort();
+  });
+
+  const held = new Output();
+  let stream: BinlogStream | undefined;
+  const flush = (): void => {
+    if (held.at === 0) return;
+    const lines = Buffer.from(held.bytes.subarray(0, held.at));
+    held.at = 0;
+    if (process.stdout.write(lines)) return;
+    stream?.pause();
+    process.stdout.once('drain', () => stream?.resume());
+  };
+  stream = followChanges(
+    config,
+    server,
+    start,
+    {
+      line(_keyHash, bytes, lineFrom, lineTo) {
+        held.put(bytes.subarray(lineFrom, lineTo));
+        if (held.at > HOLD_BYTES) flush();
+      },
+      commit: flush,
+      rollback() {
+        held.at = 0;
+      },
+      idle() {},
+    },
+    AbortSignal.any([signal, closed.signal]),
+  );
+  await stream.follow();
+  if (broken) throw broken;
+  if (process.stdout.writableLength > 0 && !process.stdout.destroyed) await once(process.stdout, 'drain');
+}
+
+async function startOf(
+  config: Config,
+  from: string,
+  server: Awaited<ReturnType<typeof readServerFacts>>,
+): Promise<StartPoint> {
+  if (from !== 'checkpoint') return startPoint(from === 'start' ? 'earliest' : from, undefined, server);
+  const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
+  if (saved === undefined) {
+    throw new CdcError(`there is no checkpoint at ${config.checkpoint.file}`, {
+      exitCode: 2,
+      hint: 'cdc run writes it; use --from now or --from start until then',
+    });
+  }
+  return startPoint('now', saved, server);
+}
