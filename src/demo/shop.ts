@@ -1,0 +1,66 @@
+/** The shop of the demo: four tables whose columns have many types, and a marker that ends the workload. */
+
+export const SHOP = 'shop';
+export const SHOP_TABLES = ['users', 'orders', 'payments', 'app_events', 'demo_marker'] as const;
+
+export const SOURCES = ['ads', 'search', 'referral', 'email', 'social'] as const;
+export const APP_EVENTS = ['JOIN', 'LEAVE', 'OPEN_CHAT', 'SUBSCRIBE', 'SEND_MESSAGE'] as const;
+
+const labels = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
+
+export const SHOP_DDL: readonly string[] = [
+  `CREATE DATABASE ${SHOP} CHARACTER SET utf8mb4`,
+  `CREATE TABLE ${SHOP}.users (
+    id INT UNSIGNED PRIMARY KEY,
+    email VARCHAR(190) NOT NULL UNIQUE,
+    name VARCHAR(100) NOT NULL,
+    source ENUM(${labels(SOURCES)}) NOT NULL,
+    flags SET('newsletter', 'beta', 'staff') NOT NULL DEFAULT '',
+    premium TINYINT(1) NOT NULL DEFAULT 0,
+    points BIGINT NOT NULL DEFAULT 0,
+    rating FLOAT NULL,
+    birthday DATE NULL,
+    preferences JSON NULL,
+    password_hash BINARY(16) NOT NULL,
+    created_at TIMESTAMP(3) NOT NULL
+  )`,
+  // Order numbers lie beyond 2^53, where a double can no longer tell them apart.
+  `CREATE TABLE ${SHOP}.orders (
+    id BIGINT UNSIGNED PRIMARY KEY,
+    user_id INT UNSIGNED NOT NULL,
+    status ENUM('new', 'paid', 'shipped', 'returned') NOT NULL,
+    total DECIMAL(12, 2) NOT NULL,
+    items JSON NOT NULL,
+    note TEXT NULL,
+    weight_kg DOUBLE NULL,
+    placed_at DATETIME(6) NOT NULL,
+    KEY (user_id)
+  )`,
+  `CREATE TABLE ${SHOP}.payments (
+    reference VARCHAR(40) PRIMARY KEY,
+    order_id BIGINT UNSIGNED NOT NULL,
+    user_id INT UNSIGNED NOT NULL,
+    amount DECIMAL(12, 2) NOT NULL,
+    currency CHAR(3) CHARACTER SET ascii NOT NULL DEFAULT 'EUR',
+    receipt VARBINARY(64) NULL,
+    paid_at DATETIME NOT NULL,
+    KEY (user_id)
+  )`,
+  `CREATE TABLE ${SHOP}.app_events (
+    user_id INT UNSIGNED NOT NULL,
+    number INT NOT NULL,
+    type ENUM(${labels(APP_EVENTS)}) NOT NULL,
+    properties JSON NULL,
+    device BIT(12) NOT NULL,
+    spent TIME(3) NULL,
+    season YEAR NOT NULL,
+    happened_at TIMESTAMP(6) NOT NULL,
+    PRIMARY KEY (user_id, number)
+  )`,
+  `CREATE TABLE ${SHOP}.demo_marker (id VARCHAR(64) PRIMARY KEY)`,
+];
+
+/** What the lake is for: one query over its views, in DuckDB's SQL. */
+export const REVENUE_BY_SOURCE = `SELECT u.source, count(DISTINCT u.id) AS customers, count(*) AS payments, sum(p.amount::DECIMAL(18, 2)) AS revenue
+FROM ${SHOP}.payments p JOIN ${SHOP}.users u ON u.id = p.user_id
+GROUP BY u.source ORDER BY revenue DESC, u.source`;

@@ -1,0 +1,217 @@
+import { type Random, seededRandom } from './random.ts';
+import type { APP_EVENTS } from './shop.ts';
+import {
+  insertEvent,
+  insertOrder,
+  insertPayment,
+  insertUser,
+  NAMES,
+  type Payment,
+  type Statement,
+  statement,
+} from './statements.ts';
+
+/**
+ * What the customers of the shop do, as transactions ready to be run: a pure function of seed and client. Each client
+ * has users of its own, so its history does not depend on how clients interleave; only the points of a few shared users
+ * are raised by all, which makes contended rows whose end is the same in any order.
+ */
+export interface Transaction {
+  name: string;
+  statements: Statement[];
+  commit: boolean;
+}
+
+export const SHARED_USERS: readonly number[] = [1, 2, 3];
+const USERS_PER_CLIENT = 10_000_000;
+const FIRST_ORDER = 2n ** 53n + 1n;
+
+/** The shared users, to be created once before the clients begin. */
+export function openingTransaction(seed: number): Transaction {
+  const random = seededRandom(seed);
+  return committed(
+    'open',
+    SHARED_USERS.map((id) => insertUser(random, id)),
+  );
+}
+
+export function* shopTransactions(seed: number, client: number): Generator<Transaction, never> {
+  const random = seededRandom(Math.imul(seed, 0x9e3779b1) + Math.imul(client + 1, 0x85ebca6b));
+  const shop = new Shop(random, client);
+  yield shop.signUp();
+  for (;;) yield shop[random.pick(shop.hasOrders() ? EVERYTHING : BEGINNING)]();
+}
+
+const BEGINNING = ['signUp', 'useApp', 'buy'] as const;
+/** Each is as likely as it stands here often. */
+const EVERYTHING = [
+  ...BEGINNING,
+  ...(['useApp', 'useApp', 'buy', 'buy', 'changeProfile', 'changeProfile', 'earnPoints', 'earnPoints'] as const),
+  ...(['ship', 'ship', 'clearHistory', 'cancel', 'reopen', 'renumber', 'giveUp', 'thinkAgain'] as const),
+];
+
+/** One client's own rows, as they are after its committed transactions, and what it may do to them next. */
+class Shop {
+  readonly #random: Random;
+  readonly #client: number;
+  readonly #users: number[] = [];
+  readonly #nextEvent = new Map<number, number>();
+  #orders: bigint[] = [];
+  readonly #payments: Payment[] = [];
+  #orderCount = 0n;
+  #paymentCount = 0;
+
+  constructor(random: Random, client: number) {
+    this.#random = random;
+    this.#client = client;
+  }
+
+  hasOrders(): boolean {
+    return this.#orders.length > 0 && this.#payments.length > 0;
+  }
+
+  signUp(): Transaction {
+    const id = (this.#client + 1) * USERS_PER_CLIENT + this.#users.length;
+    this.#users.push(id);
+    return committed('sign up', [insertUser(this.#random, id), this.#event(id, 'JOIN')]);
+  }
+
+  useApp(): Transaction {
+    const user = this.#user();
+    return committed(
+      'use the app',
+      Array.from({ length: 1 + this.#random.below(3) }, () => this.#event(user)),
+    );
+  }
+
+  buy(): Transaction {
+    const user = this.#user();
+    const payment = this.#newPayment(user);
+    this.#orders.push(payment.order);
+    this.#payments.push(payment);
+    return committed('buy', [
+      insertOrder(this.#random, payment.order, user),
+      insertPayment(this.#random, payment),
+      addPoints(user, 1 + this.#random.below(50)),
+      this.#event(user, 'SUBSCRIBE'),
+    ]);
+  }
+
+  changeProfile(): Transaction {
+    const random = this.#random;
+    const sql = 'UPDATE users SET name = ?, premium = ?, rating = ?, preferences = ?, flags = ? WHERE id = ?';
+    const preferences = {
+      theme: random.pick(['dark', 'light']),
+      volume: random.below(1000) / 8,
+      tags: [null, 2 ** 40],
+    };
+    return committed('change the profile', [
+      statement('update', sql, [
+        random.pick(NAMES),
+        random.below(2),
+        random.chance(0.2) ? null : random.below(50) / 10 + 0.1,
+        JSON.stringify(preferences),
+        random.pick(['', 'beta', 'newsletter,staff']),
+        this.#user(),
+      ]),
+    ]);
+  }
+
+  earnPoints(): Transaction {
+    return committed('earn points', [addPoints(this.#random.pick(SHARED_USERS), 1 + this.#random.below(9))]);
+  }
+
+  ship(): Transaction {
+    const values = [this.#random.pick(['paid', 'shipped', 'returned']), this.#random.below(10_000) / 7];
+    const sql = 'UPDATE orders SET status = ?, weight_kg = ? WHERE id = ?';
+    return committed('ship', [statement('update', sql, [...values, this.#random.pick(this.#orders)])]);
+  }
+
+  /** One statement over many rows. */
+  clearHistory(): Transaction {
+    const sql = "DELETE FROM app_events WHERE user_id = ? AND type <> 'JOIN'";
+    const change = 'UPDATE app_events SET properties = NULL, season = season + 1 WHERE user_id = ? AND season < 2100';
+    const clear = this.#random.chance(0.5) ? statement('delete', sql) : statement('update', change);
+    return committed('clear the history', [{ ...clear, values: [this.#user()] }]);
+  }
+
+  cancel(): Transaction {
+    const payment = this.#takePayment();
+    this.#orders = this.#orders.filter((id) => id !== payment.order);
+    return committed('cancel', [
+      deletePayment(payment),
+      statement('delete', 'DELETE FROM orders WHERE id = ?', [payment.order]),
+    ]);
+  }
+
+  /** A key that is deleted and inserted again within one transaction. */
+  reopen(): Transaction {
+    const payment = this.#random.pick(this.#payments);
+    return committed('delete and insert again', [deletePayment(payment), insertPayment(this.#random, payment)]);
+  }
+
+  /** A primary-key change; half of the time a new row takes the old key at once. */
+  renumber(): Transaction {
+    const old = this.#takePayment();
+    const renumbered = { ...old, reference: this.#newReference() };
+    this.#payments.push(renumbered);
+    const sql = 'UPDATE payments SET reference = ?, amount = amount + 0.01 WHERE reference = ?';
+    const statements = [statement('move', sql, [renumbered.reference, old.reference])];
+    if (this.#random.chance(0.5)) {
+      this.#payments.push(old);
+      statements.push(insertPayment(this.#random, old));
+    }
+    return committed('change a primary key', statements);
+  }
+
+  /** Everything here is rolled back. */
+  giveUp(): Transaction {
+    const payment = this.#newPayment(this.#user());
+    const statements = [
+      insertOrder(this.#random, payment.order, payment.user),
+      insertPayment(this.#random, payment),
+      deletePayment(this.#random.pick(this.#payments)),
+    ];
+    return { name: 'give up', statements, commit: false };
+  }
+
+  /** A part is rolled back to a savepoint, the rest is committed. */
+  thinkAgain(): Transaction {
+    const user = this.#user();
+    const { order } = this.#newPayment(user);
+    return committed('think again', [
+      this.#event(user, 'OPEN_CHAT'),
+      statement('none', 'SAVEPOINT checkout'),
+      { ...insertOrder(this.#random, order, user), undone: true },
+      { ...addPoints(user, 1000), undone: true },
+      statement('none', 'ROLLBACK TO SAVEPOINT checkout'),
+      this.#event(user, 'LEAVE'),
+    ]);
+  }
+
+  #user = (): number => this.#random.pick(this.#users);
+  #newReference = (): string => `pay-${this.#client}-${String(this.#paymentCount++).padStart(8, '0')}`;
+
+  #event(user: number, type?: (typeof APP_EVENTS)[number]): Statement {
+    const number = this.#nextEvent.get(user) ?? 1;
+    this.#nextEvent.set(user, number + 1);
+    return insertEvent(this.#random, user, number, type);
+  }
+
+  #newPayment(user: number): Payment {
+    const order = FIRST_ORDER + BigInt(this.#client) * 10n ** 12n + this.#orderCount++;
+    return { reference: this.#newReference(), order, user };
+  }
+
+  #takePayment(): Payment {
+    return this.#payments.splice(this.#random.below(this.#payments.length), 1)[0]!;
+  }
+}
+
+const addPoints = (user: number, points: number): Statement =>
+  statement('update', 'UPDATE users SET points = points + ? WHERE id = ?', [points, user]);
+
+const deletePayment = ({ reference }: Payment): Statement =>
+  statement('delete', 'DELETE FROM payments WHERE reference = ?', [reference]);
+
+const committed = (name: string, statements: Statement[]): Transaction => ({ name, statements, commit: true });

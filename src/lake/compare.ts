@@ -1,0 +1,166 @@
+import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import type { Connection } from 'mysql2';
+import type { ValueOptions } from '../config/schema.ts';
+import { CdcError } from '../error.ts';
+import { type Fold, type LakeRow, rowOf, select } from './fold.ts';
+import { members, normalized, objectText } from './raw-json.ts';
+import type { ColumnReader } from './source-column.ts';
+import { describeTable, readTable, type SourceRow, type SourceTable } from './source-table.ts';
+
+export interface Difference {
+  kind: 'missing' | 'extra' | 'different';
+  /** The key as JSON text, such as `{"id":1}`. */
+  key: string;
+  /** What differs in a row that both have. `lake` is undefined where the lake's row lacks the column. */
+  columns?: { name: string; source: string; lake: string | undefined }[];
+}
+
+export interface TableComparison {
+  schema: string;
+  table: string;
+  sourceRows: number;
+  lakeRows: number;
+  /** Rows of the source that the lake lacks. */
+  missing: number;
+  /** Rows of the lake that the source lacks. */
+  extra: number;
+  different: number;
+  /** Columns that rows of the lake have and the source has not: dropped there since, or never its own. */
+  lakeOnlyColumns: string[];
+  /** The first differences, in key order. */
+  samples: Difference[];
+  /** Why the two cannot be compared. */
+  incomparable?: string;
+}
+
+export interface CompareOptions {
+  schema: string;
+  table: string;
+  values: ValueOptions;
+  /** Key columns of a table without a primary key, as `keys` in the configuration names them. */
+  keyColumns?: readonly string[];
+  /** How many differences to show (20). */
+  samples?: number;
+}
+
+export const isEqual = (result: TableComparison): boolean =>
+  result.incomparable === undefined && result.missing + result.extra + result.different === 0;
+
+/** Compares one table of the source with what the lake folds to, row by row, in memory bounded by a chunk of rows. */
+export async function compareTable(source: Connection, fold: Fold, options: CompareOptions): Promise<TableComparison> {
+  const { schema, table, keyColumns } = options;
+  const described = await describeTable(source, schema, table, options.values, keyColumns);
+  const folded = fold.tables.find((candidate) => candidate.schema === schema && candidate.table === table);
+  const result: TableComparison = {
+    schema,
+    table,
+    sourceRows: 0,
+    lakeRows: folded?.rows ?? 0,
+    missing: 0,
+    extra: 0,
+    different: 0,
+    lakeOnlyColumns: [],
+    samples: [],
+  };
+  const incomparable =
+    described.key.length === 0
+      ? 'the source table has no primary key, and no key columns were named'
+      : folded?.unfoldable;
+  if (incomparable !== undefined) return { ...result, incomparable };
+
+  const { connection } = fold;
+  await connection.run('CREATE OR REPLACE TEMP TABLE seen (key VARCHAR)');
+  const lakeOnly = new Set<string>();
+  const limit = options.samples ?? 20;
+  const note = (difference: Difference) => {
+    result[difference.kind]++;
+    if (result.samples.length < limit) result.samples.push(difference);
+  };
+  for await (const rows of readTable(source, described)) {
+    result.sourceRows += rows.length;
+    const keys = rows.map((row) => keyOf(described, row));
+    const found = await lookUp(fold, schema, table, keys);
+    for (const [i, row] of rows.entries()) {
+      const line = found.get(i);
+      if (line === undefined) note({ kind: 'missing', key: keys[i]! });
+      else {
+        const columns = differingColumns(described.columns, row, rowOf(fold, line), lakeOnly);
+        if (columns.length > 0) note({ kind: 'different', key: keys[i]!, columns });
+      }
+    }
+  }
+  await demandUniqueKeys(fold, described, result.sourceRows);
+  for await (const line of unseenLines(fold, schema, table))
+    note({ kind: 'extra', key: keyOfLine(fold, described, line) });
+  result.lakeOnlyColumns = [...lakeOnly].sort();
+  return result;
+}
+
+const keyOf = (table: SourceTable, row: SourceRow): string =>
+  objectText(table.key.map((name) => [name, row.get(name) ?? 'null'] as const));
+
+function keyOfLine(fold: Fold, table: SourceTable, line: string): string {
+  const written = fold.format === 'debezium' ? members(line).get('key') : undefined;
+  const row = written === undefined ? rowOf(fold, line) : members(written);
+  return objectText(written === undefined ? table.key.map((name) => [name, row.get(name) ?? 'null'] as const) : row);
+}
+
+/** The lake's lines by the index of their key. Both sides' keys pass the same macro, so one value has one spelling. */
+async function lookUp(fold: Fold, schema: string, table: string, keys: string[]): Promise<Map<number, string>> {
+  const { connection } = fold;
+  const list = [listValue(keys)];
+  await connection.run(
+    `CREATE OR REPLACE TEMP TABLE asked AS
+     SELECT cdc_lake.key_text(raw) AS key, i FROM (SELECT unnest($1) AS raw, generate_subscripts($1, 1) - 1 AS i)`,
+    list,
+    [LIST(VARCHAR)],
+  );
+  await connection.run('INSERT INTO seen SELECT key FROM asked');
+  const found = await select(
+    connection,
+    'SELECT i, line FROM cdc_lake.state JOIN asked USING (key) WHERE db = $1 AND tbl = $2',
+    [schema, table],
+  );
+  return new Map(found.map(([i, line]) => [Number(i), line as string]));
+}
+
+async function* unseenLines(fold: Fold, schema: string, table: string): AsyncGenerator<string> {
+  const sql = `SELECT line FROM (FROM cdc_lake.state WHERE db = $1 AND tbl = $2) s ANTI JOIN seen USING (key) ORDER BY key`;
+  const result = await fold.connection.stream(sql, [schema, table]);
+  for await (const rows of result.yieldRows()) for (const [line] of rows) yield line as string;
+}
+
+async function demandUniqueKeys(fold: Fold, table: SourceTable, rows: number): Promise<void> {
+  const [counted] = await select(fold.connection, 'SELECT count(DISTINCT key) FROM seen');
+  if (Number(counted![0]) === rows) return;
+  throw new CdcError(
+    `the key columns ${table.key.join(', ')} of ${table.schema}.${table.table} do not identify its rows`,
+    {
+      why: `${rows} rows have ${counted![0]} different keys`,
+      hint: 'name columns that are unique together',
+      exitCode: 2,
+    },
+  );
+}
+
+function differingColumns(
+  columns: readonly ColumnReader[],
+  row: SourceRow,
+  lakeRow: LakeRow,
+  lakeOnly: Set<string>,
+): { name: string; source: string; lake: string | undefined }[] {
+  const differing = [];
+  for (const { name, sameValue } of columns) {
+    const source = row.get(name)!;
+    const lake = lakeRow.get(name);
+    lakeRow.delete(name);
+    if (lake !== undefined && (source === lake || normalized(source) === normalized(lake))) continue;
+    if (lake !== undefined && source !== 'null' && sameValue?.(source, lake)) continue;
+    differing.push({ name, source: shortened(source), lake: lake === undefined ? undefined : shortened(lake) });
+  }
+  for (const name of lakeRow.keys()) lakeOnly.add(name);
+  return differing;
+}
+
+const shortened = (raw: string): string =>
+  raw.length <= 200 ? raw : `${raw.slice(0, 200)}… (${raw.length} characters)`;

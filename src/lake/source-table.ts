@@ -1,0 +1,101 @@
+import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
+import type { ValueOptions } from '../config/schema.ts';
+import { CdcError } from '../error.ts';
+import { type ColumnReader, columnReader, quoted } from './source-column.ts';
+
+/** A table of the source as it is to be read: its columns, and those that identify a row. */
+export interface SourceTable {
+  schema: string;
+  table: string;
+  columns: ColumnReader[];
+  key: string[];
+}
+
+/** Column name to the JSON text that the contract promises for its value. */
+export type SourceRow = Map<string, string>;
+
+type Cells = (Buffer | null)[];
+
+/** A connection whose session gives values as the contract has them: UTC, UTF-8, no time limit while we compare. */
+export async function connectSource(options: ConnectionOptions): Promise<Connection> {
+  const connection = createConnection({ ...options, charset: 'utf8mb4' });
+  try {
+    await query(connection, "SET time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600");
+  } catch (error) {
+    connection.destroy();
+    throw new CdcError('cannot connect to the source', { why: (error as Error).message, kind: 'retry', cause: error });
+  }
+  return connection;
+}
+
+/** @throws CdcError when there is no such table, or a column has a type that the contract does not know. */
+export async function describeTable(
+  connection: Connection,
+  schema: string,
+  table: string,
+  values: ValueOptions,
+  keyColumns?: readonly string[],
+): Promise<SourceTable> {
+  const columns = await texts(
+    connection,
+    `SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOWER(COLUMN_TYPE) FROM information_schema.COLUMNS
+     WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`,
+    [schema, table],
+  );
+  if (columns.length === 0) {
+    throw new CdcError(`the source has no table ${schema}.${table}, or this user may not see it`, { exitCode: 4 });
+  }
+  const primary = await texts(
+    connection,
+    `SELECT COLUMN_NAME FROM information_schema.STATISTICS
+     WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`,
+    [schema, table],
+  );
+  return {
+    schema,
+    table,
+    columns: columns.map(([name, dataType, columnType]) =>
+      columnReader({ name: name!, dataType: dataType!, columnType: columnType! }, values),
+    ),
+    key: keyColumns ? [...keyColumns] : primary.map(([name]) => name!),
+  };
+}
+
+/** Reads a whole table in key order, in one consistent read that is streamed, a bounded chunk of rows at a time. */
+export async function* readTable(connection: Connection, table: SourceTable): AsyncGenerator<SourceRow[]> {
+  const sql =
+    `SELECT ${table.columns.map((column) => column.select).join(', ')} FROM ${quoted(table.schema)}.${quoted(table.table)}` +
+    (table.key.length > 0 ? ` ORDER BY ${table.key.map(quoted).join(', ')}` : '');
+  const rows = connection.query({ sql, rowsAsArray: true, typeCast: raw }).stream({ highWaterMark: 256 });
+  let chunk: SourceRow[] = [];
+  let bytes = 0;
+  for await (const cells of rows as AsyncIterable<Cells>) {
+    const row: SourceRow = new Map();
+    for (const [i, column] of table.columns.entries()) {
+      const cell = cells[i] ?? null;
+      row.set(column.name, cell === null ? 'null' : column.toJson(cell));
+      bytes += cell?.length ?? 0;
+    }
+    chunk.push(row);
+    if (chunk.length < 20_000 && bytes < 32e6) continue;
+    yield chunk;
+    chunk = [];
+    bytes = 0;
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+const raw = (field: { buffer(): Buffer | null }): Buffer | null => field.buffer();
+
+async function texts(connection: Connection, sql: string, values: string[]): Promise<(string | undefined)[][]> {
+  const rows = await query(connection, sql, values);
+  return rows.map((row) => row.map((cell) => cell?.toString()));
+}
+
+function query(connection: Connection, sql: string, values: string[] = []): Promise<Cells[]> {
+  return new Promise((resolve, reject) => {
+    connection.query<RowDataPacket[][]>({ sql, values, rowsAsArray: true, typeCast: raw }, (error, rows) =>
+      error ? reject(error) : resolve(rows as unknown as Cells[]),
+    );
+  });
+}
