@@ -1,0 +1,104 @@
+import { Command } from 'commander';
+import { parseSize } from '../config/units.ts';
+import { CdcError } from '../error.ts';
+import { startLocalFirehose } from '../local-firehose/server.ts';
+import { checkOwnStream, type StreamOptions } from '../local-firehose/stream-options.ts';
+
+interface Flags {
+  listen: string;
+  lake: string;
+  stream?: string[];
+  strict?: true;
+  bufferSeconds: string;
+  bufferSize?: string;
+  gzip?: true;
+  prefix?: string;
+  errorPrefix?: string;
+  partition?: string;
+}
+
+const EXAMPLE = `
+Example:
+  $ cdc firehose --lake lake --buffer-seconds 5
+  then, in the configuration of cdc run:
+    firehose: { region: us-east-1, stream: shop-changes, endpoint: http://127.0.0.1:4573 }
+  and any credentials in the environment: AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+
+Example, a folder for each table:
+  $ cdc firehose --partition '{db: .source.db, table: .source.table}' \\
+      --prefix '!{partitionKeyFromQuery:db}/!{partitionKeyFromQuery:table}/!{timestamp:yyyy/MM/dd}/' \\
+      --error-prefix 'failed/!{firehose:error-output-type}/'
+
+A stream is created when it is first used, with the settings given here; with --strict only the
+streams named by --stream (and what CreateDeliveryStream makes) exist, as on AWS.
+Acknowledged records survive a kill: what was not delivered lies in LAKE.spool, and is delivered at the next start.`;
+
+/** `cdc firehose`: an Amazon Data Firehose on this machine, until the signal ends it. */
+export function firehoseCommand(signal: AbortSignal): Command {
+  return new Command('firehose')
+    .description('Runs a local Amazon Data Firehose that delivers into a folder.')
+    .option('--listen <host:port>', 'address to listen on', '127.0.0.1:4573')
+    .option('--lake <dir>', 'folder that stands for the S3 bucket', 'lake')
+    .option('--stream <name>', 'a stream that exists from the start (repeatable)', collect)
+    .option('--strict', 'refuse streams that were not created, as AWS does')
+    .option('--buffer-seconds <n>', 'deliver an object after this time, 0 to 900', '300')
+    .option(
+      '--buffer-size <size>',
+      'or when it is this large, 1MiB to 128MiB (default: 5MiB, or 64MiB with --partition)',
+    )
+    .option('--gzip', 'compress objects')
+    .option('--prefix <expression>', 'prefix of objects (default: yyyy/MM/dd/HH/ of arrival)')
+    .option('--error-prefix <expression>', 'prefix of what cannot be delivered; needed when --prefix has expressions')
+    .option('--partition <query>', "dynamic partitioning, '{name: .path, ...}' over each event")
+    .addHelpText('after', EXAMPLE)
+    .action(async (flags: Flags) => {
+      const settings = streamSettings(flags);
+      // Refused now, not at the first record of a stream that comes later.
+      checkOwnStream({ ...settings, name: 'any' });
+      const firehose = await startLocalFirehose({
+        listen: parseListen(flags.listen),
+        lake: flags.lake,
+        streams: (flags.stream ?? []).map((name) => ({ ...settings, name })),
+        onUnknownStream: flags.strict ? undefined : (name) => ({ ...settings, name }),
+        log: print,
+      });
+      print(`Local Firehose on ${firehose.endpoint}, delivering into ${flags.lake}`);
+      await aborted(signal);
+      await firehose.close();
+    });
+}
+
+function streamSettings(flags: Flags): Omit<StreamOptions, 'name'> {
+  const bufferSize = flags.bufferSize === undefined ? undefined : parseSize(flags.bufferSize);
+  if (flags.bufferSize !== undefined && bufferSize === undefined) {
+    throw usage(`--buffer-size ${flags.bufferSize} is not a size`, 'Write it as 5MiB, or as a number of bytes.');
+  }
+  const bufferSeconds = flags.bufferSeconds.trim() === '' ? Number.NaN : Number(flags.bufferSeconds);
+  if (Number.isNaN(bufferSeconds)) {
+    throw usage(`--buffer-seconds ${flags.bufferSeconds} is not a number`, 'Write seconds, 0 to 900.');
+  }
+  const { gzip, prefix, errorPrefix: errorOutputPrefix, partition } = flags;
+  return { bufferSize, bufferSeconds, gzip, prefix, errorOutputPrefix, partition };
+}
+
+function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (!host || port > 65535) {
+    throw usage(`--listen ${text} is not an address`, 'Write it as 127.0.0.1:4573, or with port 0 for any free one.');
+  }
+  return { host, port };
+}
+
+const usage = (message: string, hint: string) => new CdcError(message, { exitCode: 2, hint });
+
+const collect = (name: string, names: string[] = []): string[] => [...names, name];
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });

@@ -1,0 +1,170 @@
+import { constraint, invalidArgument, serializationError, validationError } from './aws-error.ts';
+import type { DeliveryStream } from './delivery-stream.ts';
+import type { Json } from './put-request.ts';
+import { MIB, type StreamOptions, streamNameProblems } from './stream-options.ts';
+
+/** AWS's shapes of a delivery stream, read (CreateDeliveryStream) and written (DescribeDeliveryStream). */
+
+/** What a real destination can do beyond this is refused by name, so that nobody tests against less than they asked for. */
+const UNDERSTOOD = new Set([
+  'RoleARN',
+  'BucketARN',
+  'Prefix',
+  'ErrorOutputPrefix',
+  'BufferingHints',
+  'CompressionFormat',
+  'CustomTimeZone',
+  'CloudWatchLoggingOptions',
+  'EncryptionConfiguration',
+  'DynamicPartitioningConfiguration',
+  'ProcessingConfiguration',
+  'S3BackupMode',
+]);
+
+export function readCreateDeliveryStream(input: Json): StreamOptions {
+  const problems = streamNameProblems(input.DeliveryStreamName);
+  const [field, destination] = destinationOf(input);
+  for (const name of ['RoleARN', 'BucketARN'] as const) {
+    if (typeof destination[name] === 'string') continue;
+    problems.push(
+      constraint(null, `${lowerFirst(field)}.${name[0]!.toLowerCase()}${name.slice(1)}`, 'Member must not be null'),
+    );
+  }
+  if (problems.length > 0) throw validationError(problems);
+  for (const name of Object.keys(destination)) {
+    if (!UNDERSTOOD.has(name)) throw unsupported(`${field}.${name}`);
+  }
+  const compression = destination.CompressionFormat ?? 'UNCOMPRESSED';
+  if (compression !== 'UNCOMPRESSED' && compression !== 'GZIP') throw unsupported(`CompressionFormat ${compression}`);
+  if ((destination.CustomTimeZone ?? 'UTC') !== 'UTC') throw unsupported('a CustomTimeZone other than UTC');
+  if ((destination.S3BackupMode ?? 'Disabled') !== 'Disabled') throw unsupported('S3BackupMode Enabled');
+
+  const hints = json(destination.BufferingHints);
+  const size = optional(hints.SizeInMBs, 'number');
+  const seconds = optional(hints.IntervalInSeconds, 'number');
+  const partitioned = json(destination.DynamicPartitioningConfiguration).Enabled === true;
+  if (partitioned && size !== undefined && size < 64) {
+    throw invalidArgument('BufferingHints.SizeInMBs must be at least 64 when Dynamic Partitioning is enabled.');
+  }
+  if (partitioned && seconds !== undefined && seconds < 60) {
+    throw invalidArgument(
+      'BufferingHints.IntervalInSeconds must be at least 60 seconds when Dynamic Partitioning is enabled.',
+    );
+  }
+  return {
+    name: input.DeliveryStreamName as string,
+    bufferSize: size === undefined ? undefined : size * MIB,
+    bufferSeconds: seconds,
+    gzip: compression === 'GZIP',
+    prefix: optional(destination.Prefix, 'string'),
+    errorOutputPrefix: optional(destination.ErrorOutputPrefix, 'string'),
+    partition: partitionQuery(json(destination.ProcessingConfiguration), partitioned),
+  };
+}
+
+function destinationOf(input: Json): [string, Json] {
+  const given = Object.keys(input).filter((name) => name.endsWith('DestinationConfiguration') && input[name] != null);
+  if (given.length !== 1) {
+    throw invalidArgument('Exactly one destination configuration is supported for a Firehose');
+  }
+  const field = given[0]!;
+  if (field !== 'ExtendedS3DestinationConfiguration' && field !== 'S3DestinationConfiguration')
+    throw unsupported(field);
+  if ((input.DeliveryStreamType ?? 'DirectPut') !== 'DirectPut') {
+    throw unsupported(`DeliveryStreamType ${input.DeliveryStreamType}`);
+  }
+  return [field, json(input[field])];
+}
+
+function partitionQuery(processing: Json, partitioned: boolean): string | undefined {
+  const processors = processing.Enabled === true ? ((processing.Processors ?? []) as Json[]) : [];
+  let query: string | undefined;
+  for (const { Type: type, Parameters: parameters } of processors) {
+    if (!partitioned && (type === 'MetadataExtraction' || type === 'RecordDeAggregation')) {
+      throw invalidArgument(
+        `class com.amazonaws.services.firehose.internal.model.${type}Processor can only be present when Dynamic Partitioning is enabled.`,
+      );
+    }
+    if (type === 'MetadataExtraction') {
+      const found = ((parameters ?? []) as Json[]).find(
+        ({ ParameterName: name }) => name === 'MetadataExtractionQuery',
+      );
+      query = optional(found?.ParameterValue, 'string');
+    } else if (type !== 'RecordDeAggregation' && !(partitioned && type === 'AppendDelimiterToRecord')) {
+      throw unsupported(`the processor ${type}`);
+    }
+  }
+  if (partitioned && query === undefined) {
+    throw invalidArgument('Processing Configuration is not enabled when DataPartitioning is enabled');
+  }
+  return query;
+}
+
+const unsupported = (what: string) => invalidArgument(`The local Firehose does not support ${what}`);
+
+const lowerFirst = (text: string): string => text[0]!.toLowerCase() + text.slice(1);
+
+const json = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {});
+
+interface Types {
+  string: string;
+  number: number;
+}
+
+function optional<T extends keyof Types>(value: unknown, type: T): Types[T] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== type) throw serializationError(`Expected a ${type}, found ${JSON.stringify(value)}`);
+  return value as Types[T];
+}
+
+/** The answer of DescribeDeliveryStream. */
+export function describe(stream: DeliveryStream, arn: string): Json {
+  const { settings, created } = stream;
+  const destination = {
+    RoleARN: 'arn:aws:iam::000000000000:role/local-firehose',
+    BucketARN: 'arn:aws:s3:::local-lake',
+    Prefix: settings.options.prefix ?? '',
+    ErrorOutputPrefix: settings.options.errorOutputPrefix,
+    BufferingHints: {
+      SizeInMBs: Math.ceil(settings.bufferSize / MIB),
+      IntervalInSeconds: Math.ceil(settings.bufferSeconds),
+    },
+    CompressionFormat: settings.gzip ? 'GZIP' : 'UNCOMPRESSED',
+    EncryptionConfiguration: { NoEncryptionConfig: 'NoEncryption' },
+    CloudWatchLoggingOptions: { Enabled: false },
+  };
+  const processors = settings.query && [
+    { Type: 'RecordDeAggregation', Parameters: [{ ParameterName: 'SubRecordType', ParameterValue: 'JSON' }] },
+    {
+      Type: 'MetadataExtraction',
+      Parameters: [
+        { ParameterName: 'MetadataExtractionQuery', ParameterValue: settings.options.partition },
+        { ParameterName: 'JsonParsingEngine', ParameterValue: 'JQ-1.6' },
+      ],
+    },
+  ];
+  return {
+    DeliveryStreamDescription: {
+      DeliveryStreamName: settings.name,
+      DeliveryStreamARN: arn,
+      DeliveryStreamStatus: 'ACTIVE',
+      DeliveryStreamEncryptionConfiguration: { Status: 'DISABLED' },
+      DeliveryStreamType: 'DirectPut',
+      VersionId: '1',
+      CreateTimestamp: created.getTime() / 1000,
+      HasMoreDestinations: false,
+      Destinations: [
+        {
+          DestinationId: 'destinationId-000000000001',
+          S3DestinationDescription: destination,
+          ExtendedS3DestinationDescription: {
+            ...destination,
+            S3BackupMode: 'Disabled',
+            DynamicPartitioningConfiguration: { Enabled: processors !== undefined },
+            ProcessingConfiguration: { Enabled: processors !== undefined, Processors: processors ?? [] },
+          },
+        },
+      ],
+    },
+  };
+}

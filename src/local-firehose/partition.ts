@@ -1,0 +1,108 @@
+import { invalidArgument } from './aws-error.ts';
+
+/**
+ * Dynamic partitioning: which partition an event belongs to. Of JQ, the local Firehose knows what partitioning by table
+ * needs: one object whose values are paths, such as `{db: .source.db, table: .source.table}`.
+ */
+
+interface PartitionField {
+  name: string;
+  path: readonly (string | number)[];
+}
+
+export type PartitionQuery = readonly PartitionField[];
+
+/** Firehose de-aggregates at most this many events out of one record. */
+export const MAX_EVENTS_PER_RECORD = 500;
+
+const KEY = /\s*(?:([A-Za-z_]\w*)|"((?:[^"\\]|\\.)*)")\s*:\s*(?=\.)/y;
+const STEP = /\.([A-Za-z_]\w*)|\.?\["((?:[^"\\]|\\.)*)"\]|\."((?:[^"\\]|\\.)*)"|\.?\[(\d+)\]/y;
+const SEPARATOR = /\s*([,}])\s*/y;
+
+export function parsePartitionQuery(text: string): PartitionQuery {
+  const fields: PartitionField[] = [];
+  let at = /^\s*\{/.exec(text)?.[0].length ?? -1;
+  const take = (token: RegExp): RegExpExecArray | null => {
+    token.lastIndex = at;
+    const match = token.exec(text);
+    if (match) at = token.lastIndex;
+    return match;
+  };
+  const refuse = (): never => {
+    const where = at < 0 ? 'it must begin with {' : `see ${JSON.stringify(text.slice(at, at + 20))}`;
+    throw invalidArgument(
+      `The local Firehose reads only objects of paths as MetadataExtractionQuery, such as {db: .source.db}; ${where}`,
+    );
+  };
+  if (at < 0) refuse();
+  for (;;) {
+    const key = take(KEY) ?? refuse();
+    const path: (string | number)[] = [];
+    for (let step = take(STEP); step; step = take(STEP)) {
+      path.push(step[4] === undefined ? (step[1] ?? unquote(step[2] ?? step[3]!)) : Number(step[4]));
+    }
+    if (path.length === 0) refuse();
+    fields.push({ name: key[1] ?? unquote(key[2]!), path });
+    const separator = take(SEPARATOR) ?? refuse();
+    if (separator[1] === '}') break;
+  }
+  if (at !== text.length) refuse();
+  if (fields.length > 50) throw invalidArgument('MetadataExtractionQuery cannot have more than 50 keys');
+  return fields;
+}
+
+const unquote = (text: string): string => JSON.parse(`"${text}"`);
+
+/** The events of one aggregated record: its lines, each with its newline, blank ones left out; undefined if too many. */
+export function deaggregate(record: Buffer): Buffer[] | undefined {
+  const events: Buffer[] = [];
+  for (let from = 0; from < record.length; ) {
+    const newline = record.indexOf(10, from);
+    const to = newline < 0 ? record.length : newline + 1;
+    const line = record.subarray(from, to);
+    if (newline < 0) events.push(Buffer.concat([line, Buffer.from('\n')]));
+    else if (to - from > 1) events.push(line);
+    if (events.length > MAX_EVENTS_PER_RECORD) return undefined;
+    from = to;
+  }
+  return events;
+}
+
+export type Partition = { keys: Map<string, string> } | { failure: string };
+
+export function partitionOf(event: Buffer, query: PartitionQuery): Partition {
+  let document: unknown;
+  try {
+    document = JSON.parse(event.toString('utf8'));
+  } catch {
+    return { failure: 'Non JSON record provided' };
+  }
+  const keys = new Map<string, string>();
+  for (const { name, path } of query) {
+    let value = document;
+    for (const step of path) {
+      const inside = typeof value === 'object' && value !== null && Object.hasOwn(value, step);
+      value = inside ? (value as Record<string | number, unknown>)[step] : undefined;
+    }
+    if (value === undefined || value === null || value === '') {
+      return { failure: 'partitionKeys values must not be null or empty' };
+    }
+    if (typeof value === 'object') return { failure: `partitionKeys values must be strings: ${name}` };
+    keys.set(name, String(value));
+  }
+  return { keys };
+}
+
+/** What Firehose writes under the error prefix for an event that it could not deliver where it belongs. */
+export function failedEvent(event: Buffer, errorCode: string, errorMessage: string, at: Date): Buffer {
+  const time = at.getTime();
+  const line = {
+    attemptsMade: 1,
+    arrivalTimestamp: time,
+    errorCode: `DynamicPartitioning.${errorCode}`,
+    errorMessage,
+    attemptEndingTimestamp: time,
+    rawData: event.toString('base64'),
+  };
+  return Buffer.from(`${JSON.stringify(line)}\n`);
+}
