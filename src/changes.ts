@@ -36,6 +36,7 @@ export function followChanges(
   signal: AbortSignal,
 ): BinlogStream {
   const captures = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
+  const keys = keyNames(config, server.caseSensitive);
   const out = new Output();
   const format = {
     format: config.format,
@@ -54,7 +55,7 @@ export function followChanges(
     new BinlogReader<EventWriter>(
       {
         captures,
-        table: (map) => new EventWriter(describeTable(map, config), format, out),
+        table: (map) => new EventWriter(describeTable(map, keys), format, out),
         rows(writer, rows, transaction) {
           if (!skips(transaction)) writer.write(rows, transaction, Date.now(), handler.line);
         },
@@ -89,8 +90,17 @@ export function followChanges(
   });
 }
 
+/** Finds the `keys` entry of a table, its name compared as the server does. */
+function keyNames({ keys }: Config, caseSensitive: boolean): (schema: string, table: string) => string[] | undefined {
+  const entries = Object.entries(keys).map(([name, columns]) => ({
+    is: compileTableFilter([name], { caseSensitive }),
+    columns,
+  }));
+  return (schema, table) => entries.find(({ is }) => is(schema, table))?.columns;
+}
+
 /** A table as the stream describes it, with its row key: the primary key, or the columns that `keys` names. */
-function describeTable(map: TableMap, { keys }: Config): Table {
+function describeTable(map: TableMap, keys: ReturnType<typeof keyNames>): Table {
   const { schema, name, columns } = map;
   if (!map.named) {
     throw new CdcError(`the binlog does not name the columns of ${schema}.${name}`, {
@@ -98,9 +108,9 @@ function describeTable(map: TableMap, { keys }: Config): Table {
       hint: 'SET PERSIST binlog_row_metadata=FULL (MariaDB: SET GLOBAL, and in its configuration), then start again behind that point',
     });
   }
-  const named = map.primaryKey.length > 0 ? undefined : keys[`${schema}.${name}`];
+  const named = map.primaryKey.length > 0 ? undefined : keys(schema, name);
   const key = named?.map((column) => {
-    const index = columns.findIndex((c) => c.name === column);
+    const index = columns.findIndex((c) => c.name.toLowerCase() === column.toLowerCase());
     if (index < 0) {
       throw new CdcError(`keys names a column ${column} that ${schema}.${name} does not have`, {
         exitCode: 2,

@@ -1,16 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config/schema.ts';
-import { asCdcError } from './error.ts';
+import { asCdcError, CdcError } from './error.ts';
 import type { Log } from './log.ts';
 import { runPipeline } from './pipeline.ts';
+import { preflight } from './preflight/preflight.ts';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
 /** A pipeline that ran this long was healthy: the next failure waits as if it were the first. */
 const HEALTHY_MS = 60_000;
 
+/** What `cdc check` would call an error stops the daemon before it begins, unless it may pass by itself. */
+async function refuseWhatCannotWork(config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const problems = await preflight(config, signal);
+  for (const { what, why, fix } of problems.filter(({ severity, passing }) => severity === 'warning' || passing)) {
+    log.warn({ why, hint: fix }, what);
+  }
+  const errors = problems.filter(({ severity, passing }) => severity === 'error' && !passing);
+  const [first] = errors;
+  if (first === undefined) return;
+  if (errors.length === 1) throw new CdcError(first.what, { exitCode: 3, why: first.why, hint: first.fix });
+  throw new CdcError(`${errors.length} things stand in the way`, {
+    exitCode: 3,
+    why: errors.map(({ what, why }) => `${what}: ${why}`).join('\n        '),
+    hint: 'cdc check lists them with the statement or setting that fixes each',
+  });
+}
+
 /** Runs the pipeline until `signal` aborts; after a failure that may heal it starts again, for ever. */
 export async function runDaemon(config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  try {
+    await refuseWhatCannotWork(config, log, signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
   for (let attempt = 0; !signal.aborted; attempt++) {
     const startedAt = Date.now();
     try {

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { parseSourceUrl, tlsMode } from '../config/url.ts';
-import { error, type Problem } from './problem.ts';
+import { error, outage, type Problem } from './problem.ts';
 
 interface ConnectionFailure {
   code?: string;
@@ -31,7 +31,7 @@ export function connectionProblem(failure: ConnectionFailure, source: Config['so
       );
     case 'ER_CON_COUNT_ERROR':
     case 'ER_TOO_MANY_USER_CONNECTIONS':
-      return error(
+      return outage(
         `the server at ${at} has no connection to spare`,
         why,
         'raise max_connections, or end idle sessions',
@@ -59,7 +59,7 @@ export function connectionProblem(failure: ConnectionFailure, source: Config['so
   }
   if (failure.code?.startsWith('ER_'))
     return error(`the server at ${at} refused a question`, why, 'see the reason above');
-  return error(
+  return outage(
     `the server at ${at} cannot be reached`,
     why,
     'check host and port in source.url, that the server runs, and that no firewall is between',

@@ -5,9 +5,16 @@ export interface Problem {
   what: string;
   why: string;
   fix: string;
+  /** It may pass by itself, as an outage does: the daemon waits for that instead of refusing to start. */
+  passing?: true;
 }
 
 export const error = (what: string, why: string, fix: string): Problem => ({ severity: 'error', what, why, fix });
+/** An error that may pass by itself. */
+export const outage = (what: string, why: string, fix: string): Problem => ({
+  ...error(what, why, fix),
+  passing: true,
+});
 export const warning = (what: string, why: string, fix: string): Problem => ({ severity: 'warning', what, why, fix });
 
 /** `a, b, c and 4 more`: long lists stay readable. */

@@ -1,7 +1,7 @@
 import { type DeliveryStreamDescription, DescribeDeliveryStreamCommand } from '@aws-sdk/client-firehose';
 import type { Config } from '../config/schema.ts';
 import { firehoseClient } from '../firehose/firehose-sink.ts';
-import { error, type Problem, warning } from './problem.ts';
+import { error, outage, type Problem, warning } from './problem.ts';
 
 interface SdkFailure {
   name?: string;
@@ -120,12 +120,11 @@ export function streamFailure(failure: SdkFailure, { stream, endpoint, region }:
     return warning(`AWS is too busy to tell about the stream ${stream}`, why, 'check again in a minute');
   }
   const where = endpoint ?? `Firehose in ${region ?? 'the region of the environment'}`;
+  const fix = endpoint
+    ? 'check firehose.endpoint, and that Firehose listens there'
+    : 'check firehose.region and the way to the internet or to the VPC endpoint';
   const reached = failure.code === undefined && !/^(Timeout|Abort)Error$/.test(name);
-  return error(
-    `${where} ${reached ? 'does not answer as Amazon Data Firehose' : 'cannot be reached'}`,
-    why,
-    endpoint
-      ? 'check firehose.endpoint, and that Firehose listens there'
-      : 'check firehose.region and the way to the internet or to the VPC endpoint',
-  );
+  return reached
+    ? error(`${where} does not answer as Amazon Data Firehose`, why, fix)
+    : outage(`${where} cannot be reached`, why, fix);
 }

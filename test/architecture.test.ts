@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+/**
+ * Which rooms a room may enter, besides itself. A file at the top of src is a room of its own.
+ * Everyone may use the three leaves: error, log and version.
+ */
+const MAY_IMPORT: Record<string, string[]> = {
+  change: [],
+  config: ['change'],
+  binlog: ['change'],
+  codec: ['change'],
+  delivery: ['change'],
+  firehose: ['change'],
+  checkpoint: ['change'],
+  lake: ['change', 'codec', 'config'],
+  'local-mysql': [],
+  'local-firehose': ['config'],
+  preflight: ['change', 'config', 'firehose'],
+  'start-point.ts': ['change', 'binlog', 'checkpoint'],
+  'changes.ts': ['change', 'binlog', 'codec', 'config', 'start-point.ts'],
+  'pipeline.ts': ['change', 'binlog', 'checkpoint', 'config', 'delivery', 'firehose', 'changes.ts', 'start-point.ts'],
+  'daemon.ts': ['config', 'preflight', 'pipeline.ts'],
+  demo: ['change', 'config', 'lake', 'local-mysql', 'local-firehose'],
+  commands: [
+    'change',
+    'binlog',
+    'checkpoint',
+    'codec',
+    'config',
+    'demo',
+    'lake',
+    'local-firehose',
+    'preflight',
+    'changes.ts',
+    'start-point.ts',
+    'daemon.ts',
+  ],
+  'main.ts': ['commands'],
+};
+const LEAVES = ['error.ts', 'log.ts', 'version.ts'];
+
+const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map(normalize);
+
+const roomOf = (file: string): string => file.split(/[\\/]/)[0] as string;
+
+function imports(file: string): string[] {
+  const text = readFileSync(join('src', file), 'utf8');
+  return [...text.matchAll(/(?:from|import)\s+'(\.[^']+)'/g)].map((match) =>
+    relative('src', join('src', dirname(file), match[1] as string)),
+  );
+}
+
+describe('the rooms of src', () => {
+  test.each(files)('%s enters only the rooms it may', (file) => {
+    const room = roomOf(file);
+    const allowed = LEAVES.includes(room) ? [] : MAY_IMPORT[room];
+    expect(allowed, `room ${room} is not in the plan`).toBeDefined();
+    const strangers = imports(file)
+      .map(roomOf)
+      .filter((to) => to !== room && !LEAVES.includes(to) && !allowed?.includes(to));
+    expect(strangers).toEqual([]);
+  });
+
+  test('only main.ts ends the process', () => {
+    const enders = files.filter((file) => /process\.exit\(/.test(readFileSync(join('src', file), 'utf8')));
+    expect(enders).toEqual(['main.ts']);
+  });
+
+  test('the domain imports no package', () => {
+    const packages = files
+      .filter((file) => roomOf(file) === 'change')
+      .flatMap((file) =>
+        [...readFileSync(join('src', file), 'utf8').matchAll(/from '([^.'][^']*)'/g)].map((m) => m[1]),
+      );
+    expect(packages).toEqual([]);
+  });
+});
