@@ -75,14 +75,15 @@ export class CheckpointFile {
       saved_at: new Date().toISOString(),
     };
     const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)}\n`;
-    const temporary = `${this.path}.tmp-${process.pid}`;
+    // One name, so that a kill in the middle leaves one file at most, which the next save replaces.
+    const temporary = `${this.path}.tmp`;
     try {
       await mkdir(dirname(this.path), { recursive: true });
       await writeSynced(temporary, text);
       await rename(temporary, this.path);
       await syncFolder(dirname(this.path));
     } catch (error) {
-      await rm(temporary, { force: true });
+      await rm(temporary, { force: true }).catch(() => {});
       throw new CdcError(`cannot write the checkpoint ${this.path}`, {
         why: (error as Error).message,
         hint: 'give cdc a folder that it may write to, with space left; nothing was lost',

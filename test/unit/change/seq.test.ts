@@ -1,0 +1,30 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { formatSeq, SEQ_LENGTH, type SeqParts } from '../../../src/change/seq.ts';
+
+const parts = fc.record({
+  epoch: fc.nat(0xffff),
+  file: fc.nat(0x7fffffff),
+  position: fc.nat({ max: 2 ** 40 - 1 }),
+  ordinal: fc.nat({ max: 2 ** 40 - 1 }),
+});
+
+const compare = (a: SeqParts, b: SeqParts): number =>
+  a.epoch - b.epoch || a.file - b.file || a.position - b.position || a.ordinal - b.ordinal;
+
+describe('seq', () => {
+  test('its byte order is the order of epoch, file, position and ordinal', () => {
+    fc.assert(
+      fc.property(parts, parts, (a, b) => {
+        const [x, y] = [formatSeq(a), formatSeq(b)];
+        expect(x).toHaveLength(SEQ_LENGTH);
+        expect(Math.sign(Buffer.compare(Buffer.from(x), Buffer.from(y)))).toBe(Math.sign(compare(a, b)));
+      }),
+    );
+  });
+
+  test('what does not fit is an error, never a shorter order', () => {
+    expect(() => formatSeq({ epoch: 0x10000, file: 1, position: 4, ordinal: 0 })).toThrow(RangeError);
+    expect(() => formatSeq({ epoch: 0, file: 1, position: 2 ** 40, ordinal: 0 })).toThrow(RangeError);
+  });
+});

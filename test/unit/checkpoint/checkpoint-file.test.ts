@@ -1,0 +1,94 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Checkpoint, CheckpointFile } from '../../../src/checkpoint/checkpoint-file.ts';
+import { CheckpointKeeper } from '../../../src/checkpoint/checkpoint-keeper.ts';
+
+const sample: Checkpoint = {
+  name: 'shop',
+  server: { flavor: 'mysql', identity: 'u' },
+  epoch: 2,
+  gtids: 'x:1-5',
+  file: 'binlog.000001',
+  position: 1234,
+};
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'cdc-checkpoint-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+describe('the checkpoint file', () => {
+  test('gives back what was saved, makes its folder, and leaves no other file behind', async () => {
+    const file = new CheckpointFile(join(directory, 'a', 'b', 'shop.json'));
+    expect(await file.load('shop')).toBeUndefined();
+    await file.save(sample);
+    await file.save({ ...sample, position: 99 });
+    expect(await file.load('shop')).toEqual({ ...sample, position: 99 });
+    expect(readdirSync(join(directory, 'a', 'b'))).toEqual(['shop.json']);
+    expect(statSync(file.path).mode & 0o777).toBe(0o600);
+  });
+
+  test.each([
+    ['half a file', (text: string) => text.slice(0, 60)],
+    ['nothing', () => ''],
+    ['a changed number', (text: string) => text.replace('1234', '1235')],
+    ['an unknown field', (text: string) => text.replace('{', '{"extra":1,')],
+    ['another version', (text: string) => text.replace('"version": 1', '"version": 2')],
+  ])('%s is refused, and left as it is', async (_, damage) => {
+    const file = new CheckpointFile(join(directory, 'shop.json'));
+    await file.save(sample);
+    const damaged = damage(readFileSync(file.path, 'utf8'));
+    writeFileSync(file.path, damaged);
+    await expect(file.load('shop')).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('is damaged'),
+    });
+    expect(readFileSync(file.path, 'utf8')).toBe(damaged);
+  });
+
+  test('a name that is not its own is refused', async () => {
+    const file = new CheckpointFile(join(directory, 'shop.json'));
+    await file.save(sample);
+    await expect(file.load('other')).rejects.toMatchObject({ exitCode: 2 });
+  });
+
+  test('a write that fails is an error and leaves the old content', async () => {
+    const file = new CheckpointFile(join(directory, 'shop.json'));
+    await file.save(sample);
+    // A folder stands where the temporary file would go.
+    mkdirSync(`${file.path}.tmp`);
+    await expect(file.save({ ...sample, position: 1 })).rejects.toThrow(/cannot write the checkpoint/);
+    expect(await file.load('shop')).toEqual(sample);
+  });
+});
+
+describe('the checkpoint keeper', () => {
+  test('saves what is delivered at the time of the write, never what was current when it was asked', async () => {
+    const file = new CheckpointFile(join(directory, 'shop.json'));
+    let position = 1;
+    const keeper = new CheckpointKeeper(
+      file,
+      () => ({ ...sample, position }),
+      (error) => expect.unreachable(String(error)),
+    );
+    keeper.moved();
+    position = 2;
+    await keeper.save();
+    expect((await file.load('shop'))?.position).toBe(2);
+    position = 3;
+    await keeper.save();
+    expect((await file.load('shop'))?.position, 'not moved, not written').toBe(2);
+  });
+
+  test('tells of a write that fails by its timer', async () => {
+    const file = new CheckpointFile(join(directory, 'shop.json'));
+    mkdirSync(`${file.path}.tmp`);
+    const error = await new Promise((resolve) => {
+      new CheckpointKeeper(file, () => sample, resolve).moved();
+    });
+    expect(String(error)).toMatch(/cannot write the checkpoint/);
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { outcomeOfFailure, outcomesOf } from '../../../src/firehose/outcome.ts';
+
+const answer = (RequestResponses: object[] | undefined): Parameters<typeof outcomesOf>[0] =>
+  ({ FailedPutCount: 0, RequestResponses, $metadata: {} }) as Parameters<typeof outcomesOf>[0];
+
+const failure = (name: string, status?: number): Error =>
+  Object.assign(new Error('told'), { name, $metadata: { httpStatusCode: status } });
+
+describe('the outcome of each record', () => {
+  test('is told by its own entry, in order', () => {
+    const outcomes = outcomesOf(
+      answer([
+        { RecordId: 'a' },
+        { ErrorCode: 'ServiceUnavailableException', ErrorMessage: 'Slow down.' },
+        { RecordId: 'c' },
+      ]),
+      3,
+    );
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['accepted', 'throttled', 'accepted']);
+  });
+
+  test('an internal failure may have been stored', () => {
+    expect(outcomesOf(answer([{ ErrorCode: 'InternalFailure' }]), 1)[0]?.kind).toBe('unknown');
+  });
+
+  test.each([
+    ['none', undefined],
+    ['too few', [{ RecordId: 'a' }]],
+    ['too many', [{ RecordId: 'a' }, { RecordId: 'b' }, { RecordId: 'c' }]],
+  ])('with %s entries nothing counts as accepted', (_, entries) => {
+    expect(outcomesOf(answer(entries), 2).map(({ kind }) => kind)).toEqual(['unknown', 'unknown']);
+  });
+
+  test('an entry without a record id is not accepted', () => {
+    expect(outcomesOf(answer([{}]), 1)[0]?.kind).toBe('unknown');
+  });
+});
+
+describe('the outcome of a call that failed', () => {
+  test.each([
+    ['ServiceUnavailableException', 503, 'throttled'],
+    ['ServiceUnavailableException', 400, 'throttled'],
+    ['ThrottlingException', 400, 'throttled'],
+    ['ExpiredTokenException', 400, 'throttled'],
+    ['InternalFailure', 500, 'unknown'],
+    ['TimeoutError', undefined, 'unknown'],
+    ['Error', undefined, 'unknown'],
+    ['SyntaxError', 200, 'unknown'],
+    ['ResourceNotFoundException', 400, 'refused'],
+    ['InvalidArgumentException', 400, 'refused'],
+    ['InvalidKMSResourceException', 400, 'refused'],
+    ['AccessDeniedException', 400, 'refused'],
+  ])('%s (%s) is %s', (name, status, kind) => {
+    expect(outcomeOfFailure(failure(name, status)).kind).toBe(kind);
+  });
+
+  test('what is refused comes with what to do', () => {
+    expect(outcomeOfFailure(failure('AccessDeniedException', 400))).toMatchObject({
+      hint: expect.stringContaining('PutRecordBatch'),
+    });
+  });
+});
