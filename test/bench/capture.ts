@@ -1,0 +1,56 @@
+import { createConnection } from 'mysql2/promise';
+import { BinlogStream } from '../../src/binlog/binlog-stream.ts';
+import { readServerFacts } from '../../src/binlog/server.ts';
+import type { Shape } from './shapes.ts';
+
+export interface Captured {
+  /** Packets as they came: a status byte, then one event. */
+  packets: Buffer[];
+  checksum: boolean;
+  bytes: number;
+}
+
+const SCHEMA = 'bench';
+
+/** Fills a table of the shape on the server and takes the binlog events of that into memory. */
+export async function capture(
+  connection: { host: string; port: number; user: string },
+  shape: Shape,
+): Promise<Captured> {
+  const client = await createConnection({ ...connection, multipleStatements: true });
+  await client.query(
+    `DROP DATABASE IF EXISTS ${SCHEMA}; CREATE DATABASE ${SCHEMA}; USE ${SCHEMA}; CREATE TABLE t ${shape.ddl}`,
+  );
+  await client.query('SET SESSION cte_max_recursion_depth = 10000000');
+  const start = await readServerFacts(connection);
+  await client.query(
+    `CREATE TEMPORARY TABLE numbers (n INT PRIMARY KEY) WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < ${shape.rows}) SELECT n FROM r`,
+  );
+  const step = shape.oneRowTransactions ? 1 : 20_000;
+  for (let from = 1; from <= shape.rows; from += step) {
+    await client.query(`INSERT INTO t SELECT ${shape.row} FROM numbers WHERE n BETWEEN ${from} AND ${from + step - 1}`);
+  }
+  const { end } = await readServerFacts(connection);
+  client.destroy();
+
+  const packets: Buffer[] = [];
+  let checksum = false;
+  let bytes = 0;
+  const done = new AbortController();
+  await new BinlogStream({
+    connection,
+    serverId: 'auto',
+    from: { coordinates: start.end },
+    heartbeatMs: 5_000,
+    onStart: (on) => {
+      checksum = on;
+    },
+    onEvent(buffer, from, to) {
+      packets.push(Buffer.from(buffer.subarray(from - 1, to)));
+      bytes += to - from;
+      if (buffer.readUInt32LE(from + 13) >= end.position && buffer[from + 4] !== 4) done.abort();
+    },
+    signal: done.signal,
+  }).follow();
+  return { packets, checksum, bytes };
+}

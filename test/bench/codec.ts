@@ -1,0 +1,108 @@
+import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
+import { readServerFacts } from '../../src/binlog/server.ts';
+import { charsetOf, decodeText } from '../../src/codec/charset.ts';
+import { EventWriter } from '../../src/codec/event-writer.ts';
+import { Output } from '../../src/codec/output.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { startLocalServer } from '../../src/local-mysql/server.ts';
+import { type Captured, capture } from './capture.ts';
+import { SHAPES } from './shapes.ts';
+import { zongjiDecoder } from './zongji-decode.ts';
+
+/** Runs of each contender; they take turns, and the median counts. */
+const ROUNDS = 7;
+
+interface Contender {
+  name: string;
+  /** One pass over the captured binlog; returns what it made, so that nothing is optimised away. */
+  run(captured: Captured): number;
+}
+
+const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number;
+
+const { values } = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } });
+
+async function main(): Promise<void> {
+  const server = await startLocalServer({ flavor: 'mysql' });
+  const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
+  const { charsets } = await readServerFacts(connection);
+  let stringify = false;
+  let made = 0;
+  const zongji = await zongjiDecoder(connection, (event) => {
+    if (event.rows === undefined) return;
+    if (stringify) for (const row of event.rows) made += JSON.stringify(row).length;
+    else made += event.rows.length;
+  });
+
+  const ours = (format: 'debezium' | 'flat'): Contender => ({
+    name: `cdc codec, ${format}`,
+    run({ packets, checksum }) {
+      let bytes = 0;
+      const out = new Output();
+      const options = { format, name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
+      const reader = new BinlogReader<EventWriter>(
+        {
+          captures: () => true,
+          table: ({ schema, name, columns, primaryKey }) =>
+            new EventWriter({ schema, name, columns, key: primaryKey }, options, out),
+          rows: (writer, rows, transaction) =>
+            writer.write(rows, transaction, 1_700_000_000_000, (_hash, _bytes, from, to) => {
+              bytes += to - from;
+            }),
+          truncate() {},
+          commit() {},
+          rollback() {},
+          previous() {},
+          idle() {},
+        },
+        (text, collation) => decodeText(text, charsetOf(collation, charsets)),
+        checksum,
+      );
+      for (const packet of packets) reader.read(packet, 1, packet.length);
+      return bytes;
+    },
+  });
+  const theirs = (name: string, withJson: boolean): Contender => ({
+    name,
+    run(captured) {
+      stringify = withJson;
+      made = 0;
+      zongji.decode(captured);
+      return made;
+    },
+  });
+  const contenders: Contender[] = [
+    ours('debezium'),
+    ours('flat'),
+    theirs('zongji decode', false),
+    theirs('zongji decode + JSON.stringify', true),
+  ];
+
+  console.log(`node ${process.version}, MySQL ${server.version}, median of ${ROUNDS} rounds in turn\n`);
+  console.log('| shape | contender | rows/s | binlog MB/s | against zongji + JSON.stringify |');
+  console.log('| --- | --- | ---: | ---: | ---: |');
+  for (const shape of SHAPES) {
+    const captured = await capture(connection, shape);
+    const seconds = contenders.map(() => [] as number[]);
+    for (let round = 0; round <= ROUNDS; round++) {
+      for (const [i, contender] of contenders.entries()) {
+        const begin = process.hrtime.bigint();
+        if (contender.run(captured) === 0) throw new Error(`${contender.name} made nothing`);
+        // The first round warms up.
+        if (round > 0) seconds[i]?.push(Number(process.hrtime.bigint() - begin) / 1e9);
+      }
+    }
+    const base = seconds[contenders.length - 1] as number[];
+    for (const [i, { name }] of contenders.entries()) {
+      const own = seconds[i] as number[];
+      const ratio = median(base.map((theirSeconds, round) => theirSeconds / (own[round] as number)));
+      const rows = Math.round(shape.rows / median(own)).toLocaleString('en');
+      const megabytes = (captured.bytes / 1e6 / median(own)).toFixed(0);
+      console.log(`| ${shape.name} | ${name} | ${rows} | ${megabytes} | ${ratio.toFixed(2)} |`);
+    }
+  }
+  zongji.close();
+  await server.stop();
+}
+
+await main();

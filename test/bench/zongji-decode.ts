@@ -1,0 +1,50 @@
+import ZongJi from '@vlasky/zongji';
+import type { Captured } from './capture.ts';
+
+interface Command {
+  binlogData(packet: object, connection: unknown): unknown;
+}
+
+interface Internals {
+  BinlogClass: new (callback: unknown) => Command;
+  connection: unknown;
+}
+
+/**
+ * zongji's own decoder over captured packets: it is connected, its dump command is taken from it before the dump
+ * begins, and then fed by hand.
+ */
+export async function zongjiDecoder(
+  connection: { host: string; port: number; user: string },
+  onRows: (event: { rows?: unknown[] }) => void,
+): Promise<{ decode(captured: Captured): void; close(): void }> {
+  const zongji = new ZongJi(connection) as ZongJi & Internals;
+  let command: Command | undefined;
+  zongji.on('error', (error) => {
+    throw error;
+  });
+  zongji.on('binlog', (event) => onRows(event as { rows?: unknown[] }));
+  const ready = new Promise<void>((resolve) => {
+    zongji.on('ready', () => {
+      const Original = zongji.BinlogClass;
+      zongji.BinlogClass = class extends Original {
+        constructor(callback: unknown) {
+          super(callback);
+          command = this;
+          setImmediate(resolve);
+        }
+      };
+    });
+  });
+  zongji.start({ serverId: 987_654, startAtEnd: true });
+  await ready;
+  return {
+    decode({ packets }) {
+      for (const buffer of packets) {
+        const packet = { buffer, offset: 0, end: buffer.length, isEOF: () => false, isError: () => false };
+        command?.binlogData(packet, zongji.connection);
+      }
+    },
+    close: () => zongji.stop(),
+  };
+}
