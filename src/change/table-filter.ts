@@ -1,17 +1,15 @@
 import { CdcError } from '../error.ts';
+import { foldCase, matchesName, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
 
 /** The server's own schemas; captured only where a pattern names the schema itself. */
 const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['mysql', 'sys', 'information_schema', 'performance_schema']);
-
-/** One side of a pattern: the literal pieces between its stars; a single piece is a plain name. */
-type Part = readonly string[];
 
 /** A pattern as written, `schema.table`, with its stars already told apart from stars within backticks. */
 export interface TablePattern {
   text: string;
   exclude: boolean;
-  schema: Part;
-  table: Part;
+  schema: NamePattern;
+  table: NamePattern;
 }
 
 /**
@@ -35,7 +33,7 @@ export function compileTableFilter(
     const tablePieces = table.map(fold);
     const named = schemaPieces.length === 1;
     return (s: string, t: string) =>
-      (named || !SYSTEM_SCHEMAS.has(s)) && matches(schemaPieces, s) && matches(tablePieces, t);
+      (named || !SYSTEM_SCHEMAS.has(s)) && matchesName(schemaPieces, s) && matchesName(tablePieces, t);
   };
   const included = includes.map(matcher);
   const excluded = excludes.map(matcher);
@@ -58,7 +56,7 @@ export function parseTablePattern(text: string): TablePattern {
       whyNot(body),
       'write schema.table; * matches within either part, backticks protect dots, stars and spaces',
     );
-  return { text, exclude, schema: pieces(match[1] as string), table: pieces(match[2] as string) };
+  return { text, exclude, schema: parseName(match[1] as string), table: parseName(match[2] as string) };
 }
 
 /**
@@ -73,33 +71,7 @@ export function parseTableName(text: string): { schema: string; table: string } 
   return { schema: schema[0] as string, table: table[0] as string };
 }
 
-const PART = '(`(?:[^`]|``)+`|[^\\s.`!][^\\s.`]*)';
-const PATTERN = new RegExp(`^${PART}\\.${PART}$`);
-
-function pieces(part: string): Part {
-  return part.startsWith('`') ? [part.slice(1, -1).replaceAll('``', '`')] : part.split('*');
-}
-
-function matches(pieces: Part, name: string): boolean {
-  const first = pieces[0] as string;
-  if (pieces.length === 1) return name === first;
-  const last = pieces[pieces.length - 1] as string;
-  if (!name.startsWith(first) || !name.endsWith(last)) return false;
-  let at = first.length;
-  for (const piece of pieces.slice(1, -1)) {
-    const found = name.indexOf(piece, at);
-    if (found < 0) return false;
-    at = found + piece.length;
-  }
-  return at + last.length <= name.length;
-}
-
-/** Case folded letter by letter, as the server does; JavaScript's own looks at neighbours (the final sigma). */
-function foldCase(name: string): string {
-  let folded = '';
-  for (const letter of name) folded += String.fromCodePoint(letter.toLowerCase().codePointAt(0) as number);
-  return folded;
-}
+const PATTERN = new RegExp(`^${NAME_PATTERN}\\.${NAME_PATTERN}$`);
 
 function whyNot(body: string): string {
   if (body === '') return 'it is empty';

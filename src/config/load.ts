@@ -34,6 +34,7 @@ export function parseConfig(text: string, at: { file: string; directory: string;
   const problems: Problem[] = [];
   const raw = interpolate(document.toJS(), at.env, [], problems);
   const read = readNamedFiles(raw, at.directory, problems);
+  readColumnSecrets(raw, at.directory, problems);
   const parsed = configSchema.safeParse(raw, { error: wording });
   const unset = new Set(problems.map(({ path }) => pathText(path)));
   for (const issue of parsed.error?.issues ?? []) {
@@ -98,20 +99,38 @@ function interpolate(value: unknown, env: Environment, path: Path, problems: Pro
   return value;
 }
 
+/** Puts the contents of each secret_file in `columns` where the secret would stand. */
+function readColumnSecrets(raw: unknown, directory: string, problems: Problem[]): void {
+  const { columns } = raw as { columns?: unknown };
+  if (columns === null || typeof columns !== 'object') return;
+  for (const [column, rule] of Object.entries(columns) as [string, Record<string, unknown> | null][]) {
+    const file = rule?.secret_file;
+    if (rule === null || typeof file !== 'string') continue;
+    const path = ['columns', column, 'secret_file'];
+    if (rule.secret !== undefined) problems.push({ path, message: 'stands beside secret; give one of the two' });
+    rule.secret = withoutLineEnd(readNamed(file, directory, path, problems)) ?? rule.secret ?? 'unread';
+  }
+}
+
 /** The contents of source.password_file and source.ca_file. */
 function readNamedFiles(raw: unknown, directory: string, problems: Problem[]): { password?: string; ca?: string } {
   const source = (raw as { source?: Record<string, unknown> | null }).source;
   const read = (key: 'password_file' | 'ca_file'): string | undefined => {
     const file = source?.[key];
-    if (typeof file !== 'string') return undefined;
-    try {
-      return readFileSync(resolve(directory, file), 'utf8');
-    } catch (error) {
-      problems.push({ path: ['source', key], message: `cannot be read: ${(error as Error).message}` });
-      return undefined;
-    }
+    return typeof file === 'string' ? readNamed(file, directory, ['source', key], problems) : undefined;
   };
-  const password = read('password_file')?.replace(/\r?\n$/, '');
+  const password = withoutLineEnd(read('password_file'));
   const ca = read('ca_file');
   return { ...(password !== undefined && { password }), ...(ca !== undefined && { ca }) };
 }
+
+function readNamed(file: string, directory: string, path: Path, problems: Problem[]): string | undefined {
+  try {
+    return readFileSync(resolve(directory, file), 'utf8');
+  } catch (error) {
+    problems.push({ path, message: `cannot be read: ${(error as Error).message}` });
+    return undefined;
+  }
+}
+
+const withoutLineEnd = (text: string | undefined): string | undefined => text?.replace(/\r?\n$/, '');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ColumnRule, parseColumnPattern } from '../change/column-rules.ts';
 import { parseCoordinates } from '../change/coordinates.ts';
 import { GtidSet } from '../change/gtid-set.ts';
 import { MariadbPosition } from '../change/mariadb-position.ts';
@@ -139,7 +140,12 @@ const values = z.strictObject({
     .enum(['iso', 'mysql', 'epoch_micros'])
     .default('iso')
     .describe('iso: 2026-01-02T03:04:05, TIMESTAMP in UTC with Z. mysql: a space and no Z. epoch_micros: numbers.'),
-  zero_dates: z.enum(['text', 'null']).default('text').describe('null: a date with a zero month or day becomes null.'),
+  // YAML reads a bare null as no value at all; here it means what it says.
+  zero_dates: z
+    .enum(['text', 'null'])
+    .or(z.null().transform(() => 'null' as const))
+    .default('text')
+    .describe('null: a date with a zero month or day becomes null.'),
 });
 
 const aggregate = z.strictObject({
@@ -189,7 +195,37 @@ const keys = z.record(z.string(), z.array(z.string().min(1)).min(1)).superRefine
   }
 });
 
-export const configSchema = z.strictObject({
+const columnRule = z
+  .union(
+    [
+      z.literal('drop'),
+      z.strictObject({
+        hash: z.literal('sha256'),
+        secret: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('The key of the HMAC. An environment variable keeps it out of the file, see the example.'),
+        secret_file: z.string().optional().describe('A file that holds the secret and nothing else.'),
+      }),
+      z.strictObject({ mask: z.int().min(0).describe('How many characters at the end stay.') }),
+    ],
+    // What stands there is not repeated, for it may be the secret.
+    { error: () => 'must be drop, { hash: sha256, secret: … } or { mask: 4 }, and nothing besides' },
+  )
+  .transform((rule, context): ColumnRule => {
+    if (rule === 'drop') return { kind: 'drop' };
+    if ('mask' in rule) return { kind: 'mask', keep: rule.mask };
+    if (rule.secret !== undefined) return { kind: 'hash', secret: rule.secret };
+    context.addIssue({ code: 'custom', path: ['secret'], message: 'is missing; give secret or secret_file' });
+    return z.NEVER;
+  });
+
+const columns = z.record(z.string(), columnRule).superRefine((byColumn, context) => {
+  for (const column of Object.keys(byColumn)) report(context, () => parseColumnPattern(column), [column]);
+});
+
+const sections = z.strictObject({
   name: z
     .string()
     .refine(
@@ -205,8 +241,17 @@ export const configSchema = z.strictObject({
       'Patterns schema.table; * matches within either part, ! excludes and wins, backticks protect dots and stars. ' +
         "The server's own schemas (mysql, sys, …) are captured only where a pattern names them.",
     ),
+  columns: columns
+    .default({})
+    .describe(
+      'What is kept from leaving, by schema.table.column with the stars and backticks of table patterns: drop, ' +
+        'hash (HMAC-SHA256 of the text, in hex) or mask (the last characters stay). The strictest of several wins.',
+    ),
   keys: keys.default({}).describe('Key columns for tables without a primary key.'),
-  format: z.enum(['debezium', 'flat']).default('debezium').describe('The shape of an event, see docs/EVENTS.md.'),
+  format: z
+    .enum(['debezium', 'flat', 'maxwell'])
+    .default('debezium')
+    .describe('The shape of an event, see docs/EVENTS.md.'),
   flat_prefix: z
     .string()
     .refine((prefix) => /^[A-Za-z_]+$/.test(prefix), 'must be letters and underscores')
@@ -220,12 +265,19 @@ export const configSchema = z.strictObject({
     .describe('Where the delivered position is kept.'),
 });
 
+export const configSchema = sections.superRefine(({ format, values }, context) => {
+  if (format === 'maxwell' && values.temporal === 'epoch_micros') {
+    const message =
+      'epoch_micros is not for format: maxwell, whose dates are text; remove it, or choose another format';
+    context.addIssue({ code: 'custom', path: ['values', 'temporal'], message });
+  }
+});
+
 /** Keys of the contract that later versions bring; naming one is an error that says so. */
-export const RESERVED_KEYS: readonly string[] = ['columns', 'dead_letter', 'admin', 'firehose.routes'];
+export const RESERVED_KEYS: readonly string[] = ['dead_letter', 'admin', 'firehose.routes'];
 
 /** Values of the contract that later versions bring, by key. */
 export const RESERVED_VALUES: Readonly<Record<string, string>> = {
-  format: 'maxwell',
   'firehose.aggregate': 'off',
   'source.start': 'snapshot',
 };

@@ -46,34 +46,23 @@ function judgeRowEvents(server: Settings): Problem[] {
       warning(`binlog_row_image is ${is('binlog_row_image')}`, why, setting(server, 'binlog_row_image', "'FULL'")),
     );
   }
+  const unnamed =
+    'the stream does not name columns: they are looked up in INFORMATION_SCHEMA, and a table that was altered while nobody followed stops the daemon';
   if (is('binlog_row_metadata') === undefined) {
     const needed = flavor === 'mysql' ? 'MySQL 8.0' : 'MariaDB 10.5';
-    const why = 'column names and types are read from the stream, which this server does not put there';
-    problems.push(error('the server has no binlog_row_metadata', why, `upgrade to ${needed} or later`));
+    problems.push(warning('the server has no binlog_row_metadata', unnamed, `upgrade to ${needed} or later`));
   } else if (differs('binlog_row_metadata', 'FULL')) {
-    const why = 'column names and types are read from the stream, and only FULL puts them there';
+    const fix = setting(server, 'binlog_row_metadata', "'FULL'");
+    problems.push(warning(`binlog_row_metadata is ${is('binlog_row_metadata')}`, unnamed, fix));
+  }
+  if (is('binlog_row_value_options')?.includes('PARTIAL_JSON') && is('binlog_row_image') === 'MINIMAL') {
+    const why = `a partial JSON update is applied to the document in the before image, which MINIMAL leaves out: cdc stops at the first; ${REOPEN}`;
     problems.push(
       error(
-        `binlog_row_metadata is ${is('binlog_row_metadata')}`,
+        'binlog_row_value_options is PARTIAL_JSON and binlog_row_image is MINIMAL',
         why,
-        setting(server, 'binlog_row_metadata', "'FULL'"),
+        setting(server, 'binlog_row_value_options', "''"),
       ),
-    );
-  }
-  if (is('binlog_transaction_compression') === 'ON') {
-    const why = `this version cannot read compressed transactions and stops at the first; ${REOPEN}`;
-    problems.push(
-      error('binlog_transaction_compression is ON', why, setting(server, 'binlog_transaction_compression', 'OFF')),
-    );
-  }
-  if (is('log_bin_compress') === 'ON') {
-    const why = 'this version cannot read compressed events and stops at the first';
-    problems.push(error('log_bin_compress is ON', why, setting(server, 'log_bin_compress', 'OFF')));
-  }
-  if (is('binlog_row_value_options')?.includes('PARTIAL_JSON')) {
-    const why = `this version cannot apply partial JSON updates and stops at the first; ${REOPEN}`;
-    problems.push(
-      error('binlog_row_value_options is PARTIAL_JSON', why, setting(server, 'binlog_row_value_options', "''")),
     );
   }
   return problems;

@@ -1,5 +1,7 @@
+import { compileColumnRules } from '../change/column-rules.ts';
 import { compileTableFilter } from '../change/table-filter.ts';
 import type { Config } from '../config/schema.ts';
+import { judgeColumnRules } from './judge-column-rules.ts';
 import { error, listText, type Problem, warning } from './problem.ts';
 import { atLeast, type ServerFacts } from './server-facts.ts';
 import type { TableFacts } from './table-facts.ts';
@@ -16,12 +18,20 @@ export function judgeTables(server: Tables, config: Config): Problem[] {
     const is = compileTableFilter([name], { caseSensitive });
     return { name, columns, table: server.tables.find((table) => is(table.schema, table.name)) };
   });
-  const keyless = server.tables.filter((table) => !table.primaryKey && !keys.some((key) => key.table === table));
+  const keyless = server.tables.filter(
+    (table) => table.primaryKey.length === 0 && !keys.some((key) => key.table === table),
+  );
+  const ruleOf = compileColumnRules(config.columns, { caseSensitive });
+  const sent = server.tables.map((table) => ({
+    ...table,
+    columns: table.columns.filter((column) => ruleOf(table.schema, table.name, column)?.kind !== 'drop'),
+  }));
   return [
     ...keys.flatMap(judgeKeys),
+    ...judgeColumnRules(server.tables, config, caseSensitive),
     ...(keyless.length > 0 ? [keylessProblem(keyless)] : []),
     ...judgeCascades(server),
-    ...(config.format === 'flat' ? judgeFlat(server.tables, config.flat_prefix) : []),
+    ...(config.format === 'flat' ? judgeFlat(sent, config.flat_prefix) : []),
   ];
 }
 
@@ -77,12 +87,12 @@ function judgeCascades({ flavor, version, tables }: Tables): Problem[] {
 }
 
 function judgeFlat(tables: TableFacts[], prefix: string): Problem[] {
-  const columns = new Set(tables.flatMap((table) => table.columns));
-  const taken = (candidate: string) => FLAT_FIELDS.some((field) => columns.has(candidate + field));
+  const columns = new Set(tables.flatMap((table) => table.columns.map((column) => column.toLowerCase())));
+  const taken = (candidate: string) => FLAT_FIELDS.some((field) => columns.has((candidate + field).toLowerCase()));
   if (!taken(prefix)) return [];
-  const fields = new Set(FLAT_FIELDS.map((field) => prefix + field));
+  const fields = new Set(FLAT_FIELDS.map((field) => (prefix + field).toLowerCase()));
   const clashes = tables.flatMap((table) =>
-    table.columns.filter((column) => fields.has(column)).map((column) => `${fullName(table)}.${column}`),
+    table.columns.filter((column) => fields.has(column.toLowerCase())).map((column) => `${fullName(table)}.${column}`),
   );
   const free = ['_', '__', '_cdc_', '_cdc_meta_'].find((candidate) => !taken(candidate)) ?? 'another prefix';
   return [

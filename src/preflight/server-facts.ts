@@ -42,11 +42,9 @@ const VARIABLES = [
   'binlog_row_image',
   'binlog_row_metadata',
   'binlog_row_value_options',
-  'binlog_transaction_compression',
   'expire_logs_days',
   'gtid_mode',
   'log_bin',
-  'log_bin_compress',
   'lower_case_table_names',
   'server_id',
 ] as const;

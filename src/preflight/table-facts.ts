@@ -5,7 +5,8 @@ export interface TableFacts {
   schema: string;
   name: string;
   columns: string[];
-  primaryKey: boolean;
+  /** Its columns in key order; empty for none. */
+  primaryKey: string[];
   /** Foreign keys by which the server changes this table on its own, `ON DELETE CASCADE` and its like. */
   cascades: string[];
 }
@@ -33,10 +34,7 @@ export async function gatherTables(ask: Ask, constraintsShown: boolean): Promise
       const schemas = [...new Set(wanted.map(([schema]) => schema))];
       if (schemas.length === 0) return [];
       const tables = new Map<string, TableFacts>(
-        wanted.map(([schema, name]) => [
-          id(schema, name),
-          { schema, name, columns: [], primaryKey: false, cascades: [] },
-        ]),
+        wanted.map(([schema, name]) => [id(schema, name), { schema, name, columns: [], primaryKey: [], cascades: [] }]),
       );
       const each = async (sql: string, note: (table: TableFacts, ...rest: string[]) => unknown) => {
         for (const [schema, name, ...rest] of await ask(sql, [schemas])) {
@@ -49,10 +47,8 @@ export async function gatherTables(ask: Ask, constraintsShown: boolean): Promise
         (table, column) => table.columns.push(column as string),
       );
       await each(
-        "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND TABLE_SCHEMA IN (?)",
-        (table) => {
-          table.primaryKey = true;
-        },
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND TABLE_SCHEMA IN (?) ORDER BY SEQ_IN_INDEX",
+        (table, column) => table.primaryKey.push(column as string),
       );
       if (constraintsShown) {
         await each(

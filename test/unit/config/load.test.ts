@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadConfig } from '../../../src/config/load.ts';
+import { loadConfig, parseConfig } from '../../../src/config/load.ts';
 import { CdcError } from '../../../src/error.ts';
 import { configFrom, thrownBy } from './config-from.ts';
 
@@ -26,6 +26,7 @@ describe('a sound configuration', () => {
       name: 'cdc',
       source: { url: 'mysql://cdc@127.0.0.1', server_id: 'auto', start: 'now' },
       tables: ['*.*'],
+      columns: {},
       keys: {},
       format: 'debezium',
       flat_prefix: '_',
@@ -108,7 +109,7 @@ describe('every problem is named at once, with its line', () => {
       'line 6, source.server_id: the environment variable NO_ID is not set',
       'line 7, tables[2]: must be text, not a number; put it in quotes',
       'line 8, keys."shop.log": must not be empty',
-      'line 9, format: must be one of debezium, flat',
+      'line 9, format: must be one of debezium, flat, maxwell',
       'line 10, values.bigint: must be one of number, string',
       'line 11, firehose.stream: is missing',
       'line 12, firehose.endpoint: must look like http://127.0.0.1:4573',
@@ -136,15 +137,13 @@ describe('every problem is named at once, with its line', () => {
   });
 
   test('what a later version brings is said to be not available, not unknown', () => {
-    const yaml = `${LEAST.replace('  url', '  start: snapshot\n  url')}  aggregate: off\n  routes: {}\nformat: maxwell\ncolumns: {}\ndead_letter: {}\nadmin: {}`;
+    const yaml = `${LEAST.replace('  url', '  start: snapshot\n  url')}  aggregate: off\n  routes: {}\ndead_letter: {}\nadmin: {}`;
     expect(problems(yaml)).toEqual([
       'line 2, source.start: snapshot is not available in this version',
       'line 6, firehose.aggregate: off is not available in this version',
       'line 7, firehose.routes: not available in this version',
-      'line 8, format: maxwell is not available in this version',
-      'line 9, columns: not available in this version',
-      'line 10, dead_letter: not available in this version',
-      'line 11, admin: not available in this version',
+      'line 8, dead_letter: not available in this version',
+      'line 9, admin: not available in this version',
     ]);
   });
 });
@@ -202,6 +201,80 @@ describe('a source that contradicts itself is refused', () => {
   });
 });
 
+describe('column rules', () => {
+  const columns = (...lines: string[]) => `${LEAST}columns:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+
+  test('drop, hash with a secret from the environment or a file, and mask', () => {
+    writeFileSync(join(directory, 'secret'), 'of the file\n');
+    const yaml = columns(
+      'shop.users.password: drop',
+      'shop.users.email: { hash: sha256, secret: "${SECRET}" }',
+      `"*.*.\`phone.no\`": { hash: sha256, secret_file: ${join(directory, 'secret')} }`,
+      'shop.*.iban: { mask: 4 }',
+    );
+    expect(configFrom(yaml, { SECRET: 's3' }).columns).toEqual({
+      'shop.users.password': { kind: 'drop' },
+      'shop.users.email': { kind: 'hash', secret: 's3' },
+      '*.*.`phone.no`': { kind: 'hash', secret: 'of the file' },
+      'shop.*.iban': { kind: 'mask', keep: 4 },
+    });
+  });
+
+  test('a secret that is missing, empty, unset, unreadable or given twice is refused', () => {
+    writeFileSync(join(directory, 'empty'), '\n');
+    const yaml = columns(
+      'a.b.missing: { hash: sha256 }',
+      'a.b.empty: { hash: sha256, secret: "${EMPTY}" }',
+      'a.b.unset: { hash: sha256, secret: "${UNSET}" }',
+      'a.b.unreadable: { hash: sha256, secret_file: /nonexistent }',
+      `a.b.emptyfile: { hash: sha256, secret_file: ${join(directory, 'empty')} }`,
+      `a.b.both: { hash: sha256, secret: x, secret_file: ${join(directory, 'empty')} }`,
+    );
+    expect(problems(yaml, { EMPTY: '' })).toEqual([
+      'line 6, columns."a.b.missing".secret: is missing; give secret or secret_file',
+      'line 7, columns."a.b.empty".secret: must not be empty',
+      'line 8, columns."a.b.unset".secret: the environment variable UNSET is not set',
+      expect.stringMatching(/^line 9, columns."a.b.unreadable".secret_file: cannot be read: ENOENT/),
+      'line 10, columns."a.b.emptyfile".secret: must not be empty',
+      'line 11, columns."a.b.both".secret_file: stands beside secret; give one of the two',
+      'line 11, columns."a.b.both".secret: must not be empty',
+    ]);
+  });
+
+  test('what is no rule, and what is no column, is refused without a word of its content', () => {
+    const yaml = columns(
+      'a.b.c: encrypt',
+      'a.b.d: { hash: md5, secret: hunter2 }',
+      'a.b.e: { hash: sha256, secret: hunter2, mask: 4 }',
+      'a.b.f: { mask: -1 }',
+      'a.b.g: { mask: 1.5 }',
+    );
+    const found = problems(yaml);
+    expect(found.map((line) => line.replace(/: .*/, ''))).toEqual([
+      'line 6, columns."a.b.c"',
+      'line 7, columns."a.b.d"',
+      'line 8, columns."a.b.e"',
+      expect.stringMatching(/^line 9, columns."a.b.f"/),
+      expect.stringMatching(/^line 10, columns."a.b.g"/),
+    ]);
+    expect(found[0]).toContain('must be drop, { hash: sha256, secret: … } or { mask: 4 }');
+    expect(found.join()).not.toContain('hunter2');
+    const names = problems(columns('a.b: drop', 'a.b.c.d: drop', '"!a.b.h": drop'));
+    expect(names).toEqual([
+      expect.stringMatching(/^line 6, columns.*"a.b" is not a column pattern/),
+      expect.stringMatching(/^line 7, columns.*"a.b.c.d" is not a column pattern/),
+      expect.stringMatching(/^line 8, columns.*"!a.b.h" is not a column pattern/),
+    ]);
+  });
+});
+
+test('format maxwell is refused beside a form of values that it cannot have', () => {
+  expect(configFrom(`${LEAST}format: maxwell\nvalues: { bigint: string }`).format).toBe('maxwell');
+  expect(problems(`${LEAST}format: maxwell\nvalues: { temporal: epoch_micros }`)).toEqual([
+    expect.stringMatching(/^line 6, values.temporal: epoch_micros is not for format: maxwell/),
+  ]);
+});
+
 describe('a file that is no configuration is refused', () => {
   test.each([
     ['', 'the file is empty'],
@@ -232,4 +305,14 @@ describe('a file that is no configuration is refused', () => {
 test('no message repeats a secret', () => {
   const yaml = 'source: { url: "mysql://cdc:hunter2@h/x", password: [hunter2], password_file: hunter2.txt }';
   expect(problems(`${yaml}\nfirehose: { stream: s }`).join().replaceAll('hunter2.txt', '')).not.toContain('hunter2');
+});
+
+test('zero_dates: null means what it says, with quotes or without', () => {
+  for (const text of ['null', '"null"']) {
+    const config = parseConfig(
+      `source: { url: "mysql://u@localhost" }\nfirehose: { stream: s }\nvalues: { zero_dates: ${text} }`,
+      { file: 'cdc.yaml', directory: '/', env: {} },
+    );
+    expect(config.values.zero_dates).toBe('null');
+  }
 });

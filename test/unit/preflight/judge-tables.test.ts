@@ -11,7 +11,7 @@ test('tables with primary keys give no problem', () => {
 });
 
 describe('keys', () => {
-  const log = table('log', { primaryKey: false, columns: ['host', 'at', 'text'] });
+  const log = table('log', { primaryKey: [], columns: ['host', 'at', 'text'] });
 
   test('are asked for where a table has no primary key', () => {
     expect(judged([log])).toEqual([
@@ -39,9 +39,9 @@ describe('keys', () => {
   });
 
   test('are proposed in a form that the configuration takes', () => {
-    const [problem] = judged([table('my.log', { primaryKey: false })]);
+    const [problem] = judged([table('my.log', { primaryKey: [] })]);
     const proposed = problem?.slice(problem.indexOf('keys:')) ?? '';
-    expect(judged([table('my.log', { primaryKey: false })], proposed)).toEqual([]);
+    expect(judged([table('my.log', { primaryKey: [] })], proposed)).toEqual([]);
   });
 });
 
@@ -83,8 +83,40 @@ describe('format flat', () => {
     expect(judged([{ ...clash, columns: ['__ts_ms', '_partial'] }], 'format: flat')[0]).toMatch(/flat_prefix: _cdc_$/);
   });
 
+  test('compares without case, as the readers of a lake do, and leaves out what a rule drops', () => {
+    const loud = table('events', { columns: ['id', '_SEQ'] });
+    expect(judged([loud], 'format: flat')[0]).toMatch(/shop.events._SEQ -> flat_prefix: __$/);
+    expect(judged([loud], 'format: flat\ncolumns: { shop.events._seq: drop }')).toEqual([]);
+  });
+
   test('is content with another prefix, and other formats do not care', () => {
     expect(judged([clash], 'format: flat\nflat_prefix: __')).toEqual([]);
     expect(judged([clash])).toEqual([]);
+  });
+});
+
+describe('column rules', () => {
+  const users = table('users', { columns: ['id', 'Email', 'phone'] });
+  const hash = '{ hash: sha256, secret: x }';
+
+  test('that match a column give no problem, whatever its case', () => {
+    expect(
+      judged([users], `columns: { shop.users.EMAIL: ${hash}, "*.*.phone": drop, shop.users.id: ${hash} }`),
+    ).toEqual([]);
+  });
+
+  test('that match no column are named, for a mistyped name protects nothing', () => {
+    expect(judged([users], 'columns: { shop.users.emial: drop, Shop.users.phone: drop, "*.*.phone": drop }')).toEqual([
+      'warning columns names what is no column of a captured table: shop.users.emial, Shop.users.phone -> correct or remove the patterns',
+    ]);
+  });
+
+  test('that would drop or mask a key column are refused, of a primary key and of keys', () => {
+    const log = table('log', { primaryKey: [], columns: ['host', 'at'] });
+    const rules = 'columns: { "*.*.id": drop, "shop.log.*": { mask: 2 } }\nkeys: { shop.log: [Host] }';
+    expect(judged([users, log], rules)).toEqual([
+      `error columns would drop the key column shop.users.id -> narrow the pattern, or hash the column: "shop.users.id": { hash: sha256, secret: … }`,
+      `error columns would mask the key column shop.log.host -> narrow the pattern, or hash the column: "shop.log.host": { hash: sha256, secret: … }`,
+    ]);
   });
 });

@@ -1,0 +1,47 @@
+import { compileColumnPattern, compileColumnRules } from '../change/column-rules.ts';
+import { compileTableFilter } from '../change/table-filter.ts';
+import type { Config } from '../config/schema.ts';
+import { error, listText, type Problem, warning } from './problem.ts';
+import type { TableFacts } from './table-facts.ts';
+
+/** Column rules must match something, and leave keys distinct. */
+export function judgeColumnRules(tables: TableFacts[], config: Config, caseSensitive: boolean): Problem[] {
+  const idle = Object.keys(config.columns).filter((pattern) => {
+    const is = compileColumnPattern(pattern, { caseSensitive });
+    return !tables.some(({ schema, name, columns }) => columns.some((column) => is(schema, name, column)));
+  });
+  const ruleOf = compileColumnRules(config.columns, { caseSensitive });
+  const configured = Object.entries(config.keys).map(([name, columns]) => ({
+    is: compileTableFilter([name], { caseSensitive }),
+    columns,
+  }));
+  const keyOf = ({ schema, name, primaryKey, columns }: TableFacts): string[] => {
+    if (primaryKey.length > 0) return primaryKey;
+    const named = configured.find(({ is }) => is(schema, name))?.columns.map((column) => column.toLowerCase()) ?? [];
+    return columns.filter((column) => named.includes(column.toLowerCase()));
+  };
+  return [
+    ...tables.flatMap((table) =>
+      keyOf(table).flatMap((column) => {
+        const kind = ruleOf(table.schema, table.name, column)?.kind;
+        return kind === 'drop' || kind === 'mask' ? [keyProblem(kind, `${table.schema}.${table.name}.${column}`)] : [];
+      }),
+    ),
+    ...(idle.length === 0
+      ? []
+      : [
+          warning(
+            `columns names what is no column of a captured table: ${listText(idle)}`,
+            'such a rule protects nothing',
+            'correct or remove the patterns',
+          ),
+        ]),
+  ];
+}
+
+const keyProblem = (kind: string, column: string): Problem =>
+  error(
+    `columns would ${kind} the key column ${column}`,
+    'rows whose keys look alike would replace one another in the lake',
+    `narrow the pattern, or hash the column: ${JSON.stringify(column)}: { hash: sha256, secret: … }`,
+  );
