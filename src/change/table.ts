@@ -33,6 +33,10 @@ export const ColumnType = {
   VAR_STRING: 253,
   STRING: 254,
   GEOMETRY: 255,
+  // MariaDB's types that travel as BINARY: not codes of the binlog, but of whoever can prove what a column is.
+  UUID: 0x1fe,
+  INET4: 0x2fe,
+  INET6: 0x3fe,
 } as const;
 
 /** The collation id of binary strings: BINARY, VARBINARY, BLOB. */

@@ -1,48 +1,27 @@
+import { isUtf8 } from 'node:buffer';
 import iconv from 'iconv-lite';
 import { CdcError } from '../error.ts';
 import { quoted } from './json-text.ts';
+import { decodeMultiByte, isMultiByte } from './multi-byte-charsets.ts';
+import { HIGH_HALVES, SWE7_LOW } from './single-byte-charsets.ts';
 
 /** Collation id to MySQL charset name, as the server lists them. */
 export type Charsets = ReadonlyMap<number, string>;
 
-/** MySQL's names where iconv-lite knows the charset under another one; MySQL's latin1 is cp1252. */
-const ICONV_NAMES: Readonly<Record<string, string>> = {
-  latin1: 'cp1252',
+/** The Unicode charsets, which need no table of MySQL's own. */
+const WIDE: Readonly<Record<string, string>> = {
   ucs2: 'utf16-be',
   utf16: 'utf16-be',
   utf16le: 'utf16-le',
   utf32: 'utf32-be',
-  ujis: 'eucjp',
-  eucjpms: 'eucjp',
-  macce: 'maccenteuro',
 };
 
-const SINGLE_BYTE = new Set([
-  'latin1',
-  'latin2',
-  'latin5',
-  'latin7',
-  'cp850',
-  'cp852',
-  'cp866',
-  'cp1250',
-  'cp1251',
-  'cp1256',
-  'cp1257',
-  'koi8r',
-  'koi8u',
-  'hebrew',
-  'greek',
-  'armscii8',
-  'macce',
-  'macroman',
-  'tis620',
-]);
+export const isUtf8Charset = (name: string): boolean => name === 'utf8mb4' || name === 'utf8mb3' || name === 'utf8';
 
-export const isUtf8Charset = (name: string): boolean =>
-  name === 'utf8mb4' || name === 'utf8mb3' || name === 'utf8' || name === 'ascii';
+export const isSingleByte = (name: string): boolean => name in HIGH_HALVES;
 
-export const isSingleByte = (name: string): boolean => SINGLE_BYTE.has(name);
+/** Whether bytes below 0x80 are ASCII. */
+export const extendsAscii = (name: string): boolean => name !== 'swe7' && !(name in WIDE);
 
 export function charsetOf(collation: number, charsets: Charsets): string {
   const name = charsets.get(collation);
@@ -54,19 +33,44 @@ export function charsetOf(collation: number, charsets: Charsets): string {
   return name;
 }
 
-/** Text of bytes in a MySQL charset. */
+/** Text of bytes in a MySQL charset; `?` for what has no Unicode counterpart, as CONVERT(… USING utf8mb4) has it. */
 export function decodeText(bytes: Buffer, charset: string): string {
-  if (isUtf8Charset(charset) || charset === 'binary') return bytes.toString('utf8');
-  const name = ICONV_NAMES[charset] ?? charset;
-  if (!iconv.encodingExists(name)) {
+  if (isUtf8Charset(charset) || charset === 'binary') return decodeUtf8(bytes);
+  if (isSingleByte(charset)) return decodeSingleByte(bytes, charset);
+  if (isMultiByte(charset)) return decodeMultiByte(bytes, charset);
+  const name = WIDE[charset];
+  if (name === undefined) {
     throw new CdcError(`character set ${charset} cannot be decoded`, {
       hint: 'convert the column to utf8mb4, or exclude the table from `tables`',
     });
   }
-  return iconv.decode(bytes, name, { stripBOM: false });
+  // UCS2 may hold half of a surrogate pair, which is no character.
+  return iconv.decode(bytes, name, { stripBOM: false }).replace(/\p{Surrogate}/gu, '?');
 }
 
 /** For a single-byte charset: the JSON-escaped UTF-8 of each of its 256 bytes. */
 export function escapedBytes(charset: string): Buffer[] {
-  return Array.from({ length: 256 }, (_, byte) => quoted(decodeText(Buffer.of(byte), charset)).subarray(1, -1));
+  return Array.from({ length: 256 }, (_, byte) => quoted(decodeSingleByte([byte], charset)).subarray(1, -1));
+}
+
+function decodeSingleByte(bytes: Iterable<number>, charset: string): string {
+  const high = HIGH_HALVES[charset] as string;
+  const low = charset === 'swe7' ? SWE7_LOW : {};
+  let text = '';
+  for (const byte of bytes) text += byte < 0x80 ? (low[byte] ?? String.fromCharCode(byte)) : high[byte - 0x80];
+  return text;
+}
+
+/** Bytes that are no UTF-8 become `?` one by one; a server keeps them out of its columns. */
+function decodeUtf8(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  let text = '';
+  for (let at = 0; at < bytes.length; ) {
+    const first = bytes[at] as number;
+    const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    const valid = at + length <= bytes.length && isUtf8(bytes.subarray(at, at + length));
+    text += valid ? bytes.toString('utf8', at, at + length) : '?';
+    at += valid ? length : 1;
+  }
+  return text;
 }

@@ -4,6 +4,7 @@ import { decimalLayout, putDecimal } from './decimal.ts';
 import { putQuoted } from './json-text.ts';
 import { doubleText, putInt32, putInt64, putPadded, putUint32, putUint64 } from './number-text.ts';
 import type { Output } from './output.ts';
+import { u16, u32 } from './row-bytes.ts';
 
 /**
  * MySQL's binary JSON to MySQL's own text of it (format: sql-common/json_binary.h; text: sql-common/json_dom.cc).
@@ -28,6 +29,10 @@ const OPAQUE = 15;
 /** MySQL refuses documents deeper than this (JSON_DOCUMENT_MAX_DEPTH). */
 const MAX_DEPTH = 100;
 
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const SPACE = 0x20;
+
 const LITERALS = ['null', 'true', 'false'];
 
 const broken = (why: string): CdcError => new CdcError('a JSON document in the binlog is malformed', { why });
@@ -37,6 +42,7 @@ class Reader {
   readonly src: Buffer;
   readonly out: Output;
   #left: number;
+  #behindLength = 0;
 
   constructor(src: Buffer, out: Output, length: number) {
     this.src = src;
@@ -46,12 +52,17 @@ class Reader {
 
   u16(at: number, end: number): number {
     this.check(at, 2, end);
-    return this.src.readUInt16LE(at);
+    return u16(this.src, at);
   }
 
   u32(at: number, end: number): number {
     this.check(at, 4, end);
-    return this.src.readUInt32LE(at);
+    return u32(this.src, at);
+  }
+
+  /** A count, size or offset: four bytes in a large container, two in a small one. */
+  offset(large: boolean, at: number, end: number): number {
+    return large ? this.u32(at, end) : this.u16(at, end);
   }
 
   check(at: number, length: number, end: number): void {
@@ -96,14 +107,16 @@ class Reader {
         this.check(at, 8, end);
         return out.ascii(jsonDoubleText(src.readDoubleLE(at)));
       case STRING: {
-        const [length, from] = this.variableLength(at, end);
+        const length = this.variableLength(at, end);
+        const from = this.#behindLength;
         this.check(from, length, end);
         this.spend(length);
         return putQuoted(out, src, from, from + length);
       }
       case OPAQUE: {
         this.check(at, 1, end);
-        const [length, from] = this.variableLength(at + 1, end);
+        const length = this.variableLength(at + 1, end);
+        const from = this.#behindLength;
         this.check(from, length, end);
         this.spend(length);
         return this.opaque(src[at] as number, from, length);
@@ -117,9 +130,8 @@ class Reader {
     if (depth > MAX_DEPTH) throw broken(`it is deeper than ${MAX_DEPTH} levels`);
     const { src, out } = this;
     const width = large ? 4 : 2;
-    const offset = (from: number): number => (large ? this.u32(from, end) : this.u16(from, end));
-    const count = offset(at);
-    const size = offset(at + width);
+    const count = this.offset(large, at, end);
+    const size = this.offset(large, at + width, end);
     this.check(at, size, end);
     const own = at + size;
     const keys = at + 2 * width;
@@ -128,33 +140,40 @@ class Reader {
     this.spend(2 * width + (values - keys) + count * (1 + width));
     out.byte(object ? 0x7b : 0x5b);
     for (let i = 0; i < count; i++) {
-      if (i > 0) out.ascii(', ');
+      if (i > 0) {
+        out.byte(COMMA);
+        out.byte(SPACE);
+      }
       if (object) {
         const entry = keys + i * (width + 2);
-        const from = at + offset(entry);
+        const from = at + this.offset(large, entry, end);
         const length = this.u16(entry + width, own);
         this.check(from, length, own);
         this.spend(length);
         putQuoted(out, src, from, from + length);
-        out.ascii(': ');
+        out.byte(COLON);
+        out.byte(SPACE);
       }
       const entry = values + i * (1 + width);
       const type = src[entry] as number;
       const inline =
         type === LITERAL || type === INT16 || type === UINT16 || (large && (type === INT32 || type === UINT32));
-      this.value(type, inline ? entry + 1 : at + offset(entry + 1), own, depth + 1);
+      this.value(type, inline ? entry + 1 : at + this.offset(large, entry + 1, end), own, depth + 1);
     }
     out.byte(object ? 0x7d : 0x5d);
   }
 
-  /** A length in groups of seven bits, low first; and the offset behind it. */
-  variableLength(at: number, end: number): [length: number, from: number] {
+  /** A length in groups of seven bits, low first; `#behindLength` is the offset behind it. */
+  variableLength(at: number, end: number): number {
     let length = 0;
     for (let i = 0; i < 5; i++) {
       this.check(at + i, 1, end);
       const byte = this.src[at + i] as number;
       length += (byte & 0x7f) * 2 ** (7 * i);
-      if (byte < 0x80) return [length, at + i + 1];
+      if (byte < 0x80) {
+        this.#behindLength = at + i + 1;
+        return length;
+      }
     }
     throw broken('a length of more than five bytes');
   }
@@ -162,14 +181,19 @@ class Reader {
   opaque(type: number, at: number, length: number): void {
     const { src, out } = this;
     if (type === T.NEWDECIMAL && length >= 2) {
-      const layout = decimalLayout(src[at] as number, src[at + 1] as number);
-      if ((src[at] as number) <= 65 && layout.byteLength === length - 2) return putDecimal(out, src, at + 2, layout);
+      // Whole groups of nine digits: a DECIMAL(65) is announced as one of up to 81.
+      const [precision, scale] = [src[at] as number, src[at + 1] as number];
+      const layout = decimalLayout(precision, scale);
+      if (scale <= precision && precision <= 81 && layout.byteLength === length - 2) {
+        return putDecimal(out, src, at + 2, layout);
+      }
     }
     if (length === 8 && (type === T.TIME || type === T.DATE || type === T.DATETIME || type === T.TIMESTAMP)) {
       return putPackedTemporal(out, type, src.readBigInt64LE(at));
     }
     // BIT, BLOB, GEOMETRY and so on: their type code and bytes.
-    out.ascii(`"base64:type${type}:${src.toString('base64', at, at + length)}"`);
+    const lines = src.toString('base64', at, at + length).match(/.{1,76}/g) ?? [];
+    out.ascii(`"base64:type${type}:${lines.join('\\n')}"`);
   }
 }
 
@@ -210,12 +234,25 @@ function putClock(out: Output, hour: number, minute: number, second: number, mic
   putPadded(out, micros, 6);
 }
 
-/** A JSON double as MySQL prints it: shortest digits, `.0` on whole numbers, an exponent from 1e16 and below 1e-5. */
+/**
+ * A JSON double as MySQL prints it: shortest digits, `.0` on whole numbers, and an exponent (without `+`) below 1e-15
+ * and for whole numbers from 1e15 (MySQL: strings/dtoa.cc, my_gcvt; sql-common/json_dom.cc).
+ */
 export function jsonDoubleText(value: number): string {
-  const text = doubleText(value);
-  const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text);
-  if (match) return text.replace('e+', 'e');
-  return text.includes('.') ? text : `${text}.0`;
+  if (!Number.isFinite(value)) throw broken(`a double is ${value}`);
+  const magnitude = Math.abs(value);
+  if ((magnitude >= 1e-6 && magnitude < 1e15) || magnitude === 0) {
+    const text = doubleText(value);
+    return text.includes('.') ? text : `${text}.0`;
+  }
+  const [mantissa = '', exponent] = magnitude.toExponential().split('e');
+  const digits = mantissa.replace('.', '');
+  /** Digits in front of the point. */
+  const whole = Number(exponent) + 1;
+  const sign = value < 0 ? '-' : '';
+  if (whole > 0 && digits.length > whole) return `${sign}${digits.slice(0, whole)}.${digits.slice(whole)}`;
+  if (whole <= 0 && whole > -15) return `${sign}0.${'0'.repeat(-whole)}${digits}`;
+  return `${sign}${mantissa}e${Number(exponent)}`;
 }
 
 /**

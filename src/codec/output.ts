@@ -1,3 +1,6 @@
+/** Bytes that are copied by hand: for so few, the call into native code costs more than it saves. */
+const SHORT = 40;
+
 /** A growing byte buffer that event lines are written into; `at` is where the next byte goes. */
 export class Output {
   bytes: Buffer;
@@ -15,22 +18,25 @@ export class Output {
     this.bytes = grown;
   }
 
-  /** Appends constant bytes. Short ones by hand: the call into native code costs more than it saves below that. */
+  /** Appends constant bytes. */
   put(constant: Uint8Array): void {
     const length = constant.length;
     this.ensure(length);
     const { bytes } = this;
     const { at } = this;
-    if (length < 40) for (let i = 0; i < length; i++) bytes[at + i] = constant[i] as number;
+    if (length < SHORT) for (let i = 0; i < length; i++) bytes[at + i] = constant[i] as number;
     else bytes.set(constant, at);
     this.at = at + length;
   }
 
   /** Appends what already stands in this buffer at `from..to`. */
   repeat(from: number, to: number): void {
-    this.ensure(to - from);
-    this.bytes.copyWithin(this.at, from, to);
-    this.at += to - from;
+    const length = to - from;
+    this.ensure(length);
+    const { bytes, at } = this;
+    if (length < SHORT) for (let i = 0; i < length; i++) bytes[at + i] = bytes[from + i] as number;
+    else bytes.copyWithin(at, from, to);
+    this.at = at + length;
   }
 
   byte(value: number): void {

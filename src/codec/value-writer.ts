@@ -1,12 +1,23 @@
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../change/table.ts';
 import { CdcError } from '../error.ts';
-import { type Charsets, charsetOf, decodeText, escapedBytes, isSingleByte, isUtf8Charset } from './charset.ts';
+import type { Charsets } from './charset.ts';
 import { decimalLayout, putDecimal } from './decimal.ts';
 import { putJsonDocument } from './json-binary.ts';
-import { isValidText, putEscaped, putQuoted, quoted } from './json-text.ts';
+import { putEscaped } from './json-text.ts';
+import { putInet4, putInet6, putUuid } from './mariadb-type.ts';
 import { doubleText, floatText, putInt32, putInt64, putUint32, putUint53, putUint64 } from './number-text.ts';
 import { Output } from './output.ts';
-import { fractionBytes, putDate, putDateTime, putDuration, putTimestamp, readFraction } from './temporal.ts';
+import { byteAt, checkLength, u16, u24, u32, u32be } from './row-bytes.ts';
+import {
+  bytesWriter,
+  compressedWriter,
+  enumWriter,
+  fixedBytesWriter,
+  putBinary,
+  setWriter,
+  sizedWriter,
+} from './string-column.ts';
+import { temporalWriter } from './temporal-column.ts';
 
 /** How values are written; the `values` section of the configuration. */
 export interface ValueFormat {
@@ -26,27 +37,9 @@ export type ValueWriter = (src: Buffer, at: number, end: number, out: Output) =>
 
 const QUOTE = 0x22;
 
-const byteAt = (src: Buffer, at: number): number => src[at] as number;
-const u16 = (src: Buffer, at: number): number => byteAt(src, at) | (byteAt(src, at + 1) << 8);
-const u24 = (src: Buffer, at: number): number => u16(src, at) | (byteAt(src, at + 2) << 16);
-const u32 = (src: Buffer, at: number): number => (u24(src, at) | (byteAt(src, at + 3) << 24)) >>> 0;
-const u32be = (src: Buffer, at: number): number =>
-  ((byteAt(src, at) << 24) | (byteAt(src, at + 1) << 16) | (byteAt(src, at + 2) << 8) | byteAt(src, at + 3)) >>> 0;
-
-const LENGTH_READERS = [(): number => 0, byteAt, u16, u24, u32];
-
-function checkLength(at: number, length: number, end: number): void {
-  if (at + length > end) {
-    throw new CdcError('a value in a row image is longer than its event', {
-      why: `${length} bytes wanted, ${end - at} left`,
-    });
-  }
-}
-
 /** The writer of one column. Row image format: MySQL Field::pack of each type (sql/field.cc, sql-common/my_time.cc). */
 export function valueWriter(column: Column, format: ValueFormat, charsets: Charsets): ValueWriter {
   const { type, meta, unsigned } = column;
-  const temporal = { style: format.temporal, zeroNull: format.zero_dates === 'null' };
   switch (type) {
     case T.TINY:
       return unsigned
@@ -122,92 +115,35 @@ export function valueWriter(column: Column, format: ValueFormat, charsets: Chars
       });
     }
     case T.DATE:
-      return (src, at, _end, out) => {
-        const packed = u24(src, at);
-        putDate(out, packed >> 9, (packed >> 5) & 15, packed & 31, temporal);
-        return at + 3;
-      };
-    case T.DATETIME2: {
-      const length = 5 + fractionBytes(meta);
-      return (src, at, _end, out) => {
-        // 40 bits, big-endian: sign 1, year * 13 + month 17, day 5, hour 5, minute 6, second 6.
-        const low = u32be(src, at + 1);
-        const yearMonth = (byteAt(src, at) & 0x7f) * 1024 + (low >>> 22);
-        const second = ((low >> 12) & 31) * 3600 + ((low >> 6) & 63) * 60 + (low & 63);
-        const year = Math.floor(yearMonth / 13);
-        const micros = readFraction(src, at + 5, meta);
-        putDateTime(out, year, yearMonth - year * 13, (low >> 17) & 31, second, micros, meta, false, temporal);
-        return at + length;
-      };
-    }
-    case T.TIMESTAMP2: {
-      const length = 4 + fractionBytes(meta);
-      return (src, at, _end, out) => {
-        putTimestamp(out, u32be(src, at), readFraction(src, at + 4, meta), meta, temporal);
-        return at + length;
-      };
-    }
-    case T.TIME2: {
-      const fraction = fractionBytes(meta);
-      return (src, at, _end, out) => {
-        // One signed number over clock and fraction bytes, offset to be unsigned: -1 us is 0x7fffff.ffffff.
-        let packed = (byteAt(src, at) << 16) | (byteAt(src, at + 1) << 8) | byteAt(src, at + 2);
-        for (let i = 0; i < fraction; i++) packed = packed * 256 + byteAt(src, at + 3 + i);
-        const scale = 256 ** fraction;
-        packed -= 0x800000 * scale;
-        const absolute = Math.abs(packed);
-        const clock = Math.floor(absolute / scale);
-        const micros = (absolute - clock * scale) * (fraction === 1 ? 10_000 : fraction === 2 ? 100 : 1);
-        const seconds = ((clock >> 12) & 0x3ff) * 3600 + ((clock >> 6) & 63) * 60 + (clock & 63);
-        putDuration(out, packed < 0, seconds, micros, meta, temporal);
-        return at + 3 + fraction;
-      };
-    }
-    // The formats before MySQL 5.6: decimal digits in an integer.
     case T.TIME:
-      return (src, at, _end, out) => {
-        const packed = (u24(src, at) << 8) >> 8;
-        const n = Math.abs(packed);
-        const seconds = Math.floor(n / 10_000) * 3600 + (Math.floor(n / 100) % 100) * 60 + (n % 100);
-        putDuration(out, packed < 0, seconds, 0, 0, temporal);
-        return at + 3;
-      };
+    case T.TIME2:
     case T.DATETIME:
-      return (src, at, _end, out) => {
-        const n = u32(src, at + 4) * 0x100000000 + u32(src, at);
-        const date = Math.floor(n / 1e6);
-        const clock = n - date * 1e6;
-        const second = Math.floor(clock / 10_000) * 3600 + (Math.floor(clock / 100) % 100) * 60 + (clock % 100);
-        putDateTime(
-          out,
-          Math.floor(date / 10_000),
-          Math.floor(date / 100) % 100,
-          date % 100,
-          second,
-          0,
-          0,
-          false,
-          temporal,
-        );
-        return at + 8;
-      };
+    case T.DATETIME2:
     case T.TIMESTAMP:
-      return (src, at, _end, out) => {
-        putTimestamp(out, u32(src, at), 0, 0, temporal);
-        return at + 4;
-      };
+    case T.TIMESTAMP2:
+      return temporalWriter(column, { style: format.temporal, zeroNull: format.zero_dates === 'null' });
     case T.VARCHAR:
     case T.VAR_STRING:
       return bytesWriter(column, meta > 255 ? 2 : 1, format, charsets);
     case T.STRING:
       return column.collation === BINARY_COLLATION
-        ? fixedBinaryWriter(meta, format.binary)
+        ? fixedBytesWriter(meta, (out, src, from, to) => putBinary(out, src, from, to, format.binary))
         : bytesWriter(column, meta > 255 ? 2 : 1, format, charsets);
     case T.BLOB:
     case T.TINY_BLOB:
     case T.MEDIUM_BLOB:
     case T.LONG_BLOB:
       return bytesWriter(column, meta, format, charsets);
+    case T.VARCHAR_COMPRESSED:
+      return compressedWriter(column, meta > 255 ? 2 : 1, format, charsets);
+    case T.BLOB_COMPRESSED:
+      return compressedWriter(column, meta, format, charsets);
+    case T.UUID:
+      return fixedBytesWriter(16, putUuid);
+    case T.INET4:
+      return fixedBytesWriter(4, putInet4);
+    case T.INET6:
+      return fixedBytesWriter(16, putInet6);
     case T.ENUM:
       return enumWriter(column.labels, meta);
     case T.SET:
@@ -244,119 +180,10 @@ function bitWriter(length: number, asString: boolean): ValueWriter {
   });
 }
 
-/** Appends bytes as a base64 or hex string. */
-function putBinary(out: Output, src: Buffer, from: number, to: number, encoding: 'base64' | 'hex'): void {
-  const room = encoding === 'hex' ? (to - from) * 2 : Math.ceil((to - from) / 3) * 4;
-  out.ensure(room + 2);
-  out.byte(QUOTE);
-  out.at += out.bytes.write(src.toString(encoding, from, to), out.at, 'latin1');
-  out.byte(QUOTE);
-}
-
-/** VARCHAR, VARBINARY, CHAR, TEXT and BLOB: a length of `width` bytes, then the bytes. */
-function bytesWriter(column: Column, width: number, format: ValueFormat, charsets: Charsets): ValueWriter {
-  const length = LENGTH_READERS[width];
-  if (length === undefined) throw new CdcError(`column ${column.name} has a length of ${width} bytes`);
-  const put = textPutter(column, format, charsets);
-  return (src, at, end, out) => {
-    checkLength(at, width, end);
-    const from = at + width;
-    const size = length(src, at);
-    checkLength(from, size, end);
-    put(out, src, from, from + size);
-    return from + size;
-  };
-}
-
-type Putter = (out: Output, src: Buffer, from: number, to: number) => void;
-
-function textPutter(column: Column, format: ValueFormat, charsets: Charsets): Putter {
-  if (column.collation === BINARY_COLLATION) {
-    return (out, src, from, to) => putBinary(out, src, from, to, format.binary);
-  }
-  const charset = charsetOf(column.collation, charsets);
-  if (isUtf8Charset(charset)) {
-    return (out, src, from, to) => {
-      if (isValidText(src, from, to)) putQuoted(out, src, from, to);
-      else out.put(quoted(src.toString('utf8', from, to)));
-    };
-  }
-  if (isSingleByte(charset)) {
-    const escaped = escapedBytes(charset);
-    return (out, src, from, to) => {
-      out.byte(QUOTE);
-      for (let i = from; i < to; i++) out.put(escaped[src[i] as number] as Buffer);
-      out.byte(QUOTE);
-    };
-  }
-  return (out, src, from, to) => out.put(quoted(decodeText(src.subarray(from, to), charset)));
-}
-
-/** BINARY(n): the binlog drops trailing zero bytes, the value has them. */
-function fixedBinaryWriter(length: number, encoding: 'base64' | 'hex'): ValueWriter {
-  const width = length > 255 ? 2 : 1;
-  return (src, at, end, out) => {
-    checkLength(at, width, end);
-    const size = width === 2 ? u16(src, at) : byteAt(src, at);
-    checkLength(at + width, size, end);
-    const from = at + width;
-    if (size >= length) putBinary(out, src, from, from + size, encoding);
-    else {
-      const padded = Buffer.alloc(length);
-      src.copy(padded, 0, from, from + size);
-      putBinary(out, padded, 0, length, encoding);
-    }
-    return from + size;
-  };
-}
-
-function enumWriter(labels: readonly string[], width: number): ValueWriter {
-  // Index 0 is the empty string that an invalid value became.
-  const texts = ['', ...labels].map(quoted);
-  return (src, at, _end, out) => {
-    const index = width === 1 ? byteAt(src, at) : u16(src, at);
-    const text = texts[index];
-    if (text === undefined) throw new CdcError(`an ENUM value has index ${index} of ${labels.length} labels`);
-    out.put(text);
-    return at + width;
-  };
-}
-
-function setWriter(labels: readonly string[], width: number): ValueWriter {
-  const texts = labels.map((label) => quoted(label).subarray(1, -1));
-  return (src, at, end, out) => {
-    checkLength(at, width, end);
-    let first = true;
-    out.byte(QUOTE);
-    for (let i = 0; i < width * 8; i++) {
-      if ((byteAt(src, at + (i >> 3)) & (1 << (i & 7))) === 0) continue;
-      const text = texts[i];
-      if (text === undefined) throw new CdcError(`a SET value has member ${i} of ${labels.length} labels`);
-      if (!first) out.byte(0x2c);
-      out.put(text);
-      first = false;
-    }
-    out.byte(QUOTE);
-    return at + width;
-  };
-}
-
-/** Four length bytes at most, then the payload. */
-function lengthAndPayload(width: number, put: Putter): ValueWriter {
-  const length = LENGTH_READERS[width] ?? u32;
-  return (src, at, end, out) => {
-    checkLength(at, width, end);
-    const size = length(src, at);
-    checkLength(at + width, size, end);
-    put(out, src, at + width, at + width + size);
-    return at + width + size;
-  };
-}
-
 function jsonWriter(width: number, nested: boolean): ValueWriter {
-  if (nested) return lengthAndPayload(width, putJsonDocument);
+  if (nested) return sizedWriter(width, putJsonDocument);
   const document = new Output(4096);
-  return lengthAndPayload(width, (out, src, from, to) => {
+  return sizedWriter(width, (out, src, from, to) => {
     document.at = 0;
     putJsonDocument(document, src, from, to);
     out.byte(QUOTE);
@@ -366,7 +193,7 @@ function jsonWriter(width: number, nested: boolean): ValueWriter {
 }
 
 function geometryWriter(width: number, encoding: 'base64' | 'hex'): ValueWriter {
-  return lengthAndPayload(width, (out, src, from, to) => {
+  return sizedWriter(width, (out, src, from, to) => {
     checkLength(from, 4, to);
     out.ascii('{"srid":');
     putUint32(out, u32(src, from));
@@ -377,7 +204,7 @@ function geometryWriter(width: number, encoding: 'base64' | 'hex'): ValueWriter 
 }
 
 function vectorWriter(width: number): ValueWriter {
-  return lengthAndPayload(width, (out, src, from, to) => {
+  return sizedWriter(width, (out, src, from, to) => {
     if ((to - from) % 4 !== 0)
       throw new CdcError(`a VECTOR value has ${to - from} bytes, which is no multiple of four`);
     out.byte(0x5b);

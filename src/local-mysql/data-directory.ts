@@ -23,13 +23,8 @@ export async function initializeData(installation: Installation, places: Places,
     '--skip-innodb-doublewrite',
   ];
   try {
-    await (installation.flavor === 'mysql' ? initializeMysql : initializeMariadb)(
-      installation,
-      args,
-      fresh,
-      places,
-      signal,
-    );
+    if (installation.flavor === 'mysql') await initializeMysql(installation, args, places, signal);
+    else await bootstrap(installation, args, fresh, signal);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new CdcError(`${serverName[installation.flavor]} ${installation.version} could not make its data directory`, {
@@ -44,7 +39,6 @@ export async function initializeData(installation: Installation, places: Places,
 async function initializeMysql(
   installation: Installation,
   args: string[],
-  _fresh: string,
   places: Places,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -57,15 +51,18 @@ async function initializeMysql(
   await run(installation.command[0], [...args, '--initialize-insecure', `--init-file=${accounts}`], { signal });
 }
 
-async function initializeMariadb(
+/** As MySQL did before 5.7, and MariaDB does: the server runs the SQL that makes its own tables. */
+async function bootstrap(
   installation: Installation,
   args: string[],
   fresh: string,
-  _places: Places,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await mkdir(fresh, { mode: 0o700 });
-  const scripts = ['system_tables', 'performance_tables', 'system_tables_data', 'gis', 'sys_schema'];
+  const scripts =
+    installation.flavor === 'mysql-5.6'
+      ? ['system_tables', 'system_tables_data']
+      : ['system_tables', 'performance_tables', 'system_tables_data', 'gis', 'sys_schema'];
   const sql = await Promise.all(scripts.map((script) => systemScript(installation.share, script)));
   // The bootstrap reads a statement a line. Without a socket user root has neither password nor restriction.
   const begin = 'create database mysql;\nuse mysql;\nSET @auth_root_socket=NULL;\n';

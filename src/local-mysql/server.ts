@@ -7,7 +7,7 @@ import { createConnection } from 'mysql2/promise';
 import { CdcError } from '../error.ts';
 import { initializeData } from './data-directory.ts';
 import { findInstallation, urlVariable } from './installation.ts';
-import { type Flavor, type Installation, serverName } from './layout.ts';
+import { type Flavor, flavorOf, type Installation, serverName } from './layout.ts';
 import { refuseIfRunning, type ServerProcess, startProcess } from './server-process.ts';
 import { placesIn, programArguments, serverSettings } from './settings.ts';
 
@@ -142,7 +142,7 @@ async function givenServer(flavor: Flavor, url: string): Promise<LocalServer> {
       (error as Error).message || (error as { code?: string }).code,
     );
   }
-  const found: Flavor = /mariadb/i.test(version) ? 'mariadb' : 'mysql';
+  const found = flavorOf(version);
   if (found !== flavor) throw refuse(`the server ${host} in ${variable} is ${serverName[found]} ${version}`);
   const notOurs = async () => {
     throw refuse(`the server ${host} in ${variable} is not ours to restart or kill`);

@@ -34,6 +34,19 @@ export function programArguments(installation: Installation, data: string, tempo
   ];
 }
 
+const flavorSettings: Record<Flavor, string[]> = {
+  mysql: ['--gtid-mode=ON', '--enforce-gtid-consistency=ON'],
+  mariadb: ['--binlog-format=ROW', '--character-set-server=utf8mb4'],
+  // GTIDs of 5.6 ask for log-slave-updates.
+  'mysql-5.6': [
+    '--binlog-format=ROW',
+    '--character-set-server=utf8mb4',
+    '--gtid-mode=ON',
+    '--enforce-gtid-consistency=ON',
+    '--log-slave-updates',
+  ],
+};
+
 /**
  * What a server that cdc can follow needs, small and quick. Nothing is flushed to the disk, so a power failure may
  * lose data; a kill of the process loses none. The caller's settings come last and win.
@@ -49,14 +62,12 @@ export function serverSettings(flavor: Flavor, places: Places, port: number, set
     `--server-id=${port}`,
     '--log-bin=binlog',
     '--binlog-row-image=FULL',
-    '--binlog-row-metadata=FULL',
+    ...(flavor === 'mysql-5.6' ? [] : ['--binlog-row-metadata=FULL']),
     '--sync-binlog=0',
     '--innodb-flush-log-at-trx-commit=2',
     '--innodb-flush-method=nosync',
     '--secure-file-priv=',
-    ...(flavor === 'mysql'
-      ? ['--gtid-mode=ON', '--enforce-gtid-consistency=ON']
-      : ['--binlog-format=ROW', '--character-set-server=utf8mb4']),
+    ...flavorSettings[flavor],
     ...settings,
   ];
 }

@@ -1,0 +1,93 @@
+import { tmpdir } from 'node:os';
+import { createConnection } from 'mysql2/promise';
+import { readServerFacts, type ServerFacts } from '../../src/binlog/server.ts';
+import { followChanges } from '../../src/changes.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { sourceConnection } from '../../src/config/url.ts';
+import { startPoint } from '../../src/start-point.ts';
+
+/** A line as it was emitted, and the hash that picks its lane. */
+export interface Line {
+  text: string;
+  event: Record<string, unknown>;
+  keyHash: number;
+}
+
+/** What a schema of its own did, to be read from the binlog with any configuration, as often as wanted. */
+export class History {
+  readonly #url: string;
+  readonly #schema: string;
+  #before: ServerFacts | undefined;
+
+  constructor(url: string, schema: string) {
+    this.#url = url;
+    this.#schema = schema;
+  }
+
+  async #query(...statements: string[]): Promise<void> {
+    const connection = await createConnection({ uri: this.#url, charset: 'utf8mb4' });
+    try {
+      for (const sql of statements) await connection.query(sql);
+    } finally {
+      connection.destroy();
+    }
+  }
+
+  /** Makes the schema anew, then notes the place from which `lines` reads and runs the statements in one session. */
+  async run(setUp: string[], ...statements: string[]): Promise<void> {
+    const use = `USE ${this.#schema}`;
+    await this.#query(`DROP DATABASE IF EXISTS ${this.#schema}`, `CREATE DATABASE ${this.#schema}`, use, ...setUp);
+    await this.#query(use, 'CREATE TABLE marker (id INT PRIMARY KEY)');
+    this.#before = await readServerFacts(this.#connection());
+    await this.#query(use, ...statements, 'SET SESSION binlog_row_image = FULL', 'INSERT INTO marker VALUES (1)');
+  }
+
+  /** The lines of what was run, as a configuration makes them. */
+  async lines(yaml: string): Promise<Line[]> {
+    const config = parseConfig(
+      `source: { url: "${this.#url}" }\nfirehose: { stream: s }\ntables: ["${this.#schema}.*"]\n${yaml}`,
+      { file: 'cdc.yaml', directory: tmpdir(), env: {} },
+    );
+    const server = this.#before as ServerFacts;
+    const lines: Line[] = [];
+    let open: Line[] = [];
+    const savepoints = new Map<string, number>();
+    const done = new AbortController();
+    const stream = followChanges(
+      config,
+      server,
+      startPoint('now', undefined, server, 1),
+      {
+        line(keyHash, bytes, from, to) {
+          const text = bytes.toString('utf8', from, to);
+          if (/table":"marker"/.test(text)) done.abort();
+          else open.push({ text, event: JSON.parse(text), keyHash });
+        },
+        savepoint: (name) => void savepoints.set(name, open.length),
+        rollbackTo(name) {
+          open.length = savepoints.get(name) ?? open.length;
+        },
+        commit() {
+          lines.push(...open);
+          open = [];
+        },
+        rollback() {
+          open = [];
+        },
+        prepared() {},
+        idle() {},
+      },
+      done.signal,
+    );
+    await stream.follow();
+    return lines;
+  }
+
+  #connection() {
+    return sourceConnection({ url: this.#url, server_id: 'auto', start: 'now' });
+  }
+
+  remove(): Promise<void> {
+    return this.#query(`DROP DATABASE IF EXISTS ${this.#schema}`);
+  }
+}

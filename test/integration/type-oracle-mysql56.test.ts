@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type LocalServer, startLocalServer } from '../../src/local-mysql/server.ts';
+import { caseTables } from '../oracle/case-tables.ts';
+import { charsetTables } from '../oracle/charset-tables.ts';
+import { compareWithSelect } from '../oracle/oracle.ts';
+import { RANDOM_ROWS, randomTable, SEED } from '../oracle/random-rows.ts';
+import { specialTables } from '../oracle/special-tables.ts';
+
+const server = 'MySQL 5.6';
+const skipped = process.platform !== 'linux' || process.arch !== 'x64';
+if (skipped)
+  console.warn(`MySQL 5.6 is to be had for Linux on x64 alone: its type oracle is skipped on ${process.platform}`);
+
+describe.skipIf(skipped)('on MySQL 5.6, whose binlog does not describe its tables,', () => {
+  let old: LocalServer;
+  beforeAll(async () => {
+    old = await startLocalServer({ flavor: 'mysql-5.6', report: (line) => process.stderr.write(`${line}\n`) });
+  });
+  afterAll(() => old.stop());
+
+  test('every type over its boundaries is what SELECT gives', async () => {
+    const { differences } = await compareWithSelect(old.url, caseTables(server));
+    expect(differences).toEqual([]);
+  });
+
+  test('every table and column that is out of the ordinary is what SELECT gives', async () => {
+    const { differences } = await compareWithSelect(old.url, specialTables(server));
+    expect(differences).toEqual([]);
+  });
+
+  test('every code of every multi-byte character set is what CONVERT(… USING utf8mb4) gives', async () => {
+    const { differences } = await compareWithSelect(old.url, charsetTables(server));
+    expect(differences).toEqual([]);
+  });
+
+  test(`100,000 random values are what SELECT gives, in every event and under all options (seed ${SEED})`, async () => {
+    const table = randomTable(server, RANDOM_ROWS, SEED);
+    const { differences, values } = await compareWithSelect(old.url, [table]);
+    expect(differences).toEqual([]);
+    expect(RANDOM_ROWS * (table.columns.length - 2)).toBeGreaterThanOrEqual(100_000);
+    expect(values).toBeGreaterThanOrEqual(100_000 * 12);
+  });
+});

@@ -1,0 +1,244 @@
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
+import { readServerFacts, type ServerFacts } from '../../src/binlog/server.ts';
+import { followChanges } from '../../src/changes.ts';
+import type { EmitLine } from '../../src/codec/line.ts';
+import { type Config, configSchema } from '../../src/config/schema.ts';
+import { sourceConnection } from '../../src/config/url.ts';
+import { TableMemory } from '../../src/schema/table-memory.ts';
+import { startPoint } from '../../src/start-point.ts';
+import { type Answer, expectedJson, isFloat, type Kind, RENDERINGS, type Values } from './expected-value.ts';
+
+/** A table whose every value is compared. Its first column is its key, `n` is what the updates change. */
+export interface OracleTable {
+  name: string;
+  /** Statements that make it, before any row is followed, and that fill it; the session is theirs. */
+  create: readonly string[];
+  fill: readonly string[];
+  mode?: string;
+  /** Events of each row; insert, update and delete without. */
+  events?: number;
+  columns: readonly { name: string; kind: Kind }[];
+}
+
+/** Options that differ from each other in every `values:` key. */
+export const VALUE_SETS: readonly Values[] = [
+  { bigint: 'number', decimal: 'string', json: 'string', binary: 'base64', temporal: 'iso', zero_dates: 'text' },
+  { bigint: 'string', decimal: 'number', json: 'nested', binary: 'hex', temporal: 'mysql', zero_dates: 'null' },
+  { bigint: 'number', decimal: 'number', json: 'string', binary: 'hex', temporal: 'epoch_micros', zero_dates: 'text' },
+];
+
+export interface Comparison {
+  /** Column values of events compared. */
+  values: number;
+  differences: string[];
+}
+
+const STRICT = 'STRICT_ALL_TABLES';
+const MAX_DIFFERENCES = 40;
+const quoteName = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
+
+export async function connect(url: string): Promise<Connection> {
+  const connection = await createConnection({ uri: url, rowsAsArray: true, charset: 'utf8mb4' });
+  await connection.query("SET time_zone = '+00:00', foreign_key_checks = 0");
+  return connection;
+}
+
+/**
+ * Inserts, updates and deletes the rows of the tables and compares each column value of each event, in both images and
+ * under each set of options, with what SELECT gave between INSERT and UPDATE.
+ */
+export async function compareWithSelect(url: string, tables: readonly OracleTable[]): Promise<Comparison> {
+  return inSchema(url, async (connection, schema) => {
+    for (const { create } of tables) await run(connection, create);
+    await connection.query('CREATE TABLE done (id INT PRIMARY KEY)');
+    const server = await readServerFacts(sourceConnection(configOf(url, schema, VALUE_SETS[0] as Values).source));
+    const sources = new Map<string, Source>();
+    for (const table of tables) sources.set(table.name, await fill(connection, table));
+    for (const { name } of tables) await connection.query(`DELETE FROM ${quoteName(name)}`);
+    await connection.query('INSERT INTO done VALUES (1)');
+
+    const comparison: Comparison = { values: 0, differences: [] };
+    const memory = new TableMemory([]);
+    for (const values of VALUE_SETS) {
+      const judge = new Judge(sources, values, comparison);
+      await follow(configOf(url, schema, values), server, memory, (line) => judge.line(line));
+      judge.finish();
+    }
+    return comparison;
+  });
+}
+
+/** The event lines of some statements, run in a schema of their own. */
+export async function captureLines(url: string, statements: readonly string[]): Promise<string[]> {
+  return inSchema(url, async (connection, schema) => {
+    const config = configOf(url, schema, VALUE_SETS[0] as Values);
+    const server = await readServerFacts(sourceConnection(config.source));
+    await run(connection, [...statements, 'CREATE TABLE done (id INT)', 'INSERT INTO done VALUES (1)']);
+    const lines: string[] = [];
+    await follow(config, server, new TableMemory([]), (line) => {
+      const ended = line.includes('"table":"done"');
+      if (!ended) lines.push(line);
+      return ended;
+    });
+    return lines;
+  });
+}
+
+async function inSchema<T>(url: string, work: (connection: Connection, schema: string) => Promise<T>): Promise<T> {
+  const schema = `oracle_${process.pid}_${Math.random().toString(36).slice(2, 8)}`;
+  const connection = await connect(url);
+  try {
+    await connection.query(`CREATE DATABASE ${schema} CHARACTER SET utf8mb4`);
+    await connection.query(`USE ${schema}`);
+    return await work(connection, schema);
+  } finally {
+    await connection.query(`DROP DATABASE IF EXISTS ${schema}`);
+    connection.destroy();
+  }
+}
+
+async function run(connection: Connection, statements: readonly string[]): Promise<void> {
+  for (const statement of statements) {
+    try {
+      await connection.query(statement);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${statement.slice(0, 300)}`, { cause: error });
+    }
+  }
+}
+
+function configOf(url: string, schema: string, values: Values): Config {
+  const config = configSchema.parse({ source: { url }, tables: [`${schema}.*`], firehose: { stream: 'none' }, values });
+  return config as Config;
+}
+
+interface Source {
+  table: OracleTable;
+  /** What SELECT gave, by the text of the key. */
+  rows: Map<string, Answer[]>;
+}
+
+async function fill(connection: Connection, table: OracleTable): Promise<Source> {
+  await connection.query('SET sql_mode = ?', [table.mode ?? STRICT]);
+  await run(connection, table.fill);
+  const rows = new Map<string, Answer[]>();
+  const floats = await select(connection, table, true);
+  const others = await select(connection, table, false);
+  others.forEach((texts, row) => {
+    const answers = texts.map((text, i) => (isFloat(table.columns[i]!.kind) ? (floats[row]![i] as Answer) : text));
+    rows.set(String(texts[0]), answers);
+  });
+  await connection.query(`UPDATE ${quoteName(table.name)} SET n = n + 1`);
+  return { table, rows };
+}
+
+/** All columns, those of the other protocol as NULL, in the order of the key. */
+async function select(connection: Connection, { name, columns }: OracleTable, floats: boolean): Promise<Answer[][]> {
+  if (floats && !columns.some(({ kind }) => isFloat(kind))) return [];
+  const expressions = columns.map((column) =>
+    isFloat(column.kind) === floats ? RENDERINGS[column.kind].select(quoteName(column.name)) : 'NULL',
+  );
+  const sql = `SELECT ${expressions.join(', ')} FROM ${quoteName(name)} ORDER BY ${quoteName(columns[0]!.name)}`;
+  const [rows] = await (floats ? connection.execute<RowDataPacket[]>(sql) : connection.query<RowDataPacket[]>(sql));
+  return rows as unknown as Answer[][];
+}
+
+/** Compares the lines of one run. */
+class Judge {
+  readonly #sources: Map<string, Source>;
+  readonly #values: Values;
+  readonly #comparison: Comparison;
+  readonly #seen = new Map<string, number>();
+
+  constructor(sources: Map<string, Source>, values: Values, comparison: Comparison) {
+    this.#sources = sources;
+    this.#values = values;
+    this.#comparison = comparison;
+  }
+
+  /** Whether this was the line that ends the run. */
+  line(line: string): boolean {
+    const tail = line.lastIndexOf(',"key":');
+    const { key, source } = JSON.parse(`{${line.slice(tail + 1)}`) as Envelope;
+    if (source.table === 'done') return true;
+    const known = this.#sources.get(source.table);
+    // What a table is made from is not compared.
+    if (known === undefined) return false;
+    this.#seen.set(source.table, (this.#seen.get(source.table) ?? 0) + 1);
+    const answers = known.rows.get(String(Object.values(key)[0]));
+    if (answers === undefined)
+      this.#differ(source.table, `an event of a row that SELECT did not give: ${line.slice(0, 200)}`);
+    else this.#compare(known.table, answers, line.slice(0, tail));
+    return false;
+  }
+
+  #compare(table: OracleTable, answers: Answer[], actual: string): void {
+    const op = actual[7];
+    const [before, after] = [op === 'c' ? undefined : op === 'u' ? 0 : 1, op === 'd' ? undefined : op === 'u' ? 1 : 0];
+    const parts = [
+      { column: 'op', text: `{"op":"${op}","before":` },
+      ...this.#image(table, answers, before),
+      { column: 'after', text: ',"after":' },
+      ...this.#image(table, answers, after),
+    ];
+    this.#comparison.values += parts.length - 4;
+    let at = 0;
+    for (const { column, text } of parts) {
+      if (!actual.startsWith(text, at)) {
+        const place = `${table.name} ${String(answers[0])} ${column} ${JSON.stringify(this.#values)}`;
+        const [expected, got] = [text, actual.slice(at, at + text.length + 20)].map(brief);
+        return this.#differ(table.name, `${place}\n  SELECT ${expected}\n  event  ${got}`);
+      }
+      at += text.length;
+    }
+    if (at !== actual.length) this.#differ(table.name, `more than expected: ${actual.slice(at, at + 100)}`);
+  }
+
+  /** The text of an image, column by column. */
+  #image({ columns }: OracleTable, answers: Answer[], n: number | undefined): { column: string; text: string }[] {
+    if (n === undefined) return [{ column: 'image', text: 'null' }];
+    return columns.map(({ name, kind }, i) => {
+      const value = name === 'n' ? String(n) : expectedJson(kind, answers[i] as Answer, this.#values);
+      const text = `${i === 0 ? '{' : ','}${JSON.stringify(name)}:${value}${i === columns.length - 1 ? '}' : ''}`;
+      return { column: name, text };
+    });
+  }
+
+  #differ(_table: string, text: string): void {
+    if (this.#comparison.differences.length < MAX_DIFFERENCES) this.#comparison.differences.push(text);
+  }
+
+  /** Every row was inserted, changed and deleted. */
+  finish(): void {
+    for (const [name, { rows, table }] of this.#sources) {
+      const seen = this.#seen.get(name) ?? 0;
+      if (seen !== rows.size * (table.events ?? 3)) this.#differ(name, `${name}: ${seen} events of ${rows.size} rows`);
+    }
+  }
+}
+
+interface Envelope {
+  key: Record<string, unknown>;
+  source: { table: string };
+}
+
+const brief = (text: string): string => {
+  const shown = text.length > 400 ? `${text.slice(0, 200)} … ${text.slice(-190)}` : text;
+  // A difference may well be one that a terminal does not show.
+  return shown.replace(/[^\x20-\x7e]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
+};
+
+/** The real way: stream, reader, writer, as the daemon has them, from where the server stood. */
+async function follow(config: Config, server: ServerFacts, memory: TableMemory, take: TakeLine): Promise<void> {
+  const done = new AbortController();
+  const none = (): void => {};
+  const line: EmitLine = (_hash, bytes, from, to) => {
+    if (!done.signal.aborted && take(bytes.toString('utf8', from, to))) done.abort();
+  };
+  const handler = { line, commit: none, savepoint: none, rollbackTo: none, rollback: none, prepared: none, idle: none };
+  const start = { ...startPoint('now', undefined, server), memory };
+  await followChanges(config, server, start, handler, done.signal).follow();
+}
+
+/** Takes a line; true ends the run. */
+type TakeLine = (line: string) => boolean;
