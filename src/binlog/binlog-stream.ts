@@ -3,6 +3,7 @@ import ZongJi from '@vlasky/zongji';
 import type { ConnectionOptions } from 'mysql2';
 import type { Coordinates } from '../change/coordinates.ts';
 import { asCdcError, CdcError } from '../error.ts';
+import type { Steps } from './binlog-reader.ts';
 import { connectionError } from './connection-error.ts';
 
 /** Where the dump begins: behind the transactions of a GTID set or position, or at coordinates. */
@@ -14,8 +15,11 @@ export interface DumpOptions {
   from: DumpStart;
   /** Milliseconds between heartbeats of an idle server; after two without a sign of life the link counts as dead. */
   heartbeatMs: number;
-  /** Takes each whole event, `bytes[start..end)`; what it throws ends the stream with that error. */
-  onEvent: (bytes: Buffer, start: number, end: number) => void;
+  /**
+   * Takes each whole event, `bytes[start..end)`; what it throws ends the stream with that error. What it returns is
+   * the rest of the event: it is driven to its end, while not paused, before the next event is given.
+   */
+  onEvent: (bytes: Buffer, start: number, end: number) => Steps | undefined;
   /** Called once, before the first event; `checksum` says whether the first events carry a CRC32. */
   onStart: (checksum: boolean) => void;
   signal: AbortSignal;
@@ -56,6 +60,12 @@ export class BinlogStream {
   readonly #zongji: Dump;
   #paused = false;
   #packets = 0;
+  /** The event that is not at its end; the connection is paused while there is one. */
+  #rest: Steps | undefined;
+  #driving = false;
+  #scheduled = false;
+  #ended = false;
+  #fail: (error: CdcError) => void = () => {};
 
   constructor(options: DumpOptions) {
     this.#options = options;
@@ -72,7 +82,9 @@ export class BinlogStream {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#zongji.connection?.resume();
+    if (this.#ended) return;
+    if (this.#rest === undefined) this.#zongji.connection?.resume();
+    else this.#driveOn();
   }
 
   /** Follows the binlog until `signal` aborts (then it resolves) or the stream breaks (then it rejects). */
@@ -85,12 +97,15 @@ export class BinlogStream {
       await new Promise<void>((resolve, reject) => {
         onAbort = () => resolve();
         signal.addEventListener('abort', onAbort, { once: true });
+        this.#fail = reject;
         this.#start(reject);
         watchdog = this.#watch(heartbeatMs, reject);
       });
     } finally {
       clearInterval(watchdog);
       if (onAbort) signal.removeEventListener('abort', onAbort);
+      this.#ended = true;
+      this.#rest = undefined;
       await this.#stop();
     }
   }
@@ -113,7 +128,7 @@ export class BinlogStream {
       onStart(zongji.useChecksum);
       const dump = zongji.BinlogClass.prototype;
       dump.onResult = broken;
-      dump.binlogData = (packet) => this.#packet(packet, dump, fail);
+      dump.binlogData = (packet) => this.#packet(packet, dump);
     });
     zongji.start({
       serverId: serverId === 'auto' ? randomInt(1, 2 ** 32 - 1) : serverId,
@@ -123,17 +138,81 @@ export class BinlogStream {
     });
   }
 
-  #packet(packet: Packet, dump: DumpCommand, fail: (error: CdcError) => void): unknown {
+  #packet(packet: Packet, dump: DumpCommand): unknown {
     this.#packets++;
+    // The connection is being closed; packets that still arrive are not to be read.
+    if (this.#ended) return ignorePackets;
     try {
       if (packet.isEOF()) throw new CdcError('the server ended the binlog dump', { kind: 'retry' });
-      this.#options.onEvent(packet.buffer, packet.offset + 1, packet.end);
+      this.#rest = this.#options.onEvent(packet.buffer, packet.offset + 1, packet.end);
     } catch (error) {
-      fail(asCdcError(error));
-      // The connection is being closed; packets that still arrive are not to be read.
+      this.#break(error);
       return ignorePackets;
     }
-    return dump.binlogData;
+    if (this.#rest !== undefined) {
+      this.#drive();
+      if (this.#rest !== undefined) this.#zongji.connection.pause();
+    }
+    return this.#ended ? ignorePackets : dump.binlogData;
+  }
+
+  /** Goes on with the rest of an event, in slices, so that timers, acknowledgements and signals get their turn. */
+  #drive(): void {
+    const rest = this.#rest;
+    if (this.#driving || rest === undefined) return;
+    this.#driving = true;
+    const until = performance.now() + SLICE_MS;
+    let done: boolean | undefined = false;
+    try {
+      while (!done && !this.#paused && performance.now() < until) {
+        const step = rest.next();
+        if (step.value !== undefined) return this.#await(rest, step.value);
+        done = step.done;
+      }
+    } catch (error) {
+      this.#break(error);
+      return;
+    }
+    this.#driving = false;
+    if (done) this.#rest = undefined;
+    else if (!this.#paused && !this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#driveOn();
+      });
+    }
+  }
+
+  /** Goes on once the promise of a step has settled; a rejection is thrown where the step waits. */
+  #await(rest: Steps, promise: Promise<void>): void {
+    const goOn = (step: () => void): void => {
+      this.#driving = false;
+      if (this.#rest !== rest) return;
+      try {
+        step();
+        this.#driveOn();
+      } catch (error) {
+        this.#break(error);
+      }
+    };
+    promise.then(
+      () => goOn(() => {}),
+      (error) => goOn(() => rest.throw(error)),
+    );
+  }
+
+  /** Out of a packet's turn: at the end of the event the packets that wait get theirs. */
+  #driveOn(): void {
+    if (this.#rest === undefined || this.#paused) return;
+    this.#drive();
+    if (this.#rest === undefined && !this.#paused && !this.#ended) this.#zongji.connection.resume();
+  }
+
+  #break(error: unknown): void {
+    this.#ended = true;
+    this.#rest = undefined;
+    this.#fail(asCdcError(error));
   }
 
   /** A half-open link is silent for hours; a live one says something at least once a heartbeat. */
@@ -141,7 +220,8 @@ export class BinlogStream {
     let seen = -1;
     let silent = 0;
     const timer = setInterval(() => {
-      silent = this.#paused || this.#packets !== seen ? 0 : silent + 1;
+      const busy = this.#paused || this.#rest !== undefined;
+      silent = busy || this.#packets !== seen ? 0 : silent + 1;
       seen = this.#packets;
       if (silent >= 3)
         fail(
@@ -164,6 +244,8 @@ export class BinlogStream {
   }
 }
 
+/** How long the rest of an event may hold the event loop at a time. */
+const SLICE_MS = 15;
 const NET_WRITE_TIMEOUT_S = 3600;
 const WAIT_TIMEOUT_S = 31_536_000;
 

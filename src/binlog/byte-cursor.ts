@@ -79,6 +79,11 @@ export class ByteCursor {
     return new ByteCursor(this.bytes, at, at + length);
   }
 
+  /** @throws CdcError when bytes are left: what has been read is not what it was taken for */
+  done(what: string): void {
+    if (this.left > 0) throw new CdcError(`${what} is longer than its fields`, { why: `${this.left} bytes are left` });
+  }
+
   get left(): number {
     return this.end - this.at;
   }

@@ -84,12 +84,30 @@ export function readTaggedGtid(cursor: ByteCursor): Gtid {
   return { source, number: Number(number), text: `${source}:${number}`, committedAt };
 }
 
+/** FL_STANDALONE and FL_PREPARED_XA of the flags of MariaDB's GTID event. */
+const STANDALONE = 0x01;
+const PREPARED_XA = 0x40;
+
+export interface MariadbGtid extends Gtid {
+  /** One statement that commits by itself. */
+  standalone: boolean;
+  /** It ends with XA PREPARE. */
+  preparesXa: boolean;
+}
+
 /** MariaDB's GTID event (code 162): sequence, domain, flags; the server is in the common header. */
-export function readMariadbGtid(cursor: ByteCursor, serverId: number): Gtid & { standalone: boolean } {
+export function readMariadbGtid(cursor: ByteCursor, serverId: number): MariadbGtid {
   const number = cursor.u64('sequence number');
   const source = `${cursor.u32()}-${serverId}`;
   const flags = cursor.u8();
-  return { source, number, text: `${source}-${number}`, committedAt: 0, standalone: (flags & 1) !== 0 };
+  return {
+    source,
+    number,
+    text: `${source}-${number}`,
+    committedAt: 0,
+    standalone: (flags & STANDALONE) !== 0,
+    preparesXa: (flags & PREPARED_XA) !== 0,
+  };
 }
 
 /**

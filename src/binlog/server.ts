@@ -81,25 +81,37 @@ async function gather(connection: Connection): Promise<ServerFacts> {
     'SELECT VERSION(), @@global.server_id, @@global.lower_case_table_names',
   );
   const flavor: Flavor = /mariadb/i.test(String(version)) ? 'mariadb' : 'mysql';
-  const status = await firstOf(connection, 'SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS', 'SHOW BINLOG STATUS');
   const logs = await rows(connection, 'SHOW BINARY LOGS').catch(() => []);
-  const current = status[0];
-  if (current === undefined || logs[0] === undefined) {
-    throw new CdcError('the server does not write a binlog', {
-      why: 'log_bin is off',
-      hint: 'set log_bin in its configuration and restart it, then run cdc check',
-    });
-  }
+  const end = await endOfBinlog(connection);
+  if (logs[0] === undefined) throw noBinlog();
   return {
     flavor,
     version: String(version),
     caseSensitive: Number(caseNames) === 0,
-    end: { file: String(current[0]), position: Number(current[1]) },
+    end,
     oldest: { file: String(logs[0][0]), position: 4 },
     charsets: await readCharsets(connection, flavor),
     ...(flavor === 'mysql' ? await mysqlIdentity(connection) : await mariadbIdentity(connection, String(serverId))),
   };
 }
+
+/** Where the next event will be written. @throws CdcError when the server writes no binlog */
+export async function endOfBinlog(connection: Connection): Promise<Coordinates> {
+  const [current] = await firstOf(connection, 'SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS', 'SHOW BINLOG STATUS');
+  if (current === undefined) throw noBinlog();
+  return { file: String(current[0]), position: Number(current[1]) };
+}
+
+/** The names of the binlogs that are left, oldest first. */
+export async function listBinlogs(connection: Connection): Promise<string[]> {
+  return (await rows(connection, 'SHOW BINARY LOGS')).map(([file]) => String(file));
+}
+
+const noBinlog = (): CdcError =>
+  new CdcError('the server does not write a binlog', {
+    why: 'log_bin is off',
+    hint: 'set log_bin in its configuration and restart it, then run cdc check',
+  });
 
 async function mysqlIdentity(connection: Connection): Promise<Pick<ServerFacts, 'identity' | 'executed' | 'purged'>> {
   const [[uuid, mode, executed, purged] = []] = await firstOf(

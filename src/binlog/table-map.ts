@@ -67,7 +67,13 @@ export function readTableName(cursor: ByteCursor): { schema: string; name: strin
  * The rest of a TABLE_MAP body: columns with their metadata
  * (MySQL internals, Table_map_event; the optional block since 8.0, on MariaDB since 10.5).
  */
-export function readTableMap(schema: string, name: string, cursor: ByteCursor, decode: DecodeText): TableMap {
+export function readTableMap(
+  schema: string,
+  name: string,
+  cursor: ByteCursor,
+  decode: DecodeText,
+  mariadb: boolean,
+): TableMap {
   const count = cursor.lenenc();
   const types = cursor.slice(count);
   const meta = cursor.part(cursor.lenenc());
@@ -77,7 +83,7 @@ export function readTableMap(schema: string, name: string, cursor: ByteCursor, d
   columns.forEach((column, i) => {
     column.nullable = ((nullable[i >> 3] as number) & (1 << (i & 7))) !== 0;
   });
-  const map = { schema, name, columns, named: false, primaryKey: [] as number[] };
+  const map = { schema, name, columns, named: false, primaryKey: [] as number[], mariadb };
   const labels: Buffer[][] = [];
   while (cursor.left > 0) {
     const field = cursor.u8();
@@ -143,10 +149,14 @@ interface Draft {
   columns: Column[];
   named: boolean;
   primaryKey: number[];
+  mariadb: boolean;
 }
 
 function readField(field: number, cursor: ByteCursor, map: Draft, labels: Buffer[][]): void {
   const { columns } = map;
+  // One more type than the strings counts as one that has a character set, on each server another.
+  const bytes = map.mariadb ? T.GEOMETRY : T.VECTOR;
+  const hasCharset = ({ type }: Column): boolean => CHARACTER.has(type) || type === bytes;
   switch (field) {
     case Field.SIGNEDNESS: {
       const numeric = columns.filter((column) => NUMERIC.has(column.type));
@@ -157,9 +167,9 @@ function readField(field: number, cursor: ByteCursor, map: Draft, labels: Buffer
       break;
     }
     case Field.DEFAULT_CHARSET:
-      return readDefaultCharset(cursor, columns.filter(isCharacter));
+      return readDefaultCharset(cursor, columns.filter(hasCharset));
     case Field.COLUMN_CHARSET:
-      return readCharsets(cursor, columns.filter(isCharacter));
+      return readCharsets(cursor, columns.filter(hasCharset));
     case Field.ENUM_AND_SET_DEFAULT_CHARSET:
       return readDefaultCharset(cursor, columns.filter(isLabelled));
     case Field.ENUM_AND_SET_COLUMN_CHARSET:
@@ -187,7 +197,6 @@ function readField(field: number, cursor: ByteCursor, map: Draft, labels: Buffer
   }
 }
 
-const isCharacter = (column: Column): boolean => CHARACTER.has(column.type);
 const isLabelled = (column: Column): boolean => column.type === T.ENUM || column.type === T.SET;
 
 function readDefaultCharset(cursor: ByteCursor, columns: Column[]): void {

@@ -18,3 +18,8 @@ export function parseCoordinates(text: string): Coordinates | undefined {
   const match = /^([^:]+\.\d+):(\d{1,15})$/.exec(text.trim());
   return match ? { file: match[1] as string, position: Number(match[2]) } : undefined;
 }
+
+/** Whether `a` lies before `b`, both of one server. */
+export function isBefore(a: Coordinates, b: Coordinates): boolean {
+  return a.file === b.file ? a.position < b.position : fileNumber(a.file) < fileNumber(b.file);
+}

@@ -19,12 +19,15 @@ export class Position {
     return { file: this.file, position: this.position };
   }
 
-  advance({ source, number, file, endPosition }: Transaction): void {
+  advance(transaction: Transaction): void {
+    const { source, number, file, endPosition, ends } = transaction;
     this.file = file;
     this.position = endPosition;
     if (number === 0 || this.gtids === undefined) return;
-    if (this.gtids instanceof GtidSet) this.gtids.addRange(source, number, number);
-    else {
+    if (this.gtids instanceof GtidSet) {
+      this.gtids.addRange(source, number, number);
+      if (ends !== undefined && ends.number > 0) this.gtids.addRange(ends.source, ends.number, ends.number);
+    } else {
       const dash = source.indexOf('-');
       this.gtids.advance(Number(source.slice(0, dash)), Number(source.slice(dash + 1)), number);
     }

@@ -17,6 +17,8 @@ export interface Transaction {
   serverId: number;
   /** Commit time on the server, milliseconds. */
   committedAt: number;
+  /** The prepared transaction that this one, an XA COMMIT or XA ROLLBACK, ends; its GTID is done with this one's. */
+  ends: Transaction | undefined;
 }
 
 /**
@@ -31,7 +33,13 @@ export interface RowsEvent {
   /** Offsets of the bitmaps of the columns that the before and after images hold. */
   beforeColumns: number;
   afterColumns: number;
-  /** Where the event starts: in `bytes`, and in the binlog. */
+  /**
+   * The offset in `bytes` from which the ordinals of `seq` count: where the event starts; for events that came out of
+   * a compressed transaction, where its payload would. May lie before the buffer.
+   */
   eventStart: number;
+  /** Where the event starts in the binlog. */
   position: number;
+  /** After images may hold JSON diffs, applied to the documents of the before image (PARTIAL_UPDATE_ROWS). */
+  partialJson: boolean;
 }

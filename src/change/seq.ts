@@ -1,14 +1,16 @@
 /**
- * `seq`, the one field a consumer needs to order and to deduplicate: 32 hex digits whose byte order is the order
+ * `seq`, the one field a consumer needs to order and to deduplicate: 36 hex digits whose byte order is the order
  * of events.
  *
- *     epoch (4)  file number (8)  position (10)  ordinal (10)
+ *     epoch (8)  file number (8)  position (10)  ordinal (10)
  *
+ * `epoch` is the second at which coordinates began anew: the first start, or another server. So it grows even where
+ * the checkpoint that held the last one is gone.
  * `position` is where the rows event starts in the file. `ordinal` is where the row image starts inside that event
  * (inside the decompressed payload, for a compressed transaction): unique, growing, and the same after any restart
  * or change of configuration, which a running counter would not be.
  */
-export const SEQ_LENGTH = 32;
+export const SEQ_LENGTH = 36;
 
 export interface SeqParts {
   epoch: number;
@@ -18,7 +20,7 @@ export interface SeqParts {
 }
 
 export function formatSeq({ epoch, file, position, ordinal }: SeqParts): string {
-  return hex(epoch, 4) + hex(file, 8) + hex(position, 10) + hex(ordinal, 10);
+  return hex(epoch, 8) + hex(file, 8) + hex(position, 10) + hex(ordinal, 10);
 }
 
 function hex(value: number, width: number): string {

@@ -3,9 +3,10 @@ import type { Coordinates } from '../change/coordinates.ts';
 import type { Position } from '../change/position.ts';
 import type { Transaction } from '../change/rows-event.ts';
 import type { Outcome, Sink } from '../change/sink.ts';
-import { CdcError } from '../error.ts';
+import { asCdcError, CdcError } from '../error.ts';
 import { Lane } from './lane.ts';
 import { Ledger } from './ledger.ts';
+import { Packer, type Shipment } from './packer.ts';
 
 export interface DeliveryOptions {
   sink: Sink;
@@ -22,16 +23,8 @@ export interface DeliveryOptions {
   onPressure: (paused: boolean) => void;
   /** The delivered position has moved. */
   onDelivered: () => void;
-  /** A record was refused for good. */
+  /** A record was refused for good, or the sink itself broke. */
   onRefused: (error: CdcError) => void;
-}
-
-/** One record on its way: the slices of the lanes that it holds, and how often it was tried. */
-interface Shipment {
-  bytes: Uint8Array;
-  lanes: Lane[];
-  events: number;
-  attempts: number;
 }
 
 export interface DeliveryCounters {
@@ -67,11 +60,18 @@ export class Delivery {
   readonly #budget: number;
   #held = 0;
   #paused = false;
-  /** The open transaction: its number, its lanes, its bytes that may still be taken back, and whether some may not. */
-  #ordinal = 0;
+
+  /** The open transaction: the numbers of its first and of its present part; parts begin at savepoints. */
+  #first = 0;
+  #part = 0;
+  #savepoints = new Map<string, number>();
+  /** Its lanes, and its lines and bytes that may still be taken back. */
   #touched: Lane[] = [];
+  #openEvents = 0;
   #openBytes = 0;
-  #released = false;
+  /** The last of its parts of which something may not; -1 for none. */
+  #released = -1;
+
   /** Records that failed and whose time to be sent again has come. */
   #again: Shipment[] = [];
   #retryTimers = new Set<NodeJS.Timeout>();
@@ -99,16 +99,17 @@ export class Delivery {
   /** Appends a line of the open transaction; `keyHash` picks the lane. */
   append(keyHash: number, bytes: Buffer, from: number, to: number): void {
     const lane = this.#lanes[(keyHash ^ (keyHash >>> 15)) & (LANES - 1)] as Lane;
-    if (lane.touchedBy !== this.#ordinal) {
-      lane.touchedBy = this.#ordinal;
+    if (lane.touchedBy !== this.#first) {
+      lane.touchedBy = this.#first;
       this.#touched.push(lane);
     }
-    lane.append(bytes, from, to, this.#ordinal);
+    lane.append(bytes, from, to, this.#part);
     this.#held += to - from;
     this.#openBytes += to - from;
+    this.#openEvents++;
     this.#unsettled++;
     if (this.#openBytes * 4 > this.#budget) {
-      this.#released = true;
+      this.#released = this.#part;
       this.#release();
     }
     if (!this.#paused && this.#held > this.#budget) this.#press(true);
@@ -116,14 +117,21 @@ export class Delivery {
 
   /** The open transaction has committed: its lines may go, and its position moves once they have arrived. */
   commit(transaction: Transaction): void {
-    const hasRows = this.#touched.length > 0 || this.#released;
-    this.#ledger.committed(this.#ordinal, transaction, hasRows);
+    const hasRows = this.#openEvents > 0 || this.#released >= 0;
+    const moved = this.#ledger.committed(this.#part, transaction, hasRows);
     if (hasRows) {
       this.#release();
-      this.#released = false;
-      this.#ordinal++;
-      if (this.#ledger.waiting > 0 && this.#unsettled === 0) this.#settled();
-    } else if (this.#ledger.waiting === 0) this.#options.onDelivered();
+      this.#released = -1;
+      this.#first = ++this.#part;
+    }
+    if (this.#savepoints.size > 0) this.#savepoints.clear();
+    if (moved) this.#options.onDelivered();
+    if (this.#unsettled === 0 && this.#ledger.waiting > 0) this.#settled();
+  }
+
+  /** The transaction is neither committed nor rolled back; its rows come with the one that ends it. */
+  prepared(transaction: Transaction): void {
+    this.#ledger.prepared(transaction);
   }
 
   /** The source has nothing more before these coordinates. */
@@ -136,26 +144,31 @@ export class Delivery {
    * @throws CdcError when it was so large that some have gone already
    */
   rollback(): void {
-    if (this.#released) {
-      throw new CdcError('a transaction that was sent in part has been rolled back in the binlog', {
-        why: 'it was larger than what is held back until the commit is seen',
-        hint: 'run cdc backfill for its tables',
-      });
-    }
-    for (const lane of this.#touched) {
-      this.#unsettled -= lane.openEvents;
-      this.#held -= lane.rollback();
-      lane.touchedBy = -1;
-    }
-    this.#touched = [];
-    this.#openBytes = 0;
+    if (this.#released >= 0) throw sentInPart();
+    this.#takeBack(this.#first);
   }
 
-  /** Resolves once everything committed has arrived. */
+  savepoint(name: string): void {
+    if (this.#openEvents > 0 || this.#released >= 0) this.#part++;
+    this.#savepoints.set(name, this.#part);
+  }
+
+  /**
+   * The lines since the savepoint are taken back.
+   * @throws CdcError when some of them have gone already
+   */
+  rollbackTo(name: string): void {
+    const part = this.#savepoints.get(name);
+    if (part === undefined) throw new CdcError(`the binlog rolls back to a savepoint ${name} that it has not set`);
+    if (this.#released >= part) throw sentInPart();
+    this.#takeBack(part);
+  }
+
+  /** Resolves once everything committed has arrived, or delivery has stopped. */
   async drain(): Promise<void> {
     // What the source has not finished is read again later: nothing of it stays, except what has gone already.
-    if (!this.#released) this.rollback();
-    if (this.#unsettled === 0) return;
+    this.#takeBack(this.#first);
+    if (this.#unsettled === 0 || this.#stopped) return;
     await new Promise<void>((resolve) => {
       this.#draining = resolve;
       this.#pump();
@@ -169,6 +182,19 @@ export class Delivery {
     clearTimeout(this.#linger);
     for (const timer of this.#retryTimers) clearTimeout(timer);
     this.#queue.clear();
+    this.#draining?.();
+  }
+
+  #takeBack(part: number): void {
+    for (const lane of this.#touched) {
+      const events = lane.openEvents;
+      const bytes = lane.takeBack(part);
+      this.#held -= bytes;
+      this.#openBytes -= bytes;
+      this.#openEvents -= events - lane.openEvents;
+      this.#unsettled -= events - lane.openEvents;
+    }
+    this.#relieve();
   }
 
   #release(): void {
@@ -179,12 +205,9 @@ export class Delivery {
     this.#touched = [];
     this.#waitingBytes += this.#openBytes;
     this.#openBytes = 0;
-    if (this.#waitingBytes >= EAGER_BYTES) this.#pump();
-    else this.#armLinger();
-  }
-
-  #armLinger(): void {
+    this.#openEvents = 0;
     this.#linger ??= setTimeout(() => this.#lingerOver(), this.#options.lingerMs);
+    if (this.#waitingBytes >= EAGER_BYTES) this.#pump();
   }
 
   #lingerOver(): void {
@@ -197,17 +220,14 @@ export class Delivery {
   #pump(): void {
     while (!this.#stopped && this.#queue.pending + this.#queue.size < this.#queue.concurrency) {
       const request = this.#assemble();
-      if (request.length === 0) {
-        if (this.#waitingBytes > 0) this.#armLinger();
-        return;
-      }
-      void this.#queue.add(() => this.#send(request));
+      if (request.length === 0) return;
+      this.#queue.add(() => this.#send(request)).catch((error) => this.#options.onRefused(asCdcError(error)));
     }
   }
 
   /** The next request: records whose retry is due, then what waits in the lanes. */
   #assemble(): Shipment[] {
-    const { maxRecords, maxRequestBytes } = this.#options.sink.limits;
+    const { maxRecords, maxRecordBytes, maxRequestBytes } = this.#options.sink.limits;
     const request: Shipment[] = [];
     let room = maxRequestBytes;
     while (request.length < maxRecords && this.#again[0] !== undefined && this.#again[0].bytes.length <= room) {
@@ -222,7 +242,7 @@ export class Delivery {
       if (lane.inFlight || lane.waitingEvents === 0 || !(eager || lane.due)) continue;
       const opensRecord = !packer.fits(lane);
       if (opensRecord && request.length + packer.count >= maxRecords) break;
-      if (room < Math.min(lane.waitingBytes, this.#options.sink.limits.maxRecordBytes)) break;
+      if (room < Math.min(lane.waitingBytes, maxRecordBytes)) break;
       const taken = packer.add(lane);
       room -= taken;
       this.#waitingBytes -= taken;
@@ -282,8 +302,12 @@ export class Delivery {
     let oldest = Number.POSITIVE_INFINITY;
     for (const lane of this.#lanes) oldest = Math.min(oldest, lane.oldestTransaction);
     if (this.#ledger.settledBefore(oldest)) this.#options.onDelivered();
-    if (this.#paused && this.#held <= this.#budget / 2) this.#press(false);
+    this.#relieve();
     if (this.#unsettled === 0) this.#draining?.();
+  }
+
+  #relieve(): void {
+    if (this.#paused && this.#held <= this.#budget / 2) this.#press(false);
   }
 
   #press(paused: boolean): void {
@@ -292,57 +316,9 @@ export class Delivery {
   }
 }
 
-/** Packs the slices of lanes into as few records as hold them. */
-class Packer {
-  readonly #maxBytes: number;
-  readonly #maxEvents: number;
-  readonly #finished: Shipment[] = [];
-  #slices: Buffer[] = [];
-  #lanes: Lane[] = [];
-  #bytes = 0;
-  #events = 0;
-
-  constructor(maxBytes: number, maxEvents: number) {
-    this.#maxBytes = maxBytes;
-    this.#maxEvents = maxEvents;
-  }
-
-  get count(): number {
-    return this.#finished.length + (this.#lanes.length > 0 ? 1 : 0);
-  }
-
-  fits(lane: Lane): boolean {
-    return (
-      this.#lanes.length > 0 &&
-      this.#bytes + lane.waitingBytes <= this.#maxBytes &&
-      this.#events + lane.waitingEvents <= this.#maxEvents
-    );
-  }
-
-  /** Takes what fits into one record from the lane. Returns its bytes. */
-  add(lane: Lane): number {
-    if (!this.fits(lane)) this.#close();
-    const { bytes, events } = lane.take(this.#maxBytes, this.#maxEvents);
-    this.#slices.push(bytes);
-    this.#lanes.push(lane);
-    this.#bytes += bytes.length;
-    this.#events += events;
-    return bytes.length;
-  }
-
-  finish(): Shipment[] {
-    this.#close();
-    return this.#finished;
-  }
-
-  #close(): void {
-    const [first] = this.#slices;
-    if (first === undefined) return;
-    const bytes = this.#slices.length === 1 ? first : Buffer.concat(this.#slices, this.#bytes);
-    this.#finished.push({ bytes, lanes: this.#lanes, events: this.#events, attempts: 0 });
-    this.#slices = [];
-    this.#lanes = [];
-    this.#bytes = 0;
-    this.#events = 0;
-  }
+function sentInPart(): CdcError {
+  return new CdcError('a transaction that was sent in part has been rolled back in the binlog', {
+    why: 'it was larger than what is held back until the commit is seen',
+    hint: 'run cdc backfill for its tables',
+  });
 }

@@ -48,6 +48,13 @@ export class EventMarks {
     return low - from;
   }
 
+  /** How many of the events from `from` on belong to transactions numbered below `transaction`; numbers never fall. */
+  countBelow(transaction: number, from: number): number {
+    let count = this.count;
+    while (count > from && this.transaction(count - 1) >= transaction) count--;
+    return count - from;
+  }
+
   #makeRoom(): void {
     const live = this.count;
     const size = live * 2 > this.#ends.length ? this.#ends.length * 2 : this.#ends.length;

@@ -45,6 +45,7 @@ export class Lane {
     return this.#marks.count === 0 ? Number.POSITIVE_INFINITY : this.#marks.transaction(0);
   }
 
+  /** @param transaction a number that never falls: of the open transaction, or of a part of it */
   append(source: Buffer, from: number, to: number, transaction: number): void {
     const length = to - from;
     let at = this.#appended - this.#base;
@@ -63,11 +64,13 @@ export class Lane {
     this.#committedEvents = this.#marks.count;
   }
 
-  /** Takes back what was appended since the last commit. Returns its bytes. */
-  rollback(): number {
-    const taken = this.#appended - this.#committed;
-    this.#appended = this.#committed;
-    this.#marks.keepOldest(this.#committedEvents);
+  /** Takes back what the open transaction appended under `number` or a later one. Returns its bytes. */
+  takeBack(number: number): number {
+    const kept = this.#committedEvents + this.#marks.countBelow(number, this.#committedEvents);
+    const end = kept > this.#committedEvents ? this.#marks.end(kept - 1) : this.#committed;
+    const taken = this.#appended - end;
+    this.#appended = end;
+    this.#marks.keepOldest(kept);
     return taken;
   }
 

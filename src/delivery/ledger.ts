@@ -1,13 +1,13 @@
 import type { Coordinates } from '../change/coordinates.ts';
+import { GtidSet } from '../change/gtid-set.ts';
 import type { Position } from '../change/position.ts';
 import type { Transaction } from '../change/rows-event.ts';
 
 interface Entry {
-  /** The number that delivery gave the transaction. */
+  /** The number that delivery gave the transaction; -1 when nothing has to arrive. */
   ordinal: number;
-  /** What is delivered once the events of `ordinal` are settled. */
-  delivered: Transaction;
-  /** Rowless transactions that committed behind it and count with it. */
+  transaction: Transaction | undefined;
+  /** Transactions that committed behind it and count with it. */
   followers: Position | undefined;
 }
 
@@ -15,11 +15,17 @@ interface Entry {
  * The low watermark: which transactions are delivered with all their events, and all before them too.
  * Transactions enter in commit order; those without captured rows join the one before them, so that a quiet
  * stream moves the position and a stalled sink does not fill the memory.
+ *
+ * A prepared XA transaction is not delivered before it has ended. A GTID set leaves it out, which makes the server
+ * send it again. Coordinates and MariaDB's positions can leave nothing out: from XA PREPARE on all transactions are
+ * tied into a knot, until none is prepared and all of the knot have arrived.
  */
 export class Ledger {
   readonly #delivered: Position;
   readonly #entries: Entry[] = [];
   #head = 0;
+  #knot: { ordinal: number; position: Position } | undefined;
+  #prepared = 0;
 
   /** @param delivered the position to start from; it moves as transactions are settled */
   constructor(delivered: Position) {
@@ -30,19 +36,34 @@ export class Ledger {
     return this.#entries.length - this.#head;
   }
 
-  committed(ordinal: number, transaction: Transaction, hasRows: boolean): void {
-    const last = this.#entries[this.#entries.length - 1];
-    if (hasRows) this.#entries.push({ ordinal, delivered: transaction, followers: undefined });
-    else if (last === undefined || this.waiting === 0) this.#delivered.advance(transaction);
-    else {
-      last.followers ??= this.#delivered.empty();
-      last.followers.advance(transaction);
+  prepared(transaction: Transaction): void {
+    if (this.#delivered.gtids instanceof GtidSet) return;
+    this.#prepared++;
+    this.#knot ??= { ordinal: -1, position: this.#delivered.empty() };
+    this.#knot.position.advance(transaction);
+  }
+
+  /** Returns whether the position moved. */
+  committed(ordinal: number, transaction: Transaction, hasRows: boolean): boolean {
+    const knot = this.#knot;
+    if (knot === undefined) {
+      if (!hasRows) return this.#follow(transaction);
+      this.#entries.push({ ordinal, transaction, followers: undefined });
+      return false;
     }
+    knot.position.advance(transaction);
+    if (hasRows) knot.ordinal = ordinal;
+    if (transaction.ends !== undefined) this.#prepared--;
+    if (this.#prepared > 0) return false;
+    this.#knot = undefined;
+    this.#entries.push({ ordinal: knot.ordinal, transaction: undefined, followers: knot.position });
+    return knot.ordinal < 0 && this.settledBefore(0);
   }
 
   /** Nothing more is in the binlog before these coordinates. Returns whether the position moved. */
   idle(at: Coordinates): boolean {
-    if (this.waiting > 0 || (at.file === this.#delivered.file && at.position <= this.#delivered.position)) return false;
+    if (this.waiting > 0 || this.#knot !== undefined) return false;
+    if (at.file === this.#delivered.file && at.position <= this.#delivered.position) return false;
     this.#delivered.file = at.file;
     this.#delivered.position = at.position;
     return true;
@@ -52,7 +73,7 @@ export class Ledger {
   settledBefore(oldest: number): boolean {
     const before = this.#head;
     for (let entry = this.#entries[this.#head]; entry !== undefined && entry.ordinal < oldest; ) {
-      this.#delivered.advance(entry.delivered);
+      if (entry.transaction) this.#delivered.advance(entry.transaction);
       if (entry.followers) this.#delivered.advanceAll(entry.followers);
       entry = this.#entries[++this.#head];
     }
@@ -62,5 +83,16 @@ export class Ledger {
       this.#head = 0;
     }
     return moved;
+  }
+
+  #follow(transaction: Transaction): boolean {
+    const last = this.#entries[this.#entries.length - 1];
+    if (last === undefined) {
+      this.#delivered.advance(transaction);
+      return true;
+    }
+    last.followers ??= this.#delivered.empty();
+    last.followers.advance(transaction);
+    return false;
   }
 }

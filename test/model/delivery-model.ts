@@ -1,0 +1,329 @@
+import fc from 'fast-check';
+import { expect, vi } from 'vitest';
+import { GtidSet } from '../../src/change/gtid-set.ts';
+import { Position } from '../../src/change/position.ts';
+import type { Transaction } from '../../src/change/rows-event.ts';
+import type { Outcome, Sink } from '../../src/change/sink.ts';
+import type { Delivery, DeliveryOptions } from '../../src/delivery/delivery.ts';
+
+/**
+ * A source of random transactions, a sink that fails in every way it may, and a daemon that crashes and goes on from
+ * its checkpoint, under virtual time. Whatever happens, what was stored folds to what the source holds.
+ */
+
+type Step = { row: number } | { savepoint: number } | { rollbackTo: number };
+interface Script {
+  steps: Step[];
+  /** Prepared transactions end, one way or the other, as many transactions later as `after` says. */
+  end: 'commit' | 'rollback' | { xa: 'commit' | 'rollback'; after: number };
+}
+
+const KEYS = 10;
+const UUID = '11111111-1111-1111-1111-111111111111';
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ row: fc.nat(KEYS - 1) }) },
+  { weight: 1, arbitrary: fc.record({ savepoint: fc.nat(2) }) },
+  { weight: 1, arbitrary: fc.record({ rollbackTo: fc.nat(2) }) },
+);
+const script: fc.Arbitrary<Script> = fc.record({
+  steps: fc.array(step, { maxLength: 8 }),
+  end: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('commit' as const) },
+    { weight: 1, arbitrary: fc.constant('rollback' as const) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ xa: fc.constantFrom('commit' as const, 'rollback' as const), after: fc.nat(4) }),
+    },
+  ),
+});
+
+/** What the binlog holds, one entry a transaction. */
+interface Entry {
+  transaction: Transaction;
+  steps: Step[];
+  kind: 'commit' | 'rollback' | 'prepare' | 'xa-commit' | 'xa-rollback';
+  /** The entry that prepared it. */
+  prepared?: Entry;
+}
+
+function binlogOf(scripts: readonly Script[]): Entry[] {
+  const entries: Entry[] = [];
+  const pending: { at: number; kind: Entry['kind']; prepared: Entry }[] = [];
+  const add = (kind: Entry['kind'], steps: Step[], prepared?: Entry): Entry => {
+    const number = entries.length + 1;
+    const transaction: Transaction = {
+      gtid: `${UUID}:${number}`,
+      source: UUID,
+      number,
+      file: 'binlog.000001',
+      fileNumber: 1,
+      position: number * 100,
+      endPosition: number * 100 + 100,
+      serverId: 1,
+      committedAt: 0,
+      ends: undefined,
+    };
+    const entry: Entry = { transaction, steps, kind, ...(prepared && { prepared }) };
+    entries.push(entry);
+    return entry;
+  };
+  scripts.forEach(({ steps, end }, i) => {
+    if (typeof end === 'string') add(end, steps);
+    else {
+      const rows = steps.filter((each) => 'row' in each);
+      pending.push({ at: i + end.after, kind: `xa-${end.xa}`, prepared: add('prepare', rows) });
+    }
+    for (const each of pending.filter(({ at }) => at === i)) add(each.kind, [], each.prepared);
+  });
+  for (const each of pending.filter(({ at }) => at >= scripts.length)) add(each.kind, [], each.prepared);
+  return entries;
+}
+
+/** The lines of an entry that did happen: `key seq`, the seq of six digits in commit order. */
+function linesOf({ transaction, steps, kind, prepared }: Entry): string[] {
+  if (kind === 'rollback' || kind === 'prepare' || kind === 'xa-rollback') return [];
+  const lines: string[] = [];
+  const marks = new Map<number, number>();
+  (prepared?.steps ?? steps).forEach((each, i) => {
+    if ('row' in each) lines.push(lineOf(each.row, transaction.number, i));
+    else if ('savepoint' in each) {
+      marks.delete(each.savepoint);
+      marks.set(each.savepoint, lines.length);
+    } else if (marks.has(each.rollbackTo)) {
+      lines.length = marks.get(each.rollbackTo) as number;
+      forgetBehind([...marks.keys()], each.rollbackTo, (name) => marks.delete(name));
+    }
+  });
+  return lines;
+}
+
+/** A rollback to a savepoint forgets those that were set behind it. */
+function forgetBehind(inOrder: number[], name: number, forget: (name: number) => void): void {
+  for (const later of inOrder.slice(inOrder.indexOf(name) + 1)) forget(later);
+}
+
+const lineOf = (key: number, number: number, i: number): string =>
+  `${key} ${String(number * 100 + i).padStart(6, '0')}`;
+
+class World {
+  readonly binlog: Entry[];
+  readonly gtids: boolean;
+  readonly happened: Set<string>;
+  /** Everything that is stored at the other side, repeats included. */
+  readonly stored: string[] = [];
+  checkpoint: string;
+  #dice: number;
+
+  constructor(scripts: readonly Script[], gtids: boolean, dice: number) {
+    this.binlog = binlogOf(scripts);
+    this.gtids = gtids;
+    this.happened = new Set(this.binlog.flatMap(linesOf));
+    this.checkpoint = gtids ? '' : '4';
+    this.#dice = dice;
+  }
+
+  /** A number below `sides` (mulberry32). */
+  roll(sides: number): number {
+    this.#dice = (this.#dice + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#dice ^ (this.#dice >>> 15), 1 | this.#dice);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % sides;
+  }
+
+  position(): Position {
+    const at = { file: 'binlog.000001', position: this.gtids ? 4 : Number(this.checkpoint) };
+    return new Position(this.gtids ? GtidSet.parse(this.checkpoint) : undefined, at);
+  }
+
+  /** What a server sends to who comes with this checkpoint. */
+  rest(): Entry[] {
+    const done = this.position();
+    return this.binlog.filter(({ transaction }) =>
+      done.gtids instanceof GtidSet
+        ? !done.gtids.contains(UUID, transaction.number)
+        : transaction.position >= Math.max(100, done.position),
+    );
+  }
+
+  /** Nothing that counts as delivered may be missing at the other side. */
+  save(delivered: Position): void {
+    const stored = new Set(this.stored);
+    for (const entry of this.binlog) {
+      const { number, endPosition } = entry.transaction;
+      const counts =
+        delivered.gtids instanceof GtidSet ? delivered.gtids.contains(UUID, number) : endPosition <= delivered.position;
+      if (!counts) continue;
+      for (const line of linesOf(entry)) expect(stored, `delivered ${number}`).toContain(line);
+    }
+    this.checkpoint = delivered.gtids === undefined ? String(delivered.position) : delivered.gtids.toString();
+  }
+}
+
+const OUTCOMES: { outcome: Outcome; stores: boolean }[] = [
+  { outcome: { kind: 'accepted' }, stores: true },
+  { outcome: { kind: 'accepted' }, stores: true },
+  { outcome: { kind: 'throttled', reason: 'slow down' }, stores: false },
+  { outcome: { kind: 'unknown', reason: 'time-out' }, stores: true },
+  { outcome: { kind: 'unknown', reason: 'time-out' }, stores: false },
+];
+
+/** No transaction may be larger than a quarter of it: what is sent early cannot be rolled back. */
+const BUDGET = 300;
+const SLACK = 80;
+
+export type MakeDelivery = new (options: DeliveryOptions) => Delivery;
+
+/** One life of the daemon, which ends in a crash, or with everything delivered if `toTheEnd`. */
+async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promise<void> {
+  const open: (() => void)[] = [];
+  const sink: Sink = {
+    limits: { maxRecords: 4, maxRecordBytes: 200, maxRequestBytes: 300 },
+    send: (records) =>
+      new Promise((resolve) => {
+        open.push(() =>
+          resolve(
+            records.map((record) => {
+              const { outcome, stores } = OUTCOMES[world.roll(OUTCOMES.length)] as (typeof OUTCOMES)[0];
+              if (stores) world.stored.push(...Buffer.from(record).toString().split('\n').slice(0, -1));
+              return outcome;
+            }),
+          ),
+        );
+      }),
+    close() {},
+  };
+  const delivered = world.position();
+  let broken: unknown;
+  let paused = false;
+  const delivery = new Made({
+    sink,
+    delivered,
+    maxEvents: 6,
+    maxBytes: 60,
+    lingerMs: 20,
+    budgetBytes: BUDGET,
+    requestsInFlight: 3,
+    onPressure: (now) => {
+      paused = now;
+    },
+    onDelivered() {
+      try {
+        world.save(delivered);
+      } catch (error) {
+        broken ??= error;
+      }
+    },
+    onRefused(error) {
+      broken ??= error;
+    },
+  });
+  const rest = world.rest();
+  const parked = new Set<Entry>();
+  for (let round = 0; rest.length > 0 || delivery.heldBytes > 0; round++) {
+    if (broken !== undefined) throw broken;
+    expect(round, 'it does not come to an end').toBeLessThan(5000);
+    switch (world.roll(toTheEnd ? 3 : 12)) {
+      case 0:
+        await vi.advanceTimersByTimeAsync(world.roll(world.roll(4) === 0 ? 2000 : 60));
+        break;
+      case 1:
+        if (open.length > 0) open.splice(world.roll(open.length), 1)[0]?.();
+        await vi.advanceTimersByTimeAsync(0);
+        break;
+      case 11:
+        if (world.roll(3) !== 0) break;
+        delivery.stop();
+        // What was on the wire may have come through.
+        for (const answer of open) answer();
+        await vi.advanceTimersByTimeAsync(0);
+        return;
+      default: {
+        const entry = paused ? undefined : rest.shift();
+        if (entry) tell(delivery, entry, parked);
+        expect(delivery.heldBytes).toBeLessThanOrEqual(BUDGET + SLACK);
+        // Nothing to be read: time passes.
+        if (entry === undefined) await vi.advanceTimersByTimeAsync(50);
+      }
+    }
+  }
+  delivery.stop();
+  if (broken !== undefined) throw broken;
+}
+
+function tell(delivery: Delivery, entry: Entry, parked: Set<Entry>): void {
+  const { transaction, steps, kind, prepared } = entry;
+  const append = (key: number, i: number): void => {
+    const bytes = Buffer.from(`${lineOf(key, transaction.number, i)}\n`);
+    delivery.append(key, bytes, 0, bytes.length);
+  };
+  if (kind === 'prepare') {
+    parked.add(entry);
+    delivery.prepared(transaction);
+    return;
+  }
+  if (prepared !== undefined) {
+    expect(parked, 'rows of an XA transaction that ends').toContain(prepared);
+    if (kind === 'xa-commit') {
+      for (const [i, each] of prepared.steps.entries()) if ('row' in each) append(each.row, i);
+    }
+    delivery.commit({ ...transaction, ends: prepared.transaction });
+    return;
+  }
+  const set = new Set<number>();
+  for (const [i, each] of steps.entries()) {
+    if ('row' in each) append(each.row, i);
+    else if ('savepoint' in each) {
+      set.delete(each.savepoint);
+      set.add(each.savepoint);
+      delivery.savepoint(String(each.savepoint));
+    } else if (set.has(each.rollbackTo)) {
+      delivery.rollbackTo(String(each.rollbackTo));
+      forgetBehind([...set], each.rollbackTo, (name) => set.delete(name));
+    }
+  }
+  if (kind === 'rollback') delivery.rollback();
+  delivery.commit(transaction);
+}
+
+function judge(world: World): void {
+  const fold = new Map<string, string>();
+  const highest = new Map<string, string>();
+  const seen = new Set<string>();
+  for (const line of world.stored) {
+    expect(world.happened, 'a phantom').toContain(line);
+    const [key, seq] = line.split(' ') as [string, string];
+    if (seq > (fold.get(key) ?? '')) fold.set(key, seq);
+    if (seen.has(line)) continue;
+    seen.add(line);
+    // First deliveries of a key come in order.
+    expect(seq > (highest.get(key) ?? ''), `${line} behind ${highest.get(key)}`).toBe(true);
+    highest.set(key, seq);
+  }
+  const source = new Map<string, string>();
+  for (const line of world.binlog.flatMap(linesOf)) {
+    const [key, seq] = line.split(' ') as [string, string];
+    source.set(key, seq);
+  }
+  expect(fold).toEqual(source);
+  expect(seen).toEqual(world.happened);
+}
+
+/** @throws the first counterexample, when lives of this delivery lose, reorder, invent or never end */
+export async function checkDelivery(Made: MakeDelivery, gtids: boolean, runs: number): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(script, { minLength: 1, maxLength: 50, size: 'max' }),
+      fc.integer(),
+      fc.nat(4),
+      async (scripts, dice, crashes) => {
+        const world = new World(scripts, gtids, dice);
+        for (let i = 0; i < crashes; i++) await live(world, Made, false);
+        await live(world, Made, true);
+        judge(world);
+        expect(world.rest(), 'what is not delivered').toEqual([]);
+      },
+    ),
+    { numRuns: runs, endOnFailure: true },
+  );
+}

@@ -1,0 +1,533 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ACCEPTED, Bench, REFUSED, THROTTLED, transaction, UNKNOWN, withCoordinates } from './scripted-sink.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const numbers = (count: number, name: (i: number) => string) => Array.from({ length: count }, (_, i) => name(i));
+
+/** A deterministic stream of numbers in [0, 1) (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+describe('lines become records', () => {
+  test('wait for the linger time, then travel together; the next ones get a linger time of their own', async () => {
+    const bench = new Bench();
+    bench.lines('a1', 'b1').commit(1);
+    await pass(60);
+    bench.lines('a2').commit(2);
+    await pass(39);
+    expect(bench.sink.requests).toBe(0);
+    await pass(1);
+    expect(bench.sink.open[0]?.records.flat().sort()).toEqual(['a1', 'a2', 'b1']);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(vi.getTimerCount()).toBe(0);
+    bench.lines('c1').commit(3);
+    await pass(99);
+    expect(bench.sink.requests).toBe(1);
+    await pass(1);
+    expect(bench.sink.open[0]?.records).toEqual([['c1']]);
+  });
+
+  test('are not sent before their transaction commits', async () => {
+    const bench = new Bench();
+    bench.lines('a1');
+    await pass(10_000);
+    expect(bench.sink.requests).toBe(0);
+  });
+
+  test('of two million bytes go without waiting, and what is left behind goes after the linger time', async () => {
+    const bench = new Bench({ requestsInFlight: 1 });
+    const long = 'x'.repeat(300_000);
+    bench.lines(...numbers(10, (i) => `${i}${long}`)).commit(1);
+    await pass(0);
+    expect(bench.sink.requests).toBe(1);
+    bench.lines('z1').commit(2);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(100);
+    expect(bench.sink.open[0]?.records).toEqual([['z1']]);
+  });
+
+  test('over maxBytes travel alone, and no record holds more than maxBytes or maxEvents else', async () => {
+    const bench = new Bench({ maxBytes: 100, maxEvents: 4 });
+    const big = `b${'x'.repeat(150)}`;
+    bench.lines('a1', 'b1', big, 'b2', ...numbers(9, (i) => `c${i}`)).commit(1);
+    const records: string[][] = [];
+    for (let i = 0; i < 10; i++) {
+      await pass(100);
+      for (const request of [...bench.sink.open]) {
+        records.push(...request.records);
+        request.answer(ACCEPTED);
+      }
+    }
+    expect(bench.sink.stored).toHaveLength(13);
+    expect(records.filter((lines) => lines.includes(big))).toEqual([[big]]);
+    for (const lines of records) {
+      expect(lines.length).toBeLessThanOrEqual(4);
+      if (lines[0] !== big) expect(lines.join('\n').length + 1).toBeLessThanOrEqual(100);
+    }
+    expect(bench.sink.stored.filter((line) => line[0] === 'b')).toEqual(['b1', big, 'b2']);
+  });
+
+  test('fill requests up to their limits and not beyond', async () => {
+    const limits = { maxRecords: 3, maxRecordBytes: 60, maxRequestBytes: 100 };
+    const bench = new Bench({ limits, maxBytes: 40, maxEvents: 100, requestsInFlight: 1 });
+    bench.lines(...numbers(60, (i) => `${String.fromCharCode(48 + i)}${'y'.repeat((i * 7) % 50)}`)).commit(1);
+    for (let i = 0; i < 200 && bench.sink.stored.length < 60; i++) {
+      await pass(100);
+      for (const request of [...bench.sink.open]) {
+        expect(request.records.length).toBeLessThanOrEqual(3);
+        expect(request.sizes.reduce((a, b) => a + b)).toBeLessThanOrEqual(100);
+        request.answer(ACCEPTED);
+      }
+    }
+    await pass(0);
+    expect(bench.sink.stored).toHaveLength(60);
+    expect(bench.done).toBe('1');
+  });
+});
+
+describe('order and failures', () => {
+  test('a key keeps its order under partial failures and acknowledgements in any order', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const random = seeded(seed);
+      const bench = new Bench({ maxBytes: 40, maxEvents: 5, lingerMs: 10 });
+      const expected: Record<string, string[]> = {};
+      for (let number = 1; number <= 60; number++) {
+        for (let row = 0; row < 5; row++) {
+          const key = String.fromCharCode(97 + Math.floor(random() * 12));
+          const line = `${key}${number}.${row}`;
+          expected[key] = [...(expected[key] ?? []), line];
+          bench.lines(line);
+        }
+        bench.commit(number);
+        if (random() < 0.4) await pass(Math.floor(random() * 30));
+        const { open } = bench.sink;
+        const request = open[Math.floor(random() * open.length)];
+        request?.answer(request.records.map(() => (random() < 0.6 ? ACCEPTED : random() < 0.5 ? THROTTLED : UNKNOWN)));
+      }
+      for (let i = 0; i < 300 && bench.delivery.heldBytes > 0; i++) {
+        await pass(200);
+        for (const request of [...bench.sink.open].reverse()) {
+          request.answer(request.records.map(() => (random() < 0.8 ? ACCEPTED : THROTTLED)));
+        }
+      }
+      const stored: Record<string, string[]> = {};
+      for (const line of bench.sink.stored) {
+        const key = line[0] as string;
+        stored[key] = [...(stored[key] ?? []), line];
+      }
+      expect(stored).toEqual(expected);
+      expect(bench.done).toBe('1-60');
+    }
+  });
+
+  test('a lane has one slice in flight at most, however long it takes', async () => {
+    const bench = new Bench({ maxEvents: 2 });
+    bench.lines('a1', 'a2', 'a3').commit(1);
+    await pass(100);
+    bench.lines('a4').commit(2);
+    await pass(1000);
+    expect(bench.sink.open.map((request) => request.records)).toEqual([[['a1', 'a2']]]);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(100);
+    expect(bench.sink.open.map((request) => request.records)).toEqual([[['a3', 'a4']]]);
+  });
+
+  test('a record that fails delays the lanes that are in it and no other', async () => {
+    const bench = new Bench({ maxEvents: 1 });
+    bench.lines('a1', 'b1').commit(1);
+    await pass(100);
+    bench.sink.open[0]?.answer([THROTTLED, ACCEPTED]);
+    const failed = bench.sink.stored[0] === 'b1' ? 'a' : 'b';
+    const other = failed === 'a' ? 'b' : 'a';
+    vi.spyOn(Math, 'random').mockReturnValue(0.999);
+    for (let i = 2; i < 6; i++) {
+      bench.lines(`a${i}`, `b${i}`).commit(i);
+      await pass(100);
+      for (const request of [...bench.sink.open]) {
+        request.answer(request.records.map(([line]) => (line?.[0] === failed ? THROTTLED : ACCEPTED)));
+      }
+      await pass(0);
+    }
+    vi.restoreAllMocks();
+    expect(bench.sink.stored.filter((line) => line[0] === other)).toHaveLength(5);
+    expect(bench.sink.stored.filter((line) => line[0] === failed)).toHaveLength(0);
+    expect(bench.done).toBe('');
+  });
+
+  test('a record is sent again with the same bytes, after a wait that grows to ten seconds and no further', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.9999);
+    const bench = new Bench();
+    bench.lines('a1', 'a2').commit(1);
+    await pass(100);
+    const waits: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      bench.sink.open[0]?.answer(i % 2 === 0 ? THROTTLED : UNKNOWN);
+      const from = Date.now();
+      while (bench.sink.open.length === 0) await pass(1);
+      waits.push(Math.ceil((Date.now() - from) / 10) * 10);
+      expect(bench.sink.open[0]?.records).toEqual([['a1', 'a2']]);
+      bench.lines(`a${i + 3}`).commit(i + 2);
+    }
+    vi.restoreAllMocks();
+    expect(waits).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000]);
+    expect(bench.delivery.counters.retries).toBe(10);
+  });
+
+  test('an answer that says nothing of a record leaves it to be sent again', async () => {
+    const bench = new Bench({ maxEvents: 1 });
+    bench.lines('a1', 'b1').commit(1);
+    await pass(100);
+    const [, second] = bench.sink.open[0]?.records ?? [];
+    bench.sink.open[0]?.answer([ACCEPTED]);
+    await pass(200);
+    expect(bench.done).toBe('');
+    expect(bench.sink.open[0]?.records).toEqual([second]);
+  });
+
+  test('an outage with no linger time wakes nobody but the retries', async () => {
+    const bench = new Bench({ lingerMs: 0 });
+    bench.lines('a1').commit(1);
+    await pass(1);
+    bench.lines('a2').commit(2);
+    await pass(10);
+    const timers = vi.getTimerCount();
+    expect(timers).toBe(0);
+  });
+
+  test('a refusal is told and moves nothing', async () => {
+    const bench = new Bench();
+    bench.lines('a1').commit(1);
+    await pass(100);
+    bench.sink.open[0]?.answer(REFUSED);
+    await pass(60_000);
+    expect(bench.refused).toEqual(['Firehose refused the events']);
+    expect(bench.done).toBe('');
+    expect(bench.sink.requests).toBe(1);
+  });
+
+  test('a sink that breaks its promise and rejects is told, not swallowed', async () => {
+    const bench = new Bench();
+    bench.lines('a1').commit(1);
+    await pass(100);
+    bench.sink.open[0]?.break(new Error('a bug'));
+    await pass(0);
+    expect(bench.refused).toEqual(['a bug']);
+    expect(bench.done).toBe('');
+  });
+});
+
+describe('the watermark', () => {
+  test('never passes an event that has not arrived', async () => {
+    const bench = new Bench({ maxEvents: 1 });
+    bench.lines('a1').commit(1).lines('b2').commit(2).lines('c3').commit(3);
+    await pass(100);
+    const [request] = bench.sink.open;
+    request?.answer(request.records.map(([line]) => (line === 'b2' ? UNKNOWN : ACCEPTED)));
+    await pass(0);
+    expect(bench.done).toBe('1');
+    await pass(200);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.done).toBe('1-3');
+  });
+
+  test('waits for the last of many slices of one transaction', async () => {
+    const bench = new Bench({ maxEvents: 1, requestsInFlight: 1 });
+    bench.lines('a1', 'a2', 'a3').commit(1);
+    for (let i = 0; i < 3; i++) {
+      expect(bench.done).toBe('');
+      await pass(100);
+      bench.sink.open[0]?.answer(ACCEPTED);
+      await pass(0);
+    }
+    expect(bench.done).toBe('1');
+  });
+
+  test('passes transactions without captured rows at once, and behind others with them', async () => {
+    const bench = new Bench();
+    bench.commit(1);
+    expect(bench.done).toBe('1');
+    bench.lines('a2').commit(2).commit(3);
+    expect(bench.done).toBe('1');
+    await pass(100);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.done).toBe('1-3');
+    expect(bench.moves).toEqual(['1', '1-3']);
+  });
+
+  test('takes the end of an idle binlog only when nothing waits', async () => {
+    const bench = new Bench({ delivered: withCoordinates() });
+    bench.lines('a1').commit(1);
+    bench.delivery.idle({ file: 'binlog.000001', position: 777 });
+    expect(bench.done).toBe('4');
+    await pass(100);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    bench.delivery.idle({ file: 'binlog.000001', position: 777 });
+    expect(bench.done).toBe('777');
+  });
+
+  test('counts a transaction of which a part was sent early only when it has committed and arrived', async () => {
+    const bench = new Bench({ budgetBytes: 40, maxEvents: 1 });
+    bench.lines('a111', 'b222', 'c333', 'd444');
+    for (let i = 0; i < 3; i++) {
+      await pass(100);
+      for (const request of [...bench.sink.open]) request.answer(ACCEPTED);
+    }
+    expect(bench.sink.stored.length).toBeGreaterThan(0);
+    expect(bench.done).toBe('');
+    bench.commit(1);
+    for (let i = 0; i < 3; i++) {
+      await pass(100);
+      for (const request of [...bench.sink.open]) request.answer(ACCEPTED);
+    }
+    await pass(0);
+    expect(bench.sink.stored.sort()).toEqual(['a111', 'b222', 'c333', 'd444']);
+    expect(bench.done).toBe('1');
+  });
+});
+
+describe('what did not happen', () => {
+  test('a rollback takes everything back', async () => {
+    const bench = new Bench();
+    bench.lines('a1').commit(1).lines('a2', 'b2');
+    bench.delivery.rollback();
+    bench.commit(2).lines('a3').commit(3);
+    await pass(100);
+    expect(bench.sink.open[0]?.records).toEqual([['a1', 'a3']]);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.delivery.heldBytes).toBe(0);
+    expect(bench.done).toBe('1-3');
+  });
+
+  test('a rollback to a savepoint takes back what came behind it, again and again', async () => {
+    const bench = new Bench();
+    bench.lines('a1').delivery.savepoint('s');
+    bench.lines('a2', 'b2').delivery.savepoint('t');
+    bench.lines('c2').delivery.rollbackTo('t');
+    bench.lines('c3').delivery.rollbackTo('s');
+    bench.lines('a3').delivery.rollbackTo('s');
+    bench.lines('a4', 'd4').delivery.savepoint('s');
+    bench.lines('d5').delivery.rollbackTo('s');
+    bench.lines('d6').commit(1);
+    await pass(100);
+    expect(bench.sink.open[0]?.records.flat().sort()).toEqual(['a1', 'a4', 'd4', 'd6']);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.delivery.heldBytes).toBe(0);
+    expect(bench.done).toBe('1');
+  });
+
+  test('a transaction of which a savepoint took all back counts as one without rows', () => {
+    const bench = new Bench();
+    bench.delivery.savepoint('s');
+    bench.lines('a1').delivery.rollbackTo('s');
+    bench.commit(1);
+    expect(bench.done).toBe('1');
+    expect(bench.delivery.heldBytes).toBe(0);
+  });
+
+  test('savepoints end with their transaction', () => {
+    const bench = new Bench();
+    bench.delivery.savepoint('s');
+    bench.commit(1).lines('a2');
+    expect(() => bench.delivery.rollbackTo('s')).toThrow('a savepoint s that it has not set');
+  });
+
+  test('a rollback of what was sent already stops, one of what was not does not', () => {
+    const bench = new Bench({ budgetBytes: 60 });
+    bench.delivery.savepoint('early');
+    bench.lines('a11111111111111111');
+    bench.delivery.savepoint('late');
+    bench.lines('b1').delivery.rollbackTo('late');
+    expect(() => bench.delivery.rollbackTo('early')).toThrow('sent in part has been rolled back');
+    expect(() => bench.delivery.rollback()).toThrow('sent in part has been rolled back');
+  });
+});
+
+describe('prepared XA transactions', () => {
+  test('stay out of the GTID set until the one that ends them has arrived; others pass them', async () => {
+    const bench = new Bench();
+    const prepared = transaction(1);
+    bench.delivery.prepared(prepared);
+    bench.lines('a2').commit(2);
+    await pass(100);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.done).toBe('2');
+    bench.lines('b1').commit(3, prepared);
+    expect(bench.done).toBe('2');
+    await pass(100);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.done).toBe('1-3');
+  });
+
+  test('hold a position without GTIDs before them until none is left', async () => {
+    const bench = new Bench({ delivered: withCoordinates() });
+    const [first, second] = [transaction(2), transaction(4)];
+    bench.lines('a1').commit(1);
+    bench.delivery.prepared(first);
+    bench.lines('a3').commit(3);
+    bench.delivery.prepared(second);
+    bench.lines('b2').commit(5, first);
+    for (let i = 0; i < 2; i++) {
+      await pass(100);
+      for (const request of [...bench.sink.open]) request.answer(ACCEPTED);
+    }
+    await pass(0);
+    expect(bench.delivery.heldBytes).toBe(0);
+    expect(bench.done).toBe('200');
+    bench.delivery.idle({ file: 'binlog.000001', position: 9999 });
+    expect(bench.done).toBe('200');
+    // An XA ROLLBACK: nothing has to arrive.
+    bench.commit(6, second);
+    expect(bench.done).toBe('700');
+  });
+
+  test('hold it until the rows between have arrived too', async () => {
+    const bench = new Bench({ delivered: withCoordinates() });
+    const prepared = transaction(1);
+    bench.delivery.prepared(prepared);
+    bench.lines('a2').commit(2).commit(3, prepared);
+    expect(bench.done).toBe('4');
+    await pass(100);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.done).toBe('400');
+  });
+});
+
+describe('pressure', () => {
+  test('pauses the source above the budget and lets it go at half of it', async () => {
+    const bench = new Bench({ budgetBytes: 1000, maxEvents: 1, lingerMs: 1 });
+    let number = 0;
+    let most = 0;
+    while (bench.pressure.length === 0) {
+      bench.lines(`${String.fromCharCode(48 + (number % 40))}${'x'.repeat(18)}`).commit(++number);
+      most = Math.max(most, bench.delivery.heldBytes);
+    }
+    expect(bench.pressure).toEqual([true]);
+    expect(most).toBeLessThanOrEqual(1020);
+    while (bench.pressure.length === 1) {
+      expect(bench.delivery.heldBytes).toBeGreaterThan(500);
+      await pass(1);
+      bench.sink.open[0]?.answer(ACCEPTED);
+      await pass(0);
+    }
+    expect(bench.pressure).toEqual([true, false]);
+    expect(bench.delivery.heldBytes).toBeLessThanOrEqual(500);
+  });
+
+  test('a transaction larger than the budget flows through it', async () => {
+    const bench = new Bench({ budgetBytes: 1000, lingerMs: 1 });
+    let paused = false;
+    let appended = 0;
+    let most = 0;
+    for (let round = 0; round < 5000 && appended < 500; round++) {
+      paused = bench.pressure.at(-1) ?? false;
+      if (!paused) bench.lines(`${String.fromCharCode(48 + (appended++ % 40))}${'x'.repeat(18)}`);
+      else {
+        await pass(1);
+        for (const request of [...bench.sink.open]) request.answer(ACCEPTED);
+        await pass(0);
+      }
+      most = Math.max(most, bench.delivery.heldBytes);
+    }
+    expect(appended).toBe(500);
+    expect(most).toBeLessThanOrEqual(1020);
+    expect(bench.done).toBe('');
+    bench.commit(1);
+    const drained = bench.delivery.drain();
+    for (let i = 0; i < 20; i++) {
+      for (const request of [...bench.sink.open]) request.answer(ACCEPTED);
+      await pass(1);
+    }
+    await drained;
+    expect(bench.sink.stored).toHaveLength(500);
+    expect(bench.done).toBe('1');
+  });
+});
+
+describe('the end', () => {
+  test('drain sends at once what is committed, drops what is not, and resolves when all has arrived', async () => {
+    const bench = new Bench({ lingerMs: 60_000, requestsInFlight: 1, maxEvents: 1 });
+    bench.lines('a1', 'a2', 'b1').commit(1).lines('a3');
+    let drained = false;
+    void bench.delivery.drain().then(() => {
+      drained = true;
+    });
+    for (const outcome of [THROTTLED, ACCEPTED, ACCEPTED]) {
+      await pass(200);
+      expect(drained).toBe(false);
+      bench.sink.open[0]?.answer(outcome);
+    }
+    await pass(0);
+    expect(drained).toBe(true);
+    expect(bench.sink.stored.sort()).toEqual(['a1', 'a2', 'b1']);
+    expect(bench.done).toBe('1');
+  });
+
+  test('drain in the middle of a transaction that was sent in part does not wait for its rest', async () => {
+    const bench = new Bench({ budgetBytes: 40 });
+    bench.lines('a1111111111', 'b2');
+    let drained = false;
+    void bench.delivery.drain().then(() => {
+      drained = true;
+    });
+    await pass(0);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(drained).toBe(true);
+    expect(bench.sink.stored).toEqual(['a1111111111']);
+    expect(bench.done).toBe('');
+  });
+
+  test('drain with nothing to deliver resolves at once', async () => {
+    await new Bench().delivery.drain();
+  });
+
+  test('stop sends nothing more, settles nothing more, leaves no timer, and ends a drain', async () => {
+    const bench = new Bench({ maxEvents: 1, requestsInFlight: 1 });
+    bench.lines('a1', 'b1').commit(1);
+    const drained = bench.delivery.drain();
+    await pass(0);
+    const [request] = bench.sink.open;
+    bench.delivery.stop();
+    await drained;
+    request?.answer(ACCEPTED);
+    await pass(60_000);
+    expect(bench.sink.requests).toBe(1);
+    expect(bench.done).toBe('');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+test('the counters count what arrived', async () => {
+  const bench = new Bench({ maxEvents: 2 });
+  bench.lines('a1', 'a2', 'b1').commit(1);
+  await pass(100);
+  const [request] = bench.sink.open;
+  request?.answer(request.records.map((lines) => (lines.length === 2 ? ACCEPTED : UNKNOWN)));
+  await pass(200);
+  bench.sink.open[0]?.answer(ACCEPTED);
+  await pass(0);
+  expect(bench.delivery.counters).toEqual({ events: 3, records: 2, requests: 2, bytes: 9, retries: 1 });
+});

@@ -1,0 +1,134 @@
+import { GtidSet } from '../../../src/change/gtid-set.ts';
+import { Position } from '../../../src/change/position.ts';
+import type { Transaction } from '../../../src/change/rows-event.ts';
+import type { Outcome, Sink, SinkLimits } from '../../../src/change/sink.ts';
+import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.ts';
+
+export const ACCEPTED: Outcome = { kind: 'accepted' };
+export const THROTTLED: Outcome = { kind: 'throttled', reason: 'slow down' };
+export const UNKNOWN: Outcome = { kind: 'unknown', reason: 'time-out' };
+export const REFUSED: Outcome = { kind: 'refused', reason: 'no such stream', hint: 'make one' };
+
+/** A request that waits for the script to tell what became of it. */
+export interface Request {
+  /** The lines of each record. */
+  records: string[][];
+  sizes: number[];
+  /** Answers with one outcome for all records, or one for each. */
+  answer(outcomes: Outcome | readonly Outcome[]): void;
+  break(error: unknown): void;
+}
+
+/** A sink whose every answer is given by the test. */
+export class ScriptedSink implements Sink {
+  readonly limits: SinkLimits;
+  /** Requests without an answer, oldest first. */
+  readonly open: Request[] = [];
+  /** Lines of the records that were accepted, in the order of their acceptance. */
+  readonly stored: string[] = [];
+  requests = 0;
+
+  constructor(limits: Partial<SinkLimits> = {}) {
+    this.limits = { maxRecords: 500, maxRecordBytes: 1_024_000, maxRequestBytes: 4_000_000, ...limits };
+  }
+
+  send(records: readonly Uint8Array[]): Promise<Outcome[]> {
+    this.requests++;
+    // As the wire does it: what is sent is what the bytes are now.
+    const texts = records.map((record) => Buffer.from(record).toString().split('\n').slice(0, -1));
+    return new Promise((resolve, reject) => {
+      const request: Request = {
+        records: texts,
+        sizes: records.map((record) => record.length),
+        answer: (outcomes) => {
+          this.open.splice(this.open.indexOf(request), 1);
+          const each = 'kind' in outcomes ? texts.map(() => outcomes) : [...outcomes];
+          texts.forEach((lines, i) => {
+            if (each[i]?.kind === 'accepted') this.stored.push(...lines);
+          });
+          resolve(each);
+        },
+        break: (error) => {
+          this.open.splice(this.open.indexOf(request), 1);
+          reject(error);
+        },
+      };
+      this.open.push(request);
+    });
+  }
+
+  close(): void {}
+}
+
+export const UUID = '11111111-1111-1111-1111-111111111111';
+
+/** The transaction with this number, and the XA transaction that it ends. */
+export function transaction(number: number, ends?: Transaction): Transaction {
+  return {
+    gtid: `${UUID}:${number}`,
+    source: UUID,
+    number,
+    file: 'binlog.000001',
+    fileNumber: 1,
+    position: number * 100,
+    endPosition: number * 100 + 100,
+    serverId: 1,
+    committedAt: 0,
+    ends,
+  };
+}
+
+export const withGtids = (): Position => new Position(new GtidSet(), { file: 'binlog.000001', position: 4 });
+export const withCoordinates = (): Position => new Position(undefined, { file: 'binlog.000001', position: 4 });
+
+/** A delivery into a scripted sink, and all that it told. */
+export class Bench {
+  readonly sink: ScriptedSink;
+  readonly delivered: Position;
+  readonly delivery: Delivery;
+  readonly pressure: boolean[] = [];
+  readonly refused: string[] = [];
+  /** The delivered position each time that it moved. */
+  readonly moves: string[] = [];
+
+  constructor(options: Partial<Omit<DeliveryOptions, 'sink'>> & { limits?: Partial<SinkLimits> } = {}) {
+    const { limits, ...rest } = options;
+    this.sink = new ScriptedSink(limits);
+    this.delivered = rest.delivered ?? withGtids();
+    this.delivery = new Delivery({
+      sink: this.sink,
+      delivered: this.delivered,
+      maxEvents: 500,
+      maxBytes: 512 * 1024,
+      lingerMs: 100,
+      onPressure: (paused) => this.pressure.push(paused),
+      onDelivered: () => this.moves.push(this.done),
+      onRefused: (error) => this.refused.push(error.message),
+      ...rest,
+    });
+  }
+
+  /** What counts as delivered: the numbers of the GTID set, or the position. */
+  get done(): string {
+    return this.delivered.gtids === undefined
+      ? String(this.delivered.position)
+      : this.delivered.gtids.toString().replace(`${UUID}:`, '');
+  }
+
+  /** Appends lines to the open transaction; a line begins with the digit or letter that is its key. */
+  lines(...lines: string[]): this {
+    for (const line of lines) {
+      const bytes = Buffer.from(`${line}\n`);
+      this.delivery.append(keyHash(line), bytes, 0, bytes.length);
+    }
+    return this;
+  }
+
+  commit(number: number, ends?: Transaction): this {
+    this.delivery.commit(transaction(number, ends));
+    return this;
+  }
+}
+
+/** Keys of different characters are in different lanes. */
+const keyHash = (line: string): number => line.charCodeAt(0) - 48;
