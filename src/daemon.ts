@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import type { Config } from './config/schema.ts';
 import { asCdcError, CdcError } from './error.ts';
 import type { Log } from './log.ts';
@@ -35,6 +36,15 @@ export async function runDaemon(config: Config, log: Log, signal: AbortSignal): 
     if (signal.aborted) return;
     throw error;
   }
+  const unlock = await new CheckpointFile(config.checkpoint.file).lock();
+  try {
+    await keepRunning(config, log, signal);
+  } finally {
+    await unlock();
+  }
+}
+
+async function keepRunning(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   for (let attempt = 0; !signal.aborted; attempt++) {
     const startedAt = Date.now();
     try {

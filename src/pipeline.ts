@@ -26,7 +26,7 @@ export async function runPipeline(config: Config, log: Log, signal: AbortSignal)
   const file = new CheckpointFile(config.checkpoint.file);
   const saved = await file.load(config.name);
   const start = startPoint(config.source.start, saved, server);
-  const { delivered, epoch } = start;
+  const { delivered, epoch, memory } = start;
 
   const broken = new AbortController();
   /** Firehose itself said no: there is nothing to wait for. */
@@ -39,8 +39,8 @@ export async function runPipeline(config: Config, log: Log, signal: AbortSignal)
     server: { flavor: server.flavor, identity: server.identity },
     epoch,
     gtids: delivered.gtids?.toString() ?? null,
-    file: delivered.file,
-    position: delivered.position,
+    ...delivered.coordinates,
+    tables: memory.since(delivered.coordinates),
   });
   const keeper = new CheckpointKeeper(file, checkpoint, fail);
   await file.save(checkpoint());
@@ -75,6 +75,9 @@ export async function runPipeline(config: Config, log: Log, signal: AbortSignal)
       },
       commit: (transaction) => delivery.commit(transaction),
       rollback: () => delivery.rollback(),
+      savepoint: (name) => delivery.savepoint(name),
+      rollbackTo: (name) => delivery.rollbackTo(name),
+      prepared: (transaction) => delivery.prepared(transaction),
       idle: (at) => delivery.idle(at),
     },
     ending,

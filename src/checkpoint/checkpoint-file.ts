@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import type { RememberedTable } from '../change/remembered-table.ts';
 import { CdcError } from '../error.ts';
+import { lockFile } from '../lock-file.ts';
 
 /** What is kept between runs: how far delivery has come, and on which server. */
 export interface Checkpoint {
@@ -15,18 +17,43 @@ export interface Checkpoint {
   gtids: string | null;
   file: string;
   position: number;
+  /** Columns of tables that the stream does not name, and where in the binlog they hold. */
+  tables: RememberedTable[];
 }
 
 const VERSION = 1;
+
+const coordinates = z.strictObject({ file: z.string(), position: z.int().min(0) });
+
+const rememberedTable = z.strictObject({
+  schema: z.string(),
+  table: z.string(),
+  shape: z.string(),
+  from: coordinates,
+  until: coordinates.nullable(),
+  columns: z.array(
+    z.strictObject({
+      name: z.string(),
+      type: z.int(),
+      meta: z.int(),
+      nullable: z.boolean(),
+      unsigned: z.boolean(),
+      collation: z.int(),
+      labels: z.array(z.string()).readonly(),
+    }),
+  ),
+  primaryKey: z.array(z.int()),
+});
 
 const fileSchema = z.strictObject({
   version: z.literal(VERSION),
   name: z.string(),
   server: z.strictObject({ flavor: z.enum(['mysql', 'mariadb']), identity: z.string() }),
-  epoch: z.int().min(0).max(0xffff),
+  epoch: z.int().min(0).max(0xffffffff),
   gtids: z.string().nullable(),
   file: z.string(),
   position: z.int().min(0),
+  tables: z.array(rememberedTable),
   saved_at: z.string(),
   checksum: z.string(),
 });
@@ -40,6 +67,22 @@ export class CheckpointFile {
 
   constructor(path: string) {
     this.path = path;
+  }
+
+  /** Keeps other daemons of this machine from the file; returns what lets them. */
+  async lock(): Promise<() => Promise<void>> {
+    const path = `${this.path}.lock`;
+    await mkdir(dirname(this.path), { recursive: true }).catch((error) => {
+      throw this.#unwritable(error);
+    });
+    return lockFile(
+      path,
+      (owner) =>
+        new CdcError(`another cdc (process ${owner}) runs with the checkpoint ${this.path}`, {
+          exitCode: 2,
+          hint: `stop it, or give each pipeline a name of its own; if process ${owner} is something else, remove ${path}`,
+        }),
+    );
   }
 
   /** @throws CdcError when the file is damaged or belongs to another pipeline; it is left as it is */
@@ -58,12 +101,12 @@ export class CheckpointFile {
         hint: 'give each pipeline a checkpoint.file of its own, or set name back',
       });
     }
-    const { server, epoch, gtids, file, position } = stored;
-    return { name, server, epoch, gtids, file, position };
+    const { server, epoch, gtids, file, position, tables } = stored;
+    return { name, server, epoch, gtids, file, position, tables };
   }
 
   async save(checkpoint: Checkpoint): Promise<void> {
-    const { name, server, epoch, gtids, file, position } = checkpoint;
+    const { name, server, epoch, gtids, file, position, tables } = checkpoint;
     const content = {
       version: VERSION as typeof VERSION,
       name,
@@ -72,6 +115,7 @@ export class CheckpointFile {
       gtids,
       file,
       position,
+      tables,
       saved_at: new Date().toISOString(),
     };
     const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)}\n`;
@@ -84,12 +128,16 @@ export class CheckpointFile {
       await syncFolder(dirname(this.path));
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {});
-      throw new CdcError(`cannot write the checkpoint ${this.path}`, {
-        why: (error as Error).message,
-        hint: 'give cdc a folder that it may write to, with space left; nothing was lost',
-        cause: error,
-      });
+      throw this.#unwritable(error as Error);
     }
+  }
+
+  #unwritable(cause: Error): CdcError {
+    return new CdcError(`cannot write the checkpoint ${this.path}`, {
+      why: cause.message,
+      hint: 'give cdc a folder that it may write to, with space left; nothing was lost',
+      cause,
+    });
   }
 
   #parse(text: string): z.infer<typeof fileSchema> {
@@ -97,7 +145,7 @@ export class CheckpointFile {
       new CdcError(`the checkpoint ${this.path} is damaged`, {
         exitCode: 2,
         why,
-        hint: 'restore it from a copy; or move it away, then source.start says where to begin and cdc backfill fills the gap',
+        hint: 'restore it from a copy; or move it away, then source.start says where to begin',
       });
     let raw: unknown;
     try {

@@ -56,6 +56,9 @@ async function tail(config: Config, from: string, signal: AbortSignal): Promise<
     stream?.pause();
     process.stdout.once('drain', () => stream?.resume());
   };
+  /** How much was held at each savepoint of the open transaction, and whether a part of it is printed already. */
+  const savepoints = new Map<string, number>();
+  let printed = false;
   stream = followChanges(
     config,
     server,
@@ -63,12 +66,27 @@ async function tail(config: Config, from: string, signal: AbortSignal): Promise<
     {
       line(_keyHash, bytes, lineFrom, lineTo) {
         held.put(bytes.subarray(lineFrom, lineTo));
-        if (held.at > HOLD_BYTES) flush();
+        if (held.at <= HOLD_BYTES) return;
+        flush();
+        printed = true;
+        savepoints.clear();
       },
-      commit: flush,
+      savepoint: (name) => savepoints.set(name, held.at),
+      rollbackTo(name) {
+        const at = savepoints.get(name);
+        if (at === undefined) throw printedInPart();
+        held.at = at;
+      },
+      commit() {
+        flush();
+        printed = false;
+        savepoints.clear();
+      },
       rollback() {
+        if (printed) throw printedInPart();
         held.at = 0;
       },
+      prepared() {},
       idle() {},
     },
     AbortSignal.any([signal, closed.signal]),
@@ -77,6 +95,11 @@ async function tail(config: Config, from: string, signal: AbortSignal): Promise<
   if (broken) throw broken;
   if (process.stdout.writableLength > 0 && !process.stdout.destroyed) await once(process.stdout, 'drain');
 }
+
+const printedInPart = (): CdcError =>
+  new CdcError('a transaction that was printed in part has been rolled back in the binlog', {
+    why: `it was larger than the ${HOLD_BYTES} bytes that are held back until the commit is seen`,
+  });
 
 async function startOf(
   config: Config,

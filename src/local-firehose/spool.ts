@@ -1,10 +1,8 @@
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError } from '../error.ts';
+import { lockFile } from '../lock-file.ts';
 import { decodeMeta, deliverSpooled, type SpoolFolders } from './object-buffer.ts';
-
-/** Folders that servers of this very process hold: a lock with our own pid that is not among them is a dead one's. */
-const held = new Set<string>();
 
 /** Opens the spool for this process alone; returns what gives it back. */
 export async function lockSpool({ lake, spool }: SpoolFolders): Promise<() => Promise<void>> {
@@ -25,36 +23,13 @@ export async function lockSpool({ lake, spool }: SpoolFolders): Promise<() => Pr
     });
   }
   const lock = join(spool, 'lock');
-  for (;;) {
-    try {
-      await writeFile(lock, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const owner = Number.parseInt(await readFile(lock, 'utf8').catch(() => ''), 10);
-    if (owner === process.pid ? held.has(lock) : isAlive(owner)) {
-      throw new CdcError(`Another local Firehose (process ${owner}) delivers into ${lake}`, {
+  return lockFile(
+    lock,
+    (owner) =>
+      new CdcError(`Another local Firehose (process ${owner}) delivers into ${lake}`, {
         hint: `Stop it, or give another folder with --lake. If process ${owner} is something else, remove ${lock}.`,
-      });
-    }
-    await rm(lock, { force: true });
-  }
-  held.add(lock);
-  return async () => {
-    await rm(lock, { force: true });
-    held.delete(lock);
-  };
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+      }),
+  );
 }
 
 /** Delivers what a killed process had acknowledged; returns the objects. */

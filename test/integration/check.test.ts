@@ -206,9 +206,8 @@ describe.each<[Flavor, string[], string[]]>([
     ],
     [
       'error binlog_format is MIXED',
-      'error binlog_row_metadata is MINIMAL',
-      'error binlog_row_value_options is PARTIAL_JSON',
-      'error binlog_transaction_compression is ON',
+      'warning binlog_row_metadata is MINIMAL',
+      'error binlog_row_value_options is PARTIAL_JSON and binlog_row_image is MINIMAL',
       'error server_id is 0',
       'warning binlog_row_image is MINIMAL',
       'warning binlogs are purged after 1.0 hours (binlog_expire_logs_seconds)',
@@ -227,8 +226,7 @@ describe.each<[Flavor, string[], string[]]>([
     ],
     [
       'error binlog_format is STATEMENT',
-      'error binlog_row_metadata is NO_LOG',
-      'error log_bin_compress is ON',
+      'warning binlog_row_metadata is NO_LOG',
       'warning binlog_row_image is NOBLOB',
       'warning binlogs are purged after 12.0 hours (binlog_expire_logs_seconds)',
     ],

@@ -68,7 +68,7 @@ describe.each(['mysql', 'mariadb'] as const)('cdc run against %s', (flavor) => {
     expect(remove).toMatchObject({ before: { ...row, price: '7.00' }, after: null });
     expect(moved).toMatchObject({ before: null, after: { ...row, price: '7.00', part: 'b' } });
     expect(Object.keys(insert)).toEqual(['op', 'before', 'after', 'key', 'seq', 'source', 'ts_ms']);
-    expect(insert.seq).toMatch(/^[0-9a-f]{32}$/);
+    expect(insert.seq).toMatch(/^[0-9a-f]{36}$/);
     expect(insert.source).toMatchObject({
       connector: 'mysql',
       name: 'shop',
@@ -170,6 +170,18 @@ describe('cdc run refuses', () => {
     const { code, stderr } = await cdc(fixture.directory, 'run');
     expect(code).toBe(2);
     expect(stderr).toMatch(/checksum does not match/);
+  });
+
+  test('a second daemon on the same checkpoint, and lets one in again after a SIGKILL', async () => {
+    const daemon = await fixture.run();
+    const { code, stderr } = await cdc(fixture.directory, 'run');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/another cdc \(process \d+\) runs with the checkpoint/);
+    daemon.child.kill('SIGKILL');
+    await daemon.ended;
+    const next = await fixture.run();
+    next.child.kill('SIGTERM');
+    expect(await next.ended).toMatchObject({ code: 0 });
   });
 
   test('a checkpoint of another pipeline', async () => {

@@ -34,6 +34,7 @@ const checkpoint = (gtids: string | null, over: Partial<Checkpoint> = {}): Check
   gtids,
   file: 'binlog.000005',
   position: 500,
+  tables: [],
   ...over,
 });
 
@@ -51,6 +52,10 @@ describe('without a checkpoint', () => {
     const { dump, delivered } = startPoint('now', undefined, mysql(`${U}:1-50`));
     expect(dump).toEqual({ gtids: `${U}:1-50` });
     expect(delivered.coordinates).toEqual({ file: 'binlog.000009', position: 900 });
+  });
+
+  test('a new epoch begins, later than any before it, though the checkpoint that held it is gone', () => {
+    expect(startPoint('now', undefined, mysql(`${U}:1-50`), 1234).epoch).toBe(1234);
   });
 
   test('now on a server without GTIDs begins at the end of its binlog', () => {
@@ -99,9 +104,10 @@ describe('with a checkpoint', () => {
     expect(error.why).toContain(`${U}:51-60`);
   });
 
-  test('another server that has it all continues in a new epoch, so that seq keeps growing', () => {
+  test('another server that has it all continues in a new epoch, so that seq keeps growing, whatever the clock says', () => {
     const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
-    expect(startPoint('now', checkpoint(`${U}:1-40`), replica).epoch).toBe(4);
+    expect(startPoint('now', checkpoint(`${U}:1-40`), replica, 77).epoch).toBe(77);
+    expect(startPoint('now', checkpoint(`${U}:1-40`), replica, 2).epoch).toBe(4);
   });
 
   test('another server without GTIDs cannot be compared and is refused', () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { formatSeq, SEQ_LENGTH, type SeqParts } from '../../../src/change/seq.ts';
 
 const parts = fc.record({
-  epoch: fc.nat(0xffff),
+  epoch: fc.nat({ max: 0xffffffff }),
   file: fc.nat(0x7fffffff),
   position: fc.nat({ max: 2 ** 40 - 1 }),
   ordinal: fc.nat({ max: 2 ** 40 - 1 }),
@@ -24,7 +24,7 @@ describe('seq', () => {
   });
 
   test('what does not fit is an error, never a shorter order', () => {
-    expect(() => formatSeq({ epoch: 0x10000, file: 1, position: 4, ordinal: 0 })).toThrow(RangeError);
+    expect(() => formatSeq({ epoch: 2 ** 32, file: 1, position: 4, ordinal: 0 })).toThrow(RangeError);
     expect(() => formatSeq({ epoch: 0, file: 1, position: 2 ** 40, ordinal: 0 })).toThrow(RangeError);
   });
 });

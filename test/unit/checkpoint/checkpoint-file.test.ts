@@ -12,6 +12,7 @@ const sample: Checkpoint = {
   gtids: 'x:1-5',
   file: 'binlog.000001',
   position: 1234,
+  tables: [],
 };
 
 let directory: string;
