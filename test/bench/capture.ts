@@ -1,4 +1,4 @@
-import { createConnection } from 'mysql2/promise';
+import { type Connection, createConnection } from 'mysql2/promise';
 import { BinlogStream } from '../../src/binlog/binlog-stream.ts';
 import { readServerFacts } from '../../src/binlog/server.ts';
 import type { Shape } from './shapes.ts';
@@ -12,24 +12,30 @@ export interface Captured {
 
 const SCHEMA = 'bench';
 
+/** Makes the table of a shape and fills it, in transactions of one row or of many. */
+export async function fill(client: Connection, shape: Shape): Promise<void> {
+  await client.query(
+    `DROP DATABASE IF EXISTS ${SCHEMA}; CREATE DATABASE ${SCHEMA}; USE ${SCHEMA}; CREATE TABLE t ${shape.ddl}`,
+  );
+  await client.query('SET SESSION cte_max_recursion_depth = 10000000');
+  await client.query(
+    `CREATE TEMPORARY TABLE numbers (n INT PRIMARY KEY)
+       WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < ${shape.rows}) SELECT n FROM r`,
+  );
+  const step = shape.oneRowTransactions ? 1 : 20_000;
+  for (let from = 1; from <= shape.rows; from += step) {
+    await client.query(`INSERT INTO t SELECT ${shape.row} FROM numbers WHERE n BETWEEN ${from} AND ${from + step - 1}`);
+  }
+}
+
 /** Fills a table of the shape on the server and takes the binlog events of that into memory. */
 export async function capture(
   connection: { host: string; port: number; user: string },
   shape: Shape,
 ): Promise<Captured> {
   const client = await createConnection({ ...connection, multipleStatements: true });
-  await client.query(
-    `DROP DATABASE IF EXISTS ${SCHEMA}; CREATE DATABASE ${SCHEMA}; USE ${SCHEMA}; CREATE TABLE t ${shape.ddl}`,
-  );
-  await client.query('SET SESSION cte_max_recursion_depth = 10000000');
   const start = await readServerFacts(connection);
-  await client.query(
-    `CREATE TEMPORARY TABLE numbers (n INT PRIMARY KEY) WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < ${shape.rows}) SELECT n FROM r`,
-  );
-  const step = shape.oneRowTransactions ? 1 : 20_000;
-  for (let from = 1; from <= shape.rows; from += step) {
-    await client.query(`INSERT INTO t SELECT ${shape.row} FROM numbers WHERE n BETWEEN ${from} AND ${from + step - 1}`);
-  }
+  await fill(client, shape);
   const { end } = await readServerFacts(connection);
   client.destroy();
 

@@ -50,8 +50,12 @@ async function main(): Promise<void> {
               bytes += to - from;
             }),
           truncate() {},
+          statement() {},
           commit() {},
           rollback() {},
+          savepoint() {},
+          rollbackTo() {},
+          prepared() {},
           previous() {},
           idle() {},
         },

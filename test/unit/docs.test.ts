@@ -67,7 +67,7 @@ describe.each(pages)('%s', (name) => {
         parseConfig(JSON.stringify({ ...NEEDED, ...document }), {
           file: name,
           directory: tmpdir(),
-          env: { CDC_MYSQL_PASSWORD: 'secret' },
+          env: { CDC_MYSQL_PASSWORD: 'secret', CDC_HASH_SECRET: 'secret' },
         });
       } catch (error) {
         // The certificates that a page names are not here.

@@ -1,0 +1,182 @@
+import { createConnection } from 'mysql2/promise';
+import { expect, inject, test } from 'vitest';
+import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
+import { BinlogStream } from '../../src/binlog/binlog-stream.ts';
+import { readServerFacts } from '../../src/binlog/server.ts';
+import { charsetOf, decodeText } from '../../src/codec/charset.ts';
+import { EventWriter } from '../../src/codec/event-writer.ts';
+import { Output } from '../../src/codec/output.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { CdcError } from '../../src/error.ts';
+import { mutated, seeded } from '../fuzz/mutate.ts';
+
+/** `npm run fuzz` asks for a million and more. */
+const MUTATIONS = Number(process.env.CDC_FUZZ_MUTATIONS ?? 20_000);
+const SEED = Number(process.env.CDC_FUZZ_SEED ?? 1);
+
+/** No event of this size may take longer, or write more. */
+const MOST_MS = 100;
+const MOST_BYTES = 8 * 1024 * 1024;
+
+const FORMAT_DESCRIPTION = 15;
+const GTIDS = [33, 34, 42, 162];
+
+const QUIET = {
+  captures: () => true,
+  truncate() {},
+  statement() {},
+  commit() {},
+  rollback() {},
+  savepoint() {},
+  rollbackTo() {},
+  prepared() {},
+  previous() {},
+  idle() {},
+};
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const STATEMENTS = [
+  `CREATE TABLE f (id INT PRIMARY KEY, t TINYINT, big BIGINT UNSIGNED, d DECIMAL(30,10), fl FLOAT, db DOUBLE, b BIT(33),
+     c CHAR(10), vc VARCHAR(300) CHARACTER SET latin1, tx TEXT, bl BLOB, bi BINARY(6), e ENUM('a','b"c'), s SET('x','y','z'),
+     da DATE, dt DATETIME(6), ts TIMESTAMP(3) NULL, ti TIME(2), y YEAR, js JSON, g GEOMETRY, \`__proto__\` INT)`,
+  `INSERT INTO f VALUES (1, -1, 18446744073709551615, -12345.678, 1.1, 2.5e300, b'101', 'c', 'ÄÖ', 'text "q"', x'00ff', x'01',
+     'b"c', 'x,z', '2026-01-02', '2026-01-02 03:04:05.678901', '2026-01-02 03:04:05.678', '-12:34:56.78', 2026,
+     '{"a":[1,2.5,"x",null,{"b":true}],"big":18446744073709551615,"s":"ü\\\\n"}', ST_GeomFromText('POINT(1 2)'), 7)`,
+  'INSERT INTO f (id) VALUES (2), (3)',
+  `UPDATE f SET js = JSON_SET(js, '$.a[1]', CAST('2026-01-01 00:00:00' AS DATETIME)), id = 10 WHERE id = 1`,
+  'DELETE FROM f WHERE id = 2',
+  'SET SESSION binlog_row_image = MINIMAL',
+  `UPDATE f SET tx = REPEAT('y', 500) WHERE id = 10`,
+  'DELETE FROM f',
+];
+const MYSQL_ONLY = [
+  `SET SESSION binlog_row_image = FULL, binlog_row_value_options = PARTIAL_JSON`,
+  `INSERT INTO f (id, js) VALUES (20, JSON_OBJECT('pad', REPEAT('p', 200), 'n', 1, 'list', JSON_ARRAY(1, 2, 3)))`,
+  `UPDATE f SET js = JSON_REMOVE(JSON_SET(js, '$.n', 2, '$.list[1]', 'two'), '$.list[2]') WHERE id = 20`,
+  `SET SESSION binlog_transaction_compression = ON`,
+  `UPDATE f SET tx = REPEAT('compressed ', 300) WHERE id = 20`,
+  `XA START 'fuzz'`,
+  `INSERT INTO f (id) VALUES (30)`,
+  `XA END 'fuzz'`,
+  `XA PREPARE 'fuzz'`,
+  `XA COMMIT 'fuzz'`,
+];
+
+/** The events of the statements, without their checksums. */
+async function captureEvents(url: string, schema: string, statements: string[]): Promise<Buffer[]> {
+  const client = await createConnection({ uri: url });
+  const { hostname: host, port, username: user } = new URL(url);
+  const connection = { host, port: Number(port), user };
+  const start = await readServerFacts(connection);
+  for (const sql of [`CREATE DATABASE ${schema}`, `USE ${schema}`, ...statements, `DROP DATABASE ${schema}`]) {
+    await client.query(sql);
+  }
+  client.destroy();
+  const events: Buffer[] = [];
+  const done = new AbortController();
+  let checksum = false;
+  await new BinlogStream({
+    connection,
+    serverId: 'auto',
+    from: { coordinates: start.end },
+    heartbeatMs: 5_000,
+    onStart: (on) => {
+      checksum = on;
+    },
+    onEvent(bytes, from, to) {
+      const event = Buffer.from(bytes.subarray(from, checksum ? to - 4 : to));
+      event.writeUInt32LE(event.length, 9);
+      if (event[4] !== FORMAT_DESCRIPTION) events.push(event);
+      if (event.includes(`DROP DATABASE ${schema}`)) done.abort();
+      return undefined;
+    },
+    signal: done.signal,
+  }).follow();
+  return events.filter((event) => !event.includes('DATABASE'));
+}
+
+test.each(['mysql', 'mariadb'] as const)(
+  'a damaged event of %s is an error or an event, never a hang or a flood',
+  async (flavor) => {
+    const url = inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
+    const statements = flavor === 'mysql' ? [...STATEMENTS, ...MYSQL_ONLY] : STATEMENTS;
+    const events = await captureEvents(url, `fuzz_${flavor}_${process.pid}`, statements);
+    expect(events.length).toBeGreaterThan(20);
+    const { hostname: host, port, username: user } = new URL(url);
+    const { charsets } = await readServerFacts({ host, port: Number(port), user });
+    const { values } = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } });
+    const random = seeded(SEED);
+    const passes = Math.ceil(MUTATIONS / events.length / 2);
+    let lines = 0;
+    let refused = 0;
+
+    /** Reads the events from `first` on, the damaged one in the place of `target`. Returns milliseconds and bytes. */
+    const attempt = (
+      first: number,
+      target: number,
+      damaged: Buffer,
+    ): { ms: number; written: number; broken: string } => {
+      const out = new Output(4096);
+      let written = 0;
+      let broken = '';
+      const format = { format: 'debezium', name: 'fuzz', epoch: 0, flatPrefix: '_', values, charsets } as const;
+      const reader = new BinlogReader<EventWriter>(
+        {
+          ...QUIET,
+          table: ({ schema, name, columns, primaryKey }) =>
+            new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
+          rows: (writer, rows, transaction) =>
+            writer.write(rows, transaction, 0, (_hash, bytes, from, to) => {
+              lines++;
+              written += to - from;
+              // Each line is whole and is JSON: damage never leaks into the frame.
+              if (to - from < 100_000 && !isJson(bytes.toString('utf8', from, to)))
+                broken = bytes.toString('utf8', from, to);
+            }),
+        },
+        (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets)),
+        false,
+      );
+      const begin = performance.now();
+      try {
+        for (let i = first; i <= target; i++) {
+          const event = i === target ? damaged : (events[i] as Buffer);
+          for (const _ of reader.read(event, 0, event.length) ?? []);
+        }
+      } catch (error) {
+        refused++;
+        if (!(error instanceof CdcError)) throw error;
+      }
+      return { ms: performance.now() - begin, written, broken };
+    };
+
+    for (let pass = 0; pass < passes; pass++) {
+      for (const [target, original] of events.entries()) {
+        // What leads to it: the events from the begin of its transaction on.
+        let first = target;
+        while (first > 0 && !GTIDS.includes(events[first]?.[4] as number)) first--;
+        const damaged = mutated(original, random);
+        const what = `seed ${SEED}, pass ${pass}, event ${target} of type ${original[4]}: ${damaged.toString('hex')}`;
+        const { ms, written, broken } = attempt(first, target, damaged);
+        if (broken !== '') expect.unreachable(`not JSON: ${broken}\n${what}`);
+        if (written > MOST_BYTES) expect(written, what).toBeLessThan(MOST_BYTES);
+        // A busy machine may hold up one run; a hang comes back.
+        if (ms > MOST_MS) {
+          const again = [1, 2, 3].map(() => attempt(first, target, damaged).ms);
+          expect(Math.min(...again), what).toBeLessThan(MOST_MS);
+        }
+      }
+    }
+    expect(refused, 'most damage is found').toBeGreaterThan(0);
+    expect(lines, 'some damage is a value like any other').toBeGreaterThan(0);
+  },
+  Math.max(60_000, MUTATIONS),
+);
