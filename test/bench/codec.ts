@@ -2,6 +2,7 @@ import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
 import { readServerFacts } from '../../src/binlog/server.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
+import type { EventFormat } from '../../src/codec/line.ts';
 import { Output } from '../../src/codec/output.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { startLocalServer } from '../../src/local-mysql/server.ts';
@@ -34,15 +35,15 @@ async function main(): Promise<void> {
     else made += event.rows.length;
   });
 
-  const ours = (format: 'debezium' | 'flat'): Contender => ({
-    name: `cdc codec, ${format}`,
+  const ours = (name: string, format: EventFormat['format'], captured = true): Contender => ({
+    name,
     run({ packets, checksum }) {
       let bytes = 0;
       const out = new Output();
-      const options = { format, name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
+      const options: EventFormat = { format, name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
       const reader = new BinlogReader<EventWriter>(
         {
-          captures: () => true,
+          captures: () => captured,
           table: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, options, out),
           rows: (writer, rows, transaction) =>
@@ -63,7 +64,7 @@ async function main(): Promise<void> {
         checksum,
       );
       for (const packet of packets) reader.read(packet, 1, packet.length);
-      return bytes;
+      return bytes + packets.length;
     },
   });
   const theirs = (name: string, withJson: boolean): Contender => ({
@@ -76,8 +77,10 @@ async function main(): Promise<void> {
     },
   });
   const contenders: Contender[] = [
-    ours('debezium'),
-    ours('flat'),
+    ours('cdc codec, debezium', 'debezium'),
+    ours('cdc codec, flat', 'flat'),
+    ours('cdc codec, maxwell', 'maxwell'),
+    ours('raw packets, checked and passed over', 'debezium', false),
     theirs('zongji decode', false),
     theirs('zongji decode + JSON.stringify', true),
   ];

@@ -42,10 +42,11 @@ export class History {
     await this.#query(use, ...statements, 'SET SESSION binlog_row_image = FULL', 'INSERT INTO marker VALUES (1)');
   }
 
-  /** The lines of what was run, as a configuration makes them. */
-  async lines(yaml: string): Promise<Line[]> {
+  /** The lines of what was run, as a configuration makes them, up to where the marker took this id. */
+  async lines(yaml: string, marker = 1): Promise<Line[]> {
+    const tables = `tables: ["${this.#schema}.*"]\n`;
     const config = parseConfig(
-      `source: { url: "${this.#url}" }\nfirehose: { stream: s }\ntables: ["${this.#schema}.*"]\n${yaml}`,
+      `source: { url: "${this.#url}" }\nfirehose: { stream: s }\n${yaml.includes('tables:') ? '' : tables}${yaml}`,
       { file: 'cdc.yaml', directory: tmpdir(), env: {} },
     );
     const server = this.#before as ServerFacts;
@@ -60,7 +61,7 @@ export class History {
       {
         line(keyHash, bytes, from, to) {
           const text = bytes.toString('utf8', from, to);
-          if (/table":"marker"/.test(text)) done.abort();
+          if (/table":"marker"/.test(text) && /"id":(\d+)/.exec(text)?.[1] === String(marker)) done.abort();
           else open.push({ text, event: JSON.parse(text), keyHash });
         },
         savepoint: (name) => void savepoints.set(name, open.length),

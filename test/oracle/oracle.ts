@@ -166,8 +166,7 @@ class Judge {
     if (known === undefined) return false;
     this.#seen.set(source.table, (this.#seen.get(source.table) ?? 0) + 1);
     const answers = known.rows.get(String(Object.values(key)[0]));
-    if (answers === undefined)
-      this.#differ(source.table, `an event of a row that SELECT did not give: ${line.slice(0, 200)}`);
+    if (answers === undefined) this.#differ(`an event of a row that SELECT did not give: ${line.slice(0, 200)}`);
     else this.#compare(known.table, answers, line.slice(0, tail));
     return false;
   }
@@ -187,11 +186,11 @@ class Judge {
       if (!actual.startsWith(text, at)) {
         const place = `${table.name} ${String(answers[0])} ${column} ${JSON.stringify(this.#values)}`;
         const [expected, got] = [text, actual.slice(at, at + text.length + 20)].map(brief);
-        return this.#differ(table.name, `${place}\n  SELECT ${expected}\n  event  ${got}`);
+        return this.#differ(`${place}\n  SELECT ${expected}\n  event  ${got}`);
       }
       at += text.length;
     }
-    if (at !== actual.length) this.#differ(table.name, `more than expected: ${actual.slice(at, at + 100)}`);
+    if (at !== actual.length) this.#differ(`more than expected: ${actual.slice(at, at + 100)}`);
   }
 
   /** The text of an image, column by column. */
@@ -204,7 +203,7 @@ class Judge {
     });
   }
 
-  #differ(_table: string, text: string): void {
+  #differ(text: string): void {
     if (this.#comparison.differences.length < MAX_DIFFERENCES) this.#comparison.differences.push(text);
   }
 
@@ -212,7 +211,7 @@ class Judge {
   finish(): void {
     for (const [name, { rows, table }] of this.#sources) {
       const seen = this.#seen.get(name) ?? 0;
-      if (seen !== rows.size * (table.events ?? 3)) this.#differ(name, `${name}: ${seen} events of ${rows.size} rows`);
+      if (seen !== rows.size * (table.events ?? 3)) this.#differ(`${name}: ${seen} events of ${rows.size} rows`);
     }
   }
 }
