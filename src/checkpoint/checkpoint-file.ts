@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { RememberedTable } from '../change/remembered-table.ts';
 import { CdcError } from '../error.ts';
+import { makeFolder } from '../folder.ts';
 import { lockFile } from '../lock-file.ts';
 
 /** What is kept between runs: how far delivery has come, and on which server. */
@@ -72,7 +73,7 @@ export class CheckpointFile {
   /** Keeps other daemons of this machine from the file; returns what lets them. */
   async lock(): Promise<() => Promise<void>> {
     const path = `${this.path}.lock`;
-    await mkdir(dirname(this.path), { recursive: true }).catch((error) => {
+    await makeFolder(dirname(this.path)).catch((error) => {
       throw this.#unwritable(error);
     });
     return lockFile(
@@ -122,7 +123,7 @@ export class CheckpointFile {
     // One name, so that a kill in the middle leaves one file at most, which the next save replaces.
     const temporary = `${this.path}.tmp`;
     try {
-      await mkdir(dirname(this.path), { recursive: true });
+      await makeFolder(dirname(this.path));
       await writeSynced(temporary, text);
       await rename(temporary, this.path);
       await syncFolder(dirname(this.path));

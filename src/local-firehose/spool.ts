@@ -1,14 +1,15 @@
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError } from '../error.ts';
+import { makeFolder } from '../folder.ts';
 import { lockFile } from '../lock-file.ts';
 import { decodeMeta, deliverSpooled, type SpoolFolders } from './object-buffer.ts';
 
 /** Opens the spool for this process alone; returns what gives it back. */
 export async function lockSpool({ lake, spool }: SpoolFolders): Promise<() => Promise<void>> {
   try {
-    await mkdir(lake, { recursive: true });
-    await mkdir(spool, { recursive: true });
+    await makeFolder(lake);
+    await makeFolder(spool);
   } catch (error) {
     throw new CdcError(`The lake folder ${lake} cannot be created`, {
       why: (error as Error).message,

@@ -93,3 +93,9 @@ describe('the checkpoint keeper', () => {
     expect(String(error)).toMatch(/cannot write the checkpoint/);
   });
 });
+
+test.skipIf(process.platform !== 'linux')('a folder that cannot be made is an error, not an endless try', async () => {
+  const file = new CheckpointFile('/proc/cdc/shop.json');
+  await expect(file.save(sample)).rejects.toThrow(/cannot write the checkpoint/);
+  await expect(file.lock()).rejects.toThrow(/cannot write the checkpoint/);
+});
