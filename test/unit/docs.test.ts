@@ -136,13 +136,13 @@ function unknownFlags(command: Command, rest: string): string[] {
 describe('docs/EVENTS.md', () => {
   const page = read('docs/EVENTS.md');
 
-  test('shows events that are JSON, each with a seq of 32 hex digits', () => {
+  test('shows events that are JSON, each with a seq of 36 hex digits', () => {
     const shown = blocks(page).filter(({ language }) => language === 'json');
     const lines = shown.flatMap(({ text }) => (text.startsWith('{\n') ? [text] : text.trim().split('\n')));
     expect(lines.length).toBeGreaterThan(10);
     for (const line of lines) {
       const event = JSON.parse(line);
-      expect(event.seq ?? event._seq).toMatch(/^[0-9a-f]{32}$/);
+      expect(event.seq ?? event._seq).toMatch(/^[0-9a-f]{36}$/);
     }
   });
 
