@@ -1,18 +1,23 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { checkCommand } from './commands/check.ts';
-import { demoCommand } from './commands/demo.ts';
-import { firehoseCommand } from './commands/firehose.ts';
-import { runCommand } from './commands/run.ts';
-import { tailCommand } from './commands/tail.ts';
 import { asCdcError, explain } from './error.ts';
 import { version } from './version.ts';
 
 /** Every command takes the one signal that ends it; SIGINT and SIGTERM are its only sources. */
-const commands = [checkCommand, demoCommand, firehoseCommand, runCommand, tailCommand];
-
 const ending = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => ending.abort(name));
+
+// Told once in the README; on standard error it would stand among JSON lines.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+
+// Behind the handlers: the packages take a while to load, and a signal may come meanwhile.
+const commands = [
+  (await import('./commands/check.ts')).checkCommand,
+  (await import('./commands/demo.ts')).demoCommand,
+  (await import('./commands/firehose.ts')).firehoseCommand,
+  (await import('./commands/run.ts')).runCommand,
+  (await import('./commands/tail.ts')).tailCommand,
+];
 
 const program = new Command('cdc')
   .description('Streams MySQL and MariaDB row changes, exact and in order, to Amazon Data Firehose.')

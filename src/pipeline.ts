@@ -25,7 +25,7 @@ export async function runPipeline(config: Config, log: Log, signal: AbortSignal)
   const server = await readServerFacts(sourceConnection(config.source));
   const file = new CheckpointFile(config.checkpoint.file);
   const saved = await file.load(config.name);
-  const start = startPoint(config.source.start, saved, server);
+  const start = startPoint({ start: config.source.start }, saved, server);
   const { delivered, epoch, memory } = start;
 
   const broken = new AbortController();

@@ -21,33 +21,66 @@ export interface StartPoint {
   skipBefore?: Coordinates;
 }
 
+/** Where to begin is asked for by the configuration, or by a flag that is named like this in messages. */
+export interface StartRequest {
+  start: string;
+  /** `source.start` unless told otherwise. */
+  named?: string;
+}
+
 /**
  * Where to begin: at the checkpoint, if there is one and the server can go on from it, else where `start` says.
  * @param now seconds since 1970: the epoch that begins now, should one begin
  */
 export function startPoint(
-  start: string,
+  request: StartRequest,
   saved: Checkpoint | undefined,
   server: ServerFacts,
   now: number = Math.floor(Date.now() / 1000),
 ): StartPoint {
-  return saved === undefined ? firstStart(start, server, now) : resume(saved, server, now);
+  return saved === undefined ? firstStart(request, server, now) : resume(saved, server, now);
 }
 
-function firstStart(start: string, server: ServerFacts, epoch: number): StartPoint {
-  const { executed, purged, end, oldest } = server;
+function firstStart({ start, named = 'source.start' }: StartRequest, server: ServerFacts, epoch: number): StartPoint {
+  const { executed, purged, end, binlogs } = server;
+  const oldest = { file: binlogs[0]?.file ?? end.file, position: FIRST_POSITION };
   if (start === 'now') {
     return executed ? fromGtids(executed.clone(), end, epoch) : fromCoordinates(end, server, epoch);
   }
   if (start === 'earliest') {
     return purged ? fromGtids(purged.clone(), oldest, epoch) : fromCoordinates(oldest, server, epoch);
   }
+  const refuse = (what: string, why: string): CdcError =>
+    new CdcError(`${named} ${start} ${what}`, {
+      exitCode: 2,
+      why,
+      hint: `name a place between ${oldest.file}:${oldest.position} and ${end.file}:${end.position}, or now, or earliest`,
+    });
   const coordinates = parseCoordinates(start);
-  if (coordinates) return fromCoordinates(coordinates, server, epoch);
+  if (coordinates) {
+    const missing = notThere(coordinates, server);
+    if (missing !== undefined) throw refuse('is not in the binlog of the server', missing);
+    return fromCoordinates(coordinates, server, epoch);
+  }
   const gtids = parseGtids(start, server);
-  refuseGap(gtids, server, `source.start ${start}`);
+  const gap = gapBetween(gtids, server);
+  if (gap !== undefined) throw refuse(gap.ahead ? 'is ahead of the server' : 'is no longer in the binlog', gap.why);
   return fromGtids(gtids, oldest, epoch);
 }
+
+/** Every binlog begins with four bytes that are no event. */
+const FIRST_POSITION = 4;
+
+/** Why the server cannot send what follows these coordinates; undefined when it can. */
+function notThere({ file, position }: Coordinates, { binlogs }: ServerFacts): string | undefined {
+  const log = binlogs.find((known) => known.file === file);
+  if (log === undefined) return `there is no ${file}: it has ${binlogs[0]?.file} to ${binlogs.at(-1)?.file}`;
+  if (position > log.position) return `${file} has ${log.position} bytes`;
+  if (position < FIRST_POSITION) return `the first event is at ${FIRST_POSITION}`;
+  return undefined;
+}
+
+const REMEDY = 'move the checkpoint file away, start again (source.start says where), and copy the tables anew';
 
 /** GTID containment decides: the server has executed all that we have, and has kept all that we have not. */
 function resume(saved: Checkpoint, server: ServerFacts, now: number): StartPoint {
@@ -64,14 +97,29 @@ function resume(saved: Checkpoint, server: ServerFacts, now: number): StartPoint
   const memory = new TableMemory(moved ? [] : saved.tables);
   if (saved.gtids !== null && server.executed !== undefined) {
     const gtids = parseGtids(saved.gtids, server);
-    refuseGap(gtids, server, 'the checkpoint');
+    const gap = gapBetween(gtids, server);
+    if (gap !== undefined) {
+      const what = gap.ahead
+        ? 'the checkpoint is ahead of the server'
+        : 'the server no longer has the binlog that follows the checkpoint';
+      const first = gap.ahead ? 'connect to the server that has them' : 'restore the purged binlogs';
+      throw new CdcError(what, { exitCode: 4, why: gap.why, hint: `${first}; or ${REMEDY}` });
+    }
     return { ...fromGtids(gtids, coordinates, epoch), memory };
   }
   if (moved) {
     throw new CdcError('the server is not the one that the checkpoint was made with', {
       exitCode: 4,
       why: `${saved.server.identity} before, ${server.identity} now, and no GTIDs to compare them by`,
-      hint: 'connect to the old server; or move the checkpoint away, start again, and take a new snapshot',
+      hint: `connect to the old server; or ${REMEDY}`,
+    });
+  }
+  const missing = notThere(coordinates, server);
+  if (missing !== undefined) {
+    throw new CdcError('the server no longer has the binlog of the checkpoint', {
+      exitCode: 4,
+      why: `${saved.file}:${saved.position}, and ${missing}: it was purged, or the binlogs were reset`,
+      hint: REMEDY,
     });
   }
   return { ...fromCoordinates(coordinates, server, epoch), memory };
@@ -114,30 +162,21 @@ function parseGtids(text: string, server: ServerFacts): GtidSet | MariadbPositio
   return server.flavor === 'mariadb' ? MariadbPosition.parse(text) : GtidSet.parse(text);
 }
 
-function refuseGap(ours: GtidSet | MariadbPosition, { executed, purged }: ServerFacts, what: string): void {
-  const remedy = 'move the checkpoint file away, start again (source.start says where), and take a new snapshot';
+/** What keeps the server from going on behind these transactions: it has never had some, or no longer has what follows. */
+function gapBetween(
+  ours: GtidSet | MariadbPosition,
+  { executed, purged }: ServerFacts,
+): { ahead: boolean; why: string } | undefined {
+  const other = 'it was restored, reset, or is another one';
   if (ours instanceof GtidSet && executed instanceof GtidSet) {
     if (!executed.containsAll(ours)) {
-      throw new CdcError(`${what} is ahead of the server`, {
-        exitCode: 4,
-        why: `the server has never executed ${ours.subtract(executed)}: it was restored, reset, or is another one`,
-        hint: `connect to the server that has them; or ${remedy}`,
-      });
+      return { ahead: true, why: `the server has never executed ${ours.subtract(executed)}: ${other}` };
     }
     const gap = purged?.subtract(ours);
-    if (gap !== undefined && !gap.isEmpty) {
-      throw new CdcError(`the server no longer has the binlog that follows ${what}`, {
-        exitCode: 4,
-        why: `purged and never delivered: ${gap}`,
-        hint: `restore the purged binlogs; or ${remedy}`,
-      });
-    }
+    if (gap !== undefined && !gap.isEmpty) return { ahead: false, why: `purged and never delivered: ${gap}` };
   }
   if (ours instanceof MariadbPosition && executed instanceof MariadbPosition && !executed.containsAll(ours)) {
-    throw new CdcError(`${what} is ahead of the server`, {
-      exitCode: 4,
-      why: `${ours} is beyond ${executed}: the server was restored, reset, or is another one`,
-      hint: `connect to the server that has it; or ${remedy}`,
-    });
+    return { ahead: true, why: `${ours} is beyond ${executed}: ${other}` };
   }
+  return undefined;
 }

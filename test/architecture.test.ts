@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   lake: ['change', 'codec', 'config'],
   'local-mysql': [],
   'local-firehose': ['config'],
-  preflight: ['change', 'config', 'firehose'],
+  preflight: ['change', 'config', 'firehose', 'binlog', 'checkpoint', 'start-point.ts'],
   'start-point.ts': ['change', 'binlog', 'checkpoint', 'schema'],
   'changes.ts': ['change', 'binlog', 'codec', 'config', 'schema', 'start-point.ts'],
   'pipeline.ts': ['change', 'binlog', 'checkpoint', 'config', 'delivery', 'firehose', 'changes.ts', 'start-point.ts'],
@@ -69,6 +69,11 @@ describe('the rooms of src', () => {
   test('only main.ts ends the process', () => {
     const enders = files.filter((file) => /process\.exit\(/.test(readFileSync(join('src', file), 'utf8')));
     expect(enders).toEqual(['main.ts']);
+  });
+
+  test('no message sends the operator to a command that does not exist yet', () => {
+    const later = /cdc (?:backfill|status|verify|sql|dead-letter)\b/;
+    expect(files.filter((file) => later.test(readFileSync(join('src', file), 'utf8')))).toEqual([]);
   });
 
   test('the domain imports no package', () => {

@@ -17,11 +17,12 @@ export function connectionError(error: unknown, where: string): CdcError {
     case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':
     case 'ER_DBACCESS_DENIED_ERROR':
       return make(`MySQL at ${where} refuses the user or the password`, {
-        hint: 'check source.url and source.password; the server told the reason in its own words above',
+        exitCode: 3,
+        hint: 'check source.url and source.password',
       });
     case 'ER_SPECIFIC_ACCESS_DENIED_ERROR':
     case 'ER_TABLEACCESS_DENIED_ERROR':
-      return make('the MySQL user lacks a privilege', { hint: 'cdc check prints the GRANT statement' });
+      return make('the MySQL user lacks a privilege', { exitCode: 3, hint: 'cdc check prints the GRANT statement' });
     case 'HANDSHAKE_NO_SSL_SUPPORT':
       return make(`MySQL at ${where} offers no TLS`, { hint: 'enable TLS on the server, or set source.tls: disabled' });
     case 'ENOTFOUND':
@@ -43,7 +44,10 @@ export function connectionError(error: unknown, where: string): CdcError {
   }
   if (errno === 1236 || code === 'ER_MASTER_FATAL_ERROR_READING_BINLOG') return dumpError(message, error);
   // Whatever else ends a connection may be the network or a restart: it is tried again.
-  return make(`the connection to MySQL at ${where} failed`, { kind: 'retry' });
+  return make(`the connection to MySQL at ${where} failed`, {
+    kind: 'retry',
+    hint: 'see that the server runs and is reachable; cdc run tries again by itself',
+  });
 }
 
 /** Error 1236, with which the server ends a binlog dump for many reasons that only its text tells apart. */
@@ -59,9 +63,13 @@ function dumpError(message: string, cause: unknown): CdcError {
     return new CdcError('the server no longer has the binlog that the checkpoint needs', {
       exitCode: 4,
       why: message,
-      hint: 'the changes in between are gone from the binlog: move the checkpoint file away, start again, and take a new snapshot',
+      hint: 'the changes in between are gone from the binlog: move the checkpoint file away, start again, and copy the tables anew',
       cause,
     });
   }
-  return new CdcError('the server ended the binlog dump', { why: message, cause });
+  return new CdcError('the server ended the binlog dump', {
+    why: message,
+    hint: 'if it speaks of a position or of max_allowed_packet, the place to begin is not where an event begins: see source.start, or the checkpoint if the binlogs were reset',
+    cause,
+  });
 }

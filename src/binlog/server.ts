@@ -16,8 +16,8 @@ export interface ServerFacts {
   caseSensitive: boolean;
   /** The end of the binlog. */
   end: Coordinates;
-  /** The oldest binlog that is still there. */
-  oldest: Coordinates;
+  /** The binlogs that are still there, oldest first, each with its size in bytes as its position. */
+  binlogs: Coordinates[];
   /** Everything committed so far; undefined on a MySQL without GTIDs. */
   executed: GtidSet | MariadbPosition | undefined;
   /** What was committed and is no longer in any binlog; MariaDB does not tell. */
@@ -81,15 +81,16 @@ async function gather(connection: Connection): Promise<ServerFacts> {
     'SELECT VERSION(), @@global.server_id, @@global.lower_case_table_names',
   );
   const flavor: Flavor = /mariadb/i.test(String(version)) ? 'mariadb' : 'mysql';
-  const logs = await rows(connection, 'SHOW BINARY LOGS').catch(() => []);
   const end = await endOfBinlog(connection);
+  // Behind the end, so that no size is older than it.
+  const logs = await rows(connection, 'SHOW BINARY LOGS').catch(() => []);
   if (logs[0] === undefined) throw noBinlog();
   return {
     flavor,
     version: String(version),
     caseSensitive: Number(caseNames) === 0,
     end,
-    oldest: { file: String(logs[0][0]), position: 4 },
+    binlogs: logs.map(([file, size]) => ({ file: String(file), position: Number(size) })),
     charsets: await readCharsets(connection, flavor),
     ...(flavor === 'mysql' ? await mysqlIdentity(connection) : await mariadbIdentity(connection, String(serverId))),
   };

@@ -7,7 +7,7 @@ export function unsupported(type: number): CdcError {
     case E.INCIDENT:
       return new CdcError('the server reports an incident: changes are missing from its binlog', {
         exitCode: 4,
-        hint: 'see the error log of the server, restart cdc behind the incident with an empty checkpoint, then cdc backfill',
+        hint: 'see the error log of the server, move the checkpoint file away, start again behind the incident, and copy the tables anew',
       });
     case E.BEGIN_LOAD_QUERY:
     case E.EXECUTE_LOAD_QUERY:
@@ -24,6 +24,6 @@ export function unsupported(type: number): CdcError {
 export function statementInsteadOfRows(verb: string): CdcError {
   return new CdcError(`the binlog holds a ${verb} statement instead of the rows that it changed`, {
     why: 'some session writes with binlog_format STATEMENT or MIXED',
-    hint: 'SET GLOBAL binlog_format=ROW, end the sessions that override it, then run cdc backfill for the table',
+    hint: 'SET GLOBAL binlog_format=ROW, end the sessions that override it, then copy the table anew',
   });
 }

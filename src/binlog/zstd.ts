@@ -16,7 +16,7 @@ const MAX_WINDOW = 2 ** 26 - 4;
 const damaged = (why: string, cause?: unknown): CdcError =>
   new CdcError('a compressed transaction cannot be decompressed', {
     why,
-    hint: 'start again; if it stays, the binlog on the server is damaged: repair or fail over, then cdc backfill',
+    hint: 'start again; if it stays, the binlog on the server is damaged: repair it or fail over, then copy the tables anew',
     ...(cause !== undefined && { cause }),
   });
 
@@ -42,7 +42,7 @@ function* decompressFrame(bytes: Buffer, from: number, to: number): Generator<Ui
   if (window > MAX_WINDOW) {
     throw new CdcError('a compressed transaction needs more memory to be decompressed than cdc gives', {
       why: `it was compressed with a window of ${window} bytes, ${MAX_WINDOW} are read`,
-      hint: 'SET GLOBAL binlog_transaction_compression_level_zstd=20 or lower; then move the checkpoint behind the transaction and run cdc backfill for its tables',
+      hint: 'SET GLOBAL binlog_transaction_compression_level_zstd=20 or lower; then move the checkpoint behind the transaction and copy its tables anew',
     });
   }
   const limit = Math.min(window, MAX_BLOCK);

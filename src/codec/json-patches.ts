@@ -77,6 +77,6 @@ export class JsonPatches {
 function noDocument(name: Buffer): CdcError {
   return new CdcError('a partial JSON update does not hold the document that it changes', {
     why: `column ${name.toString().replace(/^,|:$/g, '')} is neither in its before nor whole in its after image`,
-    hint: "SET GLOBAL binlog_row_image=FULL or SET GLOBAL binlog_row_value_options='', also in sessions that set them; then move the checkpoint behind this point and run cdc backfill for the table",
+    hint: "SET GLOBAL binlog_row_image=FULL or SET GLOBAL binlog_row_value_options='', also in sessions that set them; then move the checkpoint behind this point and copy the table anew",
   });
 }

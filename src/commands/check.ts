@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
 import { preflight } from '../preflight/preflight.ts';
 import type { Problem } from '../preflight/problem.ts';
+import { checkStart } from '../preflight/start.ts';
 
 interface Options {
   config: string;
@@ -18,7 +19,8 @@ export const checkCommand = (signal: AbortSignal): Command =>
       '\nExit code 3 when something is an error, 0 otherwise.\n\nExample:\n  cdc check -c shop.yaml',
     )
     .action(async ({ config, json }: Options) => {
-      const problems = await preflight(loadConfig(config), signal);
+      const loaded = loadConfig(config);
+      const problems = [...(await checkStart(loaded)), ...(await preflight(loaded, signal))];
       const ok = problems.every(({ severity }) => severity !== 'error');
       process.stdout.write(json ? `${JSON.stringify({ ok, problems }, null, 2)}\n` : report(problems));
       if (!ok) process.exitCode = 3;

@@ -18,6 +18,7 @@ Example:
     )
     .action(async ({ config: file }: { config: string }) => {
       const config = loadConfig(file);
+      if (signal.aborted) return;
       await runDaemon(config, createLog(config.name), signal);
     });
 }

@@ -6,7 +6,7 @@ import { followChanges } from '../changes.ts';
 import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
 import { Output } from '../codec/output.ts';
 import { loadConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
+import { type Config, parseStart } from '../config/schema.ts';
 import { sourceConnection } from '../config/url.ts';
 import { asCdcError, CdcError } from '../error.ts';
 import { type StartPoint, startPoint } from '../start-point.ts';
@@ -30,9 +30,23 @@ Examples:
     )
     .action(async (tables: string[], { config: file, from }: { config: string; from: string }) => {
       const config = loadConfig(file);
+      if (from !== 'start' && from !== 'checkpoint') demandStart(from);
       if (tables.length > 0) config.tables = tables;
       await tail(config, from, signal);
     });
+}
+
+/** @throws CdcError with exit code 2 when the text is no place to begin */
+function demandStart(from: string): void {
+  try {
+    parseStart(from);
+  } catch (error) {
+    throw new CdcError(`--from ${from} is not a place to begin`, {
+      exitCode: 2,
+      why: (error as Error).message,
+      hint: 'write now, start, checkpoint, a GTID set, or file:position such as binlog.000012:4',
+    });
+  }
 }
 
 async function tail(config: Config, from: string, signal: AbortSignal): Promise<void> {
@@ -106,7 +120,9 @@ async function startOf(
   from: string,
   server: Awaited<ReturnType<typeof readServerFacts>>,
 ): Promise<StartPoint> {
-  if (from !== 'checkpoint') return startPoint(from === 'start' ? 'earliest' : from, undefined, server);
+  if (from !== 'checkpoint') {
+    return startPoint({ start: from === 'start' ? 'earliest' : from, named: '--from' }, undefined, server);
+  }
   const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
   if (saved === undefined) {
     throw new CdcError(`there is no checkpoint at ${config.checkpoint.file}`, {
@@ -114,5 +130,5 @@ async function startOf(
       hint: 'cdc run writes it; use --from now or --from start until then',
     });
   }
-  return startPoint('now', saved, server);
+  return startPoint({ start: 'now' }, saved, server);
 }

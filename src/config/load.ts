@@ -93,7 +93,11 @@ function interpolate(value: unknown, env: Environment, path: Path, problems: Pro
   if (Array.isArray(value)) return value.map((item, i) => interpolate(item, env, [...path, i], problems));
   if (value !== null && typeof value === 'object') {
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, interpolate(item, env, [...path, key], problems)]),
+      Object.entries(value).map(([key, item]) => {
+        // JavaScript takes it for something else, and what stands under it would vanish without a word.
+        if (key === '__proto__') problems.push({ path: [...path, key], message: 'a key may not have this name' });
+        return [key, interpolate(item, env, [...path, key], problems)];
+      }),
     );
   }
   return value;

@@ -54,7 +54,8 @@ function report(context: z.RefinementCtx, check: () => unknown, path: PropertyKe
   }
 }
 
-function parseStart(text: string): void {
+/** @throws when the text is no place of a binlog to begin at */
+export function parseStart(text: string): void {
   if (text === 'now' || text === 'earliest' || parseCoordinates(text)) return;
   if (/^[0-9a-f]{8}-/i.test(text)) GtidSet.parse(text);
   else if (/^\d+-/.test(text)) MariadbPosition.parse(text);

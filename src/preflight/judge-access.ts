@@ -42,7 +42,7 @@ function judgePattern({ pattern, matches, maySelect, closed }: PatternFacts, { a
     return [error(`${account} lacks SELECT on what "${pattern.text}" matches`, why, grant)];
   }
   if (closed.length > 0) {
-    const why = 'the rows that are there already can be neither backfilled nor verified';
+    const why = 'the rows that are there already can be neither looked up nor compared';
     return [error(`${account} lacks SELECT on ${listText(closed)}`, why, grant)];
   }
   const why = 'their changes are captured all the same, but this check knows nothing about them';

@@ -101,7 +101,7 @@ function judgeRetention(server: Settings): Problem[] {
   return [
     warning(
       `binlogs are purged after ${(kept / 3600).toFixed(1)} hours (${name})`,
-      'an outage longer than that loses changes, and the tables must be backfilled',
+      'an outage longer than that loses changes, and the tables must be copied anew',
       setting(server, name, name === 'expire_logs_days' ? '3' : String(3 * DAY)),
     ),
   ];

@@ -20,7 +20,7 @@ export interface StreamTable {
 
 const ATTEMPTS = 3;
 const REMEDY =
-  'SET GLOBAL binlog_row_metadata=FULL (and in the configuration of the server), so that the stream names its columns; what was written before needs a start behind it and a new snapshot of the table';
+  'SET GLOBAL binlog_row_metadata=FULL (and in the configuration of the server), so that the stream names its columns; what was written before needs a start behind it and a new copy of the table';
 
 /**
  * Finds the columns of a table in INFORMATION_SCHEMA, which knows only today's, and proves that they are those of the

@@ -117,7 +117,7 @@ describe('compressed transactions of MySQL', () => {
     const stream = followChanges(
       config,
       server,
-      startPoint('now', undefined, server),
+      startPoint({ start: 'now' }, undefined, server),
       {
         line() {
           lines++;

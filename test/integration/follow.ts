@@ -57,7 +57,7 @@ export class History {
     const stream = followChanges(
       config,
       server,
-      startPoint('now', undefined, server, 1),
+      startPoint({ start: 'now' }, undefined, server, 1),
       {
         line(keyHash, bytes, from, to) {
           const text = bytes.toString('utf8', from, to);

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { cdc, Fixture, tableOf } from './pipeline-fixture.ts';
+import { cdc, Fixture, startCdc, tableOf } from './pipeline-fixture.ts';
 
 const TABLE = `CREATE TABLE item (
   id BIGINT UNSIGNED, part VARCHAR(20) CHARACTER SET utf8mb4, name VARCHAR(100), price DECIMAL(10,2),
@@ -282,6 +282,42 @@ describe('cdc run with Firehose down', () => {
     await next.ended;
     expect(await fixture.compare('item')).toMatchObject({ equal: true, lakeRows: 1 });
   });
+});
+
+test('SIGTERM while it starts ends it with 0', async () => {
+  const fixture = new Fixture(inject('mysqlUrl'), `early_${process.pid}`);
+  await fixture.createSchema(TABLE);
+  fixture.configure((await fixture.startFirehose()).endpoint);
+  for (const ms of [250, 350, 500, 700]) {
+    const daemon = startCdc(fixture.directory, 'run');
+    await new Promise((done) => setTimeout(done, ms));
+    daemon.child.kill('SIGTERM');
+    expect([ms, await daemon.ended]).toMatchObject([ms, { signal: null, code: 0 }]);
+  }
+  await fixture.remove();
+});
+
+test('cdc check names a checkpoint that is damaged and one that the server cannot go on from', async () => {
+  const fixture = new Fixture(inject('mysqlUrl'), `checked_${process.pid}`);
+  await fixture.createSchema(TABLE);
+  fixture.configure((await fixture.startFirehose()).endpoint);
+  const daemon = await fixture.run();
+  daemon.child.kill('SIGTERM');
+  await daemon.ended;
+  expect(await cdc(fixture.directory, 'check')).toMatchObject({ code: 0 });
+  const whole = readFileSync(fixture.checkpoint, 'utf8');
+  writeFileSync(fixture.checkpoint, whole.slice(0, 100));
+  const damaged = await cdc(fixture.directory, 'check');
+  expect(damaged).toMatchObject({ code: 3, stdout: expect.stringMatching(/checkpoint .* is damaged/) });
+  const start = '00000000-0000-0000-0000-000000000001:1-9';
+  const config = readFileSync(`${fixture.directory}/cdc.yaml`, 'utf8').replace(
+    'source: {',
+    `source: { start: "${start}",`,
+  );
+  writeFileSync(`${fixture.directory}/cdc.yaml`, config.replace('state/shop.json', 'state/other.json'));
+  const ahead = await cdc(fixture.directory, 'check');
+  expect(ahead).toMatchObject({ code: 3, stdout: expect.stringMatching(/is ahead of the server/) });
+  await fixture.remove();
 });
 
 test('a server that is not there yet is waited for, not given up', async () => {

@@ -235,7 +235,7 @@ async function follow(config: Config, server: ServerFacts, memory: TableMemory, 
     if (!done.signal.aborted && take(bytes.toString('utf8', from, to))) done.abort();
   };
   const handler = { line, commit: none, savepoint: none, rollbackTo: none, rollback: none, prepared: none, idle: none };
-  const start = { ...startPoint('now', undefined, server), memory };
+  const start = { ...startPoint({ start: 'now' }, undefined, server), memory };
   await followChanges(config, server, start, handler, done.signal).follow();
 }
 

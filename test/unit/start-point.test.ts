@@ -14,7 +14,7 @@ const mysql = (executed: string | undefined, purged = ''): ServerFacts => ({
   identity: 'server-a',
   caseSensitive: true,
   end: { file: 'binlog.000009', position: 900 },
-  oldest: { file: 'binlog.000002', position: 4 },
+  binlogs: [2, 4, 5, 9].map((n) => ({ file: `binlog.00000${n}`, position: n === 9 ? 900 : 1000 })),
   executed: executed === undefined ? undefined : GtidSet.parse(executed),
   purged: executed === undefined ? undefined : GtidSet.parse(purged),
   charsets: new Map(),
@@ -49,27 +49,29 @@ const failure = (run: () => unknown): CdcError => {
 
 describe('without a checkpoint', () => {
   test('now begins behind everything executed', () => {
-    const { dump, delivered } = startPoint('now', undefined, mysql(`${U}:1-50`));
+    const { dump, delivered } = startPoint({ start: 'now' }, undefined, mysql(`${U}:1-50`));
     expect(dump).toEqual({ gtids: `${U}:1-50` });
     expect(delivered.coordinates).toEqual({ file: 'binlog.000009', position: 900 });
   });
 
   test('a new epoch begins, later than any before it, though the checkpoint that held it is gone', () => {
-    expect(startPoint('now', undefined, mysql(`${U}:1-50`), 1234).epoch).toBe(1234);
+    expect(startPoint({ start: 'now' }, undefined, mysql(`${U}:1-50`), 1234).epoch).toBe(1234);
   });
 
   test('now on a server without GTIDs begins at the end of its binlog', () => {
-    expect(startPoint('now', undefined, mysql(undefined)).dump).toEqual({
+    expect(startPoint({ start: 'now' }, undefined, mysql(undefined)).dump).toEqual({
       coordinates: { file: 'binlog.000009', position: 900 },
     });
   });
 
   test('earliest begins behind what was purged', () => {
-    expect(startPoint('earliest', undefined, mysql(`${U}:1-50`, `${U}:1-7`)).dump).toEqual({ gtids: `${U}:1-7` });
+    expect(startPoint({ start: 'earliest' }, undefined, mysql(`${U}:1-50`, `${U}:1-7`)).dump).toEqual({
+      gtids: `${U}:1-7`,
+    });
   });
 
   test('coordinates on a server with GTIDs read their file from its head, to learn the GTIDs before them', () => {
-    const start = startPoint('binlog.000004:777', undefined, mysql(`${U}:1-50`));
+    const start = startPoint({ start: 'binlog.000004:777' }, undefined, mysql(`${U}:1-50`));
     expect(start).toMatchObject({
       dump: { coordinates: { file: 'binlog.000004', position: 4 } },
       gtidsFromStream: true,
@@ -78,50 +80,71 @@ describe('without a checkpoint', () => {
   });
 
   test('a GTID set that the server has purged past is a gap that is named', () => {
-    const error = failure(() => startPoint(`${U}:1-3`, undefined, mysql(`${U}:1-50`, `${U}:1-7`)));
-    expect(error.exitCode).toBe(4);
+    const error = failure(() => startPoint({ start: `${U}:1-3` }, undefined, mysql(`${U}:1-50`, `${U}:1-7`)));
+    expect(error.exitCode).toBe(2);
     expect(error.why).toContain(`${U}:4-7`);
   });
 });
 
+test.each([
+  ['binlog.000004:1001', 'binlog.000004 has 1000 bytes'],
+  ['binlog.000099:4', 'there is no binlog.000099'],
+  ['binlog.000004:3', 'the first event is at 4'],
+])('%s, which the binlog does not have, is refused at once: nothing is passed over to reach it', (start, why) => {
+  for (const server of [mysql(`${U}:1-50`), mysql(undefined), mariadb('0-1-5')]) {
+    const error = failure(() => startPoint({ start }, undefined, server));
+    expect(error).toMatchObject({ exitCode: 2, message: `source.start ${start} is not in the binlog of the server` });
+    expect(error.why).toContain(why);
+  }
+});
+
 describe('with a checkpoint', () => {
   test('the stream goes on behind the delivered set, holes and all', () => {
-    const { dump, epoch } = startPoint('now', checkpoint(`${U}:1-40:42`), mysql(`${U}:1-50`, `${U}:1-7`));
+    const { dump, epoch } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40:42`), mysql(`${U}:1-50`, `${U}:1-7`));
     expect(dump).toEqual({ gtids: `${U}:1-40:42` });
     expect(epoch).toBe(3);
   });
 
   test('purged transactions that were never delivered stop it with code 4 and their names', () => {
-    const error = failure(() => startPoint('now', checkpoint(`${U}:1-4:6`), mysql(`${U}:1-50`, `${U}:1-7`)));
+    const error = failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1-4:6`), mysql(`${U}:1-50`, `${U}:1-7`)));
     expect(error.exitCode).toBe(4);
     expect(error.why).toContain(`${U}:5:7`);
     expect(error.hint).toBeTruthy();
   });
 
   test('a server that lacks what was delivered stops it with code 4', () => {
-    const error = failure(() => startPoint('now', checkpoint(`${U}:1-60`), mysql(`${U}:1-50`)));
+    const error = failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1-60`), mysql(`${U}:1-50`)));
     expect(error).toMatchObject({ exitCode: 4 });
     expect(error.why).toContain(`${U}:51-60`);
   });
 
   test('another server that has it all continues in a new epoch, so that seq keeps growing, whatever the clock says', () => {
     const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
-    expect(startPoint('now', checkpoint(`${U}:1-40`), replica, 77).epoch).toBe(77);
-    expect(startPoint('now', checkpoint(`${U}:1-40`), replica, 2).epoch).toBe(4);
+    expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), replica, 77).epoch).toBe(77);
+    expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), replica, 2).epoch).toBe(4);
   });
 
   test('another server without GTIDs cannot be compared and is refused', () => {
     const replica = { ...mysql(undefined), identity: 'server-b' };
-    expect(failure(() => startPoint('now', checkpoint(null), replica)).exitCode).toBe(4);
+    expect(failure(() => startPoint({ start: 'now' }, checkpoint(null), replica)).exitCode).toBe(4);
+  });
+
+  test.each([
+    [{ file: 'binlog.000001' }, 'there is no binlog.000001'],
+    [{ position: 1001 }, 'binlog.000005 has 1000 bytes'],
+  ])('without GTIDs, a file that is gone or shorter than the checkpoint stops it with code 4: %j', (over, why) => {
+    const error = failure(() => startPoint({ start: 'now' }, checkpoint(null, over), mysql(undefined)));
+    expect(error).toMatchObject({ exitCode: 4 });
+    expect(error.why).toContain(why);
   });
 
   test('another flavor of server is refused', () => {
-    expect(failure(() => startPoint('now', checkpoint(`${U}:1`), mariadb('0-1-5'))).exitCode).toBe(2);
+    expect(failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1`), mariadb('0-1-5'))).exitCode).toBe(2);
   });
 
   test('a MariaDB server behind the checkpoint is refused', () => {
     const saved = checkpoint('0-1-9', { server: { flavor: 'mariadb', identity: 'mariadb-1' } });
-    expect(failure(() => startPoint('now', saved, mariadb('0-1-8'))).exitCode).toBe(4);
-    expect(startPoint('now', saved, mariadb('0-1-9')).dump).toEqual({ gtids: '0-1-9' });
+    expect(failure(() => startPoint({ start: 'now' }, saved, mariadb('0-1-8'))).exitCode).toBe(4);
+    expect(startPoint({ start: 'now' }, saved, mariadb('0-1-9')).dump).toEqual({ gtids: '0-1-9' });
   });
 });
