@@ -112,11 +112,12 @@ async function drainWithin(delivery: Delivery, ms: number, log: Log): Promise<vo
 }
 
 function oversize(line: string, limit: number): CdcError {
-  const { key = null } = JSON.parse(line) as { key?: unknown };
+  const { key } = JSON.parse(line) as { key?: unknown };
   return new CdcError(
     `an event of ${Buffer.byteLength(line)} bytes is larger than a Firehose record may be (${limit})`,
     {
-      why: `its key is ${JSON.stringify(key)}`,
+      // Only debezium lines have a key of their own; the columns of the others begin with it, as a rule.
+      why: key === undefined ? `it begins with ${line.slice(0, 160)}` : `its key is ${JSON.stringify(key)}`,
       hint: 'exclude the table from `tables`, or make the row smaller; nothing was skipped, the checkpoint stands before it',
     },
   );
