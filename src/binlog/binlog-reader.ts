@@ -318,6 +318,14 @@ export class BinlogReader<T> {
     const version = cursor.u16();
     this.#mariadb = cursor.text(50).includes('MariaDB');
     if (version !== 4) throw new CdcError(`the binlog has format version ${version}, and only 4 is read`);
+    // A crash cut the file before this one off, and with it the transaction at its end, which never committed.
+    const transaction = this.#transaction;
+    if (transaction !== undefined) {
+      if (this.#xa.open) this.#xa.close();
+      this.#transaction = undefined;
+      this.#begun = false;
+      this.#handler.rollback(transaction);
+    }
     // A server that restarted numbers its tables anew.
     this.#tables.clear();
   }
@@ -543,7 +551,7 @@ function verifyChecksum(bytes: Buffer, start: number, bodyEnd: number, type: num
   if (crc32(bytes.subarray(start, bodyEnd)) !== bytes.readUInt32LE(bodyEnd)) {
     throw new CdcError('a binlog event does not match its checksum', {
       why: 'it was damaged on the server or on the way',
-      hint: 'start again; if it stays, the binlog on the server is damaged: repair or fail over, then cdc backfill',
+      hint: 'start again; if it stays, the binlog on the server is damaged: repair it or fail over, then copy the tables anew',
     });
   }
 }
@@ -552,7 +560,7 @@ function unknownXa(xid: string): CdcError {
   return new CdcError(`the rows of the XA transaction ${xid} are in no binlog that is left`, {
     exitCode: 4,
     why: 'it was prepared before the start, in a binlog that is purged, and is committed here',
-    hint: 'move the checkpoint file away, start again (source.start: now), and run cdc backfill for its tables',
+    hint: 'move the checkpoint file away, start again (source.start: now), and copy its tables anew',
   });
 }
 

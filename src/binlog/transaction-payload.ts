@@ -12,6 +12,9 @@ const UNCOMPRESSED_SIZE = 3;
 const ZSTD = 0;
 const NONE = 255;
 
+/** Where an event's header holds its size. */
+const SIZE_AT = 9;
+
 const INITIAL_BYTES = 256 * 1024;
 
 /** One whole event of a payload, `bytes[start..end)`, header included and without checksum; valid until the next. */
@@ -33,10 +36,11 @@ export function* embeddedEvents(body: Buffer, from: number, to: number): Generat
   const { compression, size, payload } = readHeader(new ByteCursor(body, from, to));
   const event: EmbeddedEvent = { bytes: body, start: payload, end: payload, offset: 0 };
   if (compression === NONE) {
-    for (let left = to - payload; left > 0; left = to - event.end) {
-      event.offset = event.end - payload;
+    for (let at = payload; at < to; ) at += eventSize(body, at, to - at, to - at);
+    while (event.end < to) {
       event.start = event.end;
-      event.end += eventSize(body, event.start, left, left);
+      event.offset = event.start - payload;
+      event.end += body.readUInt32LE(event.start + SIZE_AT);
       yield event;
     }
     return;
@@ -46,8 +50,18 @@ export function* embeddedEvents(body: Buffer, from: number, to: number): Generat
   let head = 0;
   let tail = 0;
   let offset = 0;
+  /** The whole event at `head`. The last of all commits: it is not given before the payload has proved whole. */
+  let held = 0;
+  const give = (): EmbeddedEvent => {
+    event.bytes = bytes;
+    event.start = head;
+    event.offset = offset;
+    head += held;
+    offset += held;
+    event.end = head;
+    return event;
+  };
   for (const chunk of decompress(body, payload, to)) {
-    if (offset + (tail - head) + chunk.length > size) throw broken(`it is larger than the ${size} bytes it names`);
     if (tail + chunk.length > bytes.length) {
       const live = tail - head;
       const needed = live + chunk.length;
@@ -59,19 +73,16 @@ export function* embeddedEvents(body: Buffer, from: number, to: number): Generat
     }
     bytes.set(chunk, tail);
     tail += chunk.length;
-    while (tail - head >= HEADER_LENGTH) {
-      const length = eventSize(bytes, head, tail - head, size - offset);
-      if (length > tail - head) break;
-      event.bytes = bytes;
-      event.start = head;
-      event.end = head + length;
-      event.offset = offset;
-      head += length;
-      offset += length;
-      yield event;
+    while (tail - head - held >= HEADER_LENGTH) {
+      const length = eventSize(bytes, head + held, tail - head - held, size - offset - held);
+      if (length > tail - head - held) break;
+      if (held > 0) yield give();
+      held = length;
     }
   }
-  if (offset !== size) throw broken(`${offset} bytes of whole events came out, it names ${size}`);
+  const out = offset + tail - head;
+  if (out !== size || tail - head !== held) throw broken(`${out} bytes came out, it names ${size}`);
+  if (held > 0) yield give();
 }
 
 function readHeader(cursor: ByteCursor): { compression: number; size: number; payload: number } {
@@ -95,7 +106,7 @@ function readHeader(cursor: ByteCursor): { compression: number; size: number; pa
 /** The length that the header at `at` states; `available` bytes are there, at most `rest` can follow. */
 function eventSize(bytes: Buffer, at: number, available: number, rest: number): number {
   if (available < HEADER_LENGTH) throw broken('an event is cut off');
-  const size = bytes.readUInt32LE(at + 9);
+  const size = bytes.readUInt32LE(at + SIZE_AT);
   if (size < HEADER_LENGTH || size > rest) throw broken(`an event says that it has ${size} bytes`);
   return size;
 }

@@ -194,7 +194,6 @@ export class Delivery {
       this.#openEvents -= events - lane.openEvents;
       this.#unsettled -= events - lane.openEvents;
     }
-    this.#relieve();
   }
 
   #release(): void {
@@ -302,12 +301,8 @@ export class Delivery {
     let oldest = Number.POSITIVE_INFINITY;
     for (const lane of this.#lanes) oldest = Math.min(oldest, lane.oldestTransaction);
     if (this.#ledger.settledBefore(oldest)) this.#options.onDelivered();
-    this.#relieve();
-    if (this.#unsettled === 0) this.#draining?.();
-  }
-
-  #relieve(): void {
     if (this.#paused && this.#held <= this.#budget / 2) this.#press(false);
+    if (this.#unsettled === 0) this.#draining?.();
   }
 
   #press(paused: boolean): void {
@@ -319,6 +314,6 @@ export class Delivery {
 function sentInPart(): CdcError {
   return new CdcError('a transaction that was sent in part has been rolled back in the binlog', {
     why: 'it was larger than what is held back until the commit is seen',
-    hint: 'run cdc backfill for its tables',
+    hint: 'copy its tables anew: what was taken back must not stay in the lake',
   });
 }

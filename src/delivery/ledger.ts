@@ -43,7 +43,7 @@ export class Ledger {
     this.#knot.position.advance(transaction);
   }
 
-  /** Returns whether the position moved. */
+  /** Returns whether the position moved; where entries wait and nothing is unsettled, `settledBefore` moves it. */
   committed(ordinal: number, transaction: Transaction, hasRows: boolean): boolean {
     const knot = this.#knot;
     if (knot === undefined) {
@@ -57,7 +57,7 @@ export class Ledger {
     if (this.#prepared > 0) return false;
     this.#knot = undefined;
     this.#entries.push({ ordinal: knot.ordinal, transaction: undefined, followers: knot.position });
-    return knot.ordinal < 0 && this.settledBefore(0);
+    return false;
   }
 
   /** Nothing more is in the binlog before these coordinates. Returns whether the position moved. */

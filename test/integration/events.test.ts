@@ -64,7 +64,7 @@ describe('compressed transactions of MySQL', () => {
   const statements = [
     `INSERT INTO t ${numbers(900)} i, i * 2, REPEAT('x', i % 300) FROM n`,
     `INSERT INTO u SELECT * FROM t WHERE id <= 400`,
-    'UPDATE t, u SET t.v = t.v + 1, u.v = u.v - 1 WHERE t.id = u.id AND t.id < 300',
+    'UPDATE t STRAIGHT_JOIN u SET t.v = t.v + 1, u.v = u.v - 1 WHERE t.id = u.id AND t.id < 300',
     'UPDATE t SET id = id + 10000 WHERE id % 7 = 0',
     'BEGIN',
     'INSERT INTO u (id) VALUES (5000)',
@@ -496,7 +496,7 @@ describe.each(FLAVORS)('the stream of %s', (flavor) => {
       TABLES,
       "INSERT INTO t VALUES (1, 1, 'a')",
       "INSERT INTO u VALUES (1, 1, 'a')",
-      'UPDATE t, u SET t.v = 2, u.v = 3 WHERE t.id = u.id',
+      'UPDATE t STRAIGHT_JOIN u SET t.v = 2, u.v = 3 WHERE t.id = u.id',
       'ALTER TABLE t ADD COLUMN w INT DEFAULT 9 FIRST',
       'UPDATE t SET v = 4',
       'ALTER TABLE t DROP COLUMN s',

@@ -13,6 +13,10 @@ export interface Line {
   keyHash: number;
 }
 
+/** Whether the line is of the marker, the one with this id if it matters. */
+const isMarker = (text: string, id: number | undefined): boolean =>
+  /table":"marker"/.test(text) && (id === undefined || text.includes(`"after":{"id":${id}}`));
+
 /** What a schema of its own did, to be read from the binlog with any configuration, as often as wanted. */
 export class History {
   readonly #url: string;
@@ -42,8 +46,8 @@ export class History {
     await this.#query(use, ...statements, 'SET SESSION binlog_row_image = FULL', 'INSERT INTO marker VALUES (1)');
   }
 
-  /** The lines of what was run, as a configuration makes them, up to where the marker took this id. */
-  async lines(yaml: string, marker = 1): Promise<Line[]> {
+  /** The lines of what was run, as a configuration makes them, up to the marker, or where it took this id. */
+  async lines(yaml: string, marker?: number): Promise<Line[]> {
     const tables = `tables: ["${this.#schema}.*"]\n`;
     const config = parseConfig(
       `source: { url: "${this.#url}" }\nfirehose: { stream: s }\n${yaml.includes('tables:') ? '' : tables}${yaml}`,
@@ -61,7 +65,7 @@ export class History {
       {
         line(keyHash, bytes, from, to) {
           const text = bytes.toString('utf8', from, to);
-          if (/table":"marker"/.test(text) && /"id":(\d+)/.exec(text)?.[1] === String(marker)) done.abort();
+          if (isMarker(text, marker)) done.abort();
           else open.push({ text, event: JSON.parse(text), keyHash });
         },
         savepoint: (name) => void savepoints.set(name, open.length),

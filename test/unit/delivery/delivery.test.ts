@@ -65,6 +65,7 @@ describe('lines become records', () => {
     const bench = new Bench({ maxBytes: 100, maxEvents: 4 });
     const big = `b${'x'.repeat(150)}`;
     bench.lines('a1', 'b1', big, 'b2', ...numbers(9, (i) => `c${i}`)).commit(1);
+    bench.lines(...numbers(9, (i) => `${String.fromCharCode(100 + i)}${'y'.repeat(40)}`)).commit(2);
     const records: string[][] = [];
     for (let i = 0; i < 10; i++) {
       await pass(100);
@@ -73,7 +74,7 @@ describe('lines become records', () => {
         request.answer(ACCEPTED);
       }
     }
-    expect(bench.sink.stored).toHaveLength(13);
+    expect(bench.sink.stored).toHaveLength(22);
     expect(records.filter((lines) => lines.includes(big))).toEqual([[big]]);
     for (const lines of records) {
       expect(lines.length).toBeLessThanOrEqual(4);
@@ -83,20 +84,36 @@ describe('lines become records', () => {
   });
 
   test('fill requests up to their limits and not beyond', async () => {
-    const limits = { maxRecords: 3, maxRecordBytes: 60, maxRequestBytes: 100 };
+    const random = seeded(1);
+    const limits = { maxRecords: 3, maxRecordBytes: 60, maxRequestBytes: 120 };
     const bench = new Bench({ limits, maxBytes: 40, maxEvents: 100, requestsInFlight: 1 });
     bench.lines(...numbers(60, (i) => `${String.fromCharCode(48 + i)}${'y'.repeat((i * 7) % 50)}`)).commit(1);
-    for (let i = 0; i < 200 && bench.sink.stored.length < 60; i++) {
+    let most = 0;
+    for (let i = 0; i < 500 && bench.sink.stored.length < 60; i++) {
       await pass(100);
       for (const request of [...bench.sink.open]) {
         expect(request.records.length).toBeLessThanOrEqual(3);
-        expect(request.sizes.reduce((a, b) => a + b)).toBeLessThanOrEqual(100);
-        request.answer(ACCEPTED);
+        expect(request.sizes.reduce((a, b) => a + b)).toBeLessThanOrEqual(120);
+        most = Math.max(most, request.records.length);
+        request.answer(request.records.map(() => (random() < 0.7 ? ACCEPTED : THROTTLED)));
       }
     }
     await pass(0);
+    expect(most).toBe(3);
     expect(bench.sink.stored).toHaveLength(60);
     expect(bench.done).toBe('1');
+  });
+
+  test('of every lane get their turn, however busy another lane is', async () => {
+    const bench = new Bench({ limits: { maxRecords: 1 }, maxEvents: 1, requestsInFlight: 1, lingerMs: 1 });
+    bench.lines('z1').commit(1);
+    for (let i = 0; i < 70; i++) {
+      bench.lines(`0${i}`, `0${i}+`).commit(i + 2);
+      await pass(1);
+      bench.sink.open[0]?.answer(ACCEPTED);
+      await pass(0);
+    }
+    expect(bench.sink.stored).toContain('z1');
   });
 });
 
@@ -403,10 +420,13 @@ describe('prepared XA transactions', () => {
   });
 
   test('hold it until the rows between have arrived too', async () => {
-    const bench = new Bench({ delivered: withCoordinates() });
+    const bench = new Bench({ delivered: withCoordinates(), maxEvents: 1 });
     const prepared = transaction(1);
     bench.delivery.prepared(prepared);
-    bench.lines('a2').commit(2).commit(3, prepared);
+    bench.lines('a2', 'b2').commit(2).commit(3, prepared);
+    await pass(100);
+    bench.sink.open[0]?.answer([ACCEPTED, THROTTLED]);
+    await pass(0);
     expect(bench.done).toBe('4');
     await pass(100);
     bench.sink.open[0]?.answer(ACCEPTED);
@@ -468,6 +488,7 @@ describe('pressure', () => {
 
 describe('the end', () => {
   test('drain sends at once what is committed, drops what is not, and resolves when all has arrived', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
     const bench = new Bench({ lingerMs: 60_000, requestsInFlight: 1, maxEvents: 1 });
     bench.lines('a1', 'a2', 'b1').commit(1).lines('a3');
     let drained = false;
@@ -480,6 +501,7 @@ describe('the end', () => {
       bench.sink.open[0]?.answer(outcome);
     }
     await pass(0);
+    vi.restoreAllMocks();
     expect(drained).toBe(true);
     expect(bench.sink.stored.sort()).toEqual(['a1', 'a2', 'b1']);
     expect(bench.done).toBe('1');
@@ -505,18 +527,22 @@ describe('the end', () => {
   });
 
   test('stop sends nothing more, settles nothing more, leaves no timer, and ends a drain', async () => {
-    const bench = new Bench({ maxEvents: 1, requestsInFlight: 1 });
-    bench.lines('a1', 'b1').commit(1);
+    const bench = new Bench({ maxEvents: 1 });
+    bench.lines('a1').commit(1);
+    await pass(100);
+    bench.sink.open[0]?.answer(THROTTLED);
+    bench.lines('b1').commit(2);
     const drained = bench.delivery.drain();
     await pass(0);
     const [request] = bench.sink.open;
+    expect(request?.records).toEqual([['b1']]);
     bench.delivery.stop();
     await drained;
     request?.answer(ACCEPTED);
-    await pass(60_000);
-    expect(bench.sink.requests).toBe(1);
-    expect(bench.done).toBe('');
     expect(vi.getTimerCount()).toBe(0);
+    await pass(60_000);
+    expect(bench.sink.requests).toBe(2);
+    expect(bench.done).toBe('');
   });
 });
 
