@@ -22,8 +22,9 @@ export async function lockFile(path: string, refusal: (owner: number) => CdcErro
       const owner = await readFile(path, 'utf8').catch(unlessGone);
       if (owner === undefined) continue; // it was given back just now
       const pid = Number.parseInt(owner, 10);
+      const alive = await nameOf(pid);
       // One of our own name was left by a process that had our pid in an earlier container.
-      if (owner !== name && owner === (await nameOf(pid))) throw refusal(pid);
+      if (alive !== '' && alive === owner && owner !== name) throw refusal(pid);
       await takeAway(path, own, owner);
     }
   } catch (error) {

@@ -29,6 +29,7 @@ test.each([
   ['of another process that had our pid', `${process.pid} 1\n`],
   ['of a process before a reboot, whose pid another has now', '1 999999999999\n'],
   ['that says nothing of use', 'x'],
+  ['that says nothing', ''],
 ])('a lock %s is taken over', async (_, content) => {
   const path = join(directory, 'lock');
   writeFileSync(path, content);
