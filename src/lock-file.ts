@@ -1,4 +1,5 @@
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CdcError } from './error.ts';
 
 /** Locks that this very process holds or is about to. */
@@ -58,17 +59,25 @@ async function linked(own: string, path: string): Promise<boolean> {
   }
 }
 
-/** Removes the lock of a process that is gone; one that a rival has put there meanwhile is put back. */
+/**
+ * Removes the lock of a process that is gone. One rival at a time may do so, and only if the lock is still that one:
+ * else it would be the lock that another has put there meanwhile.
+ */
 async function takeAway(path: string, own: string, owner: string): Promise<void> {
-  const aside = `${own}.stale`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+  const guard = `${path}.takeover`;
+  if (!(await linked(own, guard))) {
+    const guardian = (await readFile(guard, 'utf8').catch(unlessGone)) ?? '';
+    const alive = await nameOf(Number.parseInt(guardian, 10));
+    // Whoever died while it held the guard was killed within a millisecond.
+    if (guardian !== '' && alive !== guardian) await rm(guard, { force: true });
+    else await sleep(5);
+    return;
   }
-  if ((await readFile(aside, 'utf8')) !== owner) await linked(aside, path);
-  await rm(aside, { force: true });
+  try {
+    if ((await readFile(path, 'utf8').catch(unlessGone)) === owner) await rm(path, { force: true });
+  } finally {
+    await rm(guard, { force: true });
+  }
 }
 
 /** A process by pid and start: the 22nd field of /proc/PID/stat on Linux; by pid alone elsewhere. Empty when it is gone. */
