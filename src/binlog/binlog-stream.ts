@@ -90,7 +90,7 @@ export class BinlogStream {
   /** Follows the binlog until `signal` aborts (then it resolves) or the stream breaks (then it rejects). */
   async follow(): Promise<void> {
     const { signal, heartbeatMs } = this.#options;
-    signal.throwIfAborted();
+    if (signal.aborted) return;
     let watchdog: NodeJS.Timeout | undefined;
     let onAbort: (() => void) | undefined;
     try {
