@@ -2,6 +2,22 @@ import { ColumnType as T } from '../change/table.ts';
 import { CdcError } from '../error.ts';
 import { decimalLayout, putDecimal } from './decimal.ts';
 import { putQuoted } from './json-text.ts';
+import {
+  DOUBLE,
+  INT16,
+  INT32,
+  INT64,
+  LARGE_ARRAY,
+  LARGE_OBJECT,
+  LITERAL,
+  OPAQUE,
+  SMALL_ARRAY,
+  SMALL_OBJECT,
+  STRING,
+  UINT16,
+  UINT32,
+  UINT64,
+} from './json-type.ts';
 import { doubleText, putInt32, putInt64, putPadded, putUint32, putUint64 } from './number-text.ts';
 import type { Output } from './output.ts';
 import { u16, u32 } from './row-bytes.ts';
@@ -10,21 +26,6 @@ import { u16, u32 } from './row-bytes.ts';
  * MySQL's binary JSON to MySQL's own text of it (format: sql-common/json_binary.h; text: sql-common/json_dom.cc).
  * Nothing is trusted: every offset is checked against its container, depth and output are bounded.
  */
-
-const SMALL_OBJECT = 0;
-const LARGE_OBJECT = 1;
-const SMALL_ARRAY = 2;
-const LARGE_ARRAY = 3;
-const LITERAL = 4;
-const INT16 = 5;
-const UINT16 = 6;
-const INT32 = 7;
-const UINT32 = 8;
-const INT64 = 9;
-const UINT64 = 10;
-const DOUBLE = 11;
-const STRING = 12;
-const OPAQUE = 15;
 
 /** MySQL refuses documents deeper than this (JSON_DOCUMENT_MAX_DEPTH). */
 const MAX_DEPTH = 100;

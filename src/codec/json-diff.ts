@@ -1,5 +1,21 @@
 import { CdcError } from '../error.ts';
 import { type PathLeg, parseJsonPath } from './json-path.ts';
+import {
+  DOUBLE,
+  INT16,
+  INT32,
+  INT64,
+  LARGE_ARRAY,
+  LARGE_OBJECT,
+  LITERAL,
+  OPAQUE,
+  SMALL_ARRAY,
+  SMALL_OBJECT,
+  STRING,
+  UINT16,
+  UINT32,
+  UINT64,
+} from './json-type.ts';
 import { Output } from './output.ts';
 
 /**
@@ -13,17 +29,6 @@ const REPLACE = 0;
 const INSERT = 1;
 const REMOVE = 2;
 
-const SMALL_OBJECT = 0;
-const LARGE_OBJECT = 1;
-const SMALL_ARRAY = 2;
-const LARGE_ARRAY = 3;
-const LITERAL = 4;
-const INT16 = 5;
-const UINT16 = 6;
-const INT32 = 7;
-const UINT32 = 8;
-const STRING = 12;
-const OPAQUE = 15;
 /** Bytes of a value by its type, where the type alone says so. */
 const FIXED_SIZES: Readonly<Record<number, number>> = {
   [LITERAL]: 1,
@@ -31,9 +36,9 @@ const FIXED_SIZES: Readonly<Record<number, number>> = {
   [UINT16]: 2,
   [INT32]: 4,
   [UINT32]: 4,
-  9: 8,
-  10: 8,
-  11: 8,
+  [INT64]: 8,
+  [UINT64]: 8,
+  [DOUBLE]: 8,
 };
 
 /** A value as it stands in some document: its type, and its bytes `src[at..end)` (the end is that of its container). */
