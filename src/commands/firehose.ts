@@ -1,7 +1,9 @@
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { Command } from 'commander';
 import { parseSize } from '../config/units.ts';
-import { CdcError } from '../error.ts';
-import { startLocalFirehose } from '../local-firehose/server.ts';
+import { CdcError, explain } from '../error.ts';
+import { type CheckedPlan, parseFaultPlan } from '../local-firehose/faults.ts';
+import { type LocalFirehose, startLocalFirehose } from '../local-firehose/server.ts';
 import { checkOwnStream, type StreamOptions } from '../local-firehose/stream-options.ts';
 
 interface Flags {
@@ -15,6 +17,8 @@ interface Flags {
   prefix?: string;
   errorPrefix?: string;
   partition?: string;
+  faults?: string;
+  ledger?: string;
 }
 
 const EXAMPLE = `
@@ -28,6 +32,12 @@ Example, a folder for each table:
   $ cdc firehose --partition '{db: .source.db, table: .source.table}' \\
       --prefix '!{partitionKeyFromQuery:db}/!{partitionKeyFromQuery:table}/!{timestamp:yyyy/MM/dd}/' \\
       --error-prefix 'failed/!{firehose:error-output-type}/'
+
+Example, a tenth of the calls fails, a tenth of the rest has half its records throttled, and all are entered in a file:
+  $ echo '{"rules": [{"fault": "error", "type": "InternalFailure", "rate": 0.1},
+      {"fault": "partial", "rate": 0.1, "records": 0.5}]}' > plan.json
+  $ cdc firehose --faults plan.json --ledger calls.ndjson
+  A change of plan.json takes effect within a second.
 
 A stream is created when it is first used, with the settings given here; with --strict only the
 streams named by --stream (and what CreateDeliveryStream makes) exist, as on AWS.
@@ -50,12 +60,17 @@ export function firehoseCommand(signal: AbortSignal): Command {
     .option('--prefix <expression>', 'prefix of objects (default: yyyy/MM/dd/HH/ of arrival)')
     .option('--error-prefix <expression>', 'prefix of what cannot be delivered; needed when --prefix has expressions')
     .option('--partition <query>', "dynamic partitioning, '{name: .path, ...}' over each event")
+    .option('--faults <plan.json>', 'faults on demand; the file is read again when it changes')
+    .option('--ledger <file>', 'a line for each put call, synced to disk before it is answered')
     .addHelpText('after', EXAMPLE)
     .action(async (flags: Flags) => {
       const settings = streamSettings(flags);
       // Refused now, not at the first record of a stream that comes later.
       checkOwnStream({ ...settings, name: 'any' });
+      const faults = flags.faults === undefined ? undefined : readPlan(flags.faults);
       const firehose = await startLocalFirehose({
+        faults,
+        ledger: flags.ledger,
         listen: parseListen(flags.listen),
         lake: flags.lake,
         streams: (flags.stream ?? []).map((name) => ({ ...settings, name })),
@@ -63,9 +78,38 @@ export function firehoseCommand(signal: AbortSignal): Command {
         log: print,
       });
       print(`Local Firehose on ${firehose.endpoint}, delivering into ${flags.lake}`);
+      if (flags.faults !== undefined) followPlan(flags.faults, firehose);
       await aborted(signal);
+      if (flags.faults !== undefined) unwatchFile(flags.faults);
       await firehose.close();
     });
+}
+
+function readPlan(path: string): CheckedPlan {
+  let json: string;
+  try {
+    json = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CdcError(`The fault plan ${path} cannot be read`, {
+      exitCode: 2,
+      why: (error as Error).message,
+      hint: 'Name a file with --faults.',
+    });
+  }
+  return parseFaultPlan(json, path);
+}
+
+/** A plan that became bad, or was read half written, is told, and the one before it stays. */
+function followPlan(path: string, firehose: LocalFirehose): void {
+  watchFile(path, { interval: 500 }, () => {
+    try {
+      const plan = readPlan(path);
+      firehose.setFaults(plan);
+      print(`Fault plan ${path} read again, rules: ${plan.rules.length}`);
+    } catch (error) {
+      print(`${explain(error)}\n  The fault plan before it stays.`);
+    }
+  });
 }
 
 function streamSettings(flags: Flags): Omit<StreamOptions, 'name'> {

@@ -1,13 +1,16 @@
-import { randomBytes } from 'node:crypto';
-import { AwsError, slowDown, streamNotFound, validationError } from './aws-error.ts';
+import { AwsError, streamNotFound, validationError } from './aws-error.ts';
 import { describe, readCreateDeliveryStream } from './create-request.ts';
 import { createDeliveryStream, type DeliveryStream } from './delivery-stream.ts';
+import type { Ledger, LedgerEntry } from './ledger.ts';
 import type { SpoolFolders } from './object-buffer.ts';
-import { type Json, type PutRequest, readPutRecord, readPutRecordBatch } from './put-request.ts';
+import type { Json } from './put-request.ts';
+import { createPuts, type Puts } from './puts.ts';
 import { checkStream, type StreamOptions, type StreamSettings, streamNameProblems } from './stream-options.ts';
 
 /** Firehose's operations over the streams there are; how they came over the wire is the server's matter. */
 export interface Api {
+  puts: Puts;
+  /** All the others. */
   operations: ReadonlyMap<string, (input: Json) => Promise<Json>>;
   /** Delivers every buffer of every stream. */
   flush(): Promise<void>;
@@ -19,10 +22,13 @@ export interface ApiOptions {
   folders: SpoolFolders;
   region: string;
   account: string;
+  ledger: Ledger | undefined;
+  onCall: ((entry: LedgerEntry) => void) | undefined;
   log: (line: string) => void;
 }
 
-export function createApi({ streams: initial, onUnknownStream, folders, region, account, log }: ApiOptions): Api {
+export function createApi(options: ApiOptions): Api {
+  const { streams: initial, onUnknownStream, folders, region, account, ledger, onCall, log } = options;
   const streams = new Map<string, DeliveryStream>();
   const deleting = new Set<Promise<void>>();
   const add = (settings: StreamSettings): DeliveryStream => {
@@ -33,7 +39,6 @@ export function createApi({ streams: initial, onUnknownStream, folders, region, 
   for (const settings of initial) add(settings);
 
   const arn = (name: string) => `arn:aws:firehose:${region}:${account}:deliverystream/${name}`;
-  const recordIds = recordIdSource();
 
   function find(name: string): DeliveryStream {
     const found = streams.get(name);
@@ -51,37 +56,7 @@ export function createApi({ streams: initial, onUnknownStream, folders, region, 
     return input.DeliveryStreamName as string;
   }
 
-  /** Every put passes here: faults on demand would be decided before and after `store`, a ledger written after it. */
-  async function put({ stream, records }: PutRequest): Promise<string[]> {
-    const target = find(stream);
-    await store(target, records);
-    return records.map(recordIds);
-  }
-
-  async function store(stream: DeliveryStream, records: Buffer[]): Promise<void> {
-    try {
-      await stream.put(records);
-    } catch (error) {
-      log(`could not spool ${records.length} records of ${stream.settings.name}: ${(error as Error).message}`);
-      throw slowDown('Service is unavailable.');
-    }
-  }
-
   const operations = new Map<string, (input: Json) => Promise<Json>>([
-    [
-      'PutRecordBatch',
-      async (input) => {
-        const ids = await put(readPutRecordBatch(input));
-        return { Encrypted: false, FailedPutCount: 0, RequestResponses: ids.map((RecordId) => ({ RecordId })) };
-      },
-    ],
-    [
-      'PutRecord',
-      async (input) => {
-        const [RecordId] = await put(readPutRecord(input));
-        return { Encrypted: false, RecordId };
-      },
-    ],
     [
       'DescribeDeliveryStream',
       async (input) => {
@@ -120,6 +95,7 @@ export function createApi({ streams: initial, onUnknownStream, folders, region, 
   ]);
 
   return {
+    puts: createPuts({ find, ledger, onCall, log }),
     operations,
     async flush() {
       const outcomes = await Promise.allSettled([
@@ -136,11 +112,4 @@ function list(names: string[], { Limit: limit, ExclusiveStartDeliveryStreamName:
   const rest = typeof after === 'string' ? names.filter((name) => name > after) : names;
   const most = typeof limit === 'number' ? limit : 10;
   return { DeliveryStreamNames: rest.slice(0, most), HasMoreDeliveryStreams: rest.length > most };
-}
-
-/** Unique as AWS's are, over restarts too, and cheap for 500 records a request. */
-function recordIdSource(): () => string {
-  const process = randomBytes(24).toString('base64url');
-  let count = 0;
-  return () => `${process}${(count++).toString(36).padStart(12, '0')}`;
 }

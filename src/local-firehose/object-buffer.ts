@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm, truncate } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { syncFile, syncFolder } from './sync.ts';
 
 /**
  * One object on its way into the lake. The buffer is a file in the spool, so it costs no memory, survives SIGKILL, and
@@ -16,7 +17,7 @@ export interface ObjectBuffer {
   readonly size: () => number;
   /** Takes bytes in; cheap, and nothing is promised yet. */
   stage(bytes: Buffer): void;
-  /** Resolves when everything staged so far survives the death of this process. */
+  /** Resolves when everything staged so far survives the death of this process, and of the machine if `durable`. */
   commit(): Promise<void>;
   /** Moves the object into the lake; nothing may be staged any more. May be called again after it failed. */
   deliver(): Promise<void>;
@@ -31,6 +32,8 @@ export interface SpooledObject {
 export interface SpoolFolders {
   lake: string;
   spool: string;
+  /** What is committed survives a loss of power too, not only the death of this process. */
+  durable?: boolean;
 }
 
 const LENGTH_DIGITS = 16;
@@ -58,7 +61,9 @@ export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: S
     const meta = await open(`${path}.meta`, 'w');
     try {
       await meta.writeFile(encodeMeta(0, spooled));
-      return { meta, data: await open(`${path}.data`, 'w') };
+      const data = await open(`${path}.data`, 'w');
+      if (folders.durable) await syncFolder(folders.spool);
+      return { meta, data };
     } catch (error) {
       await meta.close();
       throw error;
@@ -72,8 +77,10 @@ export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: S
     try {
       files ??= await openFiles();
       const bytes = await writeAll(files.data, batch, committed);
+      if (folders.durable) await files.data.datasync();
       // Sixteen bytes into the page cache: quicker done than handed to a thread, and never seen half written.
       writeSync(files.meta.fd, String(committed + bytes).padStart(LENGTH_DIGITS, '0'), 0);
+      if (folders.durable) await files.meta.datasync();
       committed += bytes;
     } catch (error) {
       // Not acknowledged, so it is not kept: the next write takes its place in the file.
@@ -132,7 +139,7 @@ async function writeAll(file: FileHandle, chunks: Buffer[], position: number): P
 
 /** Every step can be repeated, so a delivery that was cut short by an error or a kill is simply done again. */
 export async function deliverSpooled(
-  { lake, spool }: SpoolFolders,
+  { lake, spool, durable }: SpoolFolders,
   id: string,
   committed: number,
   { object, gzip }: SpooledObject,
@@ -144,11 +151,13 @@ export async function deliverSpooled(
     if (gzip) {
       const packed = join(spool, `${id}.gz`);
       await pipeline(createReadStream(data, { end: committed - 1 }), createGzip(), createWriteStream(packed));
+      if (durable) await syncFile(packed);
       await rename(packed, target);
     } else {
       await truncate(data, committed);
       await rename(data, target);
     }
+    if (durable) await syncFolder(dirname(target));
   }
   await rm(data, { force: true });
   await rm(join(spool, `${id}.meta`), { force: true });

@@ -1,17 +1,23 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CdcError } from '../error.ts';
 import { type Api, createApi } from './api.ts';
 import { AwsError, slowDown } from './aws-error.ts';
+import { checkFaultPlan, type FaultPlan } from './faults.ts';
+import { type LedgerEntry, openLedger } from './ledger.ts';
 import type { SpoolFolders } from './object-buffer.ts';
-import { parseBody } from './put-request.ts';
+import { type Json, parseBody } from './put-request.ts';
+import { isPut } from './puts.ts';
+import { errorReply, JSON_1_1, jsonReply, type Reply, sendReply } from './reply.ts';
 import { lockSpool, recoverSpool } from './spool.ts';
 import { checkOwnStream, type StreamOptions } from './stream-options.ts';
 
 /** An Amazon Data Firehose for development, demos and tests: the real wire protocol, a folder for a bucket. */
 export interface LocalFirehose {
   endpoint: string;
+  /** From the next call on; undefined ends all faults. @throws CdcError if it is not a plan. */
+  setFaults(plan: FaultPlan | undefined): void;
   /** Ends the requests in flight, then delivers every buffer to the lake. */
   close(): Promise<void>;
 }
@@ -26,6 +32,14 @@ export interface LocalFirehoseOptions {
   onUnknownStream?: ((name: string) => StreamOptions | undefined) | undefined;
   /** One line per delivered object, created stream or trouble. */
   log?: (line: string) => void;
+  faults?: FaultPlan | undefined;
+  /**
+   * File that gets a line for each put call, synced to disk before its answer goes out; what is answered as accepted
+   * is synced too.
+   */
+  ledger?: string | undefined;
+  /** The same entries in this process, before the answer goes out and after the ledger has it. */
+  onCall?: ((entry: LedgerEntry) => void) | undefined;
   /** For ARNs and messages. */
   region?: string;
   account?: string;
@@ -39,14 +53,23 @@ const MAX_BYTES_IN_FLIGHT = 256 * 1024 * 1024;
 const KEEP_ALIVE_MS = 60_000;
 const CLOSE_DEADLINE_MS = 5_000;
 const TARGET = 'Firehose_20150804.';
-const JSON_1_1 = 'application/x-amz-json-1.1';
 
 export async function startLocalFirehose(options: LocalFirehoseOptions): Promise<LocalFirehose> {
   const { listen, lake, log = () => {} } = options;
   const streams = (options.streams ?? []).map(checkOwnStream);
-  const folders: SpoolFolders = { lake, spool: `${lake.replace(/[\\/]+$/, '')}.spool` };
-  const unlock = await lockSpool(folders);
+  const faults = options.faults && checkFaultPlan(options.faults);
+  const folders: SpoolFolders = {
+    lake,
+    spool: `${lake.replace(/[\\/]+$/, '')}.spool`,
+    durable: options.ledger !== undefined,
+  };
+  const opened: (() => Promise<void>)[] = [await lockSpool(folders)];
+  const release = async () => {
+    for (const end of opened.splice(0).reverse()) await end();
+  };
   try {
+    const ledger = options.ledger === undefined ? undefined : await openLedger(options.ledger);
+    if (ledger) opened.push(ledger.close);
     for (const object of await recoverSpool(folders)) log(`delivered ${object} (left by an earlier process)`);
     const api = createApi({
       streams,
@@ -54,18 +77,28 @@ export async function startLocalFirehose(options: LocalFirehoseOptions): Promise
       folders,
       region: options.region ?? 'us-east-1',
       account: options.account ?? '000000000000',
+      ledger,
+      onCall: options.onCall,
       log,
     });
-    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, requestHandler(api, log));
+    api.puts.setFaults(faults);
+    const ending = new AbortController();
+    // Each connection that hangs by a fault listens to it.
+    setMaxListeners(0, ending.signal);
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, requestHandler(api, log, ending.signal));
     await listenOn(server, listen);
     let closing: Promise<void> | undefined;
     const { address, port, family } = server.address() as AddressInfo;
     return {
       endpoint: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-      close: () => (closing ??= close(server, api, folders).finally(unlock)),
+      setFaults: (plan) => api.puts.setFaults(plan && checkFaultPlan(plan)),
+      close: () => {
+        ending.abort();
+        return (closing ??= close(server, api, folders).finally(release));
+      },
     };
   } catch (error) {
-    await unlock();
+    await release();
     throw error;
   }
 }
@@ -106,44 +139,57 @@ async function close(server: Server, api: Api, { lake, spool }: SpoolFolders): P
   }
 }
 
-function requestHandler(api: Api, log: (line: string) => void) {
+function requestHandler(api: Api, log: (line: string) => void, closing: AbortSignal) {
   let bytesInFlight = 0;
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const expected = Number(request.headers['content-length'] ?? 0);
     bytesInFlight += expected;
-    try {
+    const operation = operationOf(request);
+    const read = async (): Promise<Json> => {
       if (expected > MAX_BODY_BYTES) throw tooLarge();
       if (bytesInFlight > MAX_BYTES_IN_FLIGHT) throw slowDown();
-      reply(response, 200, await answer(api, request, await readBody(request, expected)));
+      const body = await readBody(request, expected);
+      checkRequest(request, isPut(operation) || api.operations.has(operation));
+      return parseBody(body);
+    };
+    let reply: Reply;
+    try {
+      reply = isPut(operation)
+        ? await api.puts.answer(operation, read)
+        : jsonReply(200, await api.operations.get(operation)!(await read()));
     } catch (error) {
       if (request.errored) return; // the client went away while it sent
       if (!(error instanceof AwsError)) log(`internal failure: ${(error as Error).stack}`);
-      const { type, message, status } =
-        error instanceof AwsError ? error : new AwsError('InternalFailure', 'An internal error occurred.', 500);
-      if (status === 413) response.setHeader('connection', 'close');
-      request.resume();
-      reply(response, status, { __type: type, message });
+      reply = errorReply(
+        error instanceof AwsError ? error : new AwsError('InternalFailure', 'An internal error occurred.', 500),
+      );
     } finally {
       bytesInFlight -= expected;
     }
+    if (!request.complete && reply.sent !== 'reset') request.resume();
+    await sendReply(response, reply, closing);
   };
 }
 
 const tooLarge = () =>
   new AwsError('RequestEntityTooLargeException', `Request bodies over ${MAX_BODY_BYTES} bytes are not read`, 413);
 
-async function answer(api: Api, { method, headers }: IncomingMessage, body: Buffer): Promise<object> {
+/** What the target names; empty when it names nothing of Firehose's. */
+function operationOf({ headers }: IncomingMessage): string {
+  const target = String(headers['x-amz-target'] ?? '');
+  return target.startsWith(TARGET) ? target.slice(TARGET.length) : '';
+}
+
+function checkRequest({ method, headers }: IncomingMessage, known: boolean): void {
   if (method !== 'POST') {
     throw new AwsError('AccessDeniedException', 'Unable to determine service/operation name to be authorized', 403);
   }
   const contentType = headers['content-type']?.split(';', 1)[0]?.trim();
-  if (contentType !== JSON_1_1)
+  if (contentType !== JSON_1_1) {
     throw new AwsError('UnknownOperationException', `The content type is not ${JSON_1_1}`, 404);
-  const target = String(headers['x-amz-target'] ?? '');
-  const operation = target.startsWith(TARGET) ? api.operations.get(target.slice(TARGET.length)) : undefined;
-  if (!operation) throw new AwsError('UnknownOperationException', `Unknown operation ${target}`);
+  }
+  if (!known) throw new AwsError('UnknownOperationException', `Unknown operation ${headers['x-amz-target'] ?? ''}`);
   checkAuthorization(headers);
-  return operation(parseBody(body));
 }
 
 /** The signature is not verified, but a client that forgot to sign would be refused by AWS, so it is here. */
@@ -175,15 +221,4 @@ async function readBody(request: IncomingMessage, expected: number): Promise<Buf
     length += chunk.length;
   }
   return body.subarray(0, length);
-}
-
-function reply(response: ServerResponse, status: number, document: object): void {
-  const body = JSON.stringify(document);
-  response.writeHead(status, {
-    'x-amzn-RequestId': randomUUID(),
-    'x-amz-id-2': randomBytes(48).toString('base64'),
-    'Content-Type': JSON_1_1,
-    'Content-Length': Buffer.byteLength(body),
-  });
-  response.end(body);
 }

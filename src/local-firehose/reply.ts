@@ -1,0 +1,69 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AwsError } from './aws-error.ts';
+
+/** What goes back over the wire, and how. Only a fault on demand asks for another way than `whole`. */
+export interface Reply {
+  status: number;
+  contentType: string;
+  body: string;
+  /** `truncated` sends the headers and half of the body, the others nothing. Default: whole. */
+  sent?: 'whole' | 'truncated' | 'lost' | 'reset' | 'hang';
+  afterMs?: number;
+}
+
+export const JSON_1_1 = 'application/x-amz-json-1.1';
+
+export const jsonReply = (status: number, document: object): Reply => ({
+  status,
+  contentType: JSON_1_1,
+  body: JSON.stringify(document),
+});
+
+export const errorReply = ({ type, message, status }: AwsError): Reply => jsonReply(status, { __type: type, message });
+
+/** Hung connections end, and late answers go out at once, when `closing` aborts. */
+export async function sendReply(response: ServerResponse, reply: Reply, closing: AbortSignal): Promise<void> {
+  if (reply.afterMs) await sleep(reply.afterMs, undefined, { signal: closing }).catch(() => {});
+  const { socket } = response;
+  switch (reply.sent) {
+    case 'lost':
+      socket?.destroy();
+      return;
+    case 'reset':
+      socket?.resetAndDestroy();
+      return;
+    case 'hang':
+      if (socket) hang(socket, closing);
+      return;
+    case 'truncated':
+      writeHead(response, reply);
+      response.write(reply.body.slice(0, reply.body.length / 2), () => socket?.destroy());
+      return;
+    default:
+      writeHead(response, reply);
+      response.end(reply.body);
+  }
+}
+
+function hang(socket: Socket, closing: AbortSignal): void {
+  if (closing.aborted) {
+    socket.destroy();
+    return;
+  }
+  const end = () => socket.destroy();
+  closing.addEventListener('abort', end, { once: true });
+  socket.once('close', () => closing.removeEventListener('abort', end));
+}
+
+function writeHead(response: ServerResponse, { status, contentType, body }: Reply): void {
+  response.writeHead(status, {
+    'x-amzn-RequestId': randomUUID(),
+    'x-amz-id-2': randomBytes(48).toString('base64'),
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    ...(status === 413 && { connection: 'close' }),
+  });
+}
