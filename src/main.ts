@@ -13,6 +13,7 @@ process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 // Behind the handlers: the packages take a while to load, and a signal may come meanwhile.
 const commands = [
   (await import('./commands/check.ts')).checkCommand,
+  (await import('./commands/dead-letter.ts')).deadLetterCommand,
   (await import('./commands/demo.ts')).demoCommand,
   (await import('./commands/firehose.ts')).firehoseCommand,
   (await import('./commands/run.ts')).runCommand,
@@ -24,8 +25,12 @@ const program = new Command('cdc')
   .version(version)
   .showHelpAfterError('(cdc --help shows the commands, cdc COMMAND --help one of them with an example)')
   .exitOverride();
-for (const command of commands) {
-  program.addCommand(command(ending.signal).exitOverride().copyInheritedSettings(program));
+for (const command of commands) program.addCommand(reportingAs(program, command(ending.signal)));
+
+/** A command, and those below it, report wrong usage as the program does. */
+function reportingAs(program: Command, command: Command): Command {
+  for (const below of command.commands) reportingAs(program, below);
+  return command.copyInheritedSettings(program);
 }
 
 try {

@@ -8,6 +8,10 @@ export function parseName(part: string): NamePattern {
   return part.startsWith('`') ? [part.slice(1, -1).replaceAll('``', '`')] : part.split('*');
 }
 
+/** A name as a pattern writes it, in backticks where it needs them. */
+export const formatName = (name: string): string =>
+  /^[^\s.`!*][^\s.`*]*$/.test(name) ? name : `\`${name.replaceAll('`', '``')}\``;
+
 export function matchesName(pieces: NamePattern, name: string): boolean {
   const first = pieces[0] as string;
   if (pieces.length === 1) return name === first;

@@ -23,6 +23,13 @@ export function formatSeq({ epoch, file, position, ordinal }: SeqParts): string 
   return hex(epoch, 8) + hex(file, 8) + hex(position, 10) + hex(ordinal, 10);
 }
 
+/** The parts of a seq; undefined when the text is none. */
+export function parseSeq(text: string): SeqParts | undefined {
+  if (!/^[0-9a-f]{36}$/.test(text)) return undefined;
+  const part = (from: number, to: number): number => Number.parseInt(text.slice(from, to), 16);
+  return { epoch: part(0, 8), file: part(8, 16), position: part(16, 26), ordinal: part(26, 36) };
+}
+
 function hex(value: number, width: number): string {
   const digits = value.toString(16);
   if (digits.length > width) throw new RangeError(`${value} does not fit into ${width} hex digits of a seq`);

@@ -1,5 +1,5 @@
 import { CdcError } from '../error.ts';
-import { foldCase, matchesName, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
+import { foldCase, formatName, matchesName, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
 
 /** The server's own schemas; captured only where a pattern names the schema itself. */
 const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['mysql', 'sys', 'information_schema', 'performance_schema']);
@@ -70,6 +70,9 @@ export function parseTableName(text: string): { schema: string; table: string } 
   }
   return { schema: schema[0] as string, table: table[0] as string };
 }
+
+/** The pattern of one table: what `parseTableName` reads. */
+export const formatTableName = (schema: string, table: string): string => `${formatName(schema)}.${formatName(table)}`;
 
 const PATTERN = new RegExp(`^${NAME_PATTERN}\\.${NAME_PATTERN}$`);
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { RememberedTable } from '../change/remembered-table.ts';
 import { CdcError } from '../error.ts';
-import { makeFolder } from '../folder.ts';
+import { makeFolder, syncFolder, writeWhole } from '../folder.ts';
 import { lockFile } from '../lock-file.ts';
 
 /** What is kept between runs: how far delivery has come, and on which server. */
@@ -124,11 +124,9 @@ export class CheckpointFile {
     const temporary = `${this.path}.tmp`;
     try {
       await makeFolder(dirname(this.path));
-      await writeSynced(temporary, text);
-      await rename(temporary, this.path);
+      await writeWhole(this.path, temporary, text);
       await syncFolder(dirname(this.path));
     } catch (error) {
-      await rm(temporary, { force: true }).catch(() => {});
       throw this.#unwritable(error as Error);
     }
   }
@@ -159,24 +157,5 @@ export class CheckpointFile {
     const { checksum, ...content } = parsed.data;
     if (checksum !== checksumOf(content)) throw damaged('its checksum does not match its content');
     return parsed.data;
-  }
-}
-
-async function writeSynced(path: string, text: string): Promise<void> {
-  const handle = await open(path, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

@@ -2,8 +2,10 @@ const SIZES = new Map([
   ['b', 1],
   ['kb', 1e3],
   ['mb', 1e6],
+  ['gb', 1e9],
   ['kib', 1024],
   ['mib', 1024 ** 2],
+  ['gib', 1024 ** 3],
 ]);
 const DURATIONS = new Map([
   ['ms', 1],
@@ -19,7 +21,7 @@ function parse(text: string | number, units: Map<string, number>, bare: string):
   return factor === undefined ? undefined : Math.round(Number(match[1]) * factor);
 }
 
-/** `512KiB`, `1MB` or a bare number of bytes, in bytes; undefined when it is neither. */
+/** `512KiB`, `1MB`, `1GiB` or a bare number of bytes, in bytes; undefined when it is neither. */
 export const parseSize = (text: string | number): number | undefined => parse(text, SIZES, 'b');
 
 /** `100ms`, `5s`, `2m`, `1h` or a bare number of milliseconds, in milliseconds; undefined when it is neither. */

@@ -2,8 +2,8 @@ import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { Connection } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
 import { CdcError } from '../error.ts';
+import { members, normalized, objectText } from '../raw-json.ts';
 import { type Fold, type LakeRow, rowOf, select } from './fold.ts';
-import { members, normalized, objectText } from './raw-json.ts';
 import type { ColumnReader } from './source-column.ts';
 import { describeTable, readTable, type SourceRow, type SourceTable } from './source-table.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatSeq, SEQ_LENGTH, type SeqParts } from '../../../src/change/seq.ts';
+import { formatSeq, parseSeq, SEQ_LENGTH, type SeqParts } from '../../../src/change/seq.ts';
 
 const parts = fc.record({
   epoch: fc.nat({ max: 0xffffffff }),
@@ -21,6 +21,13 @@ describe('seq', () => {
         expect(Math.sign(Buffer.compare(Buffer.from(x), Buffer.from(y)))).toBe(Math.sign(compare(a, b)));
       }),
     );
+  });
+
+  test('comes apart into the parts that it was made of, and what is none does not', () => {
+    fc.assert(fc.property(parts, (whole) => void expect(parseSeq(formatSeq(whole))).toEqual(whole)));
+    for (const text of ['', 'g'.repeat(36), '0'.repeat(35), '0'.repeat(37), 'A'.repeat(36)]) {
+      expect(parseSeq(text)).toBeUndefined();
+    }
   });
 
   test('what does not fit is an error, never a shorter order', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compileTableFilter, parseTableName } from '../../../src/change/table-filter.ts';
+import { compileTableFilter, formatTableName, parseTableName } from '../../../src/change/table-filter.ts';
 
 const captures = (patterns: string[], table: [string, string], caseSensitive = true) =>
   compileTableFilter(patterns, { caseSensitive })(...table);
@@ -122,6 +122,16 @@ describe('properties', () => {
     maxLength: 8,
   });
   const quoted = (text: string) => `\`${text.replaceAll('`', '``')}\``;
+
+  test('a table is written so that it is read as the same table, and plainly where it can be', () => {
+    fc.assert(
+      fc.property(name, name, (schema, table) => {
+        expect(parseTableName(formatTableName(schema, table))).toEqual({ schema, table });
+      }),
+    );
+    expect(formatTableName('shop', 'Order_2-é')).toBe('shop.Order_2-é');
+    expect(parseTableName(formatTableName('!shop', 'a'))).toEqual({ schema: '!shop', table: 'a' });
+  });
 
   test('a quoted name takes that table and no other', () => {
     fc.assert(

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { parseDuration, parseSize } from '../../../src/config/units.ts';
 
-test('a size is a number with B, kB, MB, KiB or MiB, or a bare number of bytes', () => {
-  const sizes = ['512KiB', '1 mb', 1000, '1000', '1.5MiB', '2kB', '7b'];
-  expect(sizes.map(parseSize)).toEqual([524288, 1e6, 1000, 1000, 1572864, 2000, 7]);
+test('a size is a number with B, kB, MB, GB, KiB, MiB or GiB, or a bare number of bytes', () => {
+  const sizes = ['512KiB', '1 mb', 1000, '1000', '1.5MiB', '2kB', '7b', '1GiB', '2gb'];
+  expect(sizes.map(parseSize)).toEqual([524288, 1e6, 1000, 1000, 1572864, 2000, 7, 1073741824, 2e9]);
 });
 
 test('a duration is a number with ms, s, m or h, or a bare number of milliseconds', () => {

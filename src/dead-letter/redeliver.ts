@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Outcome, Sink } from '../change/sink.ts';
+import type { CdcError } from '../error.ts';
+import type { DeadLetterFolder } from './dead-letter-folder.ts';
+import type { StoredLetter } from './letter.ts';
+
+/** What became of a letter: with Firehose, or still in the folder. */
+export type Fate = { sent: true; stream: string } | { sent: false; reason: string; hint?: string | undefined };
+
+export interface Redelivery {
+  /** The stream where the events of the letter's table go now. */
+  route: (letter: StoredLetter) => { stream: string; sink: Sink };
+  onFate: (seq: string, fate: Fate) => void;
+  signal: AbortSignal;
+}
+
+const AT_ONCE = 8;
+const TRIES = 8;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * Sends letters, each alone in its request, so that none can make another fail. What is accepted leaves the folder, all
+ * else stays. Their order does not matter: later events of their keys have been sent already, and `seq` tells.
+ */
+export async function redeliver(folder: DeadLetterFolder, seqs: readonly string[], to: Redelivery): Promise<void> {
+  /** Streams that refuse everything: asking again for each letter would tell nothing. */
+  const closed = new Map<string, Fate>();
+  const waiting = seqs.values();
+  const worker = async (): Promise<void> => {
+    for (const seq of waiting) to.onFate(seq, await redeliverOne(folder, seq, to, closed));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+async function redeliverOne(
+  folder: DeadLetterFolder,
+  seq: string,
+  { route, signal }: Redelivery,
+  closed: Map<string, Fate>,
+): Promise<Fate> {
+  if (signal.aborted) return INTERRUPTED;
+  let letter: StoredLetter;
+  try {
+    letter = await folder.read(seq);
+  } catch (error) {
+    const { message, why, hint } = error as CdcError;
+    return { sent: false, reason: [message, why].filter(Boolean).join(': '), hint };
+  }
+  const { stream, sink } = route(letter);
+  const isClosed = closed.get(stream);
+  if (isClosed !== undefined) return isClosed;
+
+  const record = sink.encode ? await sink.encode([letter.event]) : [letter.event];
+  const bytes = record.reduce((sum, piece) => sum + piece.length, 0);
+  const { maxRecordBytes } = sink.limits;
+  if (bytes > maxRecordBytes) {
+    const hint = `store it in another way (cdc dead-letter show ${seq} --event), then remove ${folder.pathOf(seq)}`;
+    return { sent: false, reason: `${bytes} bytes are more than a Firehose record may have (${maxRecordBytes})`, hint };
+  }
+
+  const outcome = await sendPatiently(sink, record, signal);
+  if (outcome.kind === 'accepted') {
+    await folder.remove(seq);
+    return { sent: true, stream };
+  }
+  if (signal.aborted) return INTERRUPTED;
+  const isRefused = outcome.kind === 'refused';
+  const hint = isRefused ? outcome.hint : 'try again later';
+  if (isRefused && outcome.of === 'stream') {
+    // That says nothing of this letter.
+    const fate: Fate = { sent: false, reason: `the stream ${stream} refuses everything: ${outcome.reason}`, hint };
+    closed.set(stream, fate);
+    return fate;
+  }
+  const reason = isRefused ? `refused by Firehose: ${outcome.reason}` : outcome.reason;
+  await folder.rewrite({ ...letter, stream, reason, attempts: letter.attempts + 1 });
+  return { sent: false, reason, hint };
+}
+
+const INTERRUPTED: Fate = { sent: false, reason: 'interrupted' };
+
+/** Tries a few times where that may help; a letter that may have been stored may be sent again. */
+async function sendPatiently(sink: Sink, record: readonly Buffer[], signal: AbortSignal): Promise<Outcome> {
+  for (let tries = 1; ; tries++) {
+    const [outcome = NO_OUTCOME] = await sink.send([record], signal);
+    if (outcome.kind === 'accepted' || outcome.kind === 'refused' || tries === TRIES) return outcome;
+    const bound = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tries - 1));
+    await sleep(Math.random() * bound, undefined, { signal }).catch(() => {});
+    if (signal.aborted) return outcome;
+  }
+}
+
+const NO_OUTCOME: Outcome = { kind: 'unknown', reason: 'the sink gave no outcome' };
