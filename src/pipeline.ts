@@ -1,14 +1,15 @@
-import { readServerFacts } from './binlog/server.ts';
+import { compileRoutes } from './change/routes.ts';
 import { followChanges } from './changes.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import { CheckpointKeeper } from './checkpoint/checkpoint-keeper.ts';
+import { chooseSource } from './choose-source.ts';
 import type { Config } from './config/schema.ts';
-import { sourceConnection } from './config/url.ts';
 import { Delivery } from './delivery/delivery.ts';
-import { asCdcError, CdcError } from './error.ts';
-import { FirehoseSink } from './firehose/firehose-sink.ts';
+import type { Aggregation } from './delivery/packer.ts';
+import { asCdcError } from './error.ts';
+import { openStreams } from './firehose/streams.ts';
 import type { Log } from './log.ts';
-import { startPoint } from './start-point.ts';
+import { TroubledEvents } from './troubled-events.ts';
 
 /** How long what was read may take to arrive once the source has ended, milliseconds. */
 const DRAIN_MS = 20_000;
@@ -21,11 +22,11 @@ const DRAIN_MS = 20_000;
  * Runs until `signal` aborts, then delivers what it has read, saves the checkpoint and resolves.
  * Rejects with what broke it; the checkpoint is then where the last acknowledged transaction ended.
  */
-export async function runPipeline(config: Config, log: Log, signal: AbortSignal): Promise<void> {
-  const server = await readServerFacts(sourceConnection(config.source));
-  const file = new CheckpointFile(config.checkpoint.file);
-  const saved = await file.load(config.name);
-  const start = startPoint({ start: config.source.start }, saved, server);
+export async function runPipeline(given: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const file = new CheckpointFile(given.checkpoint.file);
+  const saved = await file.load(given.name);
+  const { config, server, start, host, passed } = await chooseSource(given, saved, signal);
+  for (const { host, error } of passed) log.warn({ host, why: error.why, hint: error.hint }, error.message);
   const { delivered, epoch, memory } = start;
 
   const broken = new AbortController();
@@ -45,17 +46,21 @@ export async function runPipeline(config: Config, log: Log, signal: AbortSignal)
   const keeper = new CheckpointKeeper(file, checkpoint, fail);
   await file.save(checkpoint());
 
-  const sink = new FirehoseSink({
-    stream: config.firehose.stream,
-    region: config.firehose.region,
-    endpoint: config.firehose.endpoint,
-  });
+  const { firehose } = config;
+  const streams = await openStreams(
+    compileRoutes(firehose.routes, firehose.stream, server).streams,
+    { region: firehose.region, endpoint: firehose.endpoint, timeoutMs: firehose.timeout },
+    { gzip: firehose.compression === 'gzip', quota: firehose.quota },
+  );
+  const troubled = new TroubledEvents(config, log);
   const delivery = new Delivery({
-    sink,
+    streams,
     delivered,
-    maxEvents: config.firehose.aggregate.max_events,
-    maxBytes: config.firehose.aggregate.max_bytes,
-    lingerMs: config.firehose.linger,
+    aggregation: aggregationOf(firehose.aggregate),
+    lingerMs: firehose.linger,
+    bans: troubled.bans,
+    setAside: (event) => troubled.setAside(event),
+    onTrouble: (trouble) => troubled.tell(trouble),
     onPressure: (paused) => (paused ? stream.pause() : stream.resume()),
     onDelivered: () => keeper.moved(),
     onRefused(error) {
@@ -68,11 +73,8 @@ export async function runPipeline(config: Config, log: Log, signal: AbortSignal)
     server,
     start,
     {
-      line(keyHash, bytes, from, to) {
-        if (to - from > sink.limits.maxRecordBytes)
-          throw oversize(bytes.toString('utf8', from, to), sink.limits.maxRecordBytes);
-        delivery.append(keyHash, bytes, from, to);
-      },
+      table: (table) => troubled.table(table),
+      line: (stream, keyHash, bytes, from, to) => delivery.append(stream, keyHash, bytes, from, to),
       commit: (transaction) => delivery.commit(transaction),
       rollback: () => delivery.rollback(),
       savepoint: (name) => delivery.savepoint(name),
@@ -83,7 +85,10 @@ export async function runPipeline(config: Config, log: Log, signal: AbortSignal)
     ending,
   );
 
-  log.info({ server: server.version, from: start.dump, epoch, resumed: saved !== undefined }, 'following the binlog');
+  log.info(
+    { host, server: server.version, from: start.dump, epoch, resumed: saved !== undefined },
+    'following the binlog',
+  );
   try {
     await stream.follow();
     if (!broken.signal.aborted) log.info({ waiting: delivery.heldBytes }, 'ending: delivering what was read');
@@ -92,7 +97,7 @@ export async function runPipeline(config: Config, log: Log, signal: AbortSignal)
   } finally {
     if (!refused) await drainWithin(delivery, DRAIN_MS, log);
     delivery.stop();
-    sink.close();
+    for (const { sink } of streams) sink.close();
     await keeper.save().catch(fail);
     log.info({ ...delivery.counters, ...delivered.coordinates, gtids: delivered.gtids?.toString() }, 'stopped');
   }
@@ -111,14 +116,6 @@ async function drainWithin(delivery: Delivery, ms: number, log: Log): Promise<vo
   clearTimeout(timer);
 }
 
-function oversize(line: string, limit: number): CdcError {
-  const { key } = JSON.parse(line) as { key?: unknown };
-  return new CdcError(
-    `an event of ${Buffer.byteLength(line)} bytes is larger than a Firehose record may be (${limit})`,
-    {
-      // Only debezium lines have a key of their own; the columns of the others begin with it, as a rule.
-      why: key === undefined ? `it begins with ${line.slice(0, 160)}` : `its key is ${JSON.stringify(key)}`,
-      hint: 'exclude the table from `tables`, or make the row smaller; nothing was skipped, the checkpoint stands before it',
-    },
-  );
+function aggregationOf(aggregate: Config['firehose']['aggregate']): Aggregation {
+  return aggregate === 'off' ? 'off' : { maxEvents: aggregate.max_events, maxBytes: aggregate.max_bytes };
 }

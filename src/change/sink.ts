@@ -5,8 +5,11 @@ export type Outcome =
   | { kind: 'throttled'; reason: string }
   /** Perhaps stored, perhaps not: a time-out, a broken connection, an answer that says too little. */
   | { kind: 'unknown'; reason: string }
-  /** Not stored, and it will not be on another try: credentials, a missing stream, a request that is not valid. */
-  | { kind: 'refused'; reason: string; hint: string };
+  /**
+   * Not stored, and it will not be on another try. `of` says what was refused: this record; the request as a whole,
+   * perhaps for a record in it; or everything that goes to the stream: credentials, a stream that is not there.
+   */
+  | { kind: 'refused'; of: 'record' | 'request' | 'stream'; reason: string; hint: string };
 
 export interface SinkLimits {
   /** Records in one request, bytes in one record, and bytes of all records in one request. */
@@ -15,10 +18,25 @@ export interface SinkLimits {
   maxRequestBytes: number;
 }
 
+/** What a stream takes in a second. */
+export interface Quota {
+  records: number;
+  requests: number;
+  bytes: number;
+}
+
+/** The bytes of one record, in pieces that follow each other. */
+export type RecordPieces = readonly Buffer[];
+
 /** Where records go. */
 export interface Sink {
   readonly limits: SinkLimits;
-  /** Sends the records in one request and tells what became of each, in their order; never rejects. */
-  send(records: readonly Uint8Array[], signal: AbortSignal): Promise<Outcome[]>;
+  /** What a record is on the wire, where that is not what was packed: compressed, say. */
+  readonly encode?: (record: RecordPieces) => Promise<RecordPieces>;
+  /**
+   * Sends the records in one request and tells what became of each, in their order; never rejects.
+   * The pieces are valid until then.
+   */
+  send(records: readonly RecordPieces[], signal: AbortSignal): Promise<Outcome[]>;
   close(): void;
 }

@@ -1,10 +1,10 @@
 import type { Transaction } from '../change/rows-event.ts';
-import type { EmitLine } from './line.ts';
 import { Output } from './output.ts';
 
 /** Takes the lines of the transactions, in commit order. */
 export interface TransactionLines {
-  line: EmitLine;
+  /** @param stream the index of the stream that the table's events go to; the others as those of `EmitLine` */
+  line(stream: number, keyHash: number, bytes: Buffer, from: number, to: number): void;
   savepoint(name: string): void;
   /** The lines of the open transaction since that savepoint did not happen. */
   rollbackTo(name: string): void;
@@ -20,6 +20,7 @@ export interface TransactionLines {
 export class CommitMark implements TransactionLines {
   readonly #lines: TransactionLines;
   readonly #held = new Output();
+  #stream = 0;
   #keyHash = 0;
   /** Lines of the open transaction before the held one, and how many there were at each savepoint that was passed on. */
   #offset = 0;
@@ -31,13 +32,14 @@ export class CommitMark implements TransactionLines {
     this.#lines = lines;
   }
 
-  readonly line: EmitLine = (keyHash, bytes, from, to) => {
+  line(stream: number, keyHash: number, bytes: Buffer, from: number, to: number): void {
     if (this.#held.at > 0) this.#release(`,"xoffset":${this.#offset++}}\n`);
     this.#passSavepoints();
     this.#held.ensure(to - from);
     this.#held.at = bytes.copy(this.#held.bytes, 0, from, to);
+    this.#stream = stream;
     this.#keyHash = keyHash;
-  };
+  }
 
   savepoint(name: string): void {
     this.#waiting = [...this.#waiting.filter((other) => other !== name), name];
@@ -72,7 +74,7 @@ export class CommitMark implements TransactionLines {
     held.ascii(end);
     const length = held.at;
     held.at = 0;
-    this.#lines.line(this.#keyHash, held.bytes, 0, length);
+    this.#lines.line(this.#stream, this.#keyHash, held.bytes, 0, length);
   }
 
   #passSavepoints(): void {

@@ -1,15 +1,13 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
 import type { BinlogStream } from '../binlog/binlog-stream.ts';
-import { readServerFacts } from '../binlog/server.ts';
 import { followChanges } from '../changes.ts';
 import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
+import { chooseSource, type Source } from '../choose-source.ts';
 import { Output } from '../codec/output.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Config, parseStart } from '../config/schema.ts';
-import { sourceConnection } from '../config/url.ts';
 import { asCdcError, CdcError } from '../error.ts';
-import { type StartPoint, startPoint } from '../start-point.ts';
 
 /** Lines of a transaction are held back until its commit, up to this many bytes. */
 const HOLD_BYTES = 16 * 1024 * 1024;
@@ -49,9 +47,8 @@ function demandStart(from: string): void {
   }
 }
 
-async function tail(config: Config, from: string, signal: AbortSignal): Promise<void> {
-  const server = await readServerFacts(sourceConnection(config.source));
-  const start = await startOf(config, from, server);
+async function tail(given: Config, from: string, signal: AbortSignal): Promise<void> {
+  const { config, server, start } = await sourceOf(given, from, signal);
   const closed = new AbortController();
   let broken: CdcError | undefined;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -78,7 +75,7 @@ async function tail(config: Config, from: string, signal: AbortSignal): Promise<
     server,
     start,
     {
-      line(_keyHash, bytes, lineFrom, lineTo) {
+      line(_stream, _keyHash, bytes, lineFrom, lineTo) {
         held.put(bytes.subarray(lineFrom, lineTo));
         if (held.at <= HOLD_BYTES) return;
         flush();
@@ -115,13 +112,9 @@ const printedInPart = (): CdcError =>
     why: `it was larger than the ${HOLD_BYTES} bytes that are held back until the commit is seen`,
   });
 
-async function startOf(
-  config: Config,
-  from: string,
-  server: Awaited<ReturnType<typeof readServerFacts>>,
-): Promise<StartPoint> {
+async function sourceOf(config: Config, from: string, signal: AbortSignal): Promise<Source> {
   if (from !== 'checkpoint') {
-    return startPoint({ start: from === 'start' ? 'earliest' : from, named: '--from' }, undefined, server);
+    return chooseSource(config, undefined, signal, { start: from === 'start' ? 'earliest' : from, named: '--from' });
   }
   const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
   if (saved === undefined) {
@@ -130,5 +123,5 @@ async function startOf(
       hint: 'cdc run writes it; use --from now or --from start until then',
     });
   }
-  return startPoint({ start: 'now' }, saved, server);
+  return chooseSource(config, saved, signal);
 }

@@ -41,6 +41,14 @@ function typeText(value: unknown): string {
 }
 
 export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
+  const choice = issue.code === 'invalid_union' ? mapOrWord(issue) : undefined;
+  if (choice !== undefined) {
+    // Where a map is given, a map was meant.
+    const isMap = choice.map.every(({ code, path }) => code === 'unrecognized_keys' || path.length > 0);
+    if (!isMap) return [{ path: issue.path, message: `must be a map, or ${choice.word}` }];
+    const inner = choice.map.map((each) => ({ ...each, path: [...issue.path, ...each.path] }) as z.core.$ZodIssue);
+    return inner.flatMap((each) => describeIssue(each, raw));
+  }
   if (issue.code !== 'unrecognized_keys') {
     const reserved = RESERVED_VALUES[pathText(issue.path)];
     const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
@@ -55,6 +63,13 @@ export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] 
     const near = nearest(key, pathText(issue.path));
     return { path, message: `unknown key${near ? `, did you mean ${near}?` : ''}` };
   });
+}
+
+/** Of a union of a map and one word: what is wrong with the map, and the word. */
+function mapOrWord({ errors }: z.core.$ZodIssueInvalidUnion): { map: z.core.$ZodIssue[]; word: string } | undefined {
+  const [map, [word] = []] = errors;
+  if (map === undefined || errors.length !== 2 || word?.code !== 'invalid_value') return undefined;
+  return { map, word: String(word.values[0]) };
 }
 
 /** The key that was probably meant: the same name under another parent, or a similar name under this one. */
@@ -78,10 +93,15 @@ export function keyPaths(schema: unknown, parent = ''): string[] {
   ]);
 }
 
-/** The fields of an object schema, through the wrappers (default, prefault, optional) that may surround it. */
+interface Wrapped {
+  shape?: Record<string, unknown>;
+  def?: { innerType?: Wrapped; options?: Wrapped[] };
+}
+
+/** The fields of an object schema, through what may surround it: default, prefault, optional, "or a word". */
 function shapeOf(schema: unknown): Record<string, unknown> | undefined {
-  let inner = schema as { shape?: Record<string, unknown>; def?: { innerType?: unknown } } | undefined;
-  while (inner && !inner.shape && inner.def?.innerType) inner = inner.def.innerType as typeof inner;
+  let inner = schema as Wrapped | undefined;
+  while (inner && !inner.shape) inner = inner.def?.innerType ?? inner.def?.options?.find(({ shape }) => shape);
   return inner?.shape;
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import { CdcError } from '../error.ts';
 import { describeIssue, lineOf, type Problem, pathText, wording } from './issue.ts';
@@ -49,10 +49,13 @@ export function parseConfig(text: string, at: { file: string; directory: string;
     throw refusal(at.file, found);
   }
   const config = parsed.data;
+  const checkpoint = resolve(at.directory, config.checkpoint.file ?? `state/${config.name}.json`);
+  const deadLetters = resolve(at.directory, config.dead_letter.directory ?? join(dirname(checkpoint), 'dead-letter'));
   return {
     ...config,
     source: { ...config.source, ...read },
-    checkpoint: { file: resolve(at.directory, config.checkpoint.file ?? `state/${config.name}.json`) },
+    checkpoint: { file: checkpoint },
+    dead_letter: { ...config.dead_letter, directory: deadLetters },
   };
 }
 

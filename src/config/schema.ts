@@ -3,10 +3,11 @@ import { type ColumnRule, parseColumnPattern } from '../change/column-rules.ts';
 import { parseCoordinates } from '../change/coordinates.ts';
 import { GtidSet } from '../change/gtid-set.ts';
 import { MariadbPosition } from '../change/mariadb-position.ts';
+import { parseSeq } from '../change/seq.ts';
 import { compileTableFilter, parseTableName, parseTablePattern } from '../change/table-filter.ts';
 import { asCdcError } from '../error.ts';
 import { parseDuration, parseSize } from './units.ts';
-import { canVerifyIdentity, parseSourceUrl, tlsMode } from './url.ts';
+import { canVerifyIdentity, hostUrls, parseSourceUrl, tlsMode } from './url.ts';
 
 /**
  * The one place that defines the configuration: keys, types, defaults and descriptions.
@@ -67,8 +68,8 @@ export function parseStart(text: string): void {
 
 const source = z
   .strictObject({
-    url: textThat(parseSourceUrl).describe(
-      'The server to follow, mysql://user[:password]@host[:port]; special characters in user and password are percent-encoded.',
+    url: textThat((text) => hostUrls(text).forEach(parseSourceUrl)).describe(
+      'The server to follow, mysql://user[:password]@host[:port][,host[:port]]; of several hosts the first that can go on serves. Special characters in user and password are percent-encoded.',
     ),
     password: z
       .string()
@@ -109,18 +110,20 @@ const source = z
         message: 'stands beside source.password; give one of the two',
       });
     }
-    let mode: ReturnType<typeof tlsMode>;
+    const urls = hostUrls(value.url);
+    let modes: ReturnType<typeof tlsMode>[];
     try {
-      mode = tlsMode(value);
+      modes = urls.map((url) => tlsMode({ ...value, url }));
     } catch {
       return; // the url has been reported
     }
-    if (mode === 'verify-identity' && !canVerifyIdentity(value.url)) {
+    const [mode = 'disabled'] = modes;
+    if (urls.some((url, i) => modes[i] === 'verify-identity' && !canVerifyIdentity(url))) {
       const message =
         'verify-identity needs a host name in source.url, not an address; use the name, or tls: verify-ca';
       context.addIssue({ code: 'custom', path: ['tls'], message });
     }
-    if (value.ca_file !== undefined && !mode.startsWith('verify-')) {
+    if (value.ca_file !== undefined && !modes.some((each) => each.startsWith('verify-'))) {
       const message = `has no effect with tls: ${mode}; set source.tls to verify-identity or verify-ca`;
       context.addIssue({ code: 'custom', path: ['ca_file'], message });
     }
@@ -160,26 +163,76 @@ const aggregate = z.strictObject({
   }).describe('Bytes in one record at most (Firehose allows 1,024,000).'),
 });
 
+const streamName = z
+  .string()
+  .refine(
+    (name) => /^[A-Za-z0-9_.-]{1,64}$/.test(name),
+    'must be 1 to 64 letters, digits, dots, dashes or underscores',
+  );
+
+const routes = z.record(z.string(), streamName).superRefine((byTable, context) => {
+  for (const pattern of Object.keys(byTable)) {
+    const check = (): void => {
+      if (parseTablePattern(pattern).exclude) throw new Error('says where tables go; a pattern with ! names none');
+    };
+    report(context, check, [pattern]);
+  }
+});
+
+const perSecond = (parse: (text: string | number) => number | undefined, rule: Rule) =>
+  z
+    .union([z.string(), z.number()], { error: `must be ${rule.what}` })
+    .transform((text, context) => {
+      const amount = parse(text);
+      if (amount !== undefined && amount >= rule.min && amount <= rule.max) return amount;
+      context.addIssue({ code: 'custom', message: `must be ${rule.what}` });
+      return z.NEVER;
+    })
+    .optional();
+
+const quota = z.strictObject({
+  bytes: perSecond(parseSize, { min: 1024, max: 2 ** 40, what: 'a size such as 5MiB, of 1KiB at least' }).describe(
+    'Bytes a second.',
+  ),
+  requests: perSecond(whole, { min: 1, max: 1e9, what: 'a whole number, 1 at least' }).describe('Requests a second.'),
+  records: perSecond(whole, { min: 1, max: 1e9, what: 'a whole number, 1 at least' }).describe('Records a second.'),
+});
+
 const firehose = z.strictObject({
   region: z.string().min(1).optional().describe('Default: AWS_REGION, or the shared AWS configuration.'),
-  stream: z
-    .string()
-    .refine(
-      (name) => /^[A-Za-z0-9_.-]{1,64}$/.test(name),
-      'must be 1 to 64 letters, digits, dots, dashes or underscores',
-    )
-    .describe('The delivery stream that receives the events.'),
+  stream: streamName.describe('The delivery stream that receives the events.'),
+  routes: routes
+    .default({})
+    .describe('Streams of their own for some tables, by table pattern; the first pattern that matches decides.'),
   endpoint: z
     .string()
     .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must look like http://127.0.0.1:4573')
     .optional()
     .describe('Only for a local Firehose or a VPC endpoint.'),
-  aggregate: aggregate.prefault({}).describe('How many events share one Firehose record.'),
+  aggregate: aggregate
+    .or(z.literal('off'))
+    .prefault({})
+    .describe('How many events share one Firehose record. off: one event per record.'),
+  compression: z
+    .enum(['none', 'gzip'])
+    .default('none')
+    .describe('gzip: each record is compressed; only for streams that deliver to S3 as it comes.'),
+  quota: quota
+    .or(z.literal('off'))
+    .prefault({})
+    .describe(
+      "What each stream takes in a second. Default: what AWS gives a stream of the region. off: no limit but the stream's own answers, as it is with a local Firehose.",
+    ),
   linger: quantity('100ms', parseDuration, {
     min: 0,
     max: 60_000,
     what: 'a duration such as 100ms, of 60s at most',
   }).describe('How long an event may wait for company before it is sent.'),
+  timeout: quantity('30s', parseDuration, {
+    min: 100,
+    max: 300_000,
+    what: 'a duration such as 30s, from 100ms to 300s',
+  }).describe('How long a request may go without an answer before it is sent again.'),
 });
 
 const tables = z.array(z.string()).superRefine((patterns, context) => {
@@ -226,6 +279,23 @@ const columns = z.record(z.string(), columnRule).superRefine((byColumn, context)
   for (const column of Object.keys(byColumn)) report(context, () => parseColumnPattern(column), [column]);
 });
 
+const deadLetter = z.strictObject({
+  directory: z.string().min(1).optional().describe('Default: dead-letter, beside the checkpoint file.'),
+  max_bytes: quantity('1GiB', parseSize, {
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    what: 'a size such as 1GiB',
+  }).describe('What the dead letters of this pipeline may take on the disk; the daemon stops before they take more.'),
+  events: z
+    .array(
+      z
+        .string()
+        .refine((text) => parseSeq(text) !== undefined, 'must be the seq of an event: 36 hex digits, lower case'),
+    )
+    .default([])
+    .describe('Events, by their seq, that go to the dead letters instead of Firehose.'),
+});
+
 const sections = z.strictObject({
   name: z
     .string()
@@ -264,27 +334,35 @@ const sections = z.strictObject({
     .strictObject({ file: z.string().min(1).optional().describe('Default: state/<name>.json.') })
     .prefault({})
     .describe('Where the delivered position is kept.'),
+  dead_letter: deadLetter.prefault({}).describe('Where events go that Firehose cannot take, see docs/DEAD-LETTERS.md.'),
 });
 
-export const configSchema = sections.superRefine(({ format, values }, context) => {
+export const configSchema = sections.superRefine(({ format, values, firehose }, context) => {
   if (format === 'maxwell' && values.temporal === 'epoch_micros') {
     const message =
       'epoch_micros is not for format: maxwell, whose dates are text; remove it, or choose another format';
     context.addIssue({ code: 'custom', path: ['values', 'temporal'], message });
   }
+  if (firehose.aggregate === 'off' && firehose.compression === 'gzip') {
+    const message = 'gzip is for records of many events; remove it, or aggregate: off';
+    context.addIssue({ code: 'custom', path: ['firehose', 'compression'], message });
+  }
 });
 
 /** Keys of the contract that later versions bring; naming one is an error that says so. */
-export const RESERVED_KEYS: readonly string[] = ['dead_letter', 'admin', 'firehose.routes'];
+export const RESERVED_KEYS: readonly string[] = ['admin'];
 
 /** Values of the contract that later versions bring, by key. */
 export const RESERVED_VALUES: Readonly<Record<string, string>> = {
-  'firehose.aggregate': 'off',
   'source.start': 'snapshot',
 };
 
 export type ConfigInput = z.input<typeof configSchema>;
 type Parsed = z.output<typeof configSchema>;
 /** The configuration as the program uses it: complete, paths absolute, secrets and certificates read. */
-export type Config = Parsed & { checkpoint: { file: string }; source: { ca?: string } };
+export type Config = Parsed & {
+  checkpoint: { file: string };
+  dead_letter: { directory: string };
+  source: { ca?: string };
+};
 export type ValueOptions = Config['values'];

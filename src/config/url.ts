@@ -17,13 +17,28 @@ const PERCENT =
   'within user and password, percent-encode / ? # @ : % (as %2F %3F %23 %40 %3A %25), or use source.password';
 
 /**
- * `mysql://user[:password]@host[:port]`, percent-decoded.
+ * The url of each host that a source url names, `mysql://cdc@db1:3306,db2:3306/` as MySQL's own clients write it, in
+ * order. Hosts share user and password.
+ */
+export function hostUrls(text: string): string[] {
+  const at = text.lastIndexOf('@') + 1;
+  if (at === 0) return [text];
+  const rest = text.slice(at);
+  const end = rest.search(/[/?#]/);
+  const hosts = end < 0 ? rest : rest.slice(0, end);
+  return hosts.split(',').map((host) => text.slice(0, at) + host.trim() + rest.slice(hosts.length));
+}
+
+/** The configuration as it is for each of its hosts: whoever holds one of them knows of no other. */
+export const forEachHost = (config: Config): Config[] =>
+  hostUrls(config.source.url).map((url) => ({ ...config, source: { ...config.source, url } }));
+
+/**
+ * `mysql://user[:password]@host[:port]`, one host, percent-decoded.
  * @throws CdcError with exit code 2; no message shows any part of the url, for it may hold the password.
  */
 export function parseSourceUrl(text: string): SourceUrl {
   if (!/^(mysql|mariadb):\/\//.test(text)) throw bad('does not begin with mysql://', 'write mysql://user@host:3306');
-  if (text.slice(text.lastIndexOf('@') + 1).includes(','))
-    throw bad('names several hosts, which is not available in this version', 'name one host');
   let url: URL;
   try {
     url = new URL(text);
@@ -37,7 +52,7 @@ export function parseSourceUrl(text: string): SourceUrl {
     throw bad('has a query or a fragment', `options have keys of their own, such as source.tls; ${PERCENT}`);
   }
   const host = decode(url.hostname.replace(/^\[(.*)\]$/, '$1'));
-  if (host === '') throw bad('names no host', 'write mysql://user@host:3306');
+  if (host === '' || host.includes(',')) throw bad('names no host', 'write mysql://user@host:3306');
   if (url.username === '') throw bad('names no user', 'write mysql://user@host:3306');
   if (url.port === '0') throw bad('has port 0', 'write mysql://user@host:3306');
   return {
@@ -62,6 +77,8 @@ export function sourceConnection(source: Config['source']): ConnectionOptions {
     host,
     port,
     user,
+    // What a dead peer does not acknowledge ends the connection, a paused one too, which no read deadline watches.
+    keepAliveInitialDelay: 30_000,
     ...(secret !== undefined && { password: secret }),
     ...(mode !== 'disabled' && {
       ssl: {

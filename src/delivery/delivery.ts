@@ -1,94 +1,116 @@
-import PQueue from 'p-queue';
 import type { Coordinates } from '../change/coordinates.ts';
 import type { Position } from '../change/position.ts';
 import type { Transaction } from '../change/rows-event.ts';
-import type { Outcome, Sink } from '../change/sink.ts';
-import { asCdcError, CdcError } from '../error.ts';
-import { Lane } from './lane.ts';
+import type { Quota, Sink } from '../change/sink.ts';
+import { CdcError } from '../error.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import { Ledger } from './ledger.ts';
-import { Packer, type Shipment } from './packer.ts';
+import type { Aggregation } from './packer.ts';
+import { type DeliveryCounters, type SetAside, Shipper, type Trouble } from './shipper.ts';
+
+/** One Firehose stream to deliver to. */
+export interface DeliveryStream {
+  name: string;
+  sink: Sink;
+  quota?: Quota | undefined;
+}
 
 export interface DeliveryOptions {
-  sink: Sink;
+  /** Where events may go; a line names its stream by the index. */
+  streams: readonly DeliveryStream[];
   /** The delivered position; it moves with the watermark. */
   delivered: Position;
-  maxEvents: number;
-  maxBytes: number;
+  aggregation: Aggregation;
   /** How long an event may wait for company, milliseconds. */
   lingerMs: number;
-  /** Bytes that may wait here: above the high mark the source is paused, below half of it it goes on. */
+  /**
+   * Bytes that may wait here: above it the source is paused, below half of it it goes on. Four times as much may be
+   * committed beyond the watermark.
+   */
   budgetBytes?: number;
+  /** For each stream. */
   requestsInFlight?: number;
+  /** Whether a line is to go to the dead letters, whatever Firehose would say. */
+  bans?: ((bytes: Buffer, from: number, to: number) => boolean) | undefined;
+  /** Puts an event into a dead letter; resolves when that is durable. */
+  setAside: (event: SetAside) => Promise<void>;
+  /** Something failed, and is tried again. */
+  onTrouble?: (trouble: Trouble) => void;
   /** The source shall pause or go on. */
   onPressure: (paused: boolean) => void;
   /** The delivered position has moved. */
   onDelivered: () => void;
-  /** A record was refused for good, or the sink itself broke. */
+  /** A stream refuses everything, a dead letter could not be written, or a sink itself broke. */
   onRefused: (error: CdcError) => void;
 }
 
-export interface DeliveryCounters {
-  events: number;
-  records: number;
-  requests: number;
-  bytes: number;
-  retries: number;
-}
-
-const LANES = 64;
 const BUDGET_BYTES = 64 * 1024 * 1024;
+/**
+ * Budgets that the transactions beyond the watermark may take, arrived or not. It is what a restart may repeat while a
+ * lane or a stream is stuck.
+ */
+const AHEAD_BUDGETS = 4;
 const REQUESTS_IN_FLIGHT = 4;
-/** A request of this size goes without waiting for the linger time. */
-const EAGER_BYTES = 2_000_000;
-const RETRY_BASE_MS = 100;
-const RETRY_CAP_MS = 10_000;
 
 /**
- * Takes event lines in commit order and sees them to the sink: a line's key picks its lane, lanes are packed into
- * records, records into requests. A lane has one slice in flight at most, so no retry can reorder a key, and a record
- * that fails delays only the lanes that are in it.
- *
- * Lines of the open transaction wait until it commits, unless it outgrows a quarter of the budget.
+ * Takes event lines in commit order and sees them to their streams, by a `Shipper` each. Holds the lines of the open
+ * transaction back until it commits, unless it outgrows a quarter of the budget, and knows what is delivered.
  */
 export class Delivery {
-  readonly counters: DeliveryCounters = { events: 0, records: 0, requests: 0, bytes: 0, retries: 0 };
+  readonly counters: DeliveryCounters = {
+    events: 0,
+    records: 0,
+    requests: 0,
+    bytes: 0,
+    retries: 0,
+    repeats: 0,
+    deadLetters: 0,
+  };
   readonly #options: DeliveryOptions;
-  readonly #lanes = Array.from({ length: LANES }, () => new Lane());
+  readonly #shippers: readonly Shipper[];
   readonly #ledger: Ledger;
-  readonly #queue: PQueue;
-  readonly #abort = new AbortController();
   readonly #budget: number;
+  /** Bytes and events that wait or are in flight. */
   #held = 0;
+  #unsettled = 0;
+  /** Bytes that were ever appended, and not taken back. */
+  #appended = 0;
   #paused = false;
 
   /** The open transaction: the numbers of its first and of its present part; parts begin at savepoints. */
   #first = 0;
   #part = 0;
   #savepoints = new Map<string, number>();
-  /** Its lanes, and its lines and bytes that may still be taken back. */
-  #touched: Lane[] = [];
+  /** Its lines and bytes that may still be taken back. */
   #openEvents = 0;
   #openBytes = 0;
   /** The last of its parts of which something may not; -1 for none. */
   #released = -1;
-
-  /** Records that failed and whose time to be sent again has come. */
-  #again: Shipment[] = [];
-  #retryTimers = new Set<NodeJS.Timeout>();
-  #linger: NodeJS.Timeout | undefined;
-  #unsettled = 0;
-  /** The lane that the next request looks at first. */
-  #turn = 0;
-  #waitingBytes = 0;
-  #draining: (() => void) | undefined;
+  #drained: (() => void) | undefined;
   #stopped = false;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
     this.#ledger = new Ledger(options.delivered);
     this.#budget = options.budgetBytes ?? BUDGET_BYTES;
-    this.#queue = new PQueue({ concurrency: options.requestsInFlight ?? REQUESTS_IN_FLIGHT });
-    this.#queue.on('next', () => this.#pump());
+    const pool = new ChunkPool();
+    this.#shippers = options.streams.map(
+      ({ name, sink, quota }) =>
+        new Shipper({
+          stream: name,
+          sink,
+          quota,
+          aggregation: options.aggregation,
+          lingerMs: options.lingerMs,
+          requestsInFlight: options.requestsInFlight ?? REQUESTS_IN_FLIGHT,
+          pool,
+          counters: this.counters,
+          setAside: options.setAside,
+          onTrouble: (trouble) => options.onTrouble?.(trouble),
+          onSettled: (events, bytes) => this.#settled(events, bytes),
+          onRefused: options.onRefused,
+        }),
+    );
   }
 
   /** Bytes that wait or are in flight. */
@@ -96,15 +118,12 @@ export class Delivery {
     return this.#held;
   }
 
-  /** Appends a line of the open transaction; `keyHash` picks the lane. */
-  append(keyHash: number, bytes: Buffer, from: number, to: number): void {
-    const lane = this.#lanes[(keyHash ^ (keyHash >>> 15)) & (LANES - 1)] as Lane;
-    if (lane.touchedBy !== this.#first) {
-      lane.touchedBy = this.#first;
-      this.#touched.push(lane);
-    }
-    lane.append(bytes, from, to, this.#part);
+  /** Appends a line of the open transaction; `stream` is an index of `streams`, and `keyHash` picks the lane. */
+  append(stream: number, keyHash: number, bytes: Buffer, from: number, to: number): void {
+    const banned = this.#options.bans?.(bytes, from, to) ?? false;
+    (this.#shippers[stream] as Shipper).append(this.#part, this.#first, keyHash, bytes, from, to, banned);
     this.#held += to - from;
+    this.#appended += to - from;
     this.#openBytes += to - from;
     this.#openEvents++;
     this.#unsettled++;
@@ -118,15 +137,16 @@ export class Delivery {
   /** The open transaction has committed: its lines may go, and its position moves once they have arrived. */
   commit(transaction: Transaction): void {
     const hasRows = this.#openEvents > 0 || this.#released >= 0;
-    const moved = this.#ledger.committed(this.#part, transaction, hasRows);
+    const moved = this.#ledger.committed(this.#part, transaction, hasRows, this.#appended);
     if (hasRows) {
       this.#release();
       this.#released = -1;
       this.#first = ++this.#part;
+      if (!this.#paused && this.#ledger.waitingBytes > AHEAD_BUDGETS * this.#budget) this.#press(true);
     }
     if (this.#savepoints.size > 0) this.#savepoints.clear();
     if (moved) this.#options.onDelivered();
-    if (this.#unsettled === 0 && this.#ledger.waiting > 0) this.#settled();
+    if (this.#unsettled === 0 && this.#ledger.waiting > 0) this.#moveWatermark();
   }
 
   /** The transaction is neither committed nor rolled back; its rows come with the one that ends it. */
@@ -170,139 +190,48 @@ export class Delivery {
     this.#takeBack(this.#first);
     if (this.#unsettled === 0 || this.#stopped) return;
     await new Promise<void>((resolve) => {
-      this.#draining = resolve;
-      this.#pump();
+      this.#drained = resolve;
+      for (const shipper of this.#shippers) shipper.drain();
     });
   }
 
   /** Gives up what is still in flight or waiting. */
   stop(): void {
     this.#stopped = true;
-    this.#abort.abort();
-    clearTimeout(this.#linger);
-    for (const timer of this.#retryTimers) clearTimeout(timer);
-    this.#queue.clear();
-    this.#draining?.();
+    for (const shipper of this.#shippers) shipper.stop();
+    this.#drained?.();
   }
 
   #takeBack(part: number): void {
-    for (const lane of this.#touched) {
-      const events = lane.openEvents;
-      const bytes = lane.takeBack(part);
+    for (const shipper of this.#shippers) {
+      const { events, bytes } = shipper.takeBack(part);
       this.#held -= bytes;
+      this.#appended -= bytes;
       this.#openBytes -= bytes;
-      this.#openEvents -= events - lane.openEvents;
-      this.#unsettled -= events - lane.openEvents;
+      this.#openEvents -= events;
+      this.#unsettled -= events;
     }
   }
 
   #release(): void {
-    for (const lane of this.#touched) {
-      lane.commit();
-      lane.touchedBy = -1;
-    }
-    this.#touched = [];
-    this.#waitingBytes += this.#openBytes;
+    for (const shipper of this.#shippers) shipper.release();
     this.#openBytes = 0;
     this.#openEvents = 0;
-    this.#linger ??= setTimeout(() => this.#lingerOver(), this.#options.lingerMs);
-    if (this.#waitingBytes >= EAGER_BYTES) this.#pump();
   }
 
-  #lingerOver(): void {
-    this.#linger = undefined;
-    for (const lane of this.#lanes) lane.due = lane.waitingEvents > 0;
-    this.#pump();
+  #settled(events: number, bytes: number): void {
+    this.#held -= bytes;
+    this.#unsettled -= events;
+    if (events > 0) this.#moveWatermark();
+    const half = this.#budget / 2;
+    if (this.#paused && this.#held <= half && this.#ledger.waitingBytes <= AHEAD_BUDGETS * half) this.#press(false);
+    if (this.#unsettled === 0) this.#drained?.();
   }
 
-  /** Sends requests while there are free places and something to send. */
-  #pump(): void {
-    while (!this.#stopped && this.#queue.pending + this.#queue.size < this.#queue.concurrency) {
-      const request = this.#assemble();
-      if (request.length === 0) return;
-      this.#queue.add(() => this.#send(request)).catch((error) => this.#options.onRefused(asCdcError(error)));
-    }
-  }
-
-  /** The next request: records whose retry is due, then what waits in the lanes. */
-  #assemble(): Shipment[] {
-    const { maxRecords, maxRecordBytes, maxRequestBytes } = this.#options.sink.limits;
-    const request: Shipment[] = [];
-    let room = maxRequestBytes;
-    while (request.length < maxRecords && this.#again[0] !== undefined && this.#again[0].bytes.length <= room) {
-      const shipment = this.#again.shift() as Shipment;
-      request.push(shipment);
-      room -= shipment.bytes.length;
-    }
-    const eager = this.#waitingBytes >= EAGER_BYTES || this.#draining !== undefined;
-    const packer = new Packer(this.#options.maxBytes, this.#options.maxEvents);
-    for (let i = 0; i < LANES; i++) {
-      const lane = this.#lanes[(this.#turn + i) % LANES] as Lane;
-      if (lane.inFlight || lane.waitingEvents === 0 || !(eager || lane.due)) continue;
-      const opensRecord = !packer.fits(lane);
-      if (opensRecord && request.length + packer.count >= maxRecords) break;
-      if (room < Math.min(lane.waitingBytes, maxRecordBytes)) break;
-      const taken = packer.add(lane);
-      room -= taken;
-      this.#waitingBytes -= taken;
-    }
-    this.#turn = (this.#turn + 1) % LANES;
-    request.push(...packer.finish());
-    return request;
-  }
-
-  async #send(request: Shipment[]): Promise<void> {
-    if (this.#stopped) return;
-    const { sink } = this.#options;
-    this.counters.requests++;
-    const outcomes = await sink.send(
-      request.map((shipment) => shipment.bytes),
-      this.#abort.signal,
-    );
-    if (this.#stopped) return;
-    request.forEach((shipment, i) => {
-      this.#settle(shipment, outcomes[i] ?? { kind: 'unknown', reason: 'the sink gave no outcome' });
-    });
-    this.#settled();
-  }
-
-  #settle(shipment: Shipment, outcome: Outcome): void {
-    switch (outcome.kind) {
-      case 'accepted':
-        this.counters.records++;
-        this.counters.events += shipment.events;
-        this.counters.bytes += shipment.bytes.length;
-        this.#unsettled -= shipment.events;
-        for (const lane of shipment.lanes) this.#held -= lane.settle();
-        return;
-      case 'refused':
-        return this.#options.onRefused(
-          new CdcError('Firehose refused the events', { why: outcome.reason, hint: outcome.hint }),
-        );
-      default:
-        this.counters.retries++;
-        return this.#retryLater(shipment);
-    }
-  }
-
-  /** Full jitter over a doubling bound, without end (AWS Architecture Blog, "Exponential Backoff And Jitter"). */
-  #retryLater(shipment: Shipment): void {
-    const bound = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(shipment.attempts++, 10));
-    const timer = setTimeout(() => {
-      this.#retryTimers.delete(timer);
-      this.#again.push(shipment);
-      this.#pump();
-    }, Math.random() * bound);
-    this.#retryTimers.add(timer);
-  }
-
-  /** Moves the watermark over what has settled, and lets go of pressure. */
-  #settled(): void {
+  #moveWatermark(): void {
     let oldest = Number.POSITIVE_INFINITY;
-    for (const lane of this.#lanes) oldest = Math.min(oldest, lane.oldestTransaction);
+    for (const shipper of this.#shippers) oldest = Math.min(oldest, shipper.oldestTransaction);
     if (this.#ledger.settledBefore(oldest)) this.#options.onDelivered();
-    if (this.#paused && this.#held <= this.#budget / 2) this.#press(false);
-    if (this.#unsettled === 0) this.#draining?.();
   }
 
   #press(paused: boolean): void {

@@ -1,30 +1,42 @@
+import type { RecordPieces } from '../change/sink.ts';
+import type { Chunk, ChunkPool } from './chunk-pool.ts';
 import { EventMarks } from './event-marks.ts';
 
-const INITIAL_BYTES = 16 * 1024;
-/** An empty lane gives back a buffer that grew beyond this. */
-const KEEP_BYTES = 1024 * 1024;
-
 /**
- * The events of the keys that share it, in commit order. Its bytes are in three parts, front to back: in flight (at
- * most one slice, until it settles), committed and waiting, and the open transaction's, which may still be taken back.
+ * The events of the keys that share it, in commit order. They are in three parts, front to back: in flight (at most one
+ * slice, until it settles), committed and waiting, and the open transaction's, which may still be taken back.
  */
 export class Lane {
-  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-  /** Byte counts since the lane began; `#base` is the count at which `#bytes` begins. */
-  #base = 0;
+  readonly #pool: ChunkPool;
+  /** Oldest first. No event lies in two chunks. */
+  readonly #chunks: Chunk[] = [];
+  /** Byte counts since the lane began. */
   #settled = 0;
   #committed = 0;
   #appended = 0;
   readonly #marks = new EventMarks();
   #flightEvents = 0;
   #committedEvents = 0;
+  /** Where the events begin that are not to be sent, oldest first. */
+  #banned: number[] = [];
+
   /** Whether what waits has waited long enough. */
   due = false;
+  /** Whether it waits after a failure, and how many there were since something was accepted. */
+  resting = false;
+  attempts = 0;
+  /** The oldest so many events travel alone, `narrow` of them at most: one of them was refused. */
+  suspects = 0;
+  narrow = 0;
   /** The open transaction that has appended here, as its number. */
   touchedBy = -1;
 
-  get inFlight(): boolean {
-    return this.#flightEvents > 0;
+  constructor(pool: ChunkPool) {
+    this.#pool = pool;
+  }
+
+  get flightEvents(): number {
+    return this.#flightEvents;
   }
 
   get waitingEvents(): number {
@@ -40,6 +52,16 @@ export class Lane {
     return this.#marks.count - this.#committedEvents;
   }
 
+  /** Bytes of the oldest event. */
+  get headBytes(): number {
+    return this.#marks.end(0) - this.#settled;
+  }
+
+  /** Whether the oldest event was appended as one that is not to be sent. */
+  get headIsBanned(): boolean {
+    return this.#banned[0] === this.#settled;
+  }
+
   /** The number of the oldest transaction that has an event here which is not settled; Infinity for none. */
   get oldestTransaction(): number {
     return this.#marks.count === 0 ? Number.POSITIVE_INFINITY : this.#marks.transaction(0);
@@ -48,14 +70,21 @@ export class Lane {
   /** @param transaction a number that never falls: of the open transaction, or of a part of it */
   append(source: Buffer, from: number, to: number, transaction: number): void {
     const length = to - from;
-    let at = this.#appended - this.#base;
-    if (at + length > this.#bytes.length) {
-      this.#makeRoom(length);
-      at = this.#appended - this.#base;
+    let chunk = this.#chunks[this.#chunks.length - 1];
+    if (chunk === undefined || chunk.used + length > chunk.bytes.length) {
+      chunk = this.#pool.take(this.#appended, length);
+      this.#chunks.push(chunk);
     }
-    source.copy(this.#bytes, at, from, to);
+    source.copy(chunk.bytes, chunk.used, from, to);
+    chunk.used += length;
     this.#appended += length;
     this.#marks.push(this.#appended, transaction);
+  }
+
+  /** The event that was appended last is not to be sent. */
+  ban(): void {
+    const { count } = this.#marks;
+    this.#banned.push(count > 1 ? this.#marks.end(count - 2) : this.#settled);
   }
 
   /** What was appended stays, and may be sent. */
@@ -71,54 +100,89 @@ export class Lane {
     const taken = this.#appended - end;
     this.#appended = end;
     this.#marks.keepOldest(kept);
+    while (this.#banned.length > 0 && (this.#banned[this.#banned.length - 1] as number) >= end) this.#banned.pop();
+    for (let last = this.#chunks.at(-1); last && last.base + last.used > end; last = this.#chunks.at(-1)) {
+      last.used = Math.max(0, end - last.base);
+      if (last.used > 0) break;
+      this.#pool.giveBack(this.#chunks.pop() as Chunk);
+    }
     return taken;
   }
 
   /**
-   * The next whole events that fit, at least one, as a view that stays unchanged until `settle`.
+   * Puts the next whole events that fit in flight, at least one. Returns their bytes.
    * Only when nothing is in flight and something waits.
+   * @param maxEventBytes the events end before one that is larger
    */
-  take(maxBytes: number, maxEvents: number): { bytes: Buffer; events: number } {
+  take(maxBytes: number, maxEvents: number, maxEventBytes = Number.POSITIVE_INFINITY): number {
     const from = this.#settled;
-    const fitting = Math.min(this.#marks.countUpTo(from + maxBytes, 0), maxEvents, this.#committedEvents);
-    this.#flightEvents = Math.max(1, fitting);
+    const stop = this.#banned.find((start) => start > from) ?? Number.POSITIVE_INFINITY;
+    const fitting = this.#marks.countUpTo(Math.min(from + maxBytes, stop), 0);
+    this.#flightEvents = Math.max(1, Math.min(fitting, maxEvents, this.#committedEvents));
+    if (maxEventBytes < maxBytes) {
+      for (let i = 1; i < this.#flightEvents; i++) {
+        if (this.#marks.end(i) - this.#marks.end(i - 1) > maxEventBytes) this.#flightEvents = i;
+      }
+    }
     this.due = this.due && this.waitingEvents > 0;
-    return {
-      bytes: this.#bytes.subarray(from - this.#base, this.#flightEnd() - this.#base),
-      events: this.#flightEvents,
-    };
+    return this.#flightEnd() - from;
   }
 
-  /** The slice in flight is at its destination, or set aside for good. Returns its bytes. */
-  settle(): number {
+  /** The bytes in flight; they stay unchanged until `settle`. */
+  flight(): RecordPieces {
     const end = this.#flightEnd();
+    const pieces: Buffer[] = [];
+    for (const { bytes, base, used } of this.#chunks) {
+      const from = Math.max(0, this.#settled - base);
+      const to = Math.min(used, end - base);
+      if (to > from) pieces.push(bytes.subarray(from, to));
+      if (base + used >= end) break;
+    }
+    return pieces;
+  }
+
+  /** A copy of the oldest event. */
+  head(): Buffer {
+    const [{ bytes, base }] = this.#chunks as [Chunk];
+    return Buffer.from(bytes.subarray(this.#settled - base, this.#marks.end(0) - base));
+  }
+
+  /** The events in flight, each by itself; they stay unchanged until `settle`. */
+  flightByEvent(): Buffer[] {
+    const events: Buffer[] = [];
+    let from = this.#settled;
+    let index = 0;
+    for (let i = 0; i < this.#flightEvents; i++) {
+      const to = this.#marks.end(i);
+      let chunk = this.#chunks[index] as Chunk;
+      while (from >= chunk.base + chunk.used) chunk = this.#chunks[++index] as Chunk;
+      events.push(chunk.bytes.subarray(from - chunk.base, to - chunk.base));
+      from = to;
+    }
+    return events;
+  }
+
+  /**
+   * The oldest `events` of those in flight are at their destination, or set aside for good; the others wait again.
+   * Returns the bytes of the former.
+   */
+  settle(events = this.#flightEvents): number {
+    const end = events === 0 ? this.#settled : this.#marks.end(events - 1);
     const length = end - this.#settled;
     this.#settled = end;
-    this.#marks.dropOldest(this.#flightEvents);
-    this.#committedEvents -= this.#flightEvents;
+    this.#marks.dropOldest(events);
+    this.#committedEvents -= events;
     this.#flightEvents = 0;
-    if (this.#settled === this.#appended) {
-      this.#base = this.#settled;
-      if (this.#bytes.length > KEEP_BYTES) this.#bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+    while (this.#banned.length > 0 && (this.#banned[0] as number) < end) this.#banned.shift();
+    let done = 0;
+    for (let chunk = this.#chunks[0]; chunk && chunk.base + chunk.used <= end; chunk = this.#chunks[++done]) {
+      this.#pool.giveBack(chunk);
     }
+    if (done > 0) this.#chunks.splice(0, done);
     return length;
   }
 
   #flightEnd(): number {
     return this.#flightEvents === 0 ? this.#settled : this.#marks.end(this.#flightEvents - 1);
-  }
-
-  /** Moves the live bytes to the front, of a bigger buffer if need be; never under a slice that is in flight. */
-  #makeRoom(length: number): void {
-    const live = this.#appended - this.#settled;
-    const enough = (live + length) * 2 <= this.#bytes.length;
-    const target =
-      enough && !this.inFlight
-        ? this.#bytes
-        : Buffer.allocUnsafeSlow(Math.max(this.#bytes.length, (live + length) * 2));
-    const start = this.#settled - this.#base;
-    this.#bytes.copy(target, 0, start, start + live);
-    this.#bytes = target;
-    this.#base = this.#settled;
   }
 }

@@ -9,6 +9,8 @@ interface Entry {
   transaction: Transaction | undefined;
   /** Transactions that committed behind it and count with it. */
   followers: Position | undefined;
+  /** Where its events end, in bytes that were ever appended. */
+  end: number;
 }
 
 /**
@@ -26,6 +28,8 @@ export class Ledger {
   #head = 0;
   #knot: { ordinal: number; position: Position } | undefined;
   #prepared = 0;
+  /** Where the events of what is delivered end. */
+  #end = 0;
 
   /** @param delivered the position to start from; it moves as transactions are settled */
   constructor(delivered: Position) {
@@ -36,6 +40,11 @@ export class Ledger {
     return this.#entries.length - this.#head;
   }
 
+  /** Bytes of the transactions that wait: a restart sends what of them has arrived again. */
+  get waitingBytes(): number {
+    return this.waiting === 0 ? 0 : (this.#entries[this.#entries.length - 1] as Entry).end - this.#end;
+  }
+
   prepared(transaction: Transaction): void {
     if (this.#delivered.gtids instanceof GtidSet) return;
     this.#prepared++;
@@ -43,12 +52,15 @@ export class Ledger {
     this.#knot.position.advance(transaction);
   }
 
-  /** Returns whether the position moved; where entries wait and nothing is unsettled, `settledBefore` moves it. */
-  committed(ordinal: number, transaction: Transaction, hasRows: boolean): boolean {
+  /**
+   * Returns whether the position moved; where entries wait and nothing is unsettled, `settledBefore` moves it.
+   * @param end the bytes that were appended until now
+   */
+  committed(ordinal: number, transaction: Transaction, hasRows: boolean, end: number): boolean {
     const knot = this.#knot;
     if (knot === undefined) {
       if (!hasRows) return this.#follow(transaction);
-      this.#entries.push({ ordinal, transaction, followers: undefined });
+      this.#entries.push({ ordinal, transaction, followers: undefined, end });
       return false;
     }
     knot.position.advance(transaction);
@@ -56,7 +68,7 @@ export class Ledger {
     if (transaction.ends !== undefined) this.#prepared--;
     if (this.#prepared > 0) return false;
     this.#knot = undefined;
-    this.#entries.push({ ordinal: knot.ordinal, transaction: undefined, followers: knot.position });
+    this.#entries.push({ ordinal: knot.ordinal, transaction: undefined, followers: knot.position, end });
     return false;
   }
 
@@ -75,6 +87,7 @@ export class Ledger {
     for (let entry = this.#entries[this.#head]; entry !== undefined && entry.ordinal < oldest; ) {
       if (entry.transaction) this.#delivered.advance(entry.transaction);
       if (entry.followers) this.#delivered.advanceAll(entry.followers);
+      this.#end = entry.end;
       entry = this.#entries[++this.#head];
     }
     const moved = this.#head > before;

@@ -1,64 +1,86 @@
+import type { RecordPieces } from '../change/sink.ts';
 import type { Lane } from './lane.ts';
 
-/** One record on its way: the slices of the lanes that it holds, and how often it was tried. */
-export interface Shipment {
-  bytes: Uint8Array;
+/** How events become records: several in one, or each by itself. */
+export type Aggregation = { maxEvents: number; maxBytes: number } | 'off';
+
+/**
+ * What settles together on its way: one record with the slices of some lanes or, where each event is a record, a run
+ * of records of one lane.
+ */
+export interface Parcel {
+  records: RecordPieces[];
   lanes: Lane[];
   events: number;
-  attempts: number;
+  bytes: number;
 }
 
-/** Packs the slices of lanes into as few records as hold them. */
+/** Packs the slices of lanes into one request: as few records as hold them. */
 export class Packer {
-  readonly #maxBytes: number;
-  readonly #maxEvents: number;
-  readonly #finished: Shipment[] = [];
-  #slices: Buffer[] = [];
-  #lanes: Lane[] = [];
+  readonly #aggregation: Aggregation;
+  readonly #maxRecordBytes: number;
+  readonly #parcels: Parcel[] = [];
+  /** The record that may still take a slice. */
+  #open: Parcel | undefined;
+  #records = 0;
   #bytes = 0;
-  #events = 0;
 
-  constructor(maxBytes: number, maxEvents: number) {
-    this.#maxBytes = maxBytes;
-    this.#maxEvents = maxEvents;
+  constructor(aggregation: Aggregation, maxRecordBytes: number) {
+    this.#aggregation = aggregation;
+    this.#maxRecordBytes = maxRecordBytes;
   }
 
-  get count(): number {
-    return this.#finished.length + (this.#lanes.length > 0 ? 1 : 0);
+  get records(): number {
+    return this.#records;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get parcels(): Parcel[] {
+    return this.#parcels;
+  }
+
+  /** Whether what waits in the lane fits into the record that is open. */
   fits(lane: Lane): boolean {
+    const { waitingBytes, waitingEvents } = lane;
     return (
-      this.#lanes.length > 0 &&
-      this.#bytes + lane.waitingBytes <= this.#maxBytes &&
-      this.#events + lane.waitingEvents <= this.#maxEvents
+      this.#aggregation !== 'off' &&
+      this.#open !== undefined &&
+      this.#open.bytes + waitingBytes <= this.#aggregation.maxBytes &&
+      this.#open.events + waitingEvents <= this.#aggregation.maxEvents
     );
   }
 
-  /** Takes what fits into one record from the lane. Returns its bytes. */
-  add(lane: Lane): number {
-    if (!this.fits(lane)) this.#close();
-    const { bytes, events } = lane.take(this.#maxBytes, this.#maxEvents);
-    this.#slices.push(bytes);
-    this.#lanes.push(lane);
-    this.#bytes += bytes.length;
-    this.#events += events;
-    return bytes.length;
+  /** Takes from the lane what fits into one record and `maxBytes`; without aggregation, into `maxRecords` records. */
+  add(lane: Lane, maxBytes: number, maxRecords: number, maxEvents = Number.POSITIVE_INFINITY): void {
+    if (this.#aggregation === 'off') {
+      const bytes = lane.take(maxBytes, Math.min(maxRecords, maxEvents), this.#maxRecordBytes);
+      const records = lane.flightByEvent().map((event) => [event]);
+      this.#push({ records, lanes: [lane], events: records.length, bytes });
+      return;
+    }
+    const joins = this.fits(lane);
+    const bytes = lane.take(
+      Math.min(this.#aggregation.maxBytes, maxBytes),
+      Math.min(this.#aggregation.maxEvents, maxEvents),
+    );
+    if (joins && this.#open !== undefined) {
+      this.#open.records[0] = [...(this.#open.records[0] as RecordPieces), ...lane.flight()];
+      this.#open.lanes.push(lane);
+      this.#open.events += lane.flightEvents;
+      this.#open.bytes += bytes;
+      this.#bytes += bytes;
+      return;
+    }
+    this.#open = { records: [lane.flight()], lanes: [lane], events: lane.flightEvents, bytes };
+    this.#push(this.#open);
   }
 
-  finish(): Shipment[] {
-    this.#close();
-    return this.#finished;
-  }
-
-  #close(): void {
-    const [first] = this.#slices;
-    if (first === undefined) return;
-    const bytes = this.#slices.length === 1 ? first : Buffer.concat(this.#slices, this.#bytes);
-    this.#finished.push({ bytes, lanes: this.#lanes, events: this.#events, attempts: 0 });
-    this.#slices = [];
-    this.#lanes = [];
-    this.#bytes = 0;
-    this.#events = 0;
+  #push(parcel: Parcel): void {
+    this.#parcels.push(parcel);
+    this.#records += parcel.records.length;
+    this.#bytes += parcel.bytes;
   }
 }

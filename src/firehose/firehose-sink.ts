@@ -1,11 +1,21 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { FirehoseClient, PutRecordBatchCommand } from '@aws-sdk/client-firehose';
-import type { Outcome, Sink, SinkLimits } from '../change/sink.ts';
+import type { Outcome, RecordPieces, Sink, SinkLimits } from '../change/sink.ts';
 import { outcomeOfFailure, outcomesOf } from './outcome.ts';
+import { putRecordBatchBody } from './request-body.ts';
 
-export interface FirehoseOptions {
-  stream: string;
+/** How to reach Firehose. */
+export interface FirehoseAccess {
   region: string | undefined;
   endpoint: string | undefined;
+  /** After this many milliseconds without an answer, the outcome of a request is unknown. */
+  timeoutMs?: number;
+}
+
+export interface FirehoseOptions extends FirehoseAccess {
+  stream: string;
+  gzip?: boolean;
 }
 
 /** PutRecordBatch limits (Amazon Data Firehose quota page); 4 MiB a call, less what a proxy may count on top. */
@@ -14,21 +24,23 @@ export const FIREHOSE_LIMITS: SinkLimits = {
   maxRecordBytes: 1_024_000,
   maxRequestBytes: 4_000_000,
 };
+/** What cannot be compressed grows, by five bytes each 16 KB and the frame (RFC 1951, 1952). */
+const GZIP_GROWTH = 1_000;
 
 const CONNECTION_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const SOCKETS = 32;
 
 /** A client that tries once and says so: retrying is delivery's, which knows what may follow what. */
-export function firehoseClient({ region, endpoint }: Omit<FirehoseOptions, 'stream'>): FirehoseClient {
+export function firehoseClient({ region, endpoint, timeoutMs = REQUEST_TIMEOUT_MS }: FirehoseAccess): FirehoseClient {
   return new FirehoseClient({
     ...(region && { region }),
     ...(endpoint && { endpoint }),
-    ...(endpoint && isLoopback(endpoint) && { region: region ?? 'us-east-1', credentials: LOCAL_CREDENTIALS }),
+    ...(isLocal(endpoint) && { region: region ?? 'us-east-1', credentials: LOCAL_CREDENTIALS }),
     maxAttempts: 1,
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: timeoutMs,
       throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: SOCKETS },
       httpsAgent: { keepAlive: true, maxSockets: SOCKETS },
@@ -39,31 +51,49 @@ export function firehoseClient({ region, endpoint }: Omit<FirehoseOptions, 'stre
 /** A Firehose on this machine checks no signature; asking the instance for credentials would only take time. */
 const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 
-function isLoopback(endpoint: string): boolean {
+/** Whether it is a Firehose on this machine, which has neither credentials nor quotas. */
+export function isLocal(endpoint: string | undefined): boolean {
+  if (endpoint === undefined) return false;
   const { hostname } = new URL(endpoint);
   return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }
 
+const compress = promisify(gzip);
+
 /** Amazon Data Firehose, one stream, through the AWS SDK. */
 export class FirehoseSink implements Sink {
-  readonly limits = FIREHOSE_LIMITS;
+  readonly limits: SinkLimits;
+  readonly encode?: (record: RecordPieces) => Promise<RecordPieces>;
   readonly #client: FirehoseClient;
   readonly #stream: string;
+  /** Bodies of requests that have been answered, for the next ones. */
+  readonly #bodies: Buffer[] = [];
 
   constructor(options: FirehoseOptions) {
     this.#client = firehoseClient(options);
     this.#stream = options.stream;
+    this.limits = FIREHOSE_LIMITS;
+    if (options.gzip) {
+      this.limits = { ...FIREHOSE_LIMITS, maxRecordBytes: FIREHOSE_LIMITS.maxRecordBytes - GZIP_GROWTH };
+      this.encode = async (record) => [await compress(Buffer.concat(record))];
+    }
   }
 
-  async send(records: readonly Uint8Array[], signal: AbortSignal): Promise<Outcome[]> {
+  async send(records: readonly RecordPieces[], signal: AbortSignal): Promise<Outcome[]> {
+    const body = putRecordBatchBody(this.#stream, records, this.#bodies.pop() ?? NOTHING);
+    const command = new PutRecordBatchCommand({ DeliveryStreamName: this.#stream, Records: [] });
+    // The serializer has written a request without records, and what follows signs and measures this body.
+    command.middlewareStack.add(
+      (next) => (args) => {
+        (args.request as { body: unknown }).body = body;
+        return next(args);
+      },
+      { step: 'build', priority: 'high', name: 'bodyMiddleware' },
+    );
     try {
-      const answer = await this.#client.send(
-        new PutRecordBatchCommand({
-          DeliveryStreamName: this.#stream,
-          Records: records.map((Data) => ({ Data })),
-        }),
-        { abortSignal: signal },
-      );
+      const answer = await this.#client.send(command, { abortSignal: signal });
+      // Only an answered request is done with its bytes.
+      this.#bodies.push(Buffer.from(body.buffer));
       return outcomesOf(answer, records.length);
     } catch (error) {
       const outcome = outcomeOfFailure(error);
@@ -75,3 +105,5 @@ export class FirehoseSink implements Sink {
     this.#client.destroy();
   }
 }
+
+const NOTHING = Buffer.alloc(0);

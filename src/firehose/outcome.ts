@@ -16,15 +16,20 @@ export function outcomesOf(answer: PutRecordBatchCommandOutput, records: number)
   return entries.map(({ RecordId, ErrorCode, ErrorMessage }): Outcome => {
     if (ErrorCode === undefined && RecordId) return ACCEPTED;
     const reason = `${ErrorCode ?? 'no record id'}: ${ErrorMessage ?? ''}`;
+    if (ErrorCode !== undefined && REFUSED_REQUESTS.has(ErrorCode)) {
+      return { kind: 'refused', of: 'record', reason, hint: SEE_REASON };
+    }
     return ErrorCode?.startsWith('ServiceUnavailable') ? { kind: 'throttled', reason } : { kind: 'unknown', reason };
   });
 }
 
-/** Error names that no retry heals, with what the operator should do (Firehose API reference, PutRecordBatch). */
+/** Errors of the request, perhaps of one record in it, that no retry heals (Firehose API reference, PutRecordBatch). */
+const REFUSED_REQUESTS = new Set(['InvalidArgumentException', 'ValidationException']);
+const SEE_REASON = 'the stream does not take this request; see the reason';
+
+/** Errors that no retry and no other request heals, with what the operator should do. */
 const REFUSALS: Readonly<Record<string, string>> = {
   ResourceNotFoundException: 'check firehose.stream and firehose.region; cdc check tells which streams there are',
-  InvalidArgumentException: 'the stream does not take this request; see the reason',
-  ValidationException: 'the stream does not take this request; see the reason',
   SerializationException: 'the endpoint does not speak Firehose; check firehose.endpoint',
   UnknownOperationException: 'the endpoint does not speak Firehose; check firehose.endpoint',
   InvalidKMSResourceException: "give the stream's KMS key back, or grant cdc its use",
@@ -54,13 +59,14 @@ export function outcomeOfFailure(error: unknown): Outcome {
   const { name = 'Error', message = '', $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
   const reason = `${name}: ${message}`;
   const hint = REFUSALS[name];
-  if (hint !== undefined) return { kind: 'refused', reason, hint };
+  if (hint !== undefined) return { kind: 'refused', of: 'stream', reason, hint };
+  if (REFUSED_REQUESTS.has(name)) return { kind: 'refused', of: 'request', reason, hint: SEE_REASON };
   if (THROTTLES.has(name)) return { kind: 'throttled', reason };
   // Expired credentials heal when the provider renews them; an answer without meaning may come from a proxy.
   if (name.startsWith('ExpiredToken')) return { kind: 'throttled', reason };
   const status = $metadata?.httpStatusCode;
-  if (status === 413 || status === 403) {
-    return { kind: 'refused', reason, hint: 'a proxy or the service refuses the request; see the reason' };
-  }
+  const refusesUs = 'a proxy or the service refuses the request; see the reason';
+  if (status === 413) return { kind: 'refused', of: 'request', reason, hint: refusesUs };
+  if (status === 403) return { kind: 'refused', of: 'stream', reason, hint: refusesUs };
   return { kind: 'unknown', reason };
 }

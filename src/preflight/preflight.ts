@@ -1,25 +1,47 @@
 import { createConnection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
-import { sourceConnection } from '../config/url.ts';
+import { forEachHost, parseSourceUrl, sourceConnection } from '../config/url.ts';
 import { CdcError } from '../error.ts';
 import { checkCheckpointFile } from './checkpoint-file.ts';
 import { connectionProblem } from './connection-problem.ts';
 import { judgeAccess } from './judge-access.ts';
 import { judgeSettings } from './judge-settings.ts';
 import { judgeTables } from './judge-tables.ts';
-import type { Problem } from './problem.ts';
+import { error, outage, type Problem, warning } from './problem.ts';
 import { gatherServer } from './server-facts.ts';
-import { checkStream } from './stream.ts';
+import { checkStreams } from './stream.ts';
 
 /** Everything that stands in the way of `cdc run`, at once: source, stream and checkpoint, errors first. Writes nothing. */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Problem[]> {
-  const facts = Promise.all([checkSource(config, signal), checkStream(config.firehose)]);
+  const facts = Promise.all([checkSource(config, signal), checkStreams(config.firehose)]);
   const [source, stream] = await Promise.race([facts, interruption(signal)]);
   const problems = [...source, ...stream, ...checkCheckpointFile(config.checkpoint.file)];
   return problems.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
 }
 
+/** Each host is looked at, for each may have to serve; what one of them lacks stops nobody while another can. */
 async function checkSource(config: Config, signal: AbortSignal): Promise<Problem[]> {
+  const hosts = forEachHost(config);
+  const found = await Promise.all(hosts.map((host) => checkHost(host, signal)));
+  const [only] = found;
+  return only !== undefined && hosts.length === 1 ? only : ofSeveral(hosts, found);
+}
+
+export function ofSeveral(hosts: readonly Config[], found: readonly Problem[][]): Problem[] {
+  const errors = found.map((problems) => problems.filter(({ severity }) => severity === 'error'));
+  const serves = errors.some((of) => of.length === 0);
+  const mayServe = errors.some((of) => of.every(({ passing }) => passing));
+  return found.flatMap((problems, i) => {
+    const { host, port } = parseSourceUrl((hosts[i] as Config).source.url);
+    return problems.map(({ severity, what, why, fix }): Problem => {
+      const named = what.includes(`${host}:${port}`) ? what : `${host}:${port}: ${what}`;
+      if (severity === 'warning' || serves) return warning(named, why, fix);
+      return (mayServe ? outage : error)(named, why, fix);
+    });
+  });
+}
+
+async function checkHost(config: Config, signal: AbortSignal): Promise<Problem[]> {
   try {
     const connection = await createConnection({ ...sourceConnection(config.source), connectTimeout: 5_000 });
     connection.on('error', () => {}); // the query in flight reports it

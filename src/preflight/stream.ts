@@ -1,4 +1,8 @@
-import { type DeliveryStreamDescription, DescribeDeliveryStreamCommand } from '@aws-sdk/client-firehose';
+import {
+  type DeliveryStreamDescription,
+  DescribeDeliveryStreamCommand,
+  type DestinationDescription,
+} from '@aws-sdk/client-firehose';
 import type { Config } from '../config/schema.ts';
 import { firehoseClient } from '../firehose/firehose-sink.ts';
 import { error, outage, type Problem, warning } from './problem.ts';
@@ -11,16 +15,25 @@ interface SdkFailure {
 
 const DEADLINE_MS = 5_000;
 
-/** What DescribeDeliveryStream tells about the stream. Whether it takes records is known only by sending one. */
-export async function checkStream(firehose: Config['firehose']): Promise<Problem[]> {
+/** What DescribeDeliveryStream tells about each stream. Whether they take records is known only by sending one. */
+export async function checkStreams(firehose: Config['firehose']): Promise<Problem[]> {
   const client = firehoseClient({ region: firehose.region, endpoint: firehose.endpoint });
+  const check = async (stream: string): Promise<Problem[]> => {
+    try {
+      const command = new DescribeDeliveryStreamCommand({ DeliveryStreamName: stream });
+      const abortSignal = AbortSignal.timeout(DEADLINE_MS);
+      const { DeliveryStreamDescription } = await client.send(command, { abortSignal });
+      if (!DeliveryStreamDescription) throw new Error('the answer describes no stream');
+      return judgeStream(DeliveryStreamDescription, firehose);
+    } catch (failure) {
+      return [streamFailure(failure as SdkFailure, stream, firehose)];
+    }
+  };
+  const streams = new Set([firehose.stream, ...Object.values(firehose.routes)]);
   try {
-    const command = new DescribeDeliveryStreamCommand({ DeliveryStreamName: firehose.stream });
-    const { DeliveryStreamDescription } = await client.send(command, { abortSignal: AbortSignal.timeout(DEADLINE_MS) });
-    if (!DeliveryStreamDescription) throw new Error('the answer describes no stream');
-    return judgeStream(DeliveryStreamDescription);
-  } catch (failure) {
-    return [streamFailure(failure as SdkFailure, firehose)];
+    const found = (await Promise.all([...streams].map(check))).flat();
+    // An endpoint that is not there fails for each of them.
+    return found.filter(({ what }, i) => found.findIndex((other) => other.what === what) === i);
   } finally {
     client.destroy();
   }
@@ -35,7 +48,10 @@ const ONE_EVENT_EACH = [
   'IcebergDestinationDescription',
 ] as const;
 
-export function judgeStream(stream: DeliveryStreamDescription): Problem[] {
+export function judgeStream(
+  stream: DeliveryStreamDescription,
+  { aggregate, compression }: Pick<Config['firehose'], 'aggregate' | 'compression'>,
+): Problem[] {
   const problems: Problem[] = [];
   const name = stream.DeliveryStreamName;
   if (stream.DeliveryStreamStatus !== 'ACTIVE') {
@@ -64,13 +80,28 @@ export function judgeStream(stream: DeliveryStreamDescription): Problem[] {
     );
   }
   const single = stream.Destinations?.flatMap((to) => ONE_EVENT_EACH.filter((kind) => to[kind])) ?? [];
-  if (single[0]) {
+  if (single[0] && aggregate !== 'off') {
     const kind = single[0].replace('DestinationDescription', '');
     const why =
       'it takes each record as one row or document, and a record of cdc holds up to firehose.aggregate.max_events events';
-    problems.push(warning(`the stream ${name} delivers to ${kind}`, why, 'firehose.aggregate: { max_events: 1 }'));
+    problems.push(warning(`the stream ${name} delivers to ${kind}`, why, 'firehose.aggregate: off'));
+  }
+  if (compression === 'gzip' && !stream.Destinations?.every(isPlainS3)) {
+    const why =
+      'only a destination in S3 without compression, conversion or processing of its own leaves records as they come';
+    problems.push(error(`the stream ${name} cannot take compressed records`, why, 'firehose.compression: none'));
   }
   return problems;
+}
+
+function isPlainS3({ ExtendedS3DestinationDescription: s3 }: DestinationDescription): boolean {
+  return (
+    s3 !== undefined &&
+    (s3.CompressionFormat ?? 'UNCOMPRESSED') === 'UNCOMPRESSED' &&
+    s3.DataFormatConversionConfiguration?.Enabled !== true &&
+    s3.ProcessingConfiguration?.Enabled !== true &&
+    s3.DynamicPartitioningConfiguration?.Enabled !== true
+  );
 }
 
 const CREDENTIALS = [
@@ -84,7 +115,11 @@ const CREDENTIALS = [
   'MissingAuthenticationTokenException',
 ];
 
-export function streamFailure(failure: SdkFailure, { stream, endpoint, region }: Config['firehose']): Problem {
+export function streamFailure(
+  failure: SdkFailure,
+  stream: string,
+  { endpoint, region }: Pick<Config['firehose'], 'endpoint' | 'region'>,
+): Problem {
   const name = failure.name ?? 'Error';
   const why =
     name === 'AbortError' ? 'no answer came in time' : failure.message?.split('\n')[0] || failure.code || name;

@@ -1,7 +1,6 @@
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { readServerFacts, type ServerFacts } from '../../src/binlog/server.ts';
-import { followChanges } from '../../src/changes.ts';
-import type { EmitLine } from '../../src/codec/line.ts';
+import { type ChangeHandler, followChanges } from '../../src/changes.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { sourceConnection } from '../../src/config/url.ts';
 import { TableMemory } from '../../src/schema/table-memory.ts';
@@ -231,7 +230,7 @@ const brief = (text: string): string => {
 async function follow(config: Config, server: ServerFacts, memory: TableMemory, take: TakeLine): Promise<void> {
   const done = new AbortController();
   const none = (): void => {};
-  const line: EmitLine = (_hash, bytes, from, to) => {
+  const line: ChangeHandler['line'] = (_stream, _hash, bytes, from, to) => {
     if (!done.signal.aborted && take(bytes.toString('utf8', from, to))) done.abort();
   };
   const handler = { line, commit: none, savepoint: none, rollbackTo: none, rollback: none, prepared: none, idle: none };

@@ -129,7 +129,8 @@ function unknownWords(code: string, commands: ReadonlyMap<string, Command>, scri
 
 function unknownFlags(command: Command, rest: string): string[] {
   const given = rest.replace(/'[^']*'/g, '').match(/(?<=\s)--?[a-z][a-z-]*/g) ?? [];
-  const known = ['-h', '--help', ...command.options.flatMap(({ short, long }) => [short, long])];
+  const options = [command, ...command.commands].flatMap((one) => one.options);
+  const known = ['-h', '--help', ...options.flatMap(({ short, long }) => [short, long])];
   return given.filter((flag) => !known.includes(flag)).map((flag) => `cdc ${command.name()} ${flag}`);
 }
 

@@ -4,7 +4,7 @@ import { GtidSet } from '../../src/change/gtid-set.ts';
 import { MariadbPosition } from '../../src/change/mariadb-position.ts';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint-file.ts';
 import type { CdcError } from '../../src/error.ts';
-import { startPoint } from '../../src/start-point.ts';
+import { isBehindCheckpoint, startPoint } from '../../src/start-point.ts';
 
 const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
@@ -18,6 +18,7 @@ const mysql = (executed: string | undefined, purged = ''): ServerFacts => ({
   executed: executed === undefined ? undefined : GtidSet.parse(executed),
   purged: executed === undefined ? undefined : GtidSet.parse(purged),
   charsets: new Map(),
+  replicates: false,
 });
 
 const mariadb = (executed: string): ServerFacts => ({
@@ -124,6 +125,74 @@ describe('with a checkpoint', () => {
     expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), replica, 2).epoch).toBe(4);
   });
 
+  test('another server begins at its own coordinates: the old ones mean nothing there', () => {
+    const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
+    const { delivered } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, { file: 'binlog.000777' }), replica);
+    expect(delivered.coordinates).toEqual({ file: 'binlog.000002', position: 4 });
+  });
+
+  test('a replica that lags is tried again; a server that nothing is sent to never has what it lacks', () => {
+    const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
+    const saved = checkpoint(`${U}:1-60`);
+    const lagging = failure(() => startPoint({ start: 'now' }, saved, { ...replica, replicates: true }));
+    expect(lagging).toMatchObject({ kind: 'retry', why: expect.stringContaining(`${U}:51-60`) });
+    expect(failure(() => startPoint({ start: 'now' }, saved, replica))).toMatchObject({ kind: 'fatal', exitCode: 4 });
+    expect(isBehindCheckpoint(saved, replica)).toBe(true);
+    expect(isBehindCheckpoint(checkpoint(`${U}:1-50`), replica)).toBe(false);
+  });
+
+  describe('whose server numbers its binlogs anew', () => {
+    const later = { file: 'binlog.000012', position: 4 };
+
+    test('the same numbers name other transactions: it stops with code 4', () => {
+      const reset = { ...mysql(`${U}:1-50`), identity: U };
+      const error = failure(() =>
+        startPoint(
+          { start: 'now' },
+          checkpoint(`${U}:1-40`, { ...later, server: { flavor: 'mysql', identity: U } }),
+          reset,
+        ),
+      );
+      expect(error).toMatchObject({ exitCode: 4, message: expect.stringContaining('reset') });
+    });
+
+    test('it goes on in a new epoch where all that was delivered is before them, or came from elsewhere', () => {
+      const mine = { ...later, server: { flavor: 'mysql' as const, identity: U } };
+      const restored = { ...mysql(`${U}:1-50`, `${U}:1-40`), identity: U };
+      expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, mine), restored, 77).epoch).toBe(77);
+      const rebuilt = { ...mysql(`${U}:1-50`), identity: 'server-a' };
+      expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, later), rebuilt, 77).epoch).toBe(77);
+    });
+
+    test('another name of the files is a new epoch too', () => {
+      const saved = checkpoint(`${U}:1-40`, { file: 'mysql-bin.000001' });
+      expect(startPoint({ start: 'now' }, saved, mysql(`${U}:1-50`), 77).epoch).toBe(77);
+    });
+
+    test('on MariaDB too', () => {
+      const saved = checkpoint('0-1-9,1-2-3', { ...later, server: { flavor: 'mariadb', identity: 'mariadb-1' } });
+      expect(failure(() => startPoint({ start: 'now' }, saved, mariadb('0-1-20,1-2-3'))).exitCode).toBe(4);
+      const restored = { ...mariadb('0-1-20,1-2-3'), purged: MariadbPosition.parse('0-1-9,1-2-3') };
+      expect(startPoint({ start: 'now' }, saved, restored, 77).epoch).toBe(77);
+    });
+  });
+
+  test('without GTIDs, a place behind 4 GiB is reached from the head of its file, passing over what is before it', () => {
+    const far = { file: 'binlog.000005', position: 2 ** 32 + 5 };
+    const server = {
+      ...mysql(undefined),
+      binlogs: [{ file: 'binlog.000005', position: 2 ** 33 }],
+      end: { file: 'binlog.000009', position: 900 },
+    };
+    expect(startPoint({ start: 'now' }, checkpoint(null, far), server)).toMatchObject({
+      dump: { coordinates: { file: 'binlog.000005', position: 4 } },
+      gtidsFromStream: false,
+      skipBefore: far,
+    });
+    const last = { ...far, position: 2 ** 32 - 1 };
+    expect(startPoint({ start: 'now' }, checkpoint(null, last), server).dump).toEqual({ coordinates: last });
+  });
+
   test('another server without GTIDs cannot be compared and is refused', () => {
     const replica = { ...mysql(undefined), identity: 'server-b' };
     expect(failure(() => startPoint({ start: 'now' }, checkpoint(null), replica)).exitCode).toBe(4);
@@ -140,6 +209,16 @@ describe('with a checkpoint', () => {
 
   test('another flavor of server is refused', () => {
     expect(failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1`), mariadb('0-1-5'))).exitCode).toBe(2);
+  });
+
+  test('a MariaDB server that has purged what follows stops it with code 4, and says from where to where', () => {
+    const saved = checkpoint('0-1-3', { server: { flavor: 'mariadb', identity: 'mariadb-1' } });
+    const server = { ...mariadb('0-1-9'), purged: MariadbPosition.parse('0-1-5') };
+    const error = failure(() => startPoint({ start: 'now' }, saved, server));
+    expect(error).toMatchObject({ exitCode: 4, why: 'delivered up to 0-1-3, and purged up to 0-1-5' });
+    expect(startPoint({ start: 'now' }, checkpoint('0-1-5', { server: saved.server }), server).dump).toEqual({
+      gtids: '0-1-5',
+    });
   });
 
   test('a MariaDB server behind the checkpoint is refused', () => {

@@ -10,7 +10,7 @@ function told(...calls: (string | { savepoint: string } | { to: string })[]): st
   const savepoints = new Map<string, number>();
   let committed = -1;
   const mark = new CommitMark({
-    line: (hash, bytes, from, to) => void lines.push(`${hash} ${bytes.toString('utf8', from, to)}`),
+    line: (_stream, hash, bytes, from, to) => void lines.push(`${hash} ${bytes.toString('utf8', from, to)}`),
     savepoint: (name) => void savepoints.set(name, lines.length),
     rollbackTo(name) {
       lines.length = savepoints.get(name) as number;
@@ -29,7 +29,7 @@ function told(...calls: (string | { savepoint: string } | { to: string })[]): st
     else if (typeof call === 'string') {
       // The buffer is only valid during the call.
       const buffer = Buffer.from(`..{"row":"${call}"..`);
-      mark.line(hash++, buffer, 2, buffer.length - 2);
+      mark.line(0, hash++, buffer, 2, buffer.length - 2);
       buffer.fill('!');
     } else if ('savepoint' in call) mark.savepoint(call.savepoint);
     else mark.rollbackTo(call.to);

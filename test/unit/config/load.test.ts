@@ -38,8 +38,17 @@ describe('a sound configuration', () => {
         temporal: 'iso',
         zero_dates: 'text',
       },
-      firehose: { stream: 's', aggregate: { max_events: 500, max_bytes: 524288 }, linger: 100 },
+      firehose: {
+        stream: 's',
+        routes: {},
+        aggregate: { max_events: 500, max_bytes: 524288 },
+        compression: 'none',
+        quota: {},
+        linger: 100,
+        timeout: 30_000,
+      },
       checkpoint: { file: join(tmpdir(), 'state/cdc.json') },
+      dead_letter: { directory: join(tmpdir(), 'state/dead-letter'), max_bytes: 1024 ** 3, events: [] },
     });
   });
 
@@ -137,13 +146,35 @@ describe('every problem is named at once, with its line', () => {
   });
 
   test('what a later version brings is said to be not available, not unknown', () => {
-    const yaml = `${LEAST.replace('  url', '  start: snapshot\n  url')}  aggregate: off\n  routes: {}\ndead_letter: {}\nadmin: {}`;
+    const yaml = `${LEAST.replace('  url', '  start: snapshot\n  url')}admin: {}`;
     expect(problems(yaml)).toEqual([
       'line 2, source.start: snapshot is not available in this version',
-      'line 6, firehose.aggregate: off is not available in this version',
-      'line 7, firehose.routes: not available in this version',
-      'line 8, dead_letter: not available in this version',
-      'line 9, admin: not available in this version',
+      'line 6, admin: not available in this version',
+    ]);
+  });
+
+  test('what may be a map or off is told apart', () => {
+    const yaml = [
+      '  aggregate: on',
+      '  quota: { bytes: 5 bananas, request: 3, records: 0 }',
+      '  routes: { "!shop.x": a, "shop": b, "shop.y": "a b" }',
+      '  timeout: 1ms',
+    ].join('\n');
+    expect(problems(`${LEAST}${yaml}`)).toEqual([
+      'line 5, firehose.aggregate: must be a map, or off',
+      'line 6, firehose.quota.bytes: must be a size such as 5MiB, of 1KiB at least',
+      'line 6, firehose.quota.records: must be a whole number, 1 at least',
+      'line 6, firehose.quota.request: unknown key, did you mean requests?',
+      expect.stringMatching(/^line 7, firehose.routes."shop.y": must be 1 to 64 letters/),
+      expect.stringMatching(/^line 7, firehose.routes."!shop.x": says where tables go/),
+      expect.stringMatching(/^line 7, firehose.routes.shop: "shop" is not a table pattern/),
+      'line 8, firehose.timeout: must be a duration such as 30s, from 100ms to 300s',
+    ]);
+    const off = configFrom(`${LEAST}  aggregate: off\n  quota: off\n  routes: { "shop.*": other }`).firehose;
+    expect(off).toMatchObject({ aggregate: 'off', quota: 'off', routes: { 'shop.*': 'other' } });
+    expect(configFrom(`${LEAST}  quota: { bytes: 20MiB }`).firehose.quota).toEqual({ bytes: 20 * 1024 ** 2 });
+    expect(problems(`${LEAST}  aggregate: off\n  compression: gzip`)).toEqual([
+      expect.stringMatching(/^line 6, firehose.compression: gzip is for records of many events/),
     ]);
   });
 });
@@ -265,6 +296,35 @@ describe('column rules', () => {
       expect.stringMatching(/^line 7, columns.*"a.b.c.d" is not a column pattern/),
       expect.stringMatching(/^line 8, columns.*"!a.b.h" is not a column pattern/),
     ]);
+  });
+});
+
+describe('dead letters', () => {
+  const seq = '6b02e25e0000000200000006970000000020';
+
+  test('lie beside the checkpoint file, or where the configuration says', () => {
+    const letters = (yaml: string) => configFrom(`${LEAST}${yaml}`).dead_letter.directory;
+    expect(letters('checkpoint: { file: /var/lib/cdc/shop.json }')).toBe('/var/lib/cdc/dead-letter');
+    expect(letters('dead_letter: { directory: letters }')).toBe(join(tmpdir(), 'letters'));
+    expect(letters('dead_letter: { directory: /srv/letters }')).toBe('/srv/letters');
+  });
+
+  test('have a limit in bytes and events that the operator names', () => {
+    const yaml = `dead_letter: { max_bytes: 10MiB, events: ["${seq}"] }`;
+    expect(configFrom(`${LEAST}${yaml}`).dead_letter).toMatchObject({ max_bytes: 10 * 1024 ** 2, events: [seq] });
+  });
+
+  test('refuse what is no size and no seq of an event', () => {
+    const events = [seq.slice(1), seq.toUpperCase(), `${seq}0`, seq.replace('2', 'g')].map((text) => `"${text}"`);
+    expect(problems(`${LEAST}dead_letter: { max_bytes: much, directory: "", events: [${events}, 12] }`)).toEqual([
+      'line 5, dead_letter.directory: must not be empty',
+      'line 5, dead_letter.max_bytes: must be a size such as 1GiB',
+      ...[0, 1, 2, 3].map(
+        (i) => `line 5, dead_letter.events[${i}]: must be the seq of an event: 36 hex digits, lower case`,
+      ),
+      'line 5, dead_letter.events[4]: must be text, not a number; put it in quotes',
+    ]);
+    expect(problems(`${LEAST}dead_letter: { max_bytes: 0 }`)).toHaveLength(1);
   });
 });
 

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseSourceUrl, sourceConnection, tlsMode } from '../../../src/config/url.ts';
+import { forEachHost, hostUrls, parseSourceUrl, sourceConnection, tlsMode } from '../../../src/config/url.ts';
+import type { CdcError } from '../../../src/error.ts';
 import { configFrom, thrownBy } from './config-from.ts';
 
 const connection = (source: string, extra = '') =>
@@ -14,11 +15,12 @@ describe('sourceConnection', () => {
       port: 3307,
       user: 'cdc',
       password: 'p@ss/#:,',
+      keepAliveInitialDelay: 30_000,
     });
   });
 
   test('defaults to port 3306, knows mariadb:// and IPv6 addresses', () => {
-    expect(connection('mariadb://cdc@[::1]')).toEqual({ host: '::1', port: 3306, user: 'cdc' });
+    expect(connection('mariadb://cdc@[::1]')).toMatchObject({ host: '::1', port: 3306, user: 'cdc' });
   });
 
   test('prefers source.password to the one in the url', () => {
@@ -51,6 +53,31 @@ describe('sourceConnection', () => {
   });
 });
 
+describe('a source url of several hosts', () => {
+  test('gives one url for each, in order, with the same user and password', () => {
+    const urls = hostUrls('mysql://cdc:p%40,x@db1:3307,db2,[::1]:9/');
+    expect(urls.map(parseSourceUrl)).toEqual([
+      { host: 'db1', port: 3307, user: 'cdc', password: 'p@,x' },
+      { host: 'db2', port: 3306, user: 'cdc', password: 'p@,x' },
+      { host: '::1', port: 9, user: 'cdc', password: 'p@,x' },
+    ]);
+  });
+
+  test('gives one configuration for each, which differ in the url alone; TLS is decided for each', () => {
+    const config = configFrom('source: { url: "mysql://cdc@db.example:1,127.0.0.1:2" }\nfirehose: { stream: s }');
+    const [first, second] = forEachHost(config);
+    expect(first).toEqual({ ...config, source: { ...config.source, url: 'mysql://cdc@db.example:1' } });
+    expect(sourceConnection(first?.source ?? config.source).ssl).toBeDefined();
+    expect(sourceConnection(second?.source ?? config.source)).toMatchObject({ host: '127.0.0.1', port: 2 });
+    expect(sourceConnection(second?.source ?? config.source).ssl).toBeUndefined();
+  });
+
+  test('is refused where one of them cannot be verified as configured', () => {
+    const text = 'source: { url: "mysql://cdc@db.example,10.0.0.1" }\nfirehose: { stream: s }';
+    expect((thrownBy(() => configFrom(text)) as CdcError).why).toContain('verify-identity needs a host name');
+  });
+});
+
 describe('a source url that cannot be meant is refused, and its password never shown', () => {
   test.each([
     ['postgres://cdc:hunter2@h', 'does not begin with mysql://'],
@@ -68,11 +95,12 @@ describe('a source url that cannot be meant is refused, and its password never s
     ['mysql://:hunter2@h', 'names no user'],
     ['mysql://h', 'names no user'],
     ['mysql://', 'names no host'],
-    ['mysql://cdc:hunter2@a,b', 'several hosts'],
-    ['mysql://cdc:hunter2@a:1,b:2', 'several hosts'],
+    ['mysql://cdc:hunter2@a,,b', 'cannot be read|names no host'],
+    ['mysql://cdc:hunter2@a:1,b:0', 'has port 0'],
+    ['mysql://cdc:hunter2@a,', 'cannot be read|names no host'],
   ])('%s', (url, what) => {
-    const error = thrownBy(() => parseSourceUrl(url));
-    expect(error).toMatchObject({ exitCode: 2, message: expect.stringContaining(what) });
+    const error = thrownBy(() => hostUrls(url).forEach(parseSourceUrl));
+    expect(error).toMatchObject({ exitCode: 2, message: expect.stringMatching(what) });
     expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/hunt|er2/);
   });
 });

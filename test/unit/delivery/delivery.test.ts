@@ -1,5 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ACCEPTED, Bench, REFUSED, THROTTLED, transaction, UNKNOWN, withCoordinates } from './scripted-sink.ts';
+import type { Outcome } from '../../../src/change/sink.ts';
+import {
+  ACCEPTED,
+  Bench,
+  REFUSED,
+  REFUSED_RECORD,
+  REFUSED_REQUEST,
+  THROTTLED,
+  transaction,
+  UNKNOWN,
+  withCoordinates,
+} from './scripted-sink.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -62,7 +73,7 @@ describe('lines become records', () => {
   });
 
   test('over maxBytes travel alone, and no record holds more than maxBytes or maxEvents else', async () => {
-    const bench = new Bench({ maxBytes: 100, maxEvents: 4 });
+    const bench = new Bench({ aggregation: { maxBytes: 100, maxEvents: 4 } });
     const big = `b${'x'.repeat(150)}`;
     bench.lines('a1', 'b1', big, 'b2', ...numbers(9, (i) => `c${i}`)).commit(1);
     bench.lines(...numbers(9, (i) => `${String.fromCharCode(100 + i)}${'y'.repeat(40)}`)).commit(2);
@@ -86,7 +97,7 @@ describe('lines become records', () => {
   test('fill requests up to their limits and not beyond', async () => {
     const random = seeded(1);
     const limits = { maxRecords: 3, maxRecordBytes: 60, maxRequestBytes: 120 };
-    const bench = new Bench({ limits, maxBytes: 40, maxEvents: 100, requestsInFlight: 1 });
+    const bench = new Bench({ limits, aggregation: { maxBytes: 40, maxEvents: 100 }, requestsInFlight: 1 });
     bench.lines(...numbers(60, (i) => `${String.fromCharCode(48 + i)}${'y'.repeat((i * 7) % 50)}`)).commit(1);
     let most = 0;
     for (let i = 0; i < 500 && bench.sink.stored.length < 60; i++) {
@@ -105,7 +116,12 @@ describe('lines become records', () => {
   });
 
   test('of every lane get their turn, however busy another lane is', async () => {
-    const bench = new Bench({ limits: { maxRecords: 1 }, maxEvents: 1, requestsInFlight: 1, lingerMs: 1 });
+    const bench = new Bench({
+      limits: { maxRecords: 1 },
+      aggregation: { maxEvents: 1, maxBytes: 524288 },
+      requestsInFlight: 1,
+      lingerMs: 1,
+    });
     bench.lines('z1').commit(1);
     for (let i = 0; i < 70; i++) {
       bench.lines(`0${i}`, `0${i}+`).commit(i + 2);
@@ -121,7 +137,7 @@ describe('order and failures', () => {
   test('a key keeps its order under partial failures and acknowledgements in any order', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const random = seeded(seed);
-      const bench = new Bench({ maxBytes: 40, maxEvents: 5, lingerMs: 10 });
+      const bench = new Bench({ aggregation: { maxBytes: 40, maxEvents: 5 }, lingerMs: 10 });
       const expected: Record<string, string[]> = {};
       for (let number = 1; number <= 60; number++) {
         for (let row = 0; row < 5; row++) {
@@ -153,7 +169,7 @@ describe('order and failures', () => {
   });
 
   test('a lane has one slice in flight at most, however long it takes', async () => {
-    const bench = new Bench({ maxEvents: 2 });
+    const bench = new Bench({ aggregation: { maxEvents: 2, maxBytes: 524288 } });
     bench.lines('a1', 'a2', 'a3').commit(1);
     await pass(100);
     bench.lines('a4').commit(2);
@@ -165,7 +181,7 @@ describe('order and failures', () => {
   });
 
   test('a record that fails delays the lanes that are in it and no other', async () => {
-    const bench = new Bench({ maxEvents: 1 });
+    const bench = new Bench({ aggregation: { maxEvents: 1, maxBytes: 524288 } });
     bench.lines('a1', 'b1').commit(1);
     await pass(100);
     bench.sink.open[0]?.answer([THROTTLED, ACCEPTED]);
@@ -186,7 +202,7 @@ describe('order and failures', () => {
     expect(bench.done).toBe('');
   });
 
-  test('a record is sent again with the same bytes, after a wait that grows to ten seconds and no further', async () => {
+  test('an event is sent again with the same bytes, and what came since behind it, after a wait that grows to ten seconds and no further', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.9999);
     const bench = new Bench();
     bench.lines('a1', 'a2').commit(1);
@@ -197,7 +213,7 @@ describe('order and failures', () => {
       const from = Date.now();
       while (bench.sink.open.length === 0) await pass(1);
       waits.push(Math.ceil((Date.now() - from) / 10) * 10);
-      expect(bench.sink.open[0]?.records).toEqual([['a1', 'a2']]);
+      expect(bench.sink.open[0]?.records).toEqual([numbers(2 + i, (n) => `a${n + 1}`)]);
       bench.lines(`a${i + 3}`).commit(i + 2);
     }
     vi.restoreAllMocks();
@@ -206,7 +222,7 @@ describe('order and failures', () => {
   });
 
   test('an answer that says nothing of a record leaves it to be sent again', async () => {
-    const bench = new Bench({ maxEvents: 1 });
+    const bench = new Bench({ aggregation: { maxEvents: 1, maxBytes: 524288 } });
     bench.lines('a1', 'b1').commit(1);
     await pass(100);
     const [, second] = bench.sink.open[0]?.records ?? [];
@@ -250,7 +266,7 @@ describe('order and failures', () => {
 
 describe('the watermark', () => {
   test('never passes an event that has not arrived', async () => {
-    const bench = new Bench({ maxEvents: 1 });
+    const bench = new Bench({ aggregation: { maxEvents: 1, maxBytes: 524288 } });
     bench.lines('a1').commit(1).lines('b2').commit(2).lines('c3').commit(3);
     await pass(100);
     const [request] = bench.sink.open;
@@ -264,7 +280,7 @@ describe('the watermark', () => {
   });
 
   test('waits for the last of many slices of one transaction', async () => {
-    const bench = new Bench({ maxEvents: 1, requestsInFlight: 1 });
+    const bench = new Bench({ aggregation: { maxEvents: 1, maxBytes: 524288 }, requestsInFlight: 1 });
     bench.lines('a1', 'a2', 'a3').commit(1);
     for (let i = 0; i < 3; i++) {
       expect(bench.done).toBe('');
@@ -301,7 +317,7 @@ describe('the watermark', () => {
   });
 
   test('counts a transaction of which a part was sent early only when it has committed and arrived', async () => {
-    const bench = new Bench({ budgetBytes: 40, maxEvents: 1 });
+    const bench = new Bench({ budgetBytes: 40, aggregation: { maxEvents: 1, maxBytes: 524288 } });
     bench.lines('a111', 'b222', 'c333', 'd444');
     for (let i = 0; i < 3; i++) {
       await pass(100);
@@ -420,7 +436,7 @@ describe('prepared XA transactions', () => {
   });
 
   test('hold it until the rows between have arrived too', async () => {
-    const bench = new Bench({ delivered: withCoordinates(), maxEvents: 1 });
+    const bench = new Bench({ delivered: withCoordinates(), aggregation: { maxEvents: 1, maxBytes: 524288 } });
     const prepared = transaction(1);
     bench.delivery.prepared(prepared);
     bench.lines('a2', 'b2').commit(2).commit(3, prepared);
@@ -437,7 +453,7 @@ describe('prepared XA transactions', () => {
 
 describe('pressure', () => {
   test('pauses the source above the budget and lets it go at half of it', async () => {
-    const bench = new Bench({ budgetBytes: 1000, maxEvents: 1, lingerMs: 1 });
+    const bench = new Bench({ budgetBytes: 1000, aggregation: { maxEvents: 1, maxBytes: 524288 }, lingerMs: 1 });
     let number = 0;
     let most = 0;
     while (bench.pressure.length === 0) {
@@ -489,7 +505,7 @@ describe('pressure', () => {
 describe('the end', () => {
   test('drain sends at once what is committed, drops what is not, and resolves when all has arrived', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
-    const bench = new Bench({ lingerMs: 60_000, requestsInFlight: 1, maxEvents: 1 });
+    const bench = new Bench({ lingerMs: 60_000, requestsInFlight: 1, aggregation: { maxEvents: 1, maxBytes: 524288 } });
     bench.lines('a1', 'a2', 'b1').commit(1).lines('a3');
     let drained = false;
     void bench.delivery.drain().then(() => {
@@ -527,7 +543,7 @@ describe('the end', () => {
   });
 
   test('stop sends nothing more, settles nothing more, leaves no timer, and ends a drain', async () => {
-    const bench = new Bench({ maxEvents: 1 });
+    const bench = new Bench({ aggregation: { maxEvents: 1, maxBytes: 524288 } });
     // The jitter may be next to nothing, and the retry due at once.
     const jitter = vi.spyOn(Math, 'random').mockReturnValue(0.5);
     bench.lines('a1').commit(1);
@@ -550,7 +566,7 @@ describe('the end', () => {
 });
 
 test('the counters count what arrived', async () => {
-  const bench = new Bench({ maxEvents: 2 });
+  const bench = new Bench({ aggregation: { maxEvents: 2, maxBytes: 524288 } });
   bench.lines('a1', 'a2', 'b1').commit(1);
   await pass(100);
   const [request] = bench.sink.open;
@@ -558,5 +574,267 @@ test('the counters count what arrived', async () => {
   await pass(200);
   bench.sink.open[0]?.answer(ACCEPTED);
   await pass(0);
-  expect(bench.delivery.counters).toEqual({ events: 3, records: 2, requests: 2, bytes: 9, retries: 1 });
+  expect(bench.delivery.counters).toEqual({
+    ...{ events: 3, records: 2, requests: 2, bytes: 9 },
+    ...{ retries: 1, repeats: 1, deadLetters: 0 },
+  });
+});
+
+describe('several streams', () => {
+  test('each gets its own events, and one that is out does not stop the other', async () => {
+    const bench = new Bench();
+    bench.lines('a1', '~a1').commit(1);
+    await pass(100);
+    expect(bench.sink.open[0]?.records).toEqual([['a1']]);
+    expect(bench.other.open[0]?.records).toEqual([['~a1']]);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    for (let i = 2; i < 6; i++) {
+      bench.lines(`a${i}`, `~a${i}`).commit(i);
+      await pass(100);
+      bench.sink.open[0]?.answer(ACCEPTED);
+      await pass(0);
+    }
+    expect(bench.sink.stored).toHaveLength(5);
+    expect(bench.done).toBe('');
+    bench.other.open[0]?.answer(ACCEPTED);
+    await pass(100);
+    expect(bench.done).toBe('1');
+    bench.other.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.done).toBe('1-5');
+  });
+
+  test('what commits beyond a stream that is out is bounded, and goes on when it comes back', async () => {
+    const bench = new Bench({ budgetBytes: 100, lingerMs: 1 });
+    bench.lines('~a1').commit(1);
+    let number = 1;
+    for (; bench.pressure.at(-1) !== true && number < 1000; number++) {
+      bench.lines(`b${'x'.repeat(8)}`).commit(number + 1);
+      await pass(1);
+      bench.sink.open[0]?.answer(ACCEPTED);
+      await pass(0);
+    }
+    // Four budgets of ten bytes each, though all of them have arrived.
+    expect(number).toBe(41);
+    expect(bench.delivery.heldBytes).toBe(4);
+    bench.other.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.pressure).toEqual([true, false]);
+    expect(bench.done).toBe(`1-${number}`);
+  });
+});
+
+describe('each event a record', () => {
+  const single = { aggregation: 'off' as const };
+
+  test('a lane sends a run of records', async () => {
+    const bench = new Bench(single);
+    bench.lines('a1', 'a2', 'b1', 'a3').commit(1);
+    await pass(100);
+    expect(bench.sink.open[0]?.records.map(([line]) => line).sort()).toEqual(['a1', 'a2', 'a3', 'b1']);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.done).toBe('1');
+    expect(bench.delivery.counters).toMatchObject({ events: 4, records: 4, repeats: 0 });
+  });
+
+  test('a run is sent again from its first failure on, so that the last word on a key is the newest', async () => {
+    const bench = new Bench(single);
+    bench.lines('a1', 'a2', 'a3').commit(1);
+    await pass(100);
+    bench.sink.open[0]?.answer([ACCEPTED, THROTTLED, ACCEPTED]);
+    await pass(100);
+    expect(bench.sink.open[0]?.records).toEqual([['a2'], ['a3']]);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.sink.stored).toEqual(['a1', 'a3', 'a2', 'a3']);
+    expect(bench.done).toBe('1');
+    expect(bench.delivery.counters).toMatchObject({ events: 3, records: 3, retries: 2, repeats: 1 });
+  });
+
+  test('requests hold no more records than the limit, and a run goes on where it was cut', async () => {
+    const bench = new Bench({ ...single, limits: { maxRecords: 2 }, requestsInFlight: 1 });
+    bench.lines('a1', 'a2', 'a3', 'b1').commit(1);
+    for (let i = 0; i < 4; i++) {
+      await pass(100);
+      expect(bench.sink.open[0]?.records.length ?? 0).toBeLessThanOrEqual(2);
+      bench.sink.open[0]?.answer(ACCEPTED);
+    }
+    await pass(0);
+    expect(bench.sink.stored.filter((line) => line[0] === 'a')).toEqual(['a1', 'a2', 'a3']);
+    expect(bench.done).toBe('1');
+  });
+});
+
+describe('events that Firehose does not take', () => {
+  /** Answers as a stream that refuses `bad`: the whole request, or its record alone. */
+  async function answerAll(bench: Bench, bad: string, refusal: Outcome): Promise<number> {
+    let requests = 0;
+    for (let i = 0; i < 100; i++) {
+      await pass(100);
+      for (const request of [...bench.sink.open]) {
+        requests++;
+        const spoilt = request.records.map((lines) => lines.includes(bad));
+        if (refusal === REFUSED_REQUEST) request.answer(spoilt.includes(true) ? refusal : ACCEPTED);
+        else request.answer(spoilt.map((is) => (is ? refusal : ACCEPTED)));
+      }
+    }
+    return requests;
+  }
+
+  test.each([
+    ['a request', REFUSED_REQUEST, { maxEvents: 500, maxBytes: 524288 }],
+    ['a record', REFUSED_RECORD, { maxEvents: 500, maxBytes: 524288 }],
+    ['a request of single events', REFUSED_REQUEST, 'off' as const],
+    ['a record of a single event', REFUSED_RECORD, 'off' as const],
+  ])(
+    '%s that is refused for one event: that one is set aside, all others arrive in order',
+    async (_, refusal, aggregation) => {
+      const bench = new Bench({ aggregation });
+      const lines = numbers(40, (i) => `a${i}`);
+      bench.lines(...lines, 'b1', 'c1').commit(1);
+      const requests = await answerAll(bench, 'a17', refusal);
+      expect(bench.aside).toEqual([['a17', 'refused by Firehose: not valid']]);
+      // A run repeats what stood behind the refused record.
+      const stored = [...new Set(bench.sink.stored)];
+      expect(stored.filter((line) => line[0] === 'a')).toEqual(lines.filter((line) => line !== 'a17'));
+      expect(stored).toHaveLength(41);
+      expect(bench.done).toBe('1');
+      expect(bench.delivery.counters).toMatchObject({ events: 41, deadLetters: 1 });
+      // It is found by halves, not one by one.
+      expect(requests).toBeLessThan(20);
+    },
+  );
+
+  test('an event over the record limit is set aside once it has committed, and not before', async () => {
+    const bench = new Bench({ limits: { maxRecordBytes: 20 }, aggregation: { maxEvents: 5, maxBytes: 20 } });
+    const large = `a${'x'.repeat(30)}`;
+    bench.lines('a1', large);
+    await pass(1000);
+    expect(bench.aside).toEqual([]);
+    bench.delivery.rollback();
+    bench.lines('a1', large, 'a2').commit(1);
+    await pass(100);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(100);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.aside).toEqual([[large, 'its 32 bytes are more than a Firehose record may have (20)']]);
+    expect(bench.sink.stored).toEqual(['a1', 'a2']);
+    expect(bench.done).toBe('1');
+  });
+
+  test('an event that the operator has named is set aside unsent; one that was rolled back is not', async () => {
+    const bench = new Bench({ bans: (bytes, from, to) => bytes.toString('utf8', from, to).includes('bad') });
+    bench.lines('a1', 'a2bad');
+    bench.delivery.rollback();
+    bench.lines('abad', 'a3', 'a4bad', 'a5').commit(1);
+    for (let i = 0; i < 4; i++) {
+      await pass(100);
+      bench.sink.open[0]?.answer(ACCEPTED);
+    }
+    await pass(0);
+    expect(bench.aside.map(([line]) => line)).toEqual(['abad', 'a4bad']);
+    expect(bench.sink.stored).toEqual(['a3', 'a5']);
+    expect(bench.done).toBe('1');
+  });
+
+  test('nothing counts as delivered before the dead letter is written, and a failed write is told', async () => {
+    let write: { done: () => void; failed: (error: Error) => void } | undefined;
+    const bench = new Bench({
+      limits: { maxRecordBytes: 5 },
+      setAside: () => new Promise((done, failed) => (write = { done, failed })),
+    });
+    bench.lines('a12345').commit(1);
+    await pass(100);
+    expect(bench.done).toBe('');
+    write?.done();
+    await pass(0);
+    expect(bench.done).toBe('1');
+    bench.lines('a12345').commit(2);
+    await pass(100);
+    write?.failed(new Error('no space left'));
+    await pass(1000);
+    expect(bench.refused).toEqual(['no space left']);
+    expect(bench.done).toBe('1');
+  });
+
+  test('a stream that refuses one event after the other and accepts none is told, not drained into dead letters', async () => {
+    const bench = new Bench();
+    bench.lines(...numbers(60, (i) => `${String.fromCharCode(48 + i)}1`)).commit(1);
+    for (let i = 0; i < 300; i++) {
+      await pass(100);
+      for (const request of [...bench.sink.open]) request.answer(REFUSED_REQUEST);
+    }
+    expect(bench.aside).toHaveLength(20);
+    expect(bench.refused[0]).toBe('Firehose refused the events');
+  });
+
+  test('trouble is told with the oldest event that waits for it', async () => {
+    const told: string[] = [];
+    const bench = new Bench({
+      onTrouble: ({ stream, reason, attempts, event }) => told.push(`${stream} ${reason} ${attempts} ${event()}`),
+    });
+    bench.lines('a1', 'a2').commit(1);
+    await pass(100);
+    bench.sink.open[0]?.answer(THROTTLED);
+    await pass(100);
+    bench.sink.open[0]?.answer(UNKNOWN);
+    await pass(0);
+    expect(told).toEqual(['first slow down 1 a1\n', 'first time-out 2 a1\n']);
+  });
+});
+
+describe('the quota', () => {
+  test('of bytes spaces requests, and no request is larger than that of a second', async () => {
+    const bench = new Bench({
+      quota: { bytes: 1000, requests: 1e6, records: 1e6 },
+      limits: { maxRecordBytes: 200 },
+      aggregation: { maxEvents: 500, maxBytes: 200 },
+      requestsInFlight: 10,
+    });
+    const begin = Date.now();
+    bench.lines(...numbers(40, (i) => `${String.fromCharCode(48 + i)}${'x'.repeat(98)}`)).commit(1);
+    await pass(100);
+    const sent: [number, number][] = [];
+    for (let i = 0; i < 400; i++) {
+      for (const request of [...bench.sink.open]) {
+        sent.push([Date.now() - begin, request.sizes.reduce((a, b) => a + b)]);
+        request.answer(ACCEPTED);
+      }
+      await pass(10);
+    }
+    expect(bench.sink.stored).toHaveLength(40);
+    for (const [, size] of sent) expect(size).toBeLessThanOrEqual(1000);
+    // 4,000 bytes: the last of them may go when the three seconds for those before it are over.
+    expect(sent.at(-1)?.[0]).toBeGreaterThanOrEqual(3000);
+    expect(sent.at(-1)?.[0]).toBeLessThan(4000);
+  });
+
+  test.each([
+    ['requests', { requests: 2, records: 1e6, bytes: 1e9 }, 2500],
+    ['records', { requests: 1e6, records: 2, bytes: 1e9 }, 2500],
+  ])('of %s spaces them', async (_, quota, after) => {
+    const bench = new Bench({ quota, lingerMs: 1, limits: { maxRecords: 1 }, aggregation: 'off', requestsInFlight: 9 });
+    bench.lines('a1', 'b1', 'c1', 'd1', 'e1', 'f1').commit(1);
+    await pass(1);
+    const begin = Date.now();
+    while (bench.sink.requests < 6 && Date.now() - begin < 10_000) await pass(10);
+    expect(Date.now() - begin).toBeGreaterThanOrEqual(after - 10);
+    expect(Date.now() - begin).toBeLessThanOrEqual(after + 20);
+  });
+});
+
+test('what a sink encodes is what is sent and counted', async () => {
+  const bench = new Bench();
+  Object.assign(bench.sink, {
+    encode: async (pieces: Buffer[]) => [Buffer.from(`<${Buffer.concat(pieces).toString().trim()}>\n`)],
+  });
+  bench.lines('a1').commit(1);
+  await pass(100);
+  expect(bench.sink.open[0]?.records).toEqual([['<a1>']]);
+  bench.sink.open[0]?.answer(ACCEPTED);
+  await pass(0);
+  expect(bench.delivery.counters).toMatchObject({ events: 1, bytes: 5 });
+  expect(bench.delivery.heldBytes).toBe(0);
 });

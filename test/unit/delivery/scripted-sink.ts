@@ -1,13 +1,16 @@
 import { GtidSet } from '../../../src/change/gtid-set.ts';
 import { Position } from '../../../src/change/position.ts';
 import type { Transaction } from '../../../src/change/rows-event.ts';
-import type { Outcome, Sink, SinkLimits } from '../../../src/change/sink.ts';
+import type { Outcome, Quota, RecordPieces, Sink, SinkLimits } from '../../../src/change/sink.ts';
 import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.ts';
 
 export const ACCEPTED: Outcome = { kind: 'accepted' };
 export const THROTTLED: Outcome = { kind: 'throttled', reason: 'slow down' };
 export const UNKNOWN: Outcome = { kind: 'unknown', reason: 'time-out' };
-export const REFUSED: Outcome = { kind: 'refused', reason: 'no such stream', hint: 'make one' };
+export const REFUSED: Outcome = { kind: 'refused', of: 'stream', reason: 'no such stream', hint: 'make one' };
+/** The request is refused, perhaps for one event in it. */
+export const REFUSED_REQUEST: Outcome = { kind: 'refused', of: 'request', reason: 'not valid', hint: 'see the reason' };
+export const REFUSED_RECORD: Outcome = { kind: 'refused', of: 'record', reason: 'not valid', hint: 'see the reason' };
 
 /** A request that waits for the script to tell what became of it. */
 export interface Request {
@@ -32,14 +35,14 @@ export class ScriptedSink implements Sink {
     this.limits = { maxRecords: 500, maxRecordBytes: 1_024_000, maxRequestBytes: 4_000_000, ...limits };
   }
 
-  send(records: readonly Uint8Array[]): Promise<Outcome[]> {
+  send(records: readonly RecordPieces[]): Promise<Outcome[]> {
     this.requests++;
     // As the wire does it: what is sent is what the bytes are now.
-    const texts = records.map((record) => Buffer.from(record).toString().split('\n').slice(0, -1));
+    const texts = records.map((pieces) => Buffer.concat(pieces).toString().split('\n').slice(0, -1));
     return new Promise((resolve, reject) => {
       const request: Request = {
         records: texts,
-        sizes: records.map((record) => record.length),
+        sizes: records.map((pieces) => Buffer.concat(pieces).length),
         answer: (outcomes) => {
           this.open.splice(this.open.indexOf(request), 1);
           const each = 'kind' in outcomes ? texts.map(() => outcomes) : [...outcomes];
@@ -84,6 +87,8 @@ export const withCoordinates = (): Position => new Position(undefined, { file: '
 /** A delivery into a scripted sink, and all that it told. */
 export class Bench {
   readonly sink: ScriptedSink;
+  /** The sink of a second stream, where lines go that begin with ~. */
+  readonly other: ScriptedSink;
   readonly delivered: Position;
   readonly delivery: Delivery;
   readonly pressure: boolean[] = [];
@@ -91,16 +96,25 @@ export class Bench {
   /** The delivered position each time that it moved. */
   readonly moves: string[] = [];
 
-  constructor(options: Partial<Omit<DeliveryOptions, 'sink'>> & { limits?: Partial<SinkLimits> } = {}) {
-    const { limits, ...rest } = options;
+  /** Events that were set aside: their line and the reason. */
+  readonly aside: [line: string, reason: string][] = [];
+
+  constructor(options: Partial<DeliveryOptions> & { limits?: Partial<SinkLimits>; quota?: Quota } = {}) {
+    const { limits, quota, ...rest } = options;
     this.sink = new ScriptedSink(limits);
+    this.other = new ScriptedSink(limits);
     this.delivered = rest.delivered ?? withGtids();
     this.delivery = new Delivery({
-      sink: this.sink,
+      streams: [
+        { name: 'first', sink: this.sink, quota },
+        { name: 'other', sink: this.other, quota },
+      ],
       delivered: this.delivered,
-      maxEvents: 500,
-      maxBytes: 512 * 1024,
+      aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
       lingerMs: 100,
+      setAside: async ({ event, reason }) => {
+        this.aside.push([event.toString().trimEnd(), reason]);
+      },
       onPressure: (paused) => this.pressure.push(paused),
       onDelivered: () => this.moves.push(this.done),
       onRefused: (error) => this.refused.push(error.message),
@@ -119,7 +133,7 @@ export class Bench {
   lines(...lines: string[]): this {
     for (const line of lines) {
       const bytes = Buffer.from(`${line}\n`);
-      this.delivery.append(keyHash(line), bytes, 0, bytes.length);
+      this.delivery.append(line.startsWith('~') ? 1 : 0, keyHash(line), bytes, 0, bytes.length);
     }
     return this;
   }
@@ -131,4 +145,4 @@ export class Bench {
 }
 
 /** Keys of different characters are in different lanes. */
-const keyHash = (line: string): number => line.charCodeAt(0) - 48;
+const keyHash = (line: string): number => line.replace('~', '').charCodeAt(0) - 48;

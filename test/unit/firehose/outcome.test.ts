@@ -55,6 +55,23 @@ describe('the outcome of a call that failed', () => {
     expect(outcomeOfFailure(failure(name, status)).kind).toBe(kind);
   });
 
+  test.each([
+    ['ResourceNotFoundException', 400, 'stream'],
+    ['AccessDeniedException', 400, 'stream'],
+    ['InvalidArgumentException', 400, 'request'],
+    ['ValidationException', 400, 'request'],
+    ['Error', 413, 'request'],
+    ['Error', 403, 'stream'],
+  ])('%s (%s) refuses the %s', (name, status, of) => {
+    expect(outcomeOfFailure(failure(name, status))).toMatchObject({ kind: 'refused', of });
+  });
+
+  test('a record that its own entry refuses is refused alone', () => {
+    const outcomes = outcomesOf(answer([{ RecordId: 'a' }, { ErrorCode: 'ValidationException' }]), 2);
+    expect(outcomes[0]?.kind).toBe('accepted');
+    expect(outcomes[1]).toMatchObject({ kind: 'refused', of: 'record' });
+  });
+
   test('what is refused comes with what to do', () => {
     expect(outcomeOfFailure(failure('AccessDeniedException', 400))).toMatchObject({
       hint: expect.stringContaining('PutRecordBatch'),

@@ -24,7 +24,7 @@ test.each([
   ['HANDSHAKE_SSL_ERROR', 'certificate has expired', 'the certificate of db.example:3307 is out of date'],
   ['HANDSHAKE_SSL_ERROR', 'wrong version number', 'no TLS connection to db.example:3307'],
   ['ER_CON_COUNT_ERROR', 'Too many connections', 'the server at db.example:3307 has no connection to spare'],
-  ['ER_LOCK_WAIT_TIMEOUT', 'Lock wait', 'the server at db.example:3307 refused a question'],
+  ['ER_PARSE_ERROR', 'You have an error in your SQL syntax', 'the server at db.example:3307 refused a question'],
 ])('%s (%s) is told apart', (code, message, what) => {
   const problem = connectionProblem({ code, message }, source);
   expect(problem).toMatchObject({ severity: 'error', what });

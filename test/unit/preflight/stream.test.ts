@@ -13,8 +13,10 @@ const stream = (changes: Partial<DeliveryStreamDescription> = {}): DeliveryStrea
   ...changes,
 });
 
-const judged = (changes: Partial<DeliveryStreamDescription>) =>
-  judgeStream(stream(changes)).map(({ severity, what }) => `${severity} ${what}`);
+const SEVERAL = { aggregate: { max_events: 500, max_bytes: 524288 }, compression: 'none' as const };
+
+const judged = (changes: Partial<DeliveryStreamDescription>, options: Parameters<typeof judgeStream>[1] = SEVERAL) =>
+  judgeStream(stream(changes), options).map(({ severity, what }) => `${severity} ${what}`);
 
 test('an active Direct PUT stream gives no problem', () => {
   expect(judged({})).toEqual([]);
@@ -27,16 +29,32 @@ test('a stream that takes no records is an error with the reason', () => {
     'error the stream s has the source KinesisStreamAsSource, not Direct PUT',
   ]);
   const failure = { Type: 'RETIRE_KMS_GRANT_FAILED', Details: 'the key is disabled' } as const;
-  expect(judgeStream(stream({ DeliveryStreamStatus: 'CREATING_FAILED', FailureDescription: failure }))[0]?.why).toMatch(
-    /the key is disabled/,
-  );
+  expect(
+    judgeStream(stream({ DeliveryStreamStatus: 'CREATING_FAILED', FailureDescription: failure }), SEVERAL)[0]?.why,
+  ).toMatch(/the key is disabled/);
   expect(judged({ DeliveryStreamEncryptionConfiguration: { Status: 'ENABLING_FAILED' } })).toHaveLength(1);
 });
 
 test('a destination that wants one event in a record is a warning', () => {
   const Destinations = [{ DestinationId: '1', IcebergDestinationDescription: {} }];
   expect(judged({ Destinations })).toEqual(['warning the stream s delivers to Iceberg']);
+  expect(judged({ Destinations }, { ...SEVERAL, aggregate: 'off' })).toEqual([]);
   expect(judged({ Destinations: [{ DestinationId: '1', ExtendedS3DestinationDescription: undefined }] })).toEqual([]);
+});
+
+test('compressed records are for plain S3 alone', () => {
+  const s3 = (ExtendedS3DestinationDescription: object | undefined, changes = {}) =>
+    judged({ Destinations: [{ DestinationId: '1', ...changes, ExtendedS3DestinationDescription }] } as object, {
+      ...SEVERAL,
+      compression: 'gzip',
+    });
+  expect(s3({ CompressionFormat: 'UNCOMPRESSED', DynamicPartitioningConfiguration: { Enabled: false } })).toEqual([]);
+  const refused = ['error the stream s cannot take compressed records'];
+  expect(s3({ CompressionFormat: 'GZIP' })).toEqual(refused);
+  expect(s3({ DataFormatConversionConfiguration: { Enabled: true } })).toEqual(refused);
+  expect(s3({ ProcessingConfiguration: { Enabled: true } })).toEqual(refused);
+  expect(s3({ DynamicPartitioningConfiguration: { Enabled: true } })).toEqual(refused);
+  expect(s3(undefined, { RedshiftDestinationDescription: {} })).toEqual(refused);
 });
 
 test.each([
@@ -50,7 +68,6 @@ test.each([
   ['TimeoutError', 'error Firehose in eu-west-1 cannot be reached'],
   ['SyntaxError', 'error Firehose in eu-west-1 does not answer as Amazon Data Firehose'],
 ])('a %s is told apart', (name, expected) => {
-  const firehose = { stream: 's', region: 'eu-west-1', aggregate: { max_events: 1, max_bytes: 1 }, linger: 0 };
-  const { severity, what } = streamFailure({ name, message: 'm' }, firehose);
+  const { severity, what } = streamFailure({ name, message: 'm' }, 's', { region: 'eu-west-1' });
   expect(`${severity} ${what}`).toBe(expected);
 });

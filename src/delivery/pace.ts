@@ -1,0 +1,26 @@
+import type { Quota } from '../change/sink.ts';
+
+/**
+ * Keeps requests within a quota by spacing them: the next may go once the quota has had the time for the last one. There
+ * are no bursts, so that no second holds more than the quota allows, wherever it is cut.
+ */
+export class Pace {
+  readonly #quota: Quota | undefined;
+  #next = 0;
+
+  constructor(quota: Quota | undefined) {
+    this.#quota = quota;
+  }
+
+  /** Milliseconds until the next request may go. */
+  wait(now: number): number {
+    return Math.max(0, this.#next - now);
+  }
+
+  /** A request goes now. */
+  spend(now: number, records: number, bytes: number): void {
+    if (this.#quota === undefined) return;
+    const seconds = Math.max(1 / this.#quota.requests, records / this.#quota.records, bytes / this.#quota.bytes);
+    this.#next = Math.max(now, this.#next) + seconds * 1000;
+  }
+}

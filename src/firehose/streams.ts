@@ -1,0 +1,47 @@
+import type { Quota } from '../change/sink.ts';
+import { type FirehoseAccess, FirehoseSink, firehoseClient, isLocal } from './firehose-sink.ts';
+import { quotaOf } from './quota.ts';
+
+export interface FirehoseStream {
+  name: string;
+  sink: FirehoseSink;
+  quota: Quota | undefined;
+}
+
+/** A sink for each stream, and what it takes in a second: as given, else what AWS gives a stream of the region. */
+export async function openStreams(
+  names: readonly string[],
+  access: FirehoseAccess,
+  options: { gzip: boolean; quota: { [what in keyof Quota]?: number | undefined } | 'off' },
+): Promise<FirehoseStream[]> {
+  const quota = await quotaFor(access, options.quota);
+  return names.map((name) => ({
+    name,
+    quota,
+    sink: new FirehoseSink({ ...access, stream: name, gzip: options.gzip }),
+  }));
+}
+
+async function quotaFor(
+  access: FirehoseAccess,
+  given: { [what in keyof Quota]?: number | undefined } | 'off',
+): Promise<Quota | undefined> {
+  if (given === 'off') return undefined;
+  const defaults = isLocal(access.endpoint) ? UNLIMITED : quotaOf(await regionOf(access));
+  const { records = defaults.records, requests = defaults.requests, bytes = defaults.bytes } = given;
+  return { records, requests, bytes };
+}
+
+const UNLIMITED: Quota = { records: Infinity, requests: Infinity, bytes: Infinity };
+
+/** The region that the SDK finds; none when there is none, which the first request then says. */
+async function regionOf(access: FirehoseAccess): Promise<string> {
+  const client = firehoseClient(access);
+  try {
+    return await client.config.region();
+  } catch {
+    return '';
+  } finally {
+    client.destroy();
+  }
+}

@@ -1,0 +1,69 @@
+import type { Table } from './change/table.ts';
+import { formatTableName } from './change/table-filter.ts';
+import { type EventSummary, summaryOf } from './codec/event-summary.ts';
+import type { Config } from './config/schema.ts';
+import { DeadLetterFolder } from './dead-letter/dead-letter-folder.ts';
+import type { SetAside, Trouble } from './delivery/shipper.ts';
+import type { Log } from './log.ts';
+
+/** The log says of each stream at most so often that it fails. */
+const TOLD_EVERY_MS = 10_000;
+
+/** What is said and done about events that Firehose does not take, or not now. */
+export class TroubledEvents {
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #folder: DeadLetterFolder;
+  readonly #keyColumns = new Map<string, string[]>();
+  readonly #toldAt = new Map<string, number>();
+  /** Whether the operator has named the event of this line in `dead_letter.events`; undefined where none is named. */
+  readonly bans: ((bytes: Buffer, from: number, to: number) => boolean) | undefined;
+
+  constructor(config: Config, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    const { directory, max_bytes, events } = config.dead_letter;
+    this.#folder = new DeadLetterFolder(directory, config.name, max_bytes);
+    const named = events.map((seq) => Buffer.from(`seq":"${seq}"`));
+    if (named.length > 0) {
+      this.bans = (bytes, from, to) => {
+        const line = bytes.subarray(from, to);
+        return named.some((seq) => line.includes(seq));
+      };
+    }
+  }
+
+  /** Lines of this table, or of this version of it, follow. */
+  table({ schema, name, columns, key }: Table): void {
+    this.#keyColumns.set(
+      formatTableName(schema, name),
+      key.map((index) => columns[index]?.name ?? ''),
+    );
+  }
+
+  /** Writes the event into a dead letter. */
+  async setAside({ stream, event, reason, attempts }: SetAside): Promise<void> {
+    const summary = this.#summary(event);
+    const { table, key, seq } = summary;
+    await this.#folder.write([{ stream, ...summary, reason, attempts, event }]);
+    this.#log.warn({ stream, table, key, seq, why: reason }, 'an event is in the dead letters now');
+  }
+
+  /** Says that something failed and is tried again. */
+  tell({ stream, reason, attempts, event }: Trouble): void {
+    const now = performance.now();
+    if (now - (this.#toldAt.get(stream) ?? Number.NEGATIVE_INFINITY) < TOLD_EVERY_MS) return;
+    this.#toldAt.set(stream, now);
+    const { table, key, seq } = this.#summary(event());
+    this.#log.warn(
+      { stream, why: reason, attempts, oldest: { table, key, seq } },
+      'Firehose did not take events; trying again',
+    );
+  }
+
+  #summary(event: Buffer): EventSummary {
+    const { format, flat_prefix } = this.#config;
+    const { table } = summaryOf(event, format, [], flat_prefix);
+    return summaryOf(event, format, this.#keyColumns.get(table) ?? [], flat_prefix);
+  }
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { forEachHost } from '../../../src/config/url.ts';
+import { ofSeveral } from '../../../src/preflight/preflight.ts';
+import { error, outage, warning } from '../../../src/preflight/problem.ts';
+import { configFrom } from '../config/config-from.ts';
+
+const hosts = forEachHost(configFrom('source: { url: "mysql://cdc@db1,db2:3307" }\nfirehose: { stream: s }'));
+const down = outage('the server at db1:3306 cannot be reached', 'refused', 'start it');
+const wrong = error('log_bin is OFF', 'nothing to follow', 'turn it on');
+const slight = warning('binlogs are purged after 1 hour', 'short', 'longer');
+
+test('what one host lacks is a warning while another can serve, and says of which host it speaks', () => {
+  expect(ofSeveral(hosts, [[down], [slight]])).toEqual([
+    warning(down.what, down.why, down.fix),
+    { ...slight, what: `db2:3307: ${slight.what}` },
+  ]);
+  expect(ofSeveral(hosts, [[wrong], []])).toMatchObject([{ severity: 'warning', what: 'db1:3306: log_bin is OFF' }]);
+});
+
+test('where no host can serve but one may come back, that is waited for; where none may, the daemon does not start', () => {
+  expect(ofSeveral(hosts, [[down], [wrong]]).map(({ severity, passing }) => [severity, passing])).toEqual([
+    ['error', true],
+    ['error', true],
+  ]);
+  expect(ofSeveral(hosts, [[wrong], [wrong]]).every(({ severity, passing }) => severity === 'error' && !passing)).toBe(
+    true,
+  );
+});
