@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { difference, formatGtids, type GtidIntervals, gtidsOf, parseGtids } from './gtid-intervals.ts';
+import type { IntentLog } from './intent-log.ts';
+import type { Report } from './violation.ts';
+
+export interface SeenCheckpoint {
+  gtids: GtidIntervals;
+  file: string;
+  position: number;
+}
+
+/**
+ * I3, after every kill: the checkpoint is whole, never goes back, and holds only transactions of which every event was stored and answered.
+ * Returns what it saw, for the next time.
+ */
+export function checkCheckpoint(
+  text: string,
+  before: SeenCheckpoint | undefined,
+  intents: IntentLog,
+  isOurs: (source: string) => boolean,
+  report: Report,
+): SeenCheckpoint | undefined {
+  const broken = (what: string, evidence: Record<string, unknown> = {}): undefined => {
+    report({ promise: 'I3', what, evidence: { ...evidence, checkpoint: text.slice(0, 1_000) } });
+  };
+  let file: { gtids: string; file: string; position: number; checksum: string };
+  try {
+    file = JSON.parse(text);
+  } catch (error) {
+    return broken('the checkpoint file is not whole', { error: (error as Error).message });
+  }
+  const { checksum, ...content } = file;
+  const digest = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
+  if (digest !== checksum) return broken('the checksum of the checkpoint does not match');
+  const gtids = parseGtids(file.gtids);
+  if (before) {
+    const gone = difference(before.gtids, gtids);
+    if (gone.size > 0) broken('the checkpoint went back', { gone: formatGtids(gone) });
+    // Its coordinates may: a transaction that was prepared, and so left out, is read again at its old place.
+  }
+  for (const gtid of gtidsOf(before ? difference(gtids, before.gtids) : gtids)) {
+    if (!isOurs(gtid.slice(0, gtid.lastIndexOf(':')))) continue;
+    const tx = intents.find(gtid);
+    if (tx === undefined || tx.state === 'absent') {
+      broken('the checkpoint holds a transaction that was never committed', { gtid });
+    } else if (tx.unacknowledged > 0) {
+      broken('the checkpoint is ahead of what was acknowledged', {
+        gtid,
+        unacknowledged: tx.unacknowledged,
+        changes: tx.changes.slice(0, 10),
+      });
+    }
+  }
+  return { gtids, file: file.file, position: file.position };
+}
+
+/** What the server has executed and the checkpoint does not hold: the lag, in transactions. */
+export function lagOf(checkpoint: string, executed: string): GtidIntervals {
+  try {
+    return difference(parseGtids(executed), parseGtids((JSON.parse(checkpoint) as { gtids: string }).gtids));
+  } catch {
+    return parseGtids(executed);
+  }
+}

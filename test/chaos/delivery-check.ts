@@ -1,0 +1,311 @@
+import { createHash } from 'node:crypto';
+import type { Generation } from './daemon-process.ts';
+import { Fold } from './fold.ts';
+import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
+import { changeId, type Expected, type IntentLog } from './intent-log.ts';
+import type { LostAnswer } from './tcp-proxy.ts';
+import type { Report } from './violation.ts';
+
+/** What the sink did with the record that an event came in. */
+export interface Delivered {
+  call: number;
+  /** Milliseconds since 1970. */
+  at: number;
+  stored: boolean;
+  /** Stored, and the answer that went out says so. */
+  accepted: boolean;
+  /** The answer was held back on purpose, so it may have been on its way for long. */
+  slow: boolean;
+}
+
+export interface DeliveryCounts {
+  events: number;
+  stored: number;
+  repeats: number;
+  /** Repeats by what explains them. */
+  afterRestart: number;
+  afterFailedAnswer: number;
+  afterLostAnswer: number;
+  deadLetters: number;
+  /** Repeats of the generation that had most, and its events. */
+  mostInOneGeneration: number;
+}
+
+interface Found {
+  expected: Expected;
+  key: string;
+  version: number;
+  event: EventLine;
+}
+
+interface Repeat {
+  expected: Expected;
+  before: { call: number; at: number; accepted: boolean; slow: boolean };
+  now: Delivered;
+}
+
+/** Rows beyond this are compared by their hash. */
+const LARGE_ROW = 4_096;
+/** How long an answer that was held back may have been under way; see fault-plans.ts. */
+const SLOW_MS = 4_000;
+/** Our clock and the daemon's log are of one machine, but the log is written before the dump is asked for. */
+const SLACK_MS = 50;
+
+export const hashOf = (text: string | Buffer): string => createHash('sha1').update(text).digest('base64').slice(0, 20);
+
+interface EventLine {
+  op: 'c' | 'u' | 'd' | 't';
+  before: Row | null;
+  after: Row | null;
+  key: object | null;
+  seq: string;
+  source: { db: string; table: string; gtid: string };
+}
+type Row = Record<string, unknown> & { ver: number; ph: number; n?: number };
+
+/**
+ * Takes every event that reached the sink, in the order of the calls, and compares it with what was intended: order per key (I2), nothing
+ * rolled back (I4), repeats that are the same (I6) and have a reason (I7). What it keeps of an event is its hash.
+ */
+export class DeliveryCheck {
+  readonly fold = new Fold();
+  readonly counts: DeliveryCounts = {
+    events: 0,
+    stored: 0,
+    repeats: 0,
+    afterRestart: 0,
+    afterFailedAnswer: 0,
+    afterLostAnswer: 0,
+    deadLetters: 0,
+    mostInOneGeneration: 0,
+  };
+  readonly #intents: IntentLog;
+  readonly #report: Report;
+  /** Of each key the highest version that was stored, and its seq. */
+  readonly #newest = new Map<string, { version: number; seq: string; call: number }>();
+  readonly #generations: (Generation & { gtids: GtidIntervals; repeats: number })[] = [];
+  #repeats: Repeat[] = [];
+
+  constructor(intents: IntentLog, report: Report) {
+    this.#intents = intents;
+    this.#report = report;
+  }
+
+  /** The daemon began to follow the binlog anew: from here on it may repeat what its checkpoint did not hold. */
+  generation(generation: Generation): void {
+    this.#generations.push({ ...generation, gtids: parseGtids(generation.from), repeats: 0 });
+  }
+
+  /** One record: lines that end in a newline each. */
+  record(data: Buffer, delivered: Delivered): void {
+    if (data[data.length - 1] !== 0x0a) {
+      this.#report({
+        promise: 'I1',
+        what: 'a record does not end with a whole event',
+        evidence: { call: delivered.call, end: data.toString('utf8', Math.max(0, data.length - 200)) },
+      });
+    }
+    for (let from = 0; from < data.length; ) {
+      const newline = data.indexOf(0x0a, from);
+      const to = newline < 0 ? data.length : newline + 1;
+      this.#line(data.toString('utf8', from, to), delivered);
+      from = to;
+    }
+  }
+
+  /** An event was set aside, durably: that settles it, and the fold takes it as if it had been sent. */
+  deadLetter(line: string): void {
+    this.counts.deadLetters++;
+    const found = this.#find(line, -1);
+    if (found === undefined) return;
+    const { expected, key, version, event } = found;
+    this.#intents.acknowledge(expected);
+    const row = event.op === 'd' ? undefined : rawRow(line);
+    this.fold.apply(event.source.table, key, { seq: event.seq, version, row, call: -1 });
+  }
+
+  #line(line: string, delivered: Delivered): void {
+    this.counts.events++;
+    const { call, stored, accepted } = delivered;
+    const found = this.#find(line, call);
+    if (found === undefined || !stored) return;
+    const { expected, key, version, event } = found;
+    const { op, seq, source } = event;
+    this.counts.stored++;
+    const { last } = expected;
+    if (last === undefined) this.#first(expected, key, seq, call);
+    else this.#repeats.push({ expected, before: last, now: delivered });
+    expected.last = { call, at: delivered.at, accepted, slow: delivered.slow };
+    if (accepted) this.#intents.acknowledge(expected);
+    if (op === 't') this.fold.truncate(source.table, seq);
+    else this.fold.apply(source.table, key, { seq, version, row: op === 'd' ? undefined : rawRow(line), call });
+  }
+
+  /** The change that an event tells of; what is wrong with it is reported. */
+  #find(line: string, call: number): Found | undefined {
+    let event: EventLine;
+    try {
+      event = JSON.parse(line);
+    } catch {
+      this.#report({ promise: 'I1', what: 'an event is not JSON', evidence: { call, line: line.slice(0, 500) } });
+      return undefined;
+    }
+    const { op, seq, source } = event;
+    const row = event.after ?? event.before;
+    if (event.before?.ph === 1 || event.after?.ph === 1) {
+      this.#report({
+        promise: 'I4',
+        what: 'a change that was rolled back was sent',
+        evidence: evidenceOf(event, call),
+      });
+      return undefined;
+    }
+    const key = op === 't' ? source.gtid : event.key === null ? `{"n":${row?.n}}` : rawKey(line);
+    const version = op === 't' || row === null ? 0 : op === 'd' ? row.ver + 1 : row.ver;
+    const expected = this.#intents.expected(changeId(source.table, key, version));
+    if (expected === undefined) {
+      this.#report({
+        promise: 'I4',
+        what: 'an event that no committed change made',
+        evidence: evidenceOf(event, call),
+      });
+      return undefined;
+    }
+    const { change, tx } = expected;
+    if (change.op !== op || tx.gtid !== source.gtid) {
+      this.#report({
+        promise: 'I4',
+        what: 'an event is not of the change that it looks like',
+        evidence: { ...evidenceOf(event, call), expected: change, of: tx.gtid },
+      });
+    }
+    // What was not stored is not there for anybody; it is held against what comes later all the same.
+    const hash = hashOf(line.slice(0, line.lastIndexOf(',"ts_ms":')));
+    if (expected.seq === undefined) {
+      expected.seq = seq;
+      expected.hash = hash;
+    } else if (expected.seq !== seq || expected.hash !== hash) {
+      this.#report({
+        promise: 'I6',
+        what: expected.seq === seq ? 'a repeated event has other bytes' : 'a repeated event has another seq',
+        evidence: { ...evidenceOf(event, call), seqBefore: expected.seq, line: line.slice(0, 2_000) },
+      });
+    }
+    return { expected, key, version, event };
+  }
+
+  #first({ change, tx }: Expected, key: string, seq: string, call: number): void {
+    if (change.op === 't') return;
+    const id = `${change.table} ${key}`;
+    const newest = this.#newest.get(id);
+    if (newest && (newest.version > change.version || newest.seq >= seq)) {
+      this.#report({
+        promise: 'I2',
+        what:
+          newest.version > change.version
+            ? 'a change arrived for the first time behind a later one of its key'
+            : 'a later change of a key has a lower seq',
+        evidence: { ...change, gtid: tx.gtid, seq, call, newest },
+      });
+    }
+    if (!newest || newest.version < change.version) this.#newest.set(id, { version: change.version, seq, call });
+  }
+
+  /**
+   * Looks for the reason of each repeat: a start of the daemon in between, from a checkpoint without the transaction; or an answer that
+   * did not come, because the sink failed or the network did. Called a moment later, when the daemon's log has told of its starts.
+   */
+  explainRepeats(before: number, lostAnswers: readonly LostAnswer[]): void {
+    const later: Repeat[] = [];
+    for (const repeat of this.#repeats) {
+      if (repeat.now.at > before) later.push(repeat);
+      else this.#explain(repeat, lostAnswers);
+    }
+    this.#repeats = later;
+  }
+
+  #explain({ expected, before, now }: Repeat, lostAnswers: readonly LostAnswer[]): void {
+    this.counts.repeats++;
+    const started = this.#generations.findLast(({ at }) => at <= now.at + SLACK_MS);
+    if (started) {
+      started.repeats++;
+      this.counts.mostInOneGeneration = Math.max(this.counts.mostInOneGeneration, started.repeats);
+    }
+    if (!before.accepted) {
+      this.counts.afterFailedAnswer++;
+      return;
+    }
+    const isNew = started !== undefined && started.at >= before.at - SLACK_MS;
+    if (isNew && !contains(started.gtids, expected.tx.gtid)) {
+      this.counts.afterRestart++;
+      return;
+    }
+    const until = before.at + (before.slow ? SLOW_MS : SLACK_MS);
+    if (
+      lostAnswers.some(({ from, to }) => before.at >= from - SLACK_MS && from <= until && before.at <= to + SLACK_MS)
+    ) {
+      this.counts.afterLostAnswer++;
+      return;
+    }
+    this.#report({
+      promise: 'I7',
+      what: isNew
+        ? 'an event was repeated although the checkpoint that the daemon started from holds it'
+        : 'an event was repeated without a reason',
+      evidence: { ...expected.change, gtid: expected.tx.gtid, seq: expected.seq, before, now, started: started?.at },
+    });
+  }
+
+  /** I1, once everything should have arrived. */
+  checkNothingLost(): void {
+    for (const tx of this.#intents.waiting()) {
+      this.#report({
+        promise: 'I1',
+        what: `${tx.unacknowledged} of ${tx.changes.length} events of a committed transaction never arrived`,
+        evidence: {
+          gtid: tx.gtid,
+          lost: tx.changes
+            .filter(({ table, key, version }) => !this.#intents.expected(changeId(table, key, version))?.acknowledged)
+            .slice(0, 10),
+        },
+      });
+    }
+  }
+
+  /** Forgets what is over; only when everything has been checked and nobody sends anything any more. */
+  prune(): void {
+    this.#generations.splice(0, this.#generations.length - 1);
+    this.fold.prune();
+    for (const [id] of this.#newest) {
+      const space = id.indexOf(' ');
+      if (!this.fold.has(id.slice(0, space), id.slice(space + 1))) this.#newest.delete(id);
+    }
+  }
+}
+
+const evidenceOf = ({ op, seq, source, key, before, after }: EventLine, call: number): Record<string, unknown> => ({
+  op,
+  seq,
+  table: source.table,
+  gtid: source.gtid,
+  key,
+  before: short(before),
+  after: short(after),
+  call,
+});
+
+const short = (row: Row | null): string | null => row && JSON.stringify(row).slice(0, 300);
+
+/** `,"key":` cannot stand inside a JSON string, where its quotes would have backslashes. */
+function rawKey(line: string): string {
+  const from = line.lastIndexOf(',"key":') + 7;
+  return line.slice(from, line.indexOf(',"seq":', from));
+}
+
+/** The after image as text; the hash of a large one. */
+export function rawRow(line: string): string {
+  const from = line.indexOf(',"after":') + 9;
+  return shortened(line.slice(from, line.lastIndexOf(',"key":')));
+}
+
+export const shortened = (row: string): string => (row.length > LARGE_ROW ? hashOf(row) : row);

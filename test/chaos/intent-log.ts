@@ -1,0 +1,116 @@
+/** A change that a transaction is to make, as the one event that it must become. */
+export interface Change {
+  table: string;
+  /** JSON text of the row's key; of a TRUNCATE the transaction itself. */
+  key: string;
+  /** Grows with every change of the key, over deletes and new inserts too. */
+  version: number;
+  op: 'c' | 'u' | 'd' | 't';
+}
+
+export interface Tx {
+  gtid: string;
+  /** `absent`: it was rolled back, or the server never took it. */
+  state: 'planned' | 'committed' | 'absent';
+  changes: Change[];
+  /** How many of its events no sink has accepted yet. */
+  unacknowledged: number;
+}
+
+/** An expected event, and what has become of it. */
+export interface Expected {
+  tx: Tx;
+  change: Change;
+  seq: string | undefined;
+  hash: string | undefined;
+  acknowledged: boolean;
+  /** The last call that stored it. */
+  last: { call: number; at: number; accepted: boolean; slow: boolean } | undefined;
+}
+
+export const changeId = (table: string, key: string, version: number): string => `${table} ${key} ${version}`;
+
+/**
+ * What the workload wanted and what became of it. A transaction is entered before it is sent to the server, so that none of its events can
+ * be seen before it stands here. Its GTID is given by the workload: so an outcome that nobody was told is found in gtid_executed.
+ */
+export class IntentLog {
+  readonly #byGtid = new Map<string, Tx>();
+  readonly #expected = new Map<string, Expected>();
+  /** Committed changes since the beginning. */
+  changes = 0;
+  transactions = 0;
+  rolledBack = 0;
+  /** Events of committed transactions that no sink has accepted yet. */
+  outstanding = 0;
+
+  plan(gtid: string, changes: Change[]): Tx {
+    const tx: Tx = { gtid, state: 'planned', changes, unacknowledged: changes.length };
+    this.#byGtid.set(gtid, tx);
+    for (const change of changes) {
+      const { table, key, version } = change;
+      const id = changeId(table, key, version);
+      if (this.#expected.has(id)) throw new Error(`the workload plans ${id} twice`);
+      this.#expected.set(id, {
+        tx,
+        change,
+        seq: undefined,
+        hash: undefined,
+        acknowledged: false,
+        last: undefined,
+      });
+    }
+    this.outstanding += changes.length;
+    return tx;
+  }
+
+  committed(tx: Tx): void {
+    tx.state = 'committed';
+    this.transactions++;
+    this.changes += tx.changes.length;
+  }
+
+  /** Returns those of its events that were seen all the same. */
+  absent(tx: Tx): Expected[] {
+    tx.state = 'absent';
+    this.rolledBack++;
+    this.outstanding -= tx.unacknowledged;
+    const seen: Expected[] = [];
+    for (const { table, key, version } of tx.changes) {
+      const id = changeId(table, key, version);
+      const expected = this.#expected.get(id);
+      if (expected?.seq !== undefined) seen.push(expected);
+      this.#expected.delete(id);
+    }
+    return seen;
+  }
+
+  find(gtid: string): Tx | undefined {
+    return this.#byGtid.get(gtid);
+  }
+
+  expected(id: string): Expected | undefined {
+    return this.#expected.get(id);
+  }
+
+  acknowledge(expected: Expected): void {
+    if (expected.acknowledged) return;
+    expected.acknowledged = true;
+    expected.tx.unacknowledged--;
+    this.outstanding--;
+  }
+
+  *events(): Generator<Expected> {
+    yield* this.#expected.values();
+  }
+
+  *waiting(): Generator<Tx> {
+    for (const tx of this.#byGtid.values()) if (tx.state === 'committed' && tx.unacknowledged > 0) yield tx;
+  }
+
+  /** Forgets what is over; only when everything has been checked and nobody sends anything any more. */
+  prune(): void {
+    this.#byGtid.clear();
+    this.#expected.clear();
+  }
+}

@@ -1,0 +1,179 @@
+import { escape as sqlText } from 'mysql2';
+import type { Random } from '../../src/demo/random.ts';
+
+export const SCHEMA = 'chaos';
+
+/** A table of the workload. Each of its rows has a key made of one number, and the columns `ver`, `tx` and `ph`. */
+export interface ChaosTable {
+  name: string;
+  keyColumns: readonly string[];
+  /** The SQL literals of the key columns for the number of a key. */
+  keyLiterals(k: number): string[];
+  /** Column definitions without `ver`, `tx` and `ph`. */
+  columns: string;
+  /** Fresh values for the other columns, as SQL literals. */
+  payload(random: Random): [column: string, literal: string][];
+  /** How many keys each client has here; few, so that keys live many lives. */
+  keysPerClient: number;
+  /** Whether its events carry a key. */
+  keyed: boolean;
+}
+
+const WORDS = ['ada', 'grace', 'edsger', "o'hara", 'naïve', '東京', '🚲', 'tab\there', 'back\\slash', '"quoted"', ''];
+
+const word = (random: Random): string => sqlText(`${random.pick(WORDS)} ${random.below(1e6).toString(36)}`);
+const moment = (random: Random, digits: number): string =>
+  `'20${10 + random.below(20)}-0${1 + random.below(9)}-1${random.below(10)} 0${random.below(10)}:${10 + random.below(50)}:${10 + random.below(50)}.${String(random.below(10 ** digits)).padStart(digits, '0')}'`;
+const decimal = (random: Random): string => `${random.below(2e9) - 1e9}.${random.below(9999)}`;
+const hex = (random: Random, bytes: number): string => {
+  let text = '';
+  for (let i = 0; i < bytes; i++) text += random.below(256).toString(16).padStart(2, '0');
+  return text === '' ? "''" : `x'${text}'`;
+};
+const perhapsNull = (random: Random, literal: string): string => (random.chance(0.15) ? 'NULL' : literal);
+
+const idKey = { keyColumns: ['id'], keyLiterals: (k: number) => [String(k)], keyed: true };
+
+export const ACCOUNTS: ChaosTable = {
+  name: 'accounts',
+  ...idKey,
+  columns: `id BIGINT PRIMARY KEY, owner VARCHAR(80), amount DECIMAL(20,4) NOT NULL, big BIGINT UNSIGNED, at DATETIME(3),
+    seen TIMESTAMP(6) NULL, doc JSON, raw VARBINARY(40), share DOUBLE`,
+  payload: (random) => [
+    ['owner', perhapsNull(random, word(random))],
+    ['amount', decimal(random)],
+    ['big', perhapsNull(random, `1844674407370955${String(random.below(1616)).padStart(4, '0')}`)],
+    ['at', moment(random, 3)],
+    ['seen', perhapsNull(random, moment(random, 6))],
+    [
+      'doc',
+      perhapsNull(random, sqlText(JSON.stringify({ n: random.below(1000), t: random.pick(WORDS), l: [1, null] }))),
+    ],
+    ['raw', perhapsNull(random, hex(random, random.below(20)))],
+    ['share', String((random.below(1e6) - 5e5) / 1024)],
+  ],
+  keysPerClient: 150,
+};
+
+export const ORDERS: ChaosTable = {
+  name: 'orders',
+  keyColumns: ['shard', 'code'],
+  keyLiterals: (k) => [String(k % 7), `'k${k}'`],
+  columns: `shard INT, code VARCHAR(20), state ENUM('new','paid','sent'), tags SET('a','b','c'), note TEXT, PRIMARY KEY (shard, code)`,
+  payload: (random) => [
+    ['state', `'${random.pick(['new', 'paid', 'sent'])}'`],
+    ['tags', `'${random.pick(['', 'a', 'a,c', 'a,b,c'])}'`],
+    ['note', perhapsNull(random, word(random))],
+  ],
+  keysPerClient: 120,
+  keyed: true,
+};
+
+/** No primary key; the configuration names its key columns. */
+export const VISITS: ChaosTable = {
+  name: 'visits',
+  keyColumns: ['host', 'n'],
+  keyLiterals: (k) => [`'h${k % 3}'`, String(k)],
+  columns: 'host VARCHAR(8) NOT NULL, n INT NOT NULL, path VARCHAR(100), INDEX (n)',
+  payload: (random) => [['path', perhapsNull(random, word(random))]],
+  keysPerClient: 80,
+  keyed: true,
+};
+
+/** Without any key: all its events share one lane. */
+export const JOURNAL: ChaosTable = {
+  name: 'journal',
+  keyColumns: ['n'],
+  keyLiterals: (k) => [String(k)],
+  columns: 'n INT NOT NULL, line VARCHAR(100), INDEX (n)',
+  payload: (random) => [['line', word(random)]],
+  keysPerClient: 60,
+  keyed: false,
+};
+
+/** Gets and loses columns. */
+export const WIDE: ChaosTable = {
+  name: 'wide',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, label VARCHAR(60)',
+  payload: (random) => [['label', word(random)]],
+  keysPerClient: 60,
+};
+
+/** Is truncated. */
+export const SCRATCH: ChaosTable = {
+  name: 'scratch',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, label VARCHAR(60)',
+  payload: (random) => [['label', word(random)]],
+  keysPerClient: 40,
+};
+
+/** Changed by XA transactions only. */
+export const PLEDGES: ChaosTable = {
+  name: 'pledges',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, amount DECIMAL(20,4), by_whom VARCHAR(80)',
+  payload: (random) => [
+    ['amount', decimal(random)],
+    ['by_whom', word(random)],
+  ],
+  keysPerClient: 40,
+};
+
+/** Changed by thousands of rows at a time. */
+export const BULK: ChaosTable = {
+  name: 'bulk',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, pad VARCHAR(60)',
+  payload: (random) => [['pad', word(random)]],
+  keysPerClient: 10_000,
+};
+
+/** Rows of 100 KB and, when asked for, events larger than a Firehose record may be. */
+export const FAT: ChaosTable = {
+  name: 'fat',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, body LONGTEXT, picture LONGBLOB',
+  payload: (random) => [
+    ['body', `REPEAT('${random.below(1e6).toString(36).padStart(5, 'x')}', ${2_000 + random.below(14_000)})`],
+    ['picture', `REPEAT(${hex(random, 4)}, ${random.below(12_000)})`],
+  ],
+  keysPerClient: 10,
+};
+
+/** Not captured: its transactions move the position and nothing else. */
+export const HIDDEN: ChaosTable = {
+  name: 'hidden',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, label VARCHAR(60)',
+  payload: (random) => [['label', word(random)]],
+  keysPerClient: 30,
+};
+
+export const CAPTURED = [ACCOUNTS, ORDERS, VISITS, JOURNAL, WIDE, SCRATCH, PLEDGES, BULK, FAT];
+
+/** What the tables hold besides rows: numbers for the large statements. */
+export const NUMBERS = 'numbers';
+
+export const DDL: readonly string[] = [
+  `CREATE DATABASE ${SCHEMA} CHARACTER SET utf8mb4`,
+  `USE ${SCHEMA}`,
+  ...[...CAPTURED, HIDDEN].map(
+    ({ name, columns }) => `CREATE TABLE ${name} (${columns}, ver INT NOT NULL, tx INT NOT NULL, ph TINYINT NOT NULL)`,
+  ),
+  `CREATE TABLE ${NUMBERS} (n INT PRIMARY KEY)`,
+  'SET SESSION cte_max_recursion_depth = 20000',
+  `INSERT INTO ${NUMBERS} WITH RECURSIVE s AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM s WHERE n < 9999) SELECT n FROM s`,
+];
+
+/** The JSON text of a key, as an event has it; for a table without a key, made of the row itself. */
+export function keyJson({ keyColumns, keyLiterals }: ChaosTable, k: number): string {
+  const literals = keyLiterals(k);
+  return `{${keyColumns.map((name, i) => `"${name}":${literals[i]?.replaceAll("'", '"')}`).join(',')}}`;
+}
+
+export const whereKey = ({ keyColumns, keyLiterals }: ChaosTable, k: number): string => {
+  const literals = keyLiterals(k);
+  return keyColumns.map((name, i) => `${name} = ${literals[i]}`).join(' AND ');
+};
