@@ -6,26 +6,36 @@ import type { DecodeText, TableMap } from './binlog/table-map.ts';
 import { compileColumnRules } from './change/column-rules.ts';
 import type { Coordinates } from './change/coordinates.ts';
 import type { RememberedTable } from './change/remembered-table.ts';
+import { compileRoutes } from './change/routes.ts';
 import type { Transaction } from './change/rows-event.ts';
 import { BINARY_COLLATION, type Column, ColumnType, type Table } from './change/table.ts';
 import { compileTableFilter } from './change/table-filter.ts';
 import { charsetOf, decodeText } from './codec/charset.ts';
 import { CommitMark, type TransactionLines } from './codec/commit-mark.ts';
 import { EventWriter } from './codec/event-writer.ts';
-import type { EventFormat } from './codec/line.ts';
+import type { EmitLine, EventFormat } from './codec/line.ts';
 import { Output } from './codec/output.ts';
 import type { Config } from './config/schema.ts';
 import { sourceConnection } from './config/url.ts';
 import { CdcError } from './error.ts';
+import { passOver } from './passed-over.ts';
 import { lookUpTable } from './schema/table-lookup.ts';
 import { shapeOf } from './schema/table-memory.ts';
 import type { StartPoint } from './start-point.ts';
 
 /** Takes the change events of the captured tables, in commit order. */
 export interface ChangeHandler extends TransactionLines {
+  /** A table, or a new version of it, of which lines come. */
+  table?(table: Table): void;
   /** An XA transaction is prepared: its lines come, if ever, with the transaction that ends it. */
   prepared(transaction: Transaction): void;
   idle(at: Coordinates): void;
+}
+
+/** What is made of a version of a captured table. */
+interface CapturedTable {
+  writer: EventWriter;
+  emit: EmitLine;
 }
 
 const HEARTBEAT_MS = 5_000;
@@ -43,6 +53,7 @@ export function followChanges(
 ): BinlogStream {
   const captures = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
   const keys = keyNames(config, server.caseSensitive);
+  const routes = compileRoutes(config.firehose.routes, config.firehose.stream, server);
   const out = new Output();
   const format: EventFormat = {
     format: config.format,
@@ -55,41 +66,53 @@ export function followChanges(
   };
   const lines: TransactionLines = config.format === 'maxwell' ? new CommitMark(handler) : handler;
   const connection = sourceConnection(config.source);
-  const { skipBefore, memory } = start;
-  const skips = ({ file, position }: Transaction): boolean =>
-    skipBefore !== undefined && file === skipBefore.file && position < skipBefore.position;
+  const { memory } = start;
+  const { skips, commit, prepared } = passOver(start, {
+    commit: (transaction) => lines.commit(transaction),
+    prepared: (transaction) => handler.prepared(transaction),
+  });
   let { gtidsFromStream } = start;
 
-  const table = (map: TableMap, at: Coordinates): EventWriter | Promise<EventWriter> => {
+  const capture = (table: Table): CapturedTable => {
+    const stream = routes.streamOf(table.schema, table.name);
+    return {
+      writer: new EventWriter(table, format, out),
+      emit: (keyHash, bytes, from, to) => lines.line(stream, keyHash, bytes, from, to),
+    };
+  };
+  const table = (map: TableMap, at: Coordinates): CapturedTable | Promise<CapturedTable> => {
     const { columns, primaryKey } = map;
-    const writer = (known: Pick<RememberedTable, 'columns' | 'primaryKey'>): EventWriter =>
-      new EventWriter(withKey(map, known.columns, known.primaryKey, keys), format, out);
-    if (tellsAll(map, server)) return writer({ columns: [...columns], primaryKey: [...primaryKey] });
+    const captured = (known: Pick<RememberedTable, 'columns' | 'primaryKey'>): CapturedTable => {
+      const version = withKey(map, known.columns, known.primaryKey, keys);
+      handler.table?.(version);
+      return capture(version);
+    };
+    if (tellsAll(map, server)) return captured({ columns: [...columns], primaryKey: [...primaryKey] });
     const known = memory.find(map.schema, map.name, shapeOf(columns), at);
-    return known ? writer(known) : lookUpTable(connection, memory, map, at, signal).then(writer);
+    return known ? captured(known) : lookUpTable(connection, memory, map, at, signal).then(captured);
   };
   const decode: DecodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, server.charsets));
   const search = { connection, captures, table, decode, heartbeatMs: HEARTBEAT_MS, signal };
 
-  const reader = (checksum: boolean): BinlogReader<EventWriter> =>
-    new BinlogReader<EventWriter>(
+  const reader = (checksum: boolean): BinlogReader<CapturedTable> =>
+    new BinlogReader<CapturedTable>(
       {
         captures,
         table,
         statement: (sql, at) => memory.statement(sql, at),
-        rows(writer, rows, transaction) {
-          if (!skips(transaction)) writer.write(rows, transaction, Date.now(), lines.line);
+        rows({ writer, emit }, rows, transaction) {
+          if (!skips(transaction)) writer.write(rows, transaction, Date.now(), emit);
         },
         truncate(schema, name, position, transaction) {
           if (skips(transaction)) return;
-          const table = { schema, name, columns: [], key: [] };
-          new EventWriter(table, format, out).writeTruncate(position, transaction, Date.now(), lines.line);
+          const { writer, emit } = capture({ schema, name, columns: [], key: [] });
+          writer.writeTruncate(position, transaction, Date.now(), emit);
         },
         savepoint: (name) => lines.savepoint(name),
         rollbackTo: (name) => lines.rollbackTo(name),
-        commit: (transaction) => lines.commit(transaction),
+        commit,
         rollback: () => lines.rollback(),
-        prepared: (transaction) => handler.prepared(transaction),
+        prepared,
         previous(gtids) {
           if (gtidsFromStream) start.delivered.gtids = gtids;
           gtidsFromStream = false;
@@ -101,10 +124,11 @@ export function followChanges(
       { findPrepared: (xid, before) => findPrepared(xid, before, search) },
     );
 
-  let current: BinlogReader<EventWriter> | undefined;
+  let current: BinlogReader<CapturedTable> | undefined;
   return new BinlogStream({
     connection,
     serverId: config.source.server_id,
+    server,
     from: start.dump,
     heartbeatMs: HEARTBEAT_MS,
     onStart: (checksum) => {

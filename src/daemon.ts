@@ -50,6 +50,8 @@ async function keepRunning(config: Config, log: Log, signal: AbortSignal): Promi
     try {
       await runPipeline(config, log, signal);
     } catch (cause) {
+      // The end was asked for before anything was read.
+      if (cause === signal.reason) return;
       const error = asCdcError(cause);
       if (error.kind !== 'retry') throw error;
       if (Date.now() - startedAt > HEALTHY_MS) attempt = 0;

@@ -1,10 +1,9 @@
 /**
  * What becomes of an error, decided by its kind alone:
  * - `retry`: it may heal; the daemon starts again with backoff.
- * - `dead-letter`: it concerns one event; that event is set aside.
  * - `fatal`: it will not heal by itself; the daemon stops with its checkpoint unmoved.
  */
-export type ErrorKind = 'retry' | 'dead-letter' | 'fatal';
+export type ErrorKind = 'retry' | 'fatal';
 
 /** Exit codes of every command: 1 failed, 2 usage or configuration, 3 preflight failed, 4 data differs or is gone. */
 export type ExitCode = 1 | 2 | 3 | 4;

@@ -1,6 +1,6 @@
 import type { DumpStart } from './binlog/binlog-stream.ts';
 import type { ServerFacts } from './binlog/server.ts';
-import { type Coordinates, parseCoordinates } from './change/coordinates.ts';
+import { type Coordinates, isBefore, parseCoordinates } from './change/coordinates.ts';
 import { GtidSet } from './change/gtid-set.ts';
 import { MariadbPosition } from './change/mariadb-position.ts';
 import { Position } from './change/position.ts';
@@ -42,13 +42,15 @@ export function startPoint(
 }
 
 function firstStart({ start, named = 'source.start' }: StartRequest, server: ServerFacts, epoch: number): StartPoint {
-  const { executed, purged, end, binlogs } = server;
-  const oldest = { file: binlogs[0]?.file ?? end.file, position: FIRST_POSITION };
+  const { executed, purged, end } = server;
+  const oldest = oldestOf(server);
   if (start === 'now') {
     return executed ? fromGtids(executed.clone(), end, epoch) : fromCoordinates(end, server, epoch);
   }
   if (start === 'earliest') {
-    return purged ? fromGtids(purged.clone(), oldest, epoch) : fromCoordinates(oldest, server, epoch);
+    return purged instanceof GtidSet
+      ? fromGtids(purged.clone(), oldest, epoch)
+      : fromCoordinates(oldest, server, epoch);
   }
   const refuse = (what: string, why: string): CdcError =>
     new CdcError(`${named} ${start} ${what}`, {
@@ -71,6 +73,11 @@ function firstStart({ start, named = 'source.start' }: StartRequest, server: Ser
 /** Every binlog begins with four bytes that are no event. */
 const FIRST_POSITION = 4;
 
+const oldestOf = ({ binlogs, end }: ServerFacts): Coordinates => ({
+  file: binlogs[0]?.file ?? end.file,
+  position: FIRST_POSITION,
+});
+
 /** Why the server cannot send what follows these coordinates; undefined when it can. */
 function notThere({ file, position }: Coordinates, { binlogs }: ServerFacts): string | undefined {
   const log = binlogs.find((known) => known.file === file);
@@ -92,20 +99,17 @@ function resume(saved: Checkpoint, server: ServerFacts, now: number): StartPoint
   }
   const coordinates = { file: saved.file, position: saved.position };
   const moved = saved.server.identity !== server.identity;
-  // Coordinates of another server start anew; seq must not.
-  const epoch = moved ? Math.max(saved.epoch + 1, now) : saved.epoch;
-  const memory = new TableMemory(moved ? [] : saved.tables);
+  const anew = moved || !isBehindOf(server.end, coordinates);
+  // Coordinates of another server, or of binlogs that were numbered anew, start anew; seq must not.
+  const epoch = anew ? Math.max(saved.epoch + 1, now) : saved.epoch;
   if (saved.gtids !== null && server.executed !== undefined) {
     const gtids = parseGtids(saved.gtids, server);
     const gap = gapBetween(gtids, server);
-    if (gap !== undefined) {
-      const what = gap.ahead
-        ? 'the checkpoint is ahead of the server'
-        : 'the server no longer has the binlog that follows the checkpoint';
-      const first = gap.ahead ? 'connect to the server that has them' : 'restore the purged binlogs';
-      throw new CdcError(what, { exitCode: 4, why: gap.why, hint: `${first}; or ${REMEDY}` });
-    }
-    return { ...fromGtids(gtids, coordinates, epoch), memory };
+    if (gap !== undefined) throw cannotGoOn(gap, server);
+    if (anew && !moved) refuseReset(gtids, coordinates, server);
+    // The old coordinates mean nothing here; the first event brings new ones.
+    if (anew) return fromGtids(gtids, oldestOf(server), epoch);
+    return { ...fromGtids(gtids, coordinates, epoch), memory: new TableMemory(saved.tables) };
   }
   if (moved) {
     throw new CdcError('the server is not the one that the checkpoint was made with', {
@@ -122,7 +126,64 @@ function resume(saved: Checkpoint, server: ServerFacts, now: number): StartPoint
       hint: REMEDY,
     });
   }
-  return { ...fromCoordinates(coordinates, server, epoch), memory };
+  return { ...fromCoordinates(coordinates, server, epoch), memory: new TableMemory(saved.tables) };
+}
+
+/** Whether the end of the binlog may lie behind coordinates that were read from it: the numbers of its files only grow. */
+const isBehindOf = (end: Coordinates, read: Coordinates): boolean =>
+  baseName(end.file) === baseName(read.file) && !isBefore(end, read);
+
+const baseName = (file: string): string => file.replace(/\.\d+$/, '');
+
+/**
+ * A replica that lags will have what it lacks; any other server that has never executed what was delivered from it, or
+ * has lost what follows, will not.
+ */
+function cannotGoOn({ ahead, why }: Gap, { replicates }: ServerFacts): CdcError {
+  if (!ahead) {
+    return new CdcError('the server no longer has the binlog that follows the checkpoint', {
+      exitCode: 4,
+      why,
+      hint: `restore the purged binlogs; or ${REMEDY}`,
+    });
+  }
+  if (replicates) {
+    return new CdcError('the replica is behind the checkpoint', {
+      kind: 'retry',
+      exitCode: 4,
+      why,
+      hint: 'it is tried again until the replica has caught up; if replication is broken, repair it, or connect to the server that has these transactions',
+    });
+  }
+  return new CdcError('the checkpoint is ahead of the server', {
+    exitCode: 4,
+    why,
+    hint: `connect to the server that has them; or ${REMEDY}`,
+  });
+}
+
+/**
+ * The binlogs of the same server are numbered anew. What it has itself written since, under numbers that were delivered
+ * before, are other transactions; only what is before all of its binlogs (gtid_purged, set after a restore) is ours.
+ */
+function refuseReset(ours: GtidSet | MariadbPosition, saved: Coordinates, server: ServerFacts): void {
+  const { identity, purged, end } = server;
+  const rest = ours instanceof GtidSet && purged instanceof GtidSet ? ours.subtract(purged).toString() : `${ours}`;
+  const known = ours instanceof MariadbPosition && purged instanceof MariadbPosition && purged.containsAll(ours);
+  const own = (entry: string): boolean => entry.startsWith(identity) || `mariadb-${entry.split('-')[1]}` === identity;
+  if (known || !rest.split(',').some(own)) return;
+  throw new CdcError('the binlogs of the server were reset since the checkpoint', {
+    exitCode: 4,
+    why: `the checkpoint is at ${saved.file}:${saved.position} with ${ours}, and its binlogs now end at ${end.file}:${end.position}: the same numbers name other transactions`,
+    hint: REMEDY,
+  });
+}
+
+/** Whether the server lacks transactions that the checkpoint has. */
+export function isBehindCheckpoint(saved: Checkpoint | undefined, server: ServerFacts): boolean {
+  if (saved === undefined || saved.gtids === null || server.executed === undefined) return false;
+  if (saved.server.flavor !== server.flavor) return false;
+  return gapBetween(parseGtids(saved.gtids, server), server)?.ahead === true;
 }
 
 function fromGtids(gtids: GtidSet | MariadbPosition, coordinates: Coordinates, epoch: number): StartPoint {
@@ -135,17 +196,24 @@ function fromGtids(gtids: GtidSet | MariadbPosition, coordinates: Coordinates, e
   };
 }
 
-/** With GTIDs on, the whole file is read to learn which of them lie before the coordinates. */
+/** COM_BINLOG_DUMP has 32 bits for the position; only its other form, with GTIDs, has 64. */
+const LAST_DUMP_POSITION = 2 ** 32 - 1;
+
+/**
+ * The whole file is read, to learn which GTIDs lie before the coordinates, or, without GTIDs, because the dump cannot
+ * name a place behind 4 GiB. Coordinates of a checkpoint lie between transactions; one that straddles named ones began
+ * before them.
+ */
 function fromCoordinates(coordinates: Coordinates, server: ServerFacts, epoch: number): StartPoint {
   const delivered = new Position(undefined, coordinates);
-  if (server.executed === undefined) {
+  if (server.executed === undefined && coordinates.position <= LAST_DUMP_POSITION) {
     return { delivered, epoch, dump: { coordinates }, gtidsFromStream: false, memory: new TableMemory([]) };
   }
   return {
     delivered,
     epoch,
-    dump: { coordinates: { file: coordinates.file, position: 4 } },
-    gtidsFromStream: true,
+    dump: { coordinates: { file: coordinates.file, position: FIRST_POSITION } },
+    gtidsFromStream: server.executed !== undefined,
     memory: new TableMemory([]),
     skipBefore: coordinates,
   };
@@ -162,21 +230,26 @@ function parseGtids(text: string, server: ServerFacts): GtidSet | MariadbPositio
   return server.flavor === 'mariadb' ? MariadbPosition.parse(text) : GtidSet.parse(text);
 }
 
+interface Gap {
+  /** The server lacks what is ours; else it lacks what follows. */
+  ahead: boolean;
+  why: string;
+}
+
 /** What keeps the server from going on behind these transactions: it has never had some, or no longer has what follows. */
-function gapBetween(
-  ours: GtidSet | MariadbPosition,
-  { executed, purged }: ServerFacts,
-): { ahead: boolean; why: string } | undefined {
+function gapBetween(ours: GtidSet | MariadbPosition, { executed, purged }: ServerFacts): Gap | undefined {
   const other = 'it was restored, reset, or is another one';
   if (ours instanceof GtidSet && executed instanceof GtidSet) {
     if (!executed.containsAll(ours)) {
       return { ahead: true, why: `the server has never executed ${ours.subtract(executed)}: ${other}` };
     }
-    const gap = purged?.subtract(ours);
+    const gap = purged instanceof GtidSet ? purged.subtract(ours) : undefined;
     if (gap !== undefined && !gap.isEmpty) return { ahead: false, why: `purged and never delivered: ${gap}` };
   }
-  if (ours instanceof MariadbPosition && executed instanceof MariadbPosition && !executed.containsAll(ours)) {
-    return { ahead: true, why: `${ours} is beyond ${executed}: ${other}` };
+  if (ours instanceof MariadbPosition && executed instanceof MariadbPosition) {
+    if (!executed.containsAll(ours)) return { ahead: true, why: `${ours} is beyond ${executed}: ${other}` };
+    if (purged instanceof MariadbPosition && !ours.containsAll(purged))
+      return { ahead: false, why: `delivered up to ${ours.isEmpty ? 'nothing' : ours}, and purged up to ${purged}` };
   }
   return undefined;
 }

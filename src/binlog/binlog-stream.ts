@@ -5,6 +5,7 @@ import type { Coordinates } from '../change/coordinates.ts';
 import { asCdcError, CdcError } from '../error.ts';
 import type { Steps } from './binlog-reader.ts';
 import { connectionError } from './connection-error.ts';
+import { identityQuery, type ServerFacts } from './server.ts';
 
 /** Where the dump begins: behind the transactions of a GTID set or position, or at coordinates. */
 export type DumpStart = { gtids: string } | { coordinates: Coordinates };
@@ -13,7 +14,9 @@ export interface DumpOptions {
   connection: ConnectionOptions;
   serverId: number | 'auto';
   from: DumpStart;
-  /** Milliseconds between heartbeats of an idle server; after two without a sign of life the link counts as dead. */
+  /** The server that `from` was decided with: behind a proxy or a name of many addresses another one may answer. */
+  server?: Pick<ServerFacts, 'flavor' | 'identity'>;
+  /** Milliseconds between heartbeats of an idle server; after three without a byte the link counts as dead. */
   heartbeatMs: number;
   /**
    * Takes each whole event, `bytes[start..end)`; what it throws ends the stream with that error. What it returns is
@@ -45,7 +48,8 @@ interface Internals {
 }
 type Dump = Omit<ZongJi, 'connection' | 'ctrlConnection'> & Internals;
 interface MysqlConnection {
-  query(sql: string, done?: (error: Error | null) => void): unknown;
+  query(sql: string, done?: (error: Error | null, rows?: object[]) => void): unknown;
+  stream?: { bytesRead: number };
   pause(): void;
   resume(): void;
 }
@@ -112,8 +116,8 @@ export class BinlogStream {
 
   #start(fail: (error: CdcError) => void): void {
     const zongji = this.#zongji;
-    const { connection, from, serverId, heartbeatMs, onStart } = this.#options;
-    const broken = (error: unknown): void => fail(connectionError(error, `${connection.host}:${connection.port}`));
+    const { connection, from, serverId, server, heartbeatMs, onStart } = this.#options;
+    const broken = (error: unknown): void => fail(connectionError(error, { ...connection, serverId }));
     zongji.on('error', broken);
     zongji.on('ready', () => {
       const session = (sql: string): void => {
@@ -124,6 +128,7 @@ export class BinlogStream {
       session(`SET @master_heartbeat_period=${nanoseconds}, @source_heartbeat_period=${nanoseconds}`);
       // Under back-pressure the socket stays full: the server must not take that for a dead client.
       session(`SET SESSION net_write_timeout=${NET_WRITE_TIMEOUT_S}`);
+      if (server !== undefined) this.#demand(server, broken);
       zongji.ctrlConnection.query(`SET SESSION wait_timeout=${WAIT_TIMEOUT_S}`, (error) => error && broken(error));
       onStart(zongji.useChecksum);
       const dump = zongji.BinlogClass.prototype;
@@ -135,6 +140,22 @@ export class BinlogStream {
       ...('gtids' in from
         ? { gtidSet: from.gtids }
         : { filename: from.coordinates.file, position: from.coordinates.position }),
+    });
+  }
+
+  /** The dump is asked for behind the answer. */
+  #demand({ flavor, identity }: Pick<ServerFacts, 'flavor' | 'identity'>, broken: (error: unknown) => void): void {
+    this.#zongji.connection.query(identityQuery[flavor], (error, rows = []) => {
+      if (error) return broken(error);
+      const answers = String(Object.values(rows[0] ?? {})[0]);
+      if (answers === identity) return;
+      this.#break(
+        new CdcError('another server answers than a moment ago', {
+          kind: 'retry',
+          why: `${identity} said where to begin, ${answers} would send the binlog: their coordinates differ`,
+          hint: 'name one server in source.url, not a balancer over several; after a failover this passes by itself',
+        }),
+      );
     });
   }
 
@@ -215,21 +236,27 @@ export class BinlogStream {
     this.#fail(asCdcError(error));
   }
 
-  /** A half-open link is silent for hours; a live one says something at least once a heartbeat. */
+  /**
+   * A half-open link is silent for hours; a live one says something at least once a heartbeat. Bytes count, not packets:
+   * an event may be a gigabyte. Nothing is said of a link from which we do not read. Until the first events have come
+   * the server may be looking for the place, and MariaDB sends no heartbeat meanwhile.
+   */
   #watch(heartbeatMs: number, fail: (error: CdcError) => void): NodeJS.Timeout {
     let seen = -1;
     let silent = 0;
     const timer = setInterval(() => {
+      const read = this.#zongji.connection?.stream?.bytesRead ?? 0;
       const busy = this.#paused || this.#rest !== undefined;
-      silent = busy || this.#packets !== seen ? 0 : silent + 1;
-      seen = this.#packets;
-      if (silent >= 3)
-        fail(
-          new CdcError('the binlog connection is silent', {
-            kind: 'retry',
-            why: `no heartbeat for ${silent * heartbeatMs} ms`,
-          }),
-        );
+      silent = busy || read !== seen ? 0 : silent + 1;
+      seen = read;
+      if (silent < (this.#packets > FIRST_PACKETS ? SILENT_BEATS : SILENT_BEATS_AT_FIRST)) return;
+      fail(
+        new CdcError('the binlog connection is silent', {
+          kind: 'retry',
+          why: `neither event nor heartbeat for ${silent * heartbeatMs} ms`,
+          hint: 'see that the network between cdc and the server holds; cdc run connects again by itself',
+        }),
+      );
     }, heartbeatMs);
     return timer;
   }
@@ -244,6 +271,10 @@ export class BinlogStream {
   }
 }
 
+const SILENT_BEATS = 3;
+/** Rotate, format and what lies before the file come at once, wherever in it the dump begins. */
+const FIRST_PACKETS = 3;
+const SILENT_BEATS_AT_FIRST = 12;
 /** How long the rest of an event may hold the event loop at a time. */
 const SLICE_MS = 15;
 const NET_WRITE_TIMEOUT_S = 3600;

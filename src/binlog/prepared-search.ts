@@ -61,7 +61,7 @@ async function binlogs(options: ConnectionOptions): Promise<string[]> {
   try {
     return await listBinlogs(connection);
   } catch (error) {
-    throw connectionError(error, `${options.host}:${options.port}`);
+    throw connectionError(error, options);
   } finally {
     connection.destroy();
   }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { Coordinates } from '../change/coordinates.ts';
 import { GtidSet } from '../change/gtid-set.ts';
@@ -20,16 +21,24 @@ export interface ServerFacts {
   binlogs: Coordinates[];
   /** Everything committed so far; undefined on a MySQL without GTIDs. */
   executed: GtidSet | MariadbPosition | undefined;
-  /** What was committed and is no longer in any binlog; MariaDB does not tell. */
-  purged: GtidSet | undefined;
+  /** What was committed and is no longer in any binlog; undefined where the server has no GTIDs or does not say. */
+  purged: GtidSet | MariadbPosition | undefined;
+  /** It is a replica that may still receive what it lacks: it applies what another server sends, or is read-only. */
+  replicates: boolean;
   /** Collation id to character set. */
   charsets: Map<number, string>;
 }
 
-/** Opens a connection whose rows come as arrays, the only form in which no column name can do harm. */
-export async function connect(options: ConnectionOptions): Promise<Connection> {
+/** No question that is asked here takes a server this long; a link that is half open takes for ever. */
+const SILENCE_MS = 20_000;
+
+/**
+ * Opens a connection for questions, whose rows come as arrays, the only form in which no column name can do harm.
+ * A question that stays without an answer breaks it.
+ */
+export async function connect(options: ConnectionOptions, silenceMs = SILENCE_MS): Promise<Connection> {
   try {
-    return await createConnection({
+    const connection = await createConnection({
       connectTimeout: 10_000,
       ...options,
       rowsAsArray: true,
@@ -37,8 +46,17 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
       bigNumberStrings: true,
       timezone: 'Z',
     });
+    const core = (connection as unknown as { connection: { stream: Socket; _command: unknown } }).connection;
+    core.stream.setTimeout(silenceMs);
+    core.stream.on('timeout', () => {
+      const silent = Object.assign(new Error(`no answer for ${silenceMs / 1000} s`), { code: 'ETIMEDOUT' });
+      if (core._command) core.stream.destroy(silent);
+    });
+    // Between two questions nobody waits for it; the next one fails.
+    connection.on('error', () => {});
+    return connection;
   } catch (error) {
-    throw connectionError(error, `${options.host}:${options.port}`);
+    throw connectionError(error, options);
   }
 }
 
@@ -69,7 +87,7 @@ export async function readServerFacts(options: ConnectionOptions): Promise<Serve
   try {
     return await gather(connection);
   } catch (error) {
-    throw error instanceof CdcError ? error : connectionError(error, `${options.host}:${options.port}`);
+    throw connectionError(error, options);
   } finally {
     connection.destroy();
   }
@@ -92,7 +110,10 @@ async function gather(connection: Connection): Promise<ServerFacts> {
     end,
     binlogs: logs.map(([file, size]) => ({ file: String(file), position: Number(size) })),
     charsets: await readCharsets(connection, flavor),
-    ...(flavor === 'mysql' ? await mysqlIdentity(connection) : await mariadbIdentity(connection, String(serverId))),
+    replicates: await replicates(connection),
+    ...(flavor === 'mysql'
+      ? await mysqlIdentity(connection)
+      : await mariadbIdentity(connection, String(serverId), String(logs[0][0]))),
   };
 }
 
@@ -114,6 +135,26 @@ const noBinlog = (): CdcError =>
     hint: 'set log_bin in its configuration and restart it, then run cdc check',
   });
 
+/** Some accounts may not ask for the state of replication; read_only everyone may see. */
+async function replicates(connection: Connection): Promise<boolean> {
+  const [[readOnly] = []] = await rows(connection, 'SELECT @@global.read_only');
+  if (Number(readOnly) === 1) return true;
+  for (const sql of ['SHOW REPLICA STATUS', 'SHOW SLAVE STATUS']) {
+    const channels = await connection.query({ sql, rowsAsArray: false }).catch(() => undefined);
+    if (channels === undefined) continue;
+    return (channels[0] as Record<string, unknown>[]).some(
+      (channel) => (channel.Replica_SQL_Running ?? channel.Slave_SQL_Running) === 'Yes',
+    );
+  }
+  return false;
+}
+
+/** What tells one server from another, as `identity` has it. */
+export const identityQuery = {
+  mysql: 'SELECT @@global.server_uuid',
+  mariadb: "SELECT CONCAT('mariadb-', @@global.server_id)",
+} as const;
+
 async function mysqlIdentity(connection: Connection): Promise<Pick<ServerFacts, 'identity' | 'executed' | 'purged'>> {
   const [[uuid, mode, executed, purged] = []] = await firstOf(
     connection,
@@ -131,12 +172,17 @@ async function mysqlIdentity(connection: Connection): Promise<Pick<ServerFacts, 
 async function mariadbIdentity(
   connection: Connection,
   serverId: string,
+  oldest: string,
 ): Promise<Pick<ServerFacts, 'identity' | 'executed' | 'purged'>> {
-  const [[position] = []] = await rows(connection, 'SELECT @@global.gtid_binlog_pos');
+  const [[position, purged] = []] = await rows(
+    connection,
+    `SELECT @@global.gtid_binlog_pos, BINLOG_GTID_POS(${connection.escape(oldest)}, 4)`,
+  );
   return {
     identity: `mariadb-${serverId}`,
     executed: MariadbPosition.parse(String(position ?? '')),
-    purged: undefined,
+    // NULL when the file went in between.
+    purged: typeof purged === 'string' ? MariadbPosition.parse(purged) : undefined,
   };
 }
 

@@ -20,7 +20,7 @@ export const checkCommand = (signal: AbortSignal): Command =>
     )
     .action(async ({ config, json }: Options) => {
       const loaded = loadConfig(config);
-      const problems = [...(await checkStart(loaded)), ...(await preflight(loaded, signal))];
+      const problems = [...(await checkStart(loaded, signal)), ...(await preflight(loaded, signal))];
       const ok = problems.every(({ severity }) => severity !== 'error');
       process.stdout.write(json ? `${JSON.stringify({ ok, problems }, null, 2)}\n` : report(problems));
       if (!ok) process.exitCode = 3;

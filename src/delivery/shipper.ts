@@ -103,9 +103,8 @@ export class Shipper {
     this.#queue = new PQueue({ concurrency: options.requestsInFlight });
     this.#queue.on('next', () => this.#pump());
     this.#pace = new Pace(options.quota);
-    // No request may be more than the quota of a second.
-    const { maxRequestBytes, maxRecordBytes } = options.sink.limits;
-    this.#maxRequestBytes = Math.max(maxRecordBytes, Math.min(maxRequestBytes, options.quota?.bytes ?? Infinity));
+    // No request is more than the quota of a second, unless a single event is.
+    this.#maxRequestBytes = Math.min(options.sink.limits.maxRequestBytes, options.quota?.bytes ?? Infinity);
     this.#eagerBytes = Math.min(EAGER_BYTES, this.#maxRequestBytes / 2);
   }
 
@@ -236,7 +235,7 @@ export class Shipper {
       const room = this.#maxRequestBytes - packer.bytes;
       const places = limits.maxRecords - packer.records;
       if (places === 0 && !packer.fits(lane)) break;
-      if (room < Math.min(lane.waitingBytes, limits.maxRecordBytes)) break;
+      if (packer.records > 0 && room < Math.min(lane.waitingBytes, limits.maxRecordBytes)) break;
       packer.add(lane, room, places);
     }
     this.#turn = (this.#turn + 1) % LANES;

@@ -1,17 +1,14 @@
-import { readServerFacts } from '../binlog/server.ts';
 import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
+import { chooseSource } from '../choose-source.ts';
 import type { Config } from '../config/schema.ts';
-import { sourceConnection } from '../config/url.ts';
 import { asCdcError } from '../error.ts';
-import { startPoint } from '../start-point.ts';
 import { error, type Problem } from './problem.ts';
 
 /** Whether `cdc run` could begin: the checkpoint is whole and its own, and the server can go on from there. */
-export async function checkStart(config: Config): Promise<Problem[]> {
+export async function checkStart(config: Config, signal: AbortSignal): Promise<Problem[]> {
   try {
     const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
-    const server = await readServerFacts(sourceConnection(config.source));
-    startPoint({ start: config.source.start }, saved, server);
+    await chooseSource(config, saved, signal);
     return [];
   } catch (cause) {
     const { message, why = '', hint = '', exitCode } = asCdcError(cause);

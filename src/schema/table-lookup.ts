@@ -66,7 +66,7 @@ export async function lookUpTable(
       throw unproven(table, typeof why === 'string' ? why : `column ${wrongName} has another name today`);
     }
   } catch (error) {
-    throw connectionError(error, `${connection.host}:${connection.port}`);
+    throw connectionError(error, connection);
   } finally {
     client.destroy();
   }

@@ -204,33 +204,6 @@ describe('cdc run refuses', () => {
     expect(stderr).toMatch(/formt: unknown key, did you mean format\?/);
   });
 
-  test('an event over the record limit: it stops with table, key and position, and the checkpoint before it', async () => {
-    const daemon = await fixture.run();
-    await fixture.query(
-      `USE ${fixture.schema}`,
-      `INSERT INTO item (id, part, doc) VALUES (41, 'fits', REPEAT('x', 900000))`,
-      `INSERT INTO item (id, part, doc) VALUES (42, 'too large', REPEAT('x', 1100000))`,
-      `INSERT INTO item (id, part) VALUES (43, 'behind it')`,
-    );
-    const { code, stderr } = await daemon.ended;
-    expect(code).toBe(1);
-    expect(stderr).toMatch(
-      new RegExp(`${fixture.schema}\\.item: an event of \\d+ bytes is larger than a Firehose record`),
-    );
-    expect(stderr).toMatch(/\{"id":42,"part":"too large"\}/);
-    expect(stderr).toMatch(/at \S+\.\d+:\d+/);
-    await fixture.firehose?.close();
-    fixture.firehose = undefined;
-    const keys = (await fixture.landed()).map((event) => (event.key as { id: number }).id);
-    expect(keys).toContain(41);
-    expect(keys).not.toContain(42);
-    expect(keys).not.toContain(43);
-    // It does so again: nothing was passed over.
-    fixture.configure((await fixture.startFirehose()).endpoint);
-    const again = await cdc(fixture.directory, 'run');
-    expect(again.stderr).toMatch(/"id":42/);
-  });
-
   test('a stream that does not exist', async () => {
     const config = readFileSync(`${fixture.directory}/cdc.yaml`, 'utf8').replace('stream: changes', 'stream: nowhere');
     writeFileSync(`${fixture.directory}/cdc.yaml`, config);

@@ -1,0 +1,113 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { createConnection } from 'mysql2/promise';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { listObjects } from '../../src/lake/objects.ts';
+import type { LedgerEntry } from '../../src/local-firehose/ledger.ts';
+import { type LocalFirehose, startLocalFirehose } from '../../src/local-firehose/server.ts';
+import { Fixture, until } from './pipeline-fixture.ts';
+
+/** The ways to send, end to end: what reached the local Firehose in each call. */
+
+interface Call {
+  stream: string | null;
+  at: number;
+  records: Buffer[];
+}
+
+let fixture: Fixture;
+let firehose: LocalFirehose;
+const calls: Call[] = [];
+
+beforeEach(async () => {
+  fixture = new Fixture(inject('mysqlUrl'), `sending_${process.pid}`);
+  await fixture.createSchema('CREATE TABLE a (id INT PRIMARY KEY, n TEXT)', 'CREATE TABLE b LIKE a');
+  calls.length = 0;
+  firehose = await startLocalFirehose({
+    listen: { host: '127.0.0.1', port: 0 },
+    lake: fixture.lake,
+    onUnknownStream: () => ({ name: 'any', bufferSeconds: 0.5 }),
+    onCall: ({ stream, records }: LedgerEntry) => {
+      calls.push({ stream, at: performance.now(), records: records.map(({ data }) => Buffer.from(data)) });
+    },
+  });
+});
+afterEach(async () => {
+  await firehose.close();
+  await fixture.remove();
+});
+
+/** Runs the daemon with these keys of `firehose` over 300 rows of each table. */
+async function send(options: string): Promise<void> {
+  fixture.configure(firehose.endpoint);
+  const file = join(fixture.directory, 'cdc.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('linger: 20ms', `linger: 20ms, ${options}`));
+  const daemon = await fixture.run();
+  const rows = Array.from({ length: 300 }, (_, i) => `(${i}, REPEAT('x', 400))`).join();
+  await fixture.query(
+    `USE ${fixture.schema}`,
+    `INSERT INTO a VALUES ${rows}`,
+    `INSERT INTO b VALUES ${rows}`,
+    'UPDATE a SET n = 1',
+  );
+  const end = async (): Promise<number> => JSON.parse(readFileSync(fixture.checkpoint, 'utf8')).position;
+  const [[status]] = (await query('SHOW BINARY LOG STATUS')) as [{ Position: number }[]];
+  await until(async () => (await end()) >= (status?.Position ?? Number.POSITIVE_INFINITY));
+  daemon.child.kill('SIGTERM');
+  expect(await daemon.ended).toMatchObject({ code: 0 });
+}
+
+async function query(sql: string): Promise<unknown> {
+  const connection = await createConnection({ uri: fixture.url });
+  try {
+    return await connection.query(sql);
+  } finally {
+    connection.destroy();
+  }
+}
+
+const records = () => calls.flatMap((call) => call.records);
+const linesOf = (text: Buffer | string) => text.toString().split('\n').slice(0, -1);
+
+test('aggregate: off makes each event a record of its own', async () => {
+  await send('aggregate: off');
+  expect(records()).toHaveLength(900);
+  for (const record of records()) expect(linesOf(record)).toHaveLength(1);
+});
+
+test('compression: gzip makes each record a gzip member, and an object of them one gzip file', async () => {
+  await send('compression: gzip');
+  const lines = records().flatMap((record) => linesOf(gunzipSync(record)));
+  expect(lines).toHaveLength(900);
+  expect(records().reduce((sum, { length }) => sum + length, 0)).toBeLessThan(Buffer.byteLength(lines.join('\n')) / 8);
+  await firehose.close();
+  const [object] = await listObjects(fixture.lake, 'changes');
+  expect(linesOf(gunzipSync(readFileSync(object?.path ?? '')))).toEqual(lines);
+});
+
+test('routes send the events of a table to its stream, and truncations too', async () => {
+  const { schema } = fixture;
+  await send(`routes: { "${schema}.b": other }`);
+  const tables = (stream: string) =>
+    new Set(
+      calls
+        .filter((call) => call.stream === stream)
+        .flatMap((call) => call.records.flatMap(linesOf))
+        .map((line) => JSON.parse(line).source.table),
+    );
+  expect(tables('changes')).toEqual(new Set(['a']));
+  expect(tables('other')).toEqual(new Set(['b']));
+});
+
+test('a quota spaces the requests, and keeps each below the bytes of a second', async () => {
+  await send('quota: { bytes: 300000 }');
+  const sizes = calls.map((call) => call.records.reduce((sum, { length }) => sum + length, 0));
+  expect(linesOf(Buffer.concat(records()))).toHaveLength(900);
+  for (const size of sizes) expect(size).toBeLessThanOrEqual(300_000);
+  calls.slice(1).forEach((call, i) => {
+    const earliest = ((sizes[i] ?? 0) / 300_000) * 1000;
+    expect(call.at - (calls[i]?.at ?? 0)).toBeGreaterThan(earliest - 150);
+  });
+  expect(calls.length).toBeGreaterThan(1);
+});

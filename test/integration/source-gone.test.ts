@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { createConnection } from 'mysql2/promise';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { readServerFacts } from '../../src/binlog/server.ts';
+import { Position } from '../../src/change/position.ts';
+import { followChanges } from '../../src/changes.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { sourceConnection } from '../../src/config/url.ts';
+import { type LocalServer, startLocalServer } from '../../src/local-mysql/server.ts';
+import { TableMemory } from '../../src/schema/table-memory.ts';
+import type { StartPoint } from '../../src/start-point.ts';
+import { type Cdc, Fixture, startCdc, until } from './pipeline-fixture.ts';
+
+// These tests take binlogs away, so each flavor has a server of its own.
+
+const TABLE = 'CREATE TABLE item (id INT PRIMARY KEY)';
+const RESET = { mysql: 'RESET BINARY LOGS AND GTIDS', mariadb: 'RESET MASTER' };
+
+describe.each(['mysql', 'mariadb'] as const)('%s whose binlog is gone', (flavor) => {
+  let server: LocalServer;
+  let fixture: Fixture;
+  let daemon: Cdc;
+  beforeAll(async () => {
+    server = await startLocalServer({ flavor });
+  });
+  afterAll(() => server.stop());
+  beforeEach(async () => {
+    fixture = new Fixture(server.url, 'gone');
+    await fixture.createSchema(TABLE);
+    fixture.configure((await fixture.startFirehose()).endpoint);
+    daemon = await fixture.run();
+    await fixture.query('INSERT INTO gone.item VALUES (1)');
+    await fixture.delivered();
+  });
+  afterEach(async () => {
+    daemon.child.kill('SIGKILL');
+    await fixture.remove();
+  });
+
+  const stop = async (): Promise<string> => {
+    daemon.child.kill('SIGTERM');
+    expect(await daemon.ended).toMatchObject({ code: 0 });
+    return readFileSync(fixture.checkpoint, 'utf8');
+  };
+
+  const purge = async (): Promise<void> => {
+    const connection = await createConnection({ uri: fixture.url, rowsAsArray: true });
+    const logs = async (): Promise<string[]> =>
+      ((await connection.query('SHOW BINARY LOGS'))[0] as unknown as [string][]).map(([name]) => name);
+    await connection.query('FLUSH BINARY LOGS');
+    const last = (await logs()).at(-1);
+    // MariaDB keeps what a dump thread has in use, or a crash would still need.
+    await until(async () => {
+      await connection.query(`PURGE BINARY LOGS TO '${last}'`);
+      return (await logs())[0] === last;
+    });
+    connection.destroy();
+  };
+
+  test('purged while it was down, with changes that were not delivered: code 4, and the gap has a name', async () => {
+    const saved = await stop();
+    await fixture.query('INSERT INTO gone.item VALUES (2)', 'INSERT INTO gone.item VALUES (3)');
+    await purge();
+    daemon = startCdc(fixture.directory, 'run');
+    const { code, stderr } = await daemon.ended;
+    expect(code).toBe(4);
+    expect(stderr).toMatch(/the server no longer has the binlog that follows the checkpoint/);
+    expect(stderr).toMatch(
+      flavor === 'mysql'
+        ? /purged and never delivered: [0-9a-f-]{36}:\d+-\d+/
+        : /delivered up to 0-\d+-\d+, and purged up to 0-\d+-\d+/,
+    );
+    expect(readFileSync(fixture.checkpoint, 'utf8')).toBe(saved);
+  });
+
+  test('purged up to exactly what was delivered: it goes on', async () => {
+    await stop();
+    await purge();
+    await fixture.query('INSERT INTO gone.item VALUES (2)');
+    daemon = await fixture.run();
+    await fixture.delivered();
+    expect(await fixture.compare('item')).toMatchObject({ equal: true, lakeRows: 2 });
+  });
+
+  test('reset while it runs: code 4, in the words of what happened', async () => {
+    await fixture.query(RESET[flavor], 'INSERT INTO gone.item VALUES (2)');
+    const { code, stderr } = await daemon.ended;
+    expect([code, stderr]).toEqual([
+      4,
+      expect.stringMatching(/no longer has the binlog that the checkpoint needs[\s\S]*could not find next log/),
+    ]);
+  });
+
+  test('reset while it was down, and filled beyond the old numbers: the new changes do not pass for the old', async () => {
+    await fixture.query('FLUSH BINARY LOGS', 'FLUSH BINARY LOGS', 'FLUSH BINARY LOGS');
+    await fixture.delivered();
+    const saved = JSON.parse(await stop()) as { gtids: string };
+    const reached = Number(/(\d+)$/.exec(saved.gtids)?.[1]);
+    await fixture.query(RESET[flavor], 'DELETE FROM gone.item');
+    await fixture.query(...Array.from({ length: reached + 5 }, (_, id) => `INSERT INTO gone.item VALUES (${id})`));
+    daemon = startCdc(fixture.directory, 'run');
+    const { code, stderr } = await daemon.ended;
+    expect([code, stderr]).toEqual([4, expect.stringContaining('the binlogs of the server were reset')]);
+  });
+});
+
+describe('a server without GTIDs', () => {
+  let server: LocalServer;
+  beforeAll(async () => {
+    server = await startLocalServer({
+      flavor: 'mysql',
+      settings: ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF'],
+    });
+  });
+  afterAll(() => server.stop());
+
+  test('is followed from the head of a file, as behind 4 GiB, with the lines that a dump from the place itself gives', async () => {
+    const fixture = new Fixture(server.url, 'far');
+    await fixture.createSchema(TABLE);
+    const { source } = parse(server.url);
+    await fixture.query('INSERT INTO far.item VALUES (1), (2)', 'UPDATE far.item SET id = id + 10');
+    const facts = await readServerFacts(sourceConnection(source));
+    await fixture.query(
+      'INSERT INTO far.item VALUES (3)',
+      'DELETE FROM far.item WHERE id > 10',
+      'INSERT INTO far.item VALUES (4)',
+    );
+    const place = facts.end;
+    const read = (over: Partial<StartPoint>) => lines(server.url, { dump: { coordinates: place }, ...over });
+    const [direct, passing] = await Promise.all([
+      read({}),
+      read({ dump: { coordinates: { file: place.file, position: 4 } }, skipBefore: place }),
+    ]);
+    expect(direct.lines).toHaveLength(4);
+    expect(passing.lines).toEqual(direct.lines);
+    expect(passing.lowest).toBeGreaterThanOrEqual(place.position);
+    await fixture.remove();
+
+    async function lines(url: string, over: Pick<StartPoint, 'dump'> & Partial<StartPoint>) {
+      const seen: string[] = [];
+      const done = new AbortController();
+      const delivered = new Position(undefined, place);
+      let lowest = Number.POSITIVE_INFINITY;
+      const take = (...words: unknown[]): void => {
+        const at = words.findIndex((word) => Buffer.isBuffer(word));
+        const [bytes, from, to] = words.slice(at) as [Buffer, number, number];
+        seen.push(bytes.toString('utf8', from, to).replace(/"ts_ms":\d+\}\s*$/, ''));
+      };
+      const stream = followChanges(
+        parse(url),
+        facts,
+        { delivered, epoch: 1, memory: new TableMemory([]), gtidsFromStream: false, ...over },
+        {
+          line: take,
+          savepoint: () => {},
+          rollbackTo: () => {},
+          commit: ({ position }) => {
+            lowest = Math.min(lowest, position);
+            if (seen.length === 4) done.abort();
+          },
+          rollback: () => {},
+          prepared: () => {},
+          idle: () => {},
+        },
+        done.signal,
+      );
+      await stream.follow();
+      return { lines: seen, lowest };
+    }
+  });
+
+  const parse = (url: string) =>
+    parseConfig(`source: { url: "${url}" }\nfirehose: { stream: s }\ntables: ["far.*"]`, {
+      file: 'cdc.yaml',
+      directory: tmpdir(),
+      env: {},
+    });
+});
