@@ -103,7 +103,8 @@ export class Lane {
     while (this.#banned.length > 0 && (this.#banned[this.#banned.length - 1] as number) >= end) this.#banned.pop();
     for (let last = this.#chunks.at(-1); last && last.base + last.used > end; last = this.#chunks.at(-1)) {
       last.used = Math.max(0, end - last.base);
-      if (last.used > 0) break;
+      // A chunk without anything unsettled goes; the oldest event is always in the first one.
+      if (last.base + last.used > this.#settled) break;
       this.#pool.giveBack(this.#chunks.pop() as Chunk);
     }
     return taken;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { RecordPieces } from '../../../src/change/sink.ts';
-import { ChunkPool } from '../../../src/delivery/chunk-pool.ts';
+import { CHUNK_BYTES, ChunkPool } from '../../../src/delivery/chunk-pool.ts';
 import { Lane } from '../../../src/delivery/lane.ts';
 
 type Action =
@@ -99,5 +99,21 @@ describe('a lane', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test('finds its oldest event behind a chunk of which the rest was taken back', () => {
+    const lane = new Lane(new ChunkPool());
+    const append = (length: number, fill: string, number: number): void => {
+      lane.append(Buffer.alloc(length, fill), 0, length, number);
+    };
+    append(10, 'a', 1);
+    lane.commit();
+    append(10, 'b', 2);
+    lane.take(100, 1);
+    lane.settle();
+    lane.takeBack(2);
+    append(CHUNK_BYTES, 'c', 2);
+    lane.commit();
+    expect(lane.head().equals(Buffer.alloc(CHUNK_BYTES, 'c'))).toBe(true);
   });
 });
