@@ -104,7 +104,7 @@ export class Lane {
     for (let last = this.#chunks.at(-1); last && last.base + last.used > end; last = this.#chunks.at(-1)) {
       last.used = Math.max(0, end - last.base);
       // A chunk without anything unsettled goes; the oldest event is always in the first one.
-      if (last.base + last.used > this.#settled) break;
+      if (last.used > 0 && last.base + last.used > this.#settled) break;
       this.#pool.giveBack(this.#chunks.pop() as Chunk);
     }
     return taken;

@@ -48,18 +48,23 @@ export class DaemonProcess {
     return this.#following;
   }
 
-  start(): void {
-    const { entry, configFile, plant, onDeath } = this.#options;
+  /** @param preloaded a module that is loaded before the daemon */
+  start(preloaded = this.#options.plant): void {
+    const { entry, configFile, onDeath } = this.#options;
     this.starts++;
     this.startedAt = Date.now();
     this.#following = false;
     this.#expected = false;
     this.#lines = [];
-    const child = spawn(process.execPath, [...(plant ? ['--import', plant] : []), entry, 'run', '-c', configFile], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-      env: { ...process.env, CDC_LOG_LEVEL: 'info' },
-    });
+    const child = spawn(
+      process.execPath,
+      [...(preloaded ? ['--import', preloaded] : []), entry, 'run', '-c', configFile],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+        env: { ...process.env, CDC_LOG_LEVEL: 'info' },
+      },
+    );
     this.#child = child;
     const killWithUs = () => child.kill('SIGKILL');
     process.once('exit', killWithUs);
@@ -107,7 +112,7 @@ export class DaemonProcess {
   /** Waits for an end that its own decision brings. Undefined when none comes in time. */
   async untilEnded(ms: number): Promise<string | undefined> {
     this.#expected = true;
-    const how = await Promise.race([this.#ended, sleep(ms)]);
+    const how = await Promise.race([this.#ended, sleep(ms, undefined, { ref: false })]);
     if (how === undefined) this.#expected = false;
     return how ?? undefined;
   }

@@ -66,6 +66,7 @@ const directory = await mkdtemp(join(tmpdir(), 'cdc-chaos-'));
 console.log(`seed ${options.seed}, in ${directory}`);
 const report = await runChaos({
   ...options,
+  fatRows: 12,
   plant: options.plant && pathToFileURL(resolve(options.plant)).href,
   entry: resolve(options.entry),
   healWithinMs: options.healWithin * 1_000,

@@ -52,6 +52,8 @@ export interface PlannerOptions {
   random: Random;
   /** How many rows the large transactions change. */
   bulkRows: number;
+  /** How many of a thousand transactions of the third client change rows of 100 KB. */
+  fatRows: number;
   /** Whether events larger than a Firehose record may be are wanted. */
   oversize: boolean;
   /** A binlog that is not younger than the one that is written now. */
@@ -89,13 +91,13 @@ export class Planner {
     for (const pledge of this.#prepared) pledge.rest--;
     const over = this.#prepared.find(({ rest }) => rest <= 0);
     if (over) return this.#endPledge(over);
-    const { random, client } = this.#options;
+    const { random, client, fatRows } = this.#options;
     const dice = random.below(1000);
     if (client === 0 && dice < 4) return this.#alter();
     if (client === 0 && dice < 10) return this.#truncate();
     if (client === 0 && dice < 40) return this.#ordinary([SCRATCH], 1 + random.below(4));
     if (client === 1 && dice < 3) return this.#bulk();
-    if (client === 2 && dice < 12) return this.#ordinary([FAT], 1);
+    if (client === 2 && dice < fatRows) return this.#ordinary([FAT], 1);
     if (dice < 90) return this.#ordinary([HIDDEN], 1 + random.below(3));
     if (dice < 140) return this.#pledge();
     if (dice < 220) return this.#givenUp();

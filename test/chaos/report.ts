@@ -9,26 +9,54 @@ export interface SinkCounts {
   byFault: Record<string, number>;
 }
 
-/** What a run did and found; written as JSON. */
-export interface ChaosReport {
+/** What the judge has seen. */
+export interface Findings {
   ok: boolean;
-  seed: number;
-  options: Record<string, unknown>;
-  seconds: number;
-  rounds: number;
-  server: string;
-  /** `trouble`: errors of the workload's own statements, which are no fault of the daemon, and how often. */
-  workload: { changes: number; transactions: number; rolledBack: number; trouble: Record<string, number> };
-  villain: VillainCounts;
   sink: SinkCounts;
   events: DeliveryCounts;
   checkpointsChecked: number;
   rowsCompared: number;
-  daemonStarts: number;
-  peakRssMb: number;
   violationCounts: Record<string, number>;
   violations: Violation[];
-  files: Record<string, string>;
+}
+
+/** What any run did and found; written as JSON. */
+export interface RunReport extends Findings {
+  seed: number;
+  options: Record<string, unknown>;
+  seconds: number;
+  server: string;
+  workload: {
+    changes: number;
+    /** Of the changes so many have not been acknowledged yet. */
+    outstanding: number;
+    transactions: number;
+    rolledBack: number;
+    /** Errors of the workload's own statements, which are no fault of the daemon, and how often. */
+    trouble: Record<string, number>;
+  };
+  daemonStarts: number;
+  peakRssMb: number;
+  /** Where the daemon's log and the log of the calls lie. */
+  files: { directory: string };
+}
+
+export interface ChaosReport extends RunReport {
+  rounds: number;
+  villain: VillainCounts;
+}
+
+export interface CrashReport extends RunReport {
+  points: CrashedPoint[];
+}
+
+/** A named point, and what came of the kills there. */
+export interface CrashedPoint {
+  point: string;
+  kills: number;
+  /** Starts that did not come to it in time. */
+  missed: number;
+  seconds: number;
 }
 
 export function summaryLine(round: number, ms: number, healedMs: number, report: ChaosReport): string {

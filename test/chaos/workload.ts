@@ -12,6 +12,7 @@ export interface WorkloadOptions {
   /** Changes per second on average, over all clients. */
   rate: number;
   bulkRows: number;
+  fatRows: number;
   oversize: boolean;
   intents: IntentLog;
   /** A binlog that is not younger than the one that is written now. */
@@ -97,12 +98,12 @@ class Client {
   #turns = 0;
 
   constructor(number: number, options: WorkloadOptions) {
-    const { seed, clients, bulkRows, oversize, binlog } = options;
+    const { seed, clients, bulkRows, fatRows, oversize, binlog } = options;
     this.#options = options;
     this.#number = number;
     this.#pace = seededRandom(seed * 7919 + number);
     const random = seededRandom(seed * 104_729 + number);
-    this.planner = new Planner({ client: number, clients, random, bulkRows, oversize, binlog });
+    this.planner = new Planner({ client: number, clients, random, bulkRows, fatRows, oversize, binlog });
   }
 
   haste(): number {
