@@ -101,8 +101,8 @@ async function gather(connection: Connection): Promise<ServerFacts> {
   const flavor: Flavor = /mariadb/i.test(String(version)) ? 'mariadb' : 'mysql';
   const end = await endOfBinlog(connection);
   // Behind the end, so that no size is older than it.
-  const logs = await rows(connection, 'SHOW BINARY LOGS').catch(() => []);
-  if (logs[0] === undefined) throw noBinlog();
+  const logs = await rows(connection, 'SHOW BINARY LOGS');
+  if (logs[0] === undefined) throw closedBinlog();
   return {
     flavor,
     version: String(version),
@@ -119,8 +119,10 @@ async function gather(connection: Connection): Promise<ServerFacts> {
 
 /** Where the next event will be written. @throws CdcError when the server writes no binlog */
 export async function endOfBinlog(connection: Connection): Promise<Coordinates> {
+  const [[on] = []] = await rows(connection, 'SELECT @@global.log_bin');
+  if (Number(on) === 0) throw noBinlog();
   const [current] = await firstOf(connection, 'SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS', 'SHOW BINLOG STATUS');
-  if (current === undefined) throw noBinlog();
+  if (current === undefined) throw closedBinlog();
   return { file: String(current[0]), position: Number(current[1]) };
 }
 
@@ -133,6 +135,13 @@ const noBinlog = (): CdcError =>
   new CdcError('the server does not write a binlog', {
     why: 'log_bin is off',
     hint: 'set log_bin in its configuration and restart it, then run cdc check',
+  });
+
+/** What a server says that is shutting down, or has not come up yet. */
+const closedBinlog = (): CdcError =>
+  new CdcError('the server has no binlog open', {
+    kind: 'retry',
+    why: 'log_bin is on; it is about to stop, or only starts',
   });
 
 /** Some accounts may not ask for the state of replication; read_only everyone may see. */

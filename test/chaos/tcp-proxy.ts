@@ -4,7 +4,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 interface Link {
   near: Socket;
   far: Socket;
-  /** When the client began to send what has not been answered, as far as a proxy can tell; 0: nothing is open. */
+  /** Whether the client has sent what has not been answered, as far as a proxy can tell, and since when. */
+  open: boolean;
   askedAt: number;
   answeredAt: number;
   /** Forwards nothing any more, in neither direction, and says so to nobody. */
@@ -108,14 +109,16 @@ export class TcpProxy {
 
   #accept(near: Socket): void {
     const far = connect(this.#target, '127.0.0.1');
-    const link: Link = { near, far, askedAt: 0, answeredAt: 0, dead: this.#blackhole };
+    const link: Link = { near, far, open: false, askedAt: 0, answeredAt: 0, dead: this.#blackhole };
     this.#links.add(link);
     near.setNoDelay(true);
     far.setNoDelay(true);
     this.#forward(link, near, far, () => {
-      if (link.askedAt <= link.answeredAt) link.askedAt = Date.now();
+      if (!link.open) link.askedAt = Date.now();
+      link.open = true;
     });
     this.#forward(link, far, near, () => {
+      link.open = false;
       link.answeredAt = Date.now();
     });
     if (this.#stalled) {
@@ -167,9 +170,9 @@ export class TcpProxy {
     }
   }
 
-  #lost({ askedAt, answeredAt }: Link): void {
+  #lost({ open, askedAt, answeredAt }: Link): void {
     const now = Date.now();
-    if (askedAt === 0 || (answeredAt >= askedAt && now - answeredAt > SETTLE_MS)) return;
+    if (!open && now - answeredAt > SETTLE_MS) return;
     this.lostAnswers.push({ from: askedAt, to: now });
     if (this.lostAnswers.length > 2_000) this.lostAnswers.splice(0, 1_000);
   }
