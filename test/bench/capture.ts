@@ -22,10 +22,21 @@ export async function fill(client: Connection, shape: Shape): Promise<void> {
     `CREATE TEMPORARY TABLE numbers (n INT PRIMARY KEY)
        WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < ${shape.rows}) SELECT n FROM r`,
   );
-  const step = shape.oneRowTransactions ? 1 : 20_000;
-  for (let from = 1; from <= shape.rows; from += step) {
-    await client.query(`INSERT INTO t SELECT ${shape.row} FROM numbers WHERE n BETWEEN ${from} AND ${from + step - 1}`);
+  if (shape.oneRowTransactions) return fillByRow(client, shape);
+  for (let from = 1; from <= shape.rows; from += STEP) {
+    await client.query(`INSERT INTO t SELECT ${shape.row} FROM numbers WHERE n BETWEEN ${from} AND ${from + STEP - 1}`);
   }
+}
+
+const STEP = 20_000;
+
+/** A transaction for each row, made on the server: a client would wait for each of them. */
+async function fillByRow(client: Connection, shape: Shape): Promise<void> {
+  await client.query('SET GLOBAL sync_binlog = 0, GLOBAL innodb_flush_log_at_trx_commit = 0');
+  await client.query(`CREATE PROCEDURE each_row() BEGIN
+    DECLARE n INT DEFAULT 1;
+    WHILE n <= ${shape.rows} DO INSERT INTO t SELECT ${shape.row}; SET n = n + 1; END WHILE; END`);
+  await client.query('CALL each_row()');
 }
 
 /** Fills a table of the shape on the server and takes the binlog events of that into memory. */

@@ -5,7 +5,7 @@ import { EventWriter } from '../../src/codec/event-writer.ts';
 import type { EventFormat } from '../../src/codec/line.ts';
 import { Output } from '../../src/codec/output.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { startLocalServer } from '../../src/local-mysql/server.ts';
+import type { LocalServer } from '../../src/local-mysql/server.ts';
 import { type Captured, capture } from './capture.ts';
 import { SHAPES } from './shapes.ts';
 import { zongjiDecoder } from './zongji-decode.ts';
@@ -23,8 +23,8 @@ const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[
 
 const { values } = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } });
 
-async function main(): Promise<void> {
-  const server = await startLocalServer({ flavor: 'mysql' });
+/** Our codec beside zongji's decode, over the same binlog in memory. */
+export async function codec(server: LocalServer): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
   const { charsets } = await readServerFacts(connection);
   let stringify = false;
@@ -85,7 +85,7 @@ async function main(): Promise<void> {
     theirs('zongji decode + JSON.stringify', true),
   ];
 
-  console.log(`node ${process.version}, MySQL ${server.version}, median of ${ROUNDS} rounds in turn\n`);
+  console.log(`Median of ${ROUNDS} rounds in turn.\n`);
   console.log('| shape | contender | rows/s | binlog MB/s | against zongji + JSON.stringify |');
   console.log('| --- | --- | ---: | ---: | ---: |');
   for (const shape of SHAPES) {
@@ -109,7 +109,4 @@ async function main(): Promise<void> {
     }
   }
   zongji.close();
-  await server.stop();
 }
-
-await main();

@@ -1,0 +1,88 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createConnection } from 'mysql2/promise';
+import { startLocalFirehose } from '../../src/local-firehose/server.ts';
+import type { LocalServer } from '../../src/local-mysql/server.ts';
+import { startDaemon, usedBy } from './processes.ts';
+
+const CLIENTS = 20;
+const PER_SECOND = 1_000;
+const SECONDS = 30;
+/** Of warming up, which do not count. */
+const WARM_SECONDS = 5;
+const LINGERS = [100, 20, 0];
+
+/**
+ * From the return of COMMIT at the client to the moment before the acknowledgement leaves the local Firehose, at a
+ * steady rate of one-row transactions. Commits and the Firehose are in this process, for one clock.
+ */
+export async function latency(server: LocalServer, directory: string): Promise<void> {
+  console.log('| linger | transactions/s | p50 ms | p90 ms | p99 ms | worst ms | CPU of the daemon | its RSS, MB |');
+  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
+  for (const linger of LINGERS) {
+    const own = join(directory, `latency-${linger}`);
+    mkdirSync(own);
+    const committed = new Map<number, number>();
+    const latencies: number[] = [];
+    let warm = true;
+    const firehose = await startLocalFirehose({
+      listen: { host: '127.0.0.1', port: 0 },
+      lake: join(own, 'lake'),
+      onUnknownStream: () => ({ name: 'any' }),
+      onCall({ records }) {
+        const now = performance.now();
+        for (const { data } of records) {
+          for (const [, id] of data.toString().matchAll(/"after":\{"id":(\d+)/g)) {
+            const at = committed.get(Number(id));
+            committed.delete(Number(id));
+            // An event may be here before its COMMIT has returned to the client.
+            if (!warm) latencies.push(at === undefined ? 0 : now - at);
+          }
+        }
+      },
+    });
+    const setup = await createConnection({ port: server.port, user: 'root', multipleStatements: true });
+    await setup.query(`DROP DATABASE IF EXISTS bench; CREATE DATABASE bench;
+      CREATE TABLE bench.t (id INT PRIMARY KEY, customer INT, status VARCHAR(10), total DECIMAL(10,2), note VARCHAR(200))`);
+    setup.destroy();
+    const daemon = await startDaemon({
+      ...{ directory: own, mysqlPort: server.port, endpoint: firehose.endpoint, start: 'now' },
+      firehose: `linger: ${linger}ms`,
+    });
+    let id = 0;
+    let cpu = 0;
+    const begin = performance.now();
+    const total = PER_SECOND * (SECONDS + WARM_SECONDS);
+    const client = async (): Promise<void> => {
+      const connection = await createConnection({ host: '127.0.0.1', port: server.port, user: 'root' });
+      while (id < total) {
+        const mine = ++id;
+        if (mine === PER_SECOND * WARM_SECONDS) {
+          warm = false;
+          cpu = usedBy(daemon.child).cpuSeconds;
+        }
+        const due = begin + (mine / PER_SECOND) * 1000;
+        if (due > performance.now()) await sleep(due - performance.now());
+        await connection.query(
+          `INSERT INTO bench.t VALUES (${mine}, ${mine % 977}, 'paid', ${mine}/100, 'left at the door')`,
+        );
+        committed.set(mine, performance.now());
+      }
+      connection.destroy();
+    };
+    await Promise.all(Array.from({ length: CLIENTS }, client));
+    const seconds = (performance.now() - begin) / 1000;
+    await sleep(1_000);
+    const { cpuSeconds, rssMB } = usedBy(daemon.child);
+    await daemon.stop();
+    await firehose.close();
+    latencies.sort((a, b) => a - b);
+    const at = (share: number): string => (latencies[Math.floor((latencies.length - 1) * share)] ?? 0).toFixed(1);
+    const cells = [
+      ...[`${linger} ms`, Math.round(total / seconds), at(0.5), at(0.9), at(0.99), at(1)],
+      ...[`${(((cpuSeconds - cpu) / SECONDS) * 100).toFixed(0)} %`, Math.round(rssMB)],
+    ];
+    console.log(`| ${cells.join(' | ')} |`);
+  }
+}

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startLocalServer } from '../../src/local-mysql/server.ts';
+import { codec } from './codec.ts';
+import { cost } from './cost.ts';
+import { largeTransaction } from './large-transaction.ts';
+import { latency } from './latency.ts';
+import { replay } from './replay.ts';
+import { soak } from './soak.ts';
+import { wholePath } from './whole-path.ts';
+
+/** `npm run bench [-- name...]`: all but the soak, or those that are named. Prints Markdown, for docs/BENCHMARKS.md. */
+
+const BENCHES = { codec, replay, 'whole-path': wholePath, latency, cost, 'large-transaction': largeTransaction, soak };
+type Name = keyof typeof BENCHES;
+
+const given = process.argv.slice(2);
+const unknown = given.find((name) => !(name in BENCHES));
+if (unknown !== undefined) {
+  console.error(`there is no benchmark ${unknown}; there are ${Object.keys(BENCHES).join(', ')}`);
+  process.exit(2);
+}
+const names = given.length > 0 ? (given as Name[]) : (Object.keys(BENCHES) as Name[]).filter((name) => name !== 'soak');
+
+console.log(
+  `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores of ${cpus()[0]?.model}, node ${process.version}`,
+);
+for (const name of names) {
+  const directory = mkdtempSync(join(tmpdir(), 'cdc-bench-'));
+  const server = await startLocalServer({ flavor: 'mysql' });
+  console.log(`\n## ${name}, MySQL ${server.version}\n`);
+  await BENCHES[name](server, directory);
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+}

@@ -1,0 +1,110 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
+import { readServerFacts } from '../../src/binlog/server.ts';
+import { GtidSet } from '../../src/change/gtid-set.ts';
+import { Position } from '../../src/change/position.ts';
+import { charsetOf, decodeText } from '../../src/codec/charset.ts';
+import { EventWriter } from '../../src/codec/event-writer.ts';
+import type { EventFormat } from '../../src/codec/line.ts';
+import { Output } from '../../src/codec/output.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { Delivery } from '../../src/delivery/delivery.ts';
+import { FirehoseSink } from '../../src/firehose/firehose-sink.ts';
+import type { LocalServer } from '../../src/local-mysql/server.ts';
+import { type Captured, capture } from './capture.ts';
+import { end, startFirehose } from './processes.ts';
+import { ONE_ROW, ORDERS } from './shapes.ts';
+import { zongjiSpeed } from './zongji-decode.ts';
+
+const { values } = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } });
+const ROUNDS = 7;
+/** Packets that are read before the event loop gets its turn, as they come with one read of a socket. */
+const PACKETS_AT_ONCE = 500;
+
+/**
+ * The daemon's own share of the way: binlog packets from memory through reader, codec, delivery and the AWS SDK to
+ * acknowledgements of the local Firehose in another process. What it leaves out is the socket from MySQL, and MySQL,
+ * which would take one of the two cores.
+ */
+export async function replay(server: LocalServer, directory: string): Promise<void> {
+  const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
+  const { charsets } = await readServerFacts(connection);
+  console.log('| | rows | rows/s | zongji + JSON.stringify, rows/s | ratio |');
+  console.log('| --- | ---: | ---: | ---: | ---: |');
+  for (const [i, shape] of [ORDERS, { ...ONE_ROW, rows: 100_000 }].entries()) {
+    const captured = await capture(connection, shape);
+    const zongji = await zongjiSpeed(connection, captured, shape.rows);
+    const firehose = await startFirehose(join(directory, `lake-${i}`));
+    const speeds: number[] = [];
+    for (let round = 0; round <= ROUNDS; round++) {
+      const sink = new FirehoseSink({ stream: 'bench', region: undefined, endpoint: firehose.endpoint });
+      const begin = process.hrtime.bigint();
+      await pass(captured, sink, charsets);
+      const speed = (shape.rows / Number(process.hrtime.bigint() - begin)) * 1e9;
+      // The first round warms up.
+      if (round > 0) speeds.push(speed);
+      sink.close();
+    }
+    await end(firehose.child);
+    const speed = speeds.sort((a, b) => a - b)[ROUNDS >> 1] as number;
+    const cells = [shape.name, shape.rows, Math.round(speed), Math.round(zongji)].map((cell) =>
+      cell.toLocaleString('en'),
+    );
+    console.log(`| ${cells.join(' | ')} | ${(speed / zongji).toFixed(2)} |`);
+  }
+}
+
+async function pass(
+  { packets, checksum }: Captured,
+  sink: FirehoseSink,
+  charsets: EventFormat['charsets'],
+): Promise<void> {
+  const out = new Output();
+  const format: EventFormat = { format: 'debezium', name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
+  let paused = false;
+  let broken: unknown;
+  const delivery = new Delivery({
+    streams: [{ name: 'bench', sink }],
+    delivered: new Position(new GtidSet(), { file: 'binlog.000001', position: 4 }),
+    aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
+    lingerMs: 100,
+    setAside: async () => {},
+    onPressure: (now) => {
+      paused = now;
+    },
+    onDelivered() {},
+    onRefused: (error) => {
+      broken = error;
+    },
+  });
+  const emit = (hash: number, bytes: Buffer, from: number, to: number): void =>
+    delivery.append(0, hash, bytes, from, to);
+  const reader = new BinlogReader<EventWriter>(
+    {
+      captures: () => true,
+      table: ({ schema, name, columns, primaryKey }) =>
+        new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
+      rows: (writer, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),
+      commit: (transaction) => delivery.commit(transaction),
+      truncate() {},
+      statement() {},
+      rollback() {},
+      savepoint() {},
+      rollbackTo() {},
+      prepared() {},
+      previous() {},
+      idle() {},
+    },
+    (text, collation) => decodeText(text, charsetOf(collation, charsets)),
+    checksum,
+  );
+  for (const [i, packet] of packets.entries()) {
+    reader.read(packet, 1, packet.length);
+    if (i % PACKETS_AT_ONCE === 0) await new Promise(setImmediate);
+    while (paused) await sleep(1);
+  }
+  await delivery.drain();
+  delivery.stop();
+  if (broken !== undefined) throw broken;
+}
