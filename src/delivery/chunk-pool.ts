@@ -1,7 +1,8 @@
-/** Bytes of one chunk. An event that is larger gets a chunk of its own size. */
+/** Bytes of one chunk, at most and at least. An event that is larger gets a chunk of its own size. */
 export const CHUNK_BYTES = 64 * 1024;
-/** Free chunks that are kept for the next event; 16 MiB. */
-const KEPT = 256;
+const LEAST_BYTES = 2 * 1024;
+/** Bytes of free chunks that are kept for the next events. */
+const KEPT_BYTES = 16 * 1024 * 1024;
 
 /** A stretch of a lane's bytes. Offsets count the lane's bytes since it began. */
 export interface Chunk {
@@ -13,15 +14,21 @@ export interface Chunk {
 
 /** The memory of the lanes: chunks of one size that go from lane to lane, so that a busy stream allocates nothing. */
 export class ChunkPool {
+  readonly #size: number;
   readonly #free: Buffer[] = [];
+
+  /** @param size bytes of a chunk, kept within bounds */
+  constructor(size = CHUNK_BYTES) {
+    this.#size = Math.floor(Math.max(LEAST_BYTES, Math.min(CHUNK_BYTES, size)));
+  }
 
   take(base: number, length: number): Chunk {
     const bytes =
-      length > CHUNK_BYTES ? Buffer.allocUnsafeSlow(length) : (this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES));
+      length > this.#size ? Buffer.allocUnsafeSlow(length) : (this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#size));
     return { bytes, base, used: 0 };
   }
 
   giveBack({ bytes }: Chunk): void {
-    if (bytes.length === CHUNK_BYTES && this.#free.length < KEPT) this.#free.push(bytes);
+    if (bytes.length === this.#size && this.#free.length * this.#size < KEPT_BYTES) this.#free.push(bytes);
   }
 }

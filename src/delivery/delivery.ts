@@ -6,7 +6,7 @@ import { CdcError } from '../error.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { Ledger } from './ledger.ts';
 import type { Aggregation } from './packer.ts';
-import { type DeliveryCounters, type SetAside, Shipper, type Trouble } from './shipper.ts';
+import { type DeliveryCounters, LANES, type SetAside, Shipper, type Trouble } from './shipper.ts';
 
 /** One Firehose stream to deliver to. */
 export interface DeliveryStream {
@@ -93,7 +93,8 @@ export class Delivery {
     this.#options = options;
     this.#ledger = new Ledger(options.delivered);
     this.#budget = options.budgetBytes ?? BUDGET_BYTES;
-    const pool = new ChunkPool();
+    // Each lane may hold a chunk for a single event: all of them together no more than half of the budget.
+    const pool = new ChunkPool(this.#budget / 2 / LANES / options.streams.length);
     this.#shippers = options.streams.map(
       ({ name, sink, quota }) =>
         new Shipper({
@@ -131,7 +132,7 @@ export class Delivery {
       this.#released = this.#part;
       this.#release();
     }
-    if (!this.#paused && this.#held > this.#budget) this.#press(true);
+    if (this.#held > this.#budget) this.#weigh();
   }
 
   /** The open transaction has committed: its lines may go, and its position moves once they have arrived. */
@@ -142,11 +143,11 @@ export class Delivery {
       this.#release();
       this.#released = -1;
       this.#first = ++this.#part;
-      if (!this.#paused && this.#ledger.waitingBytes > AHEAD_BUDGETS * this.#budget) this.#press(true);
     }
     if (this.#savepoints.size > 0) this.#savepoints.clear();
     if (moved) this.#options.onDelivered();
     if (this.#unsettled === 0 && this.#ledger.waiting > 0) this.#moveWatermark();
+    if (hasRows) this.#weigh();
   }
 
   /** The transaction is neither committed nor rolled back; its rows come with the one that ends it. */
@@ -211,6 +212,7 @@ export class Delivery {
       this.#openEvents -= events;
       this.#unsettled -= events;
     }
+    this.#weigh();
   }
 
   #release(): void {
@@ -223,8 +225,7 @@ export class Delivery {
     this.#held -= bytes;
     this.#unsettled -= events;
     if (events > 0) this.#moveWatermark();
-    const half = this.#budget / 2;
-    if (this.#paused && this.#held <= half && this.#ledger.waitingBytes <= AHEAD_BUDGETS * half) this.#press(false);
+    this.#weigh();
     if (this.#unsettled === 0) this.#drained?.();
   }
 
@@ -234,7 +235,14 @@ export class Delivery {
     if (this.#ledger.settledBefore(oldest)) this.#options.onDelivered();
   }
 
-  #press(paused: boolean): void {
+  /**
+   * Pauses the source above the budget and lets it go on below half of it. Only what is held or waits can settle and
+   * come here again, so each way in which either changes ends here.
+   */
+  #weigh(): void {
+    const marks = this.#paused ? this.#budget / 2 : this.#budget;
+    const paused = this.#held > marks || this.#ledger.waitingBytes > AHEAD_BUDGETS * marks;
+    if (paused === this.#paused) return;
     this.#paused = paused;
     this.#options.onPressure(paused);
   }

@@ -17,10 +17,12 @@ export class Pace {
     return Math.max(0, this.#next - now);
   }
 
-  /** A request goes now. */
+  /** A request goes now; without records, it is its bytes that are known only now. */
   spend(now: number, records: number, bytes: number): void {
     if (this.#quota === undefined) return;
-    const seconds = Math.max(1 / this.#quota.requests, records / this.#quota.records, bytes / this.#quota.bytes);
+    const requests = records > 0 ? 1 : 0;
+    const { requests: perSecond, records: recordsPerSecond, bytes: bytesPerSecond } = this.#quota;
+    const seconds = Math.max(requests / perSecond, records / recordsPerSecond, bytes / bytesPerSecond);
     this.#next = Math.max(now, this.#next) + seconds * 1000;
   }
 }

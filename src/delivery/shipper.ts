@@ -56,11 +56,15 @@ export interface DeliveryCounters {
   deadLetters: number;
 }
 
-const LANES = 64;
+export const LANES = 64;
 /** A request of this size goes without waiting for the linger time. */
 const EAGER_BYTES = 2_000_000;
 /** It is not the events that are bad when so many are refused one after the other and none is accepted. */
 const REFUSED_IN_A_ROW = 20;
+/** Failures of the same events, one after the other, after which they are parted. */
+const STUCK_ATTEMPTS = 6;
+/** As many as a record may hold by default. */
+const PARTED_EVENTS = 500;
 const RETRY_BASE_MS = 100;
 const RETRY_CAP_MS = 10_000;
 
@@ -92,7 +96,8 @@ export class Shipper {
   #linger: NodeJS.Timeout | undefined;
   #nextTurn: NodeJS.Timeout | undefined;
   readonly #rests = new Set<NodeJS.Timeout>();
-  /** Events that were refused since a record was accepted. */
+  /** Whether a record was ever accepted, and the events that were refused since the last one. */
+  #takesEvents = false;
   #refusedInARow = 0;
   #draining = false;
   #stopped = false;
@@ -224,9 +229,10 @@ export class Shipper {
     const idle = this.#idleLanes();
     this.#ready = 0;
     for (const lane of idle) this.#ready += lane.waitingBytes;
-    const suspect = idle.find((lane) => lane.suspects > 0);
-    if (suspect !== undefined) {
-      packer.add(suspect, this.#maxRequestBytes, limits.maxRecords, suspect.narrow);
+    const single = idle.find((lane) => lane.suspects > 0 || lane.headBytes > limits.maxRecordBytes);
+    if (single !== undefined) {
+      const large = single.headBytes > limits.maxRecordBytes;
+      packer.add(single, this.#maxRequestBytes, limits.maxRecords, large ? 1 : single.narrow);
       return packer;
     }
     const eager = this.#draining || this.#ready >= this.#eagerBytes;
@@ -251,11 +257,8 @@ export class Shipper {
       const lane = this.#lanes[(this.#turn + i) % LANES] as Lane;
       if (lane.flightEvents > 0 || lane.resting || lane.waitingEvents === 0) continue;
       if (lane.headIsBanned) this.#setAside(lane, 'named by the operator');
-      else if (lane.headBytes > maxRecordBytes) {
-        this.#setAside(
-          lane,
-          `its ${lane.headBytes} bytes are more than a Firehose record may have (${maxRecordBytes})`,
-        );
+      else if (lane.headBytes > maxRecordBytes && this.#options.sink.encode === undefined) {
+        this.#setAside(lane, tooLarge(lane.headBytes, maxRecordBytes));
       } else idle.push(lane);
     }
     return idle;
@@ -269,6 +272,19 @@ export class Shipper {
       records = await Promise.all(records.map(sink.encode));
       this.#pace.spend(performance.now(), 0, sum(records.map(bytesOf)));
       if (this.#stopped) return;
+      // Only now is it known whether a large event fits into a record.
+      const [
+        {
+          lanes: [lane],
+          events,
+        } = { lanes: [], events: 0 },
+        ...others
+      ] = parcels;
+      const size = sum(records.map(bytesOf));
+      if (lane && events === 1 && others.length === 0 && size > sink.limits.maxRecordBytes) {
+        this.#settleLane(lane, 0);
+        return this.#setAside(lane, tooLarge(size, sink.limits.maxRecordBytes));
+      }
     }
     counters.requests++;
     const outcomes = await sink.send(records, this.#abort.signal);
@@ -292,7 +308,10 @@ export class Shipper {
     const { counters } = this.#options;
     const failed = outcomes.findIndex(({ kind }) => kind !== 'accepted');
     const failure = outcomes[failed];
-    if (failed !== 0) this.#refusedInARow = 0;
+    if (failed !== 0) {
+      this.#takesEvents = true;
+      this.#refusedInARow = 0;
+    }
     if (failure === undefined || failure.kind === 'accepted') {
       counters.events += events;
       for (const lane of lanes) this.#settleLane(lane, lane.flightEvents);
@@ -307,6 +326,7 @@ export class Shipper {
       counters.retries += unsettled.length;
       for (const lane of lanes) this.#settleLane(lane, failed);
       this.#rest(lanes, failure.reason);
+      if (failure.kind === 'unknown') this.#partTheStuck(lanes);
     } else if (failure.of === 'stream') this.#giveUp(failure);
     else this.#suspect(lanes, failed, failure, alone || failure.of === 'record');
     return failed;
@@ -323,18 +343,26 @@ export class Shipper {
       const events = ofRun ? 1 : lane.flightEvents - settled;
       const found = known && lanes.length === 1 && lane.flightEvents === 1;
       this.#settleLane(lane, settled);
-      lane.attempts++;
       lane.due = true;
-      lane.suspects = Math.max(lane.suspects, events);
-      lane.narrow = known && lanes.length === 1 && events > 1 ? events >> 1 : events;
+      const alone = known && lanes.length === 1;
+      if (!found || this.#takesEvents) lane.attempts++;
+      lane.suspects = alone ? events : Math.max(lane.suspects, events);
+      lane.narrow = alone && events > 1 ? events >> 1 : events;
       if (!found) continue;
-      if (++this.#refusedInARow > REFUSED_IN_A_ROW) return this.#giveUp(failure);
+      if (!this.#takesEvents && lane.attempts < STUCK_ATTEMPTS) {
+        // Before the stream has taken anything, it is not known that it is the event that is bad.
+        this.#rest([lane], failure.reason);
+        continue;
+      }
+      if (!this.#takesEvents || ++this.#refusedInARow > REFUSED_IN_A_ROW) return this.#giveUp(failure);
       this.#setAside(lane, `refused by Firehose: ${failure.reason}`);
     }
   }
 
   #giveUp({ reason, hint }: Refusal): void {
-    this.#options.onRefused(new CdcError('Firehose refused the events', { why: reason, hint }));
+    this.#options.onRefused(
+      new CdcError(`Firehose refused the events of the stream ${this.#options.stream}`, { why: reason, hint }),
+    );
   }
 
   #settleLane(lane: Lane, events: number): void {
@@ -368,6 +396,19 @@ export class Shipper {
     if (first) this.#options.onTrouble({ stream: this.#options.stream, reason, attempts, event: () => first.head() });
   }
 
+  /**
+   * One event may hold up all that share its record, when Firehose fails at it without saying so: they travel alone
+   * then, by halves, until those that are sound have gone and the one is told by its name.
+   */
+  #partTheStuck(lanes: readonly Lane[]): void {
+    for (const lane of lanes) {
+      if (lane.attempts < STUCK_ATTEMPTS) continue;
+      const events = Math.min(lane.waitingEvents, lane.suspects > 0 ? lane.narrow : PARTED_EVENTS);
+      lane.suspects = events;
+      lane.narrow = lanes.length === 1 ? Math.max(1, events >> 1) : events;
+    }
+  }
+
   /** The oldest event of the lane goes to the dead letters, and then counts as settled. */
   #setAside(lane: Lane, reason: string): void {
     lane.take(0, 1);
@@ -392,6 +433,9 @@ export class Shipper {
 }
 
 type Refusal = Extract<Outcome, { kind: 'refused' }>;
+
+const tooLarge = (bytes: number, limit: number): string =>
+  `its ${bytes} bytes are more than a Firehose record may have (${limit})`;
 
 const NO_OUTCOME: Outcome = { kind: 'unknown', reason: 'the sink gave no outcome' };
 

@@ -16,6 +16,8 @@ export interface FirehoseAccess {
 export interface FirehoseOptions extends FirehoseAccess {
   stream: string;
   gzip?: boolean;
+  /** Memory of requests, which several sinks may share. */
+  bodies?: Buffer[];
 }
 
 /** PutRecordBatch limits (Amazon Data Firehose quota page); 4 MiB a call, less what a proxy may count on top. */
@@ -24,12 +26,10 @@ export const FIREHOSE_LIMITS: SinkLimits = {
   maxRecordBytes: 1_024_000,
   maxRequestBytes: 4_000_000,
 };
-/** What cannot be compressed grows, by five bytes each 16 KB and the frame (RFC 1951, 1952). */
-const GZIP_GROWTH = 1_000;
-
 const CONNECTION_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const SOCKETS = 32;
+const KEPT_BODIES = 4;
 
 /** A client that tries once and says so: retrying is delivery's, which knows what may follow what. */
 export function firehoseClient({ region, endpoint, timeoutMs = REQUEST_TIMEOUT_MS }: FirehoseAccess): FirehoseClient {
@@ -62,21 +62,18 @@ const compress = promisify(gzip);
 
 /** Amazon Data Firehose, one stream, through the AWS SDK. */
 export class FirehoseSink implements Sink {
-  readonly limits: SinkLimits;
+  readonly limits = FIREHOSE_LIMITS;
   readonly encode?: (record: RecordPieces) => Promise<RecordPieces>;
   readonly #client: FirehoseClient;
   readonly #stream: string;
   /** Bodies of requests that have been answered, for the next ones. */
-  readonly #bodies: Buffer[] = [];
+  readonly #bodies: Buffer[];
 
   constructor(options: FirehoseOptions) {
     this.#client = firehoseClient(options);
     this.#stream = options.stream;
-    this.limits = FIREHOSE_LIMITS;
-    if (options.gzip) {
-      this.limits = { ...FIREHOSE_LIMITS, maxRecordBytes: FIREHOSE_LIMITS.maxRecordBytes - GZIP_GROWTH };
-      this.encode = async (record) => [await compress(Buffer.concat(record))];
-    }
+    this.#bodies = options.bodies ?? [];
+    if (options.gzip) this.encode = async (record) => [await compress(Buffer.concat(record))];
   }
 
   async send(records: readonly RecordPieces[], signal: AbortSignal): Promise<Outcome[]> {
@@ -93,7 +90,7 @@ export class FirehoseSink implements Sink {
     try {
       const answer = await this.#client.send(command, { abortSignal: signal });
       // Only an answered request is done with its bytes.
-      this.#bodies.push(Buffer.from(body.buffer));
+      if (this.#bodies.length < KEPT_BODIES) this.#bodies.push(Buffer.from(body.buffer));
       return outcomesOf(answer, records.length);
     } catch (error) {
       const outcome = outcomeOfFailure(error);

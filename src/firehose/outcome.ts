@@ -29,7 +29,8 @@ const SEE_REASON = 'the stream does not take this request; see the reason';
 
 /** Errors that no retry and no other request heals, with what the operator should do. */
 const REFUSALS: Readonly<Record<string, string>> = {
-  ResourceNotFoundException: 'check firehose.stream and firehose.region; cdc check tells which streams there are',
+  ResourceNotFoundException:
+    'check firehose.stream, firehose.routes and firehose.region; cdc check tells which streams there are',
   SerializationException: 'the endpoint does not speak Firehose; check firehose.endpoint',
   UnknownOperationException: 'the endpoint does not speak Firehose; check firehose.endpoint',
   InvalidKMSResourceException: "give the stream's KMS key back, or grant cdc its use",
@@ -65,8 +66,8 @@ export function outcomeOfFailure(error: unknown): Outcome {
   // Expired credentials heal when the provider renews them; an answer without meaning may come from a proxy.
   if (name.startsWith('ExpiredToken')) return { kind: 'throttled', reason };
   const status = $metadata?.httpStatusCode;
-  const refusesUs = 'a proxy or the service refuses the request; see the reason';
-  if (status === 413) return { kind: 'refused', of: 'request', reason, hint: refusesUs };
-  if (status === 403) return { kind: 'refused', of: 'stream', reason, hint: refusesUs };
+  if (status === 413)
+    return { kind: 'refused', of: 'request', reason, hint: 'a proxy or the service refuses requests of this size' };
+  // A 403 without a name that AWS has for it is a proxy's, which may think better of it.
   return { kind: 'unknown', reason };
 }

@@ -15,10 +15,11 @@ export async function openStreams(
   options: { gzip: boolean; quota: { [what in keyof Quota]?: number | undefined } | 'off' },
 ): Promise<FirehoseStream[]> {
   const quota = await quotaFor(access, options.quota);
+  const bodies: Buffer[] = [];
   return names.map((name) => ({
     name,
     quota,
-    sink: new FirehoseSink({ ...access, stream: name, gzip: options.gzip }),
+    sink: new FirehoseSink({ ...access, stream: name, gzip: options.gzip, bodies }),
   }));
 }
 

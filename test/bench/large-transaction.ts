@@ -25,7 +25,7 @@ export async function largeTransaction(server: LocalServer, directory: string): 
   client.destroy();
   const { end: binlogEnd } = await readServerFacts(connection);
   const plan = join(own, 'faults.json');
-  writeFileSync(plan, JSON.stringify({ rules: [{ fault: 'quota', bytes: SINK_BYTES }] }));
+  writeFileSync(plan, JSON.stringify({ rules: [{ fault: 'quota', bytes_per_second: SINK_BYTES }] }));
   console.log('| quota of the daemon | rows | MB sent | seconds | MB/s | records sent again | peak RSS, MB |');
   console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: |');
   for (const quota of [`{ bytes: ${SINK_BYTES} }`, 'off']) {

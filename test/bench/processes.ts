@@ -38,7 +38,8 @@ export interface FirehoseProcess {
 export async function startFirehose(lake: string, ...flags: string[]): Promise<FirehoseProcess> {
   const words = ['firehose', '--listen', '127.0.0.1:0', '--lake', lake, '--buffer-seconds', '5', ...flags];
   const child = spawn(process.execPath, [ENTRY, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const endpoint = await new Promise<string>((done) => {
+  const endpoint = await new Promise<string>((done, failed) => {
+    child.once('exit', () => failed(new Error('cdc firehose has ended')));
     child.stdout?.on('data', (text) => {
       const match = /http:\/\/[\d.:]+/.exec(String(text));
       if (match) done(match[0]);

@@ -18,7 +18,9 @@ interface Script {
   end: 'commit' | 'rollback' | { xa: 'commit' | 'rollback'; after: number };
 }
 
-const KEYS = 10;
+const KEYS = 8;
+/** Keys of which no event is bad, one for each stream: a stream that takes nothing makes no dead letters. */
+const SOUND_KEYS = [8, 9];
 const UUID = '11111111-1111-1111-1111-111111111111';
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -77,6 +79,10 @@ function binlogOf(scripts: readonly Script[]): Entry[] {
     for (const each of pending.filter(({ at }) => at === i)) add(each.kind, [], each.prepared);
   });
   for (const each of pending.filter(({ at }) => at >= scripts.length)) add(each.kind, [], each.prepared);
+  add(
+    'commit',
+    SOUND_KEYS.map((row) => ({ row })),
+  );
   return entries;
 }
 
@@ -112,6 +118,7 @@ type Fate = 'sent' | 'too large' | 'refused' | 'named';
 
 /** What must become of a line; all but the first go to the dead letters. */
 function fateOf(line: string): Fate {
+  if (SOUND_KEYS.includes(Number(line[0]))) return 'sent';
   const mix = (Number(line.slice(2, 8)) * 7) % 23;
   return mix === 0 ? 'too large' : mix === 1 ? 'refused' : mix === 2 ? 'named' : 'sent';
 }
@@ -192,7 +199,7 @@ const OUTCOMES: { outcome: Outcome; stores: boolean }[] = [
 ];
 
 /** No transaction may be larger than a quarter of it: what is sent early cannot be rolled back. */
-const BUDGET = 1200;
+const BUDGET = 600;
 const SLACK = 160;
 const MAX_RECORD_BYTES = 70;
 const STREAMS = 2;
@@ -216,8 +223,8 @@ function answer(world: World, stream: number, records: readonly string[][]): Out
   });
 }
 
-/** One life of the daemon, which ends in a crash, or with everything delivered if `toTheEnd`. */
-async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promise<void> {
+/** One life of the daemon, which ends in a crash, or with everything delivered if `toTheEnd`; whether it does. */
+async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promise<boolean> {
   const open: (() => void)[] = [];
   let broken: unknown;
   const fail = (error: unknown): void => {
@@ -286,6 +293,7 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
   const rest = world.rest();
   const parked = new Set<Entry>();
   for (let round = 0; rest.length > 0 || delivery.heldBytes > 0; round++) {
+    if (isRefusal(broken)) break;
     if (broken !== undefined) throw broken;
     expect(round, 'it does not come to an end').toBeLessThan(5000);
     switch (world.roll(toTheEnd ? 3 : 12)) {
@@ -302,7 +310,7 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
         // What was on the wire may have come through.
         for (const answer of open) answer();
         await vi.advanceTimersByTimeAsync(0);
-        return;
+        return false;
       default: {
         const entry = paused ? undefined : rest.shift();
         if (entry) tell(delivery, entry, parked);
@@ -313,8 +321,13 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
     }
   }
   delivery.stop();
-  if (broken !== undefined) throw broken;
+  if (broken === undefined) return true;
+  if (!isRefusal(broken)) throw broken;
+  return false;
 }
+
+/** A stream that has taken nothing yet and refuses an event stops the daemon; the next one may meet another event first. */
+const isRefusal = (error: unknown): boolean => /refused the events/.test(String(error));
 
 function tell(delivery: Delivery, entry: Entry, parked: Set<Entry>): void {
   const { transaction, steps, kind, prepared } = entry;
@@ -389,7 +402,7 @@ export async function checkDelivery(Made: MakeDelivery, setup: Setup, runs: numb
       async (scripts, dice, crashes) => {
         const world = new World(scripts, setup, dice);
         for (let i = 0; i < crashes; i++) await live(world, Made, false);
-        await live(world, Made, true);
+        for (let i = 0; i < 50 && !(await live(world, Made, true)); i++);
         judge(world);
         expect(world.rest(), 'what is not delivered').toEqual([]);
       },

@@ -128,8 +128,13 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
   ],
   ['unties the knot while one is prepared', 'ledger.ts', 'if (this.#prepared > 0) return false;', ''],
   ['forgets those without rows', 'ledger.ts', 'if (entry.followers) ', 'if (false as boolean) '],
-  ['knows no pressure', 'delivery.ts', 'this.#held > this.#budget) this.#press(true);', 'false);'],
-  ['never lets go of the pressure', 'delivery.ts', 'this.#press(false);', ';'],
+  [
+    'knows no pressure',
+    'delivery.ts',
+    'this.#held > marks || this.#ledger.waitingBytes > AHEAD_BUDGETS * marks',
+    'false as boolean',
+  ],
+  ['never lets go of the pressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (!paused) return;'],
   [
     'settles one event too few',
     'lane.ts',

@@ -6,6 +6,7 @@ import {
   REFUSED,
   REFUSED_RECORD,
   REFUSED_REQUEST,
+  type Request,
   THROTTLED,
   transaction,
   UNKNOWN,
@@ -209,7 +210,7 @@ describe('order and failures', () => {
     await pass(100);
     const waits: number[] = [];
     for (let i = 0; i < 10; i++) {
-      bench.sink.open[0]?.answer(i % 2 === 0 ? THROTTLED : UNKNOWN);
+      bench.sink.open[0]?.answer(i < 4 ? UNKNOWN : THROTTLED);
       const from = Date.now();
       while (bench.sink.open.length === 0) await pass(1);
       waits.push(Math.ceil((Date.now() - from) / 10) * 10);
@@ -248,7 +249,7 @@ describe('order and failures', () => {
     await pass(100);
     bench.sink.open[0]?.answer(REFUSED);
     await pass(60_000);
-    expect(bench.refused).toEqual(['Firehose refused the events']);
+    expect(bench.refused).toEqual(['Firehose refused the events of the stream first']);
     expect(bench.done).toBe('');
     expect(bench.sink.requests).toBe(1);
   });
@@ -624,6 +625,21 @@ describe('several streams', () => {
   });
 });
 
+test('the source goes on after a transaction that was all there before its commit was read, however large', async () => {
+  const bench = new Bench({ budgetBytes: 1000, lingerMs: 1 });
+  for (let i = 0; i < 6; i++) {
+    // Each pauses the source, and goes on its way before the next.
+    bench.lines(`a${'x'.repeat(1200)}`);
+    await pass(1);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    await pass(0);
+    expect(bench.pressure.at(-1)).toBe(false);
+  }
+  bench.commit(1);
+  expect(bench.done).toBe('1');
+  expect(bench.pressure.at(-1)).toBe(false);
+});
+
 describe('each event a record', () => {
   const single = { aggregation: 'off' as const };
 
@@ -759,15 +775,70 @@ describe('events that Firehose does not take', () => {
     expect(bench.done).toBe('1');
   });
 
-  test('a stream that refuses one event after the other and accepts none is told, not drained into dead letters', async () => {
-    const bench = new Bench();
-    bench.lines(...numbers(60, (i) => `${String.fromCharCode(48 + i)}1`)).commit(1);
-    for (let i = 0; i < 300; i++) {
+  /** Answers until nothing is open any more, each request as `answer` says. */
+  async function answerBy(bench: Bench, answer: (request: Request) => Outcome | Outcome[]): Promise<number> {
+    let requests = 0;
+    for (let i = 0; i < 2000; i++) {
       await pass(100);
-      for (const request of [...bench.sink.open]) request.answer(REFUSED_REQUEST);
+      for (const request of [...bench.sink.open]) {
+        requests++;
+        request.answer(answer(request));
+      }
     }
+    return requests;
+  }
+
+  test('a stream that has taken events and then refuses one after the other is told, not drained into dead letters', async () => {
+    const bench = new Bench();
+    bench.lines('z1').commit(1);
+    await pass(100);
+    bench.sink.open[0]?.answer(ACCEPTED);
+    bench.lines(...numbers(60, (i) => `${String.fromCharCode(48 + i)}1`)).commit(2);
+    await answerBy(bench, () => REFUSED_REQUEST);
     expect(bench.aside).toHaveLength(20);
-    expect(bench.refused[0]).toBe('Firehose refused the events');
+    expect(bench.refused[0]).toBe('Firehose refused the events of the stream first');
+  });
+
+  test('a stream that has never taken an event makes no dead letters', async () => {
+    const bench = new Bench();
+    bench.lines('a1', 'b1').commit(1);
+    await answerBy(bench, () => REFUSED_REQUEST);
+    expect(bench.aside).toEqual([]);
+    expect(bench.refused[0]).toBe('Firehose refused the events of the stream first');
+  });
+
+  test('an event that fails without a word is parted from the others, which arrive, and is told by itself', async () => {
+    let told = '';
+    const bench = new Bench({ onTrouble: ({ event }) => (told = event().toString()) });
+    bench.lines(...numbers(200, (i) => `a${i}`), 'b1').commit(1);
+    const stuck = (lines: string[]): Outcome => (lines.includes('a117') ? UNKNOWN : ACCEPTED);
+    await answerBy(bench, ({ records }) => records.map(stuck));
+    expect(bench.sink.stored).toEqual(expect.arrayContaining(['b1', 'a0', 'a116']));
+    expect(told).toBe('a117\n');
+    expect(bench.aside).toEqual([]);
+    expect(bench.done).toBe('');
+  });
+
+  test('a stream that throttles for long is not sent event by event', async () => {
+    const bench = new Bench();
+    bench.lines(...numbers(200, (i) => `a${i}`)).commit(1);
+    let answers = 0;
+    const requests = await answerBy(bench, () => (++answers > 12 ? ACCEPTED : THROTTLED));
+    expect(requests).toBe(13);
+    expect(bench.done).toBe('1');
+  });
+
+  test('what is encoded is judged by its encoded size', async () => {
+    const bench = new Bench({ limits: { maxRecordBytes: 20 }, aggregation: { maxEvents: 5, maxBytes: 20 } });
+    const encode = async ([first]: Buffer[]): Promise<Buffer[]> => {
+      const text = first?.toString() ?? '';
+      return [text.startsWith('a') ? Buffer.from('small') : Buffer.from(text)];
+    };
+    Object.assign(bench.sink, { encode });
+    bench.lines(`a${'x'.repeat(50)}`, `b${'x'.repeat(50)}`, 'c1').commit(1);
+    await answerBy(bench, () => ACCEPTED);
+    expect(bench.aside).toEqual([[`b${'x'.repeat(50)}`, 'its 52 bytes are more than a Firehose record may have (20)']]);
+    expect(bench.done).toBe('1');
   });
 
   test('trouble is told with the oldest event that waits for it', async () => {

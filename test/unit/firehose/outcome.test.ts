@@ -47,6 +47,7 @@ describe('the outcome of a call that failed', () => {
     ['TimeoutError', undefined, 'unknown'],
     ['Error', undefined, 'unknown'],
     ['SyntaxError', 200, 'unknown'],
+    ['Error', 403, 'unknown'],
     ['ResourceNotFoundException', 400, 'refused'],
     ['InvalidArgumentException', 400, 'refused'],
     ['InvalidKMSResourceException', 400, 'refused'],
@@ -61,7 +62,6 @@ describe('the outcome of a call that failed', () => {
     ['InvalidArgumentException', 400, 'request'],
     ['ValidationException', 400, 'request'],
     ['Error', 413, 'request'],
-    ['Error', 403, 'stream'],
   ])('%s (%s) refuses the %s', (name, status, of) => {
     expect(outcomeOfFailure(failure(name, status))).toMatchObject({ kind: 'refused', of });
   });
