@@ -25,8 +25,8 @@ const EXAMPLE = `
 Example:
   $ cdc firehose --lake lake --buffer-seconds 5
   then, in the configuration of cdc run:
-    firehose: { region: us-east-1, stream: shop-changes, endpoint: http://127.0.0.1:4573 }
-  and any credentials in the environment: AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+    firehose: { stream: shop-changes, endpoint: http://127.0.0.1:4573 }
+  Any other client must sign its requests: AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local will do.
 
 Example, a folder for each table:
   $ cdc firehose --partition '{db: .source.db, table: .source.table}' \\

@@ -2,11 +2,11 @@ import { createConnection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
 import { forEachHost, parseSourceUrl, sourceConnection } from '../config/url.ts';
 import { CdcError } from '../error.ts';
-import { checkCheckpointFile } from './checkpoint-file.ts';
 import { connectionProblem } from './connection-problem.ts';
 import { judgeAccess } from './judge-access.ts';
 import { judgeSettings } from './judge-settings.ts';
 import { judgeTables } from './judge-tables.ts';
+import { checkCheckpointFile, checkDeadLetterFolder } from './own-files.ts';
 import { error, outage, type Problem, warning } from './problem.ts';
 import { gatherServer } from './server-facts.ts';
 import { checkStreams } from './stream.ts';
@@ -15,7 +15,11 @@ import { checkStreams } from './stream.ts';
 export async function preflight(config: Config, signal: AbortSignal): Promise<Problem[]> {
   const facts = Promise.all([checkSource(config, signal), checkStreams(config.firehose)]);
   const [source, stream] = await Promise.race([facts, interruption(signal)]);
-  const problems = [...source, ...stream, ...checkCheckpointFile(config.checkpoint.file)];
+  const files = [
+    ...checkCheckpointFile(config.checkpoint.file),
+    ...checkDeadLetterFolder(config.dead_letter.directory),
+  ];
+  const problems = [...source, ...stream, ...files];
   return problems.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
 }
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { checkCheckpointFile } from '../../../src/preflight/checkpoint-file.ts';
+import { checkCheckpointFile, checkDeadLetterFolder } from '../../../src/preflight/own-files.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cdc-preflight-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -29,4 +29,13 @@ test.skipIf(process.getuid?.() === 0)('a folder that may not be written to is an
   chmodSync(join(directory, 'closed'), 0o500);
   expect(whys('closed/shop.json')).toHaveLength(1);
   chmodSync(join(directory, 'closed'), 0o700);
+});
+
+test('a dead-letter folder that is there or can be made is no problem; a file in its place is an error', () => {
+  const problems = (folder: string) =>
+    checkDeadLetterFolder(join(directory, folder)).map(({ what, why }) => [what, why]);
+  expect(problems('.')).toEqual([]);
+  expect(problems('letters/deep')).toEqual([]);
+  const file = join(directory, 'there.json');
+  expect(problems('there.json')).toEqual([[`dead letters cannot be written to ${file}`, `${file} is not a folder`]]);
 });
