@@ -35,6 +35,14 @@ async function play(options: ChaosOptions, stage: Stage): Promise<ChaosReport> {
   const result = (): ChaosReport => reportOf(options, stage, counts, rounds, begin);
   const progress = setInterval(() => print(progressLine(result())), 10_000);
 
+  const memory = setInterval(() => {
+    daemon.sampleMemory();
+    if (daemon.peakRssMb <= maxRssMb) return;
+    clearInterval(memory);
+    const evidence = { start: daemon.starts, runs: Date.now() - daemon.startedAt };
+    judge.report({ promise: 'I10', what: `the daemon used ${daemon.peakRssMb} MB, more than ${maxRssMb}`, evidence });
+  }, 500);
+
   async function round(): Promise<void> {
     rounds++;
     const from = Date.now();
@@ -45,11 +53,6 @@ async function play(options: ChaosOptions, stage: Stage): Promise<ChaosReport> {
     // From here on nobody touches anything.
     const healedMs = await stage.healAndCheck();
     if (healedMs === undefined) return;
-    daemon.sampleMemory();
-    if (daemon.peakRssMb > maxRssMb) {
-      const what = `the daemon used ${daemon.peakRssMb} MB, more than ${maxRssMb}`;
-      judge.report({ promise: 'I10', what, evidence: {} });
-    }
     await stage.endOfRound();
     print(summaryLine(rounds, Date.now() - from, healedMs, result()));
     daemon.start();
@@ -62,6 +65,7 @@ async function play(options: ChaosOptions, stage: Stage): Promise<ChaosReport> {
     while (!signal.aborted && (counts.kills < kills || judge.intents.changes < changes)) await round();
   } finally {
     clearInterval(progress);
+    clearInterval(memory);
   }
   return result();
 }

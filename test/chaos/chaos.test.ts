@@ -3,8 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ChaosReport } from './report.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CRASH_POINTS } from './crash-point.ts';
+import { edited } from './edit.ts';
+import type { ChaosReport, CrashReport, PlantsReport } from './report.ts';
+import { SEEDED_BUGS } from './seeded-bug.ts';
 
 const BUILD = resolve('build/chaos');
 const directory = mkdtempSync(join(tmpdir(), 'cdc-chaos-test-'));
@@ -17,23 +20,59 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** `npm run chaos` with these words. */
-async function chaos(...words: string[]): Promise<ChaosReport> {
-  const file = join(directory, 'report.json');
-  const main = join(BUILD, 'test', 'chaos', 'main.js');
-  await run(process.execPath, [main, '--report', file, ...words]).catch(() => {});
+/** Runs a command of the harness, and returns its report. */
+async function report<T>(command: string, ...words: string[]): Promise<T> {
+  const file = join(directory, `${command}.json`);
+  rmSync(file, { force: true });
+  await run(process.execPath, [join(BUILD, 'test', 'chaos', `${command}.js`), '--report', file, ...words]).catch(
+    () => {},
+  );
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
 test('every promise is kept under 25 kills, sink faults, network cuts and restarts of the server', async () => {
-  const report = await chaos('--seed', '20', '--kills', '25', '--kills-per-round', '13', '--bulk-rows', '3000');
-  expect(report.violations).toEqual([]);
-  expect(report.ok).toBe(true);
+  const words = ['--kills', '25', '--kills-per-round', '13', '--bulk-rows', '3000', '--budget', '512'];
+  const found = await report<ChaosReport>('main', '--seed', '20', ...words);
+  expect(found.violations).toEqual([]);
+  expect(found.ok).toBe(true);
   // A run in which little happened proves little.
-  expect(report.villain.kills).toBeGreaterThanOrEqual(25);
-  expect(report.workload.changes).toBeGreaterThan(3_000);
-  expect(report.sink.faulty).toBeGreaterThan(200);
-  expect(report.villain.cuts).toBeGreaterThan(3);
-  expect(report.checkpointsChecked).toBeGreaterThan(25);
-  expect(report.rowsCompared).toBeGreaterThan(500);
+  expect(found.villain.kills).toBeGreaterThanOrEqual(25);
+  expect(found.workload.changes).toBeGreaterThan(3_000);
+  expect(found.sink.faulty).toBeGreaterThan(200);
+  expect(found.villain.cuts).toBeGreaterThan(3);
+  expect(found.checkpointsChecked).toBeGreaterThan(25);
+  expect(found.rowsCompared).toBeGreaterThan(500);
 }, 400_000);
+
+test('every promise is kept when the daemon is killed at each of the named points', async () => {
+  const points = Object.keys(CRASH_POINTS);
+  const words = ['--kills-per-point', '1', '--points-per-check', `${points.length}`];
+  const found = await report<CrashReport>('crash-points', '--seed', '3', ...words);
+  expect(found.violations).toEqual([]);
+  expect(found.points.map(({ point, kills }) => [point, kills])).toEqual(points.map((point) => [point, 1]));
+  expect(found.checkpointsChecked).toBeGreaterThan(points.length);
+  expect(found.rowsCompared).toBeGreaterThan(100);
+}, 400_000);
+
+describe('a seeded bug', () => {
+  const edits = Object.entries(SEEDED_BUGS).flatMap(([bug, { edits }]) => edits.map((edit) => ({ bug, edit })));
+
+  test.each(edits)('can be planted: $bug', ({ edit }) => {
+    const source = readFileSync(join(BUILD, 'src', `${edit.file}.js`), 'utf8');
+    expect(edited(source, edit)).not.toBe(source);
+  });
+
+  // `node build/chaos/test/chaos/plants.js` looks for all of them.
+  test.each([
+    'moves the watermark to the newest transaction',
+    'spreads the events of a key over the lanes',
+    'sends what XA ROLLBACK has undone',
+  ])(
+    'is found that %s',
+    async (bug) => {
+      const found = await report<PlantsReport>('plants', '--bug', bug, '--within', '60');
+      expect(found.bugs).toMatchObject([{ bug, caught: true }]);
+    },
+    200_000,
+  );
+});

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { checkCheckpoint, type SeenCheckpoint } from './checkpoint-check.ts';
-import { type Delivered, DeliveryCheck } from './delivery-check.ts';
+import { DeliveryCheck } from './delivery-check.ts';
 import { contains, difference, formatGtids, gtidsOf, parseGtids } from './gtid-intervals.ts';
 import { type Change, IntentLog } from './intent-log.ts';
+import type { Delivered } from './repeat-check.ts';
 import type { LostAnswer } from './tcp-proxy.ts';
 import type { Violation } from './violation.ts';
 
@@ -48,7 +49,7 @@ const commit = (n: number, ...changes: Change[]) => intents.committed(intents.pl
 /** The sink takes a record, a second after the last one. */
 const arrives = (data: Buffer, given: Partial<Delivered> = {}): void =>
   check.record(data, { call: ++calls, at: calls * 1_000, stored: true, accepted: true, slow: false, ...given });
-const explain = (lost: LostAnswer[] = []): void => check.explainRepeats(Number.POSITIVE_INFINITY, lost);
+const explain = (lost: LostAnswer[] = []): void => check.repeats.explain(Number.POSITIVE_INFINITY, lost);
 
 describe('the check of what was delivered', () => {
   test('is content with every change once, in order', () => {
@@ -122,7 +123,7 @@ describe('the check of what was delivered', () => {
 
   test('I7: finds a repeat without a reason', () => {
     commit(1, change(1, 1));
-    check.generation({ at: 0, from: '' });
+    check.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1));
     arrives(line(1, 1, 1));
     explain();
@@ -135,9 +136,9 @@ describe('the check of what was delivered', () => {
     ['a restart from a checkpoint without it', {}, [], { at: 1_500, from: `${SOURCE}:2-9` }],
   ] as const)('I7: takes %s for a reason', (_, first, lost, generation) => {
     commit(1, change(1, 1));
-    check.generation({ at: 0, from: '' });
+    check.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1), first);
-    if (generation) check.generation(generation);
+    if (generation) check.repeats.generation(generation);
     arrives(line(1, 1, 1));
     explain([...lost]);
     expect(violations).toEqual([]);
@@ -146,9 +147,9 @@ describe('the check of what was delivered', () => {
 
   test('I7: does not take a restart for a reason when the checkpoint holds the transaction', () => {
     commit(1, change(1, 1));
-    check.generation({ at: 0, from: '' });
+    check.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1));
-    check.generation({ at: 1_500, from: `${SOURCE}:1` });
+    check.repeats.generation({ at: 1_500, from: `${SOURCE}:1` });
     arrives(line(1, 1, 1));
     explain();
     expect(broken()).toEqual(['I7']);

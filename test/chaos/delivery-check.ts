@@ -1,34 +1,13 @@
-import { createHash } from 'node:crypto';
-import type { Generation } from './daemon-process.ts';
+import { type EventLine, evidenceOf, hashOf, rawKey, rawRow } from './event-line.ts';
 import { Fold } from './fold.ts';
-import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
 import { changeId, type Expected, type IntentLog } from './intent-log.ts';
-import type { LostAnswer } from './tcp-proxy.ts';
+import { type Delivered, RepeatCheck, type RepeatCounts } from './repeat-check.ts';
 import type { Report } from './violation.ts';
 
-/** What the sink did with the record that an event came in. */
-export interface Delivered {
-  call: number;
-  /** Milliseconds since 1970. */
-  at: number;
-  stored: boolean;
-  /** Stored, and the answer that went out says so. */
-  accepted: boolean;
-  /** The answer was held back on purpose, so it may have been on its way for long. */
-  slow: boolean;
-}
-
-export interface DeliveryCounts {
+export interface DeliveryCounts extends RepeatCounts {
   events: number;
   stored: number;
-  repeats: number;
-  /** Repeats by what explains them. */
-  afterRestart: number;
-  afterFailedAnswer: number;
-  afterLostAnswer: number;
   deadLetters: number;
-  /** Repeats of the generation that had most, and its events. */
-  mostInOneGeneration: number;
 }
 
 interface Found {
@@ -38,62 +17,27 @@ interface Found {
   event: EventLine;
 }
 
-interface Repeat {
-  expected: Expected;
-  before: { call: number; at: number; accepted: boolean; slow: boolean };
-  now: Delivered;
-}
-
-/** Rows beyond this are compared by their hash. */
-const LARGE_ROW = 4_096;
-/** How long an answer that was held back may have been under way; see fault-plans.ts. */
-const SLOW_MS = 4_000;
-/** Our clock and the daemon's log are of one machine, but the log is written before the dump is asked for. */
-const SLACK_MS = 50;
-
-export const hashOf = (text: string | Buffer): string => createHash('sha1').update(text).digest('base64').slice(0, 20);
-
-interface EventLine {
-  op: 'c' | 'u' | 'd' | 't';
-  before: Row | null;
-  after: Row | null;
-  key: object | null;
-  seq: string;
-  source: { db: string; table: string; gtid: string };
-}
-type Row = Record<string, unknown> & { ver: number; ph: number; n?: number };
-
 /**
  * Takes every event that reached the sink, in the order of the calls, and compares it with what was intended: order per key (I2), nothing
  * rolled back (I4), repeats that are the same (I6) and have a reason (I7). What it keeps of an event is its hash.
  */
 export class DeliveryCheck {
   readonly fold = new Fold();
-  readonly counts: DeliveryCounts = {
-    events: 0,
-    stored: 0,
-    repeats: 0,
-    afterRestart: 0,
-    afterFailedAnswer: 0,
-    afterLostAnswer: 0,
-    deadLetters: 0,
-    mostInOneGeneration: 0,
-  };
+  readonly repeats: RepeatCheck;
+  #counts = { events: 0, stored: 0, deadLetters: 0 };
   readonly #intents: IntentLog;
   readonly #report: Report;
   /** Of each key the highest version that was stored, and its seq. */
   readonly #newest = new Map<string, { version: number; seq: string; call: number }>();
-  readonly #generations: (Generation & { gtids: GtidIntervals; repeats: number })[] = [];
-  #repeats: Repeat[] = [];
 
   constructor(intents: IntentLog, report: Report) {
     this.#intents = intents;
     this.#report = report;
+    this.repeats = new RepeatCheck(report);
   }
 
-  /** The daemon began to follow the binlog anew: from here on it may repeat what its checkpoint did not hold. */
-  generation(generation: Generation): void {
-    this.#generations.push({ ...generation, gtids: parseGtids(generation.from), repeats: 0 });
+  get counts(): DeliveryCounts {
+    return { ...this.#counts, ...this.repeats.counts };
   }
 
   /** One record: lines that end in a newline each. */
@@ -115,7 +59,7 @@ export class DeliveryCheck {
 
   /** An event was set aside, durably: that settles it, and the fold takes it as if it had been sent. */
   deadLetter(line: string): void {
-    this.counts.deadLetters++;
+    this.#counts.deadLetters++;
     const found = this.#find(line, -1);
     if (found === undefined) return;
     const { expected, key, version, event } = found;
@@ -125,16 +69,16 @@ export class DeliveryCheck {
   }
 
   #line(line: string, delivered: Delivered): void {
-    this.counts.events++;
+    this.#counts.events++;
     const { call, stored, accepted } = delivered;
     const found = this.#find(line, call);
     if (found === undefined || !stored) return;
     const { expected, key, version, event } = found;
     const { op, seq, source } = event;
-    this.counts.stored++;
+    this.#counts.stored++;
     const { last } = expected;
     if (last === undefined) this.#first(expected, key, seq, call);
-    else this.#repeats.push({ expected, before: last, now: delivered });
+    else this.repeats.add({ expected, before: last, now: delivered });
     expected.last = { call, at: delivered.at, accepted, slow: delivered.slow };
     if (accepted) this.#intents.acknowledge(expected);
     if (op === 't') this.fold.truncate(source.table, seq);
@@ -211,51 +155,6 @@ export class DeliveryCheck {
     if (!newest || newest.version < change.version) this.#newest.set(id, { version: change.version, seq, call });
   }
 
-  /**
-   * Looks for the reason of each repeat: a start of the daemon in between, from a checkpoint without the transaction; or an answer that
-   * did not come, because the sink failed or the network did. Called a moment later, when the daemon's log has told of its starts.
-   */
-  explainRepeats(before: number, lostAnswers: readonly LostAnswer[]): void {
-    const later: Repeat[] = [];
-    for (const repeat of this.#repeats) {
-      if (repeat.now.at > before) later.push(repeat);
-      else this.#explain(repeat, lostAnswers);
-    }
-    this.#repeats = later;
-  }
-
-  #explain({ expected, before, now }: Repeat, lostAnswers: readonly LostAnswer[]): void {
-    this.counts.repeats++;
-    const started = this.#generations.findLast(({ at }) => at <= now.at + SLACK_MS);
-    if (started) {
-      started.repeats++;
-      this.counts.mostInOneGeneration = Math.max(this.counts.mostInOneGeneration, started.repeats);
-    }
-    if (!before.accepted) {
-      this.counts.afterFailedAnswer++;
-      return;
-    }
-    const isNew = started !== undefined && started.at >= before.at - SLACK_MS;
-    if (isNew && !contains(started.gtids, expected.tx.gtid)) {
-      this.counts.afterRestart++;
-      return;
-    }
-    const until = before.at + (before.slow ? SLOW_MS : SLACK_MS);
-    if (
-      lostAnswers.some(({ from, to }) => before.at >= from - SLACK_MS && from <= until && before.at <= to + SLACK_MS)
-    ) {
-      this.counts.afterLostAnswer++;
-      return;
-    }
-    this.#report({
-      promise: 'I7',
-      what: isNew
-        ? 'an event was repeated although the checkpoint that the daemon started from holds it'
-        : 'an event was repeated without a reason',
-      evidence: { ...expected.change, gtid: expected.tx.gtid, seq: expected.seq, before, now, started: started?.at },
-    });
-  }
-
   /** I1, once everything should have arrived. */
   checkNothingLost(): void {
     for (const tx of this.#intents.waiting()) {
@@ -274,7 +173,7 @@ export class DeliveryCheck {
 
   /** Forgets what is over; only when everything has been checked and nobody sends anything any more. */
   prune(): void {
-    this.#generations.splice(0, this.#generations.length - 1);
+    this.repeats.prune();
     this.fold.prune();
     for (const [id] of this.#newest) {
       const space = id.indexOf(' ');
@@ -282,30 +181,3 @@ export class DeliveryCheck {
     }
   }
 }
-
-const evidenceOf = ({ op, seq, source, key, before, after }: EventLine, call: number): Record<string, unknown> => ({
-  op,
-  seq,
-  table: source.table,
-  gtid: source.gtid,
-  key,
-  before: short(before),
-  after: short(after),
-  call,
-});
-
-const short = (row: Row | null): string | null => row && JSON.stringify(row).slice(0, 300);
-
-/** `,"key":` cannot stand inside a JSON string, where its quotes would have backslashes. */
-function rawKey(line: string): string {
-  const from = line.lastIndexOf(',"key":') + 7;
-  return line.slice(from, line.indexOf(',"seq":', from));
-}
-
-/** The after image as text; the hash of a large one. */
-export function rawRow(line: string): string {
-  const from = line.indexOf(',"after":') + 9;
-  return shortened(line.slice(from, line.lastIndexOf(',"key":')));
-}
-
-export const shortened = (row: string): string => (row.length > LARGE_ROW ? hashOf(row) : row);

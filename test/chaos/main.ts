@@ -1,22 +1,10 @@
-import { copyFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
+import { resolve } from 'node:path';
+import { Command } from 'commander';
 import { runChaos } from './chaos-run.ts';
+import { runCommand, SIBLING, STAGE_DEFAULTS, whole } from './command.ts';
+import { plantModule } from './preload.ts';
 
 /** `npm run chaos`: kills, cuts and stalls, and checks what is promised. Exit code 0: every promise was kept. */
-
-const whole = (text: string): number => {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
-};
-
-/** The daemon that was compiled together with this file, so that no other build changes it in the middle of a run. */
-const SIBLING = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-
-const PACKAGE = fileURLToPath(new URL('../../../../package.json', import.meta.url));
 
 const program = new Command('chaos')
   .option('--seed <n>', 'of workload and villain', whole, Math.floor(Math.random() * 1e6))
@@ -32,7 +20,8 @@ const program = new Command('chaos')
   .option('--heal-within <s>', 'seconds until the lag must be zero after all faults', whole, 180)
   .option('--max-rss <mb>', "bound of the daemon's memory", whole, 512)
   .option('--entry <file>', 'main.js of the daemon', SIBLING)
-  .option('--plant <file>', 'module that is loaded before the daemon, to plant a bug')
+  .option('--plant <bug>', 'a seeded bug by its name (seeded-bug.ts), to see that it is found')
+  .option('--budget <kib>', "the daemon's byte budget: a small one brings it under pressure", whole)
   .option('--stop-at-first', 'end at the first violation', false)
   .option('--report <file>', 'where the JSON report goes', 'chaos-report.json')
   .option('--keep', 'keep the folder of the run although nothing was found', false);
@@ -52,30 +41,21 @@ const options = program.parse().opts<{
   maxRss: number;
   entry: string;
   plant?: string;
+  budget?: number;
   stopAtFirst: boolean;
   report: string;
   keep: boolean;
 }>();
 
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-
-// The daemon reads its version from the folder above its own.
-if (options.entry === SIBLING) copyFileSync(PACKAGE, join(dirname(SIBLING), '..', 'package.json'));
-const directory = await mkdtemp(join(tmpdir(), 'cdc-chaos-'));
-console.log(`seed ${options.seed}, in ${directory}`);
-const report = await runChaos({
-  ...options,
-  fatRows: 12,
-  plant: options.plant && pathToFileURL(resolve(options.plant)).href,
-  entry: resolve(options.entry),
-  healWithinMs: options.healWithin * 1_000,
-  maxRssMb: options.maxRss,
-  directory,
-  print: (line) => console.log(line),
-  signal: interrupted.signal,
-});
-writeFileSync(options.report, `${JSON.stringify(report, null, 2)}\n`);
-if (report.ok && !options.keep) await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-console.log(`${report.ok ? 'every promise was kept' : 'BROKEN PROMISES'}; the report is in ${options.report}`);
-process.exitCode = report.ok ? 0 : 1;
+await runCommand(options, (run) =>
+  runChaos({
+    ...STAGE_DEFAULTS,
+    ...options,
+    ...run,
+    oversize: options.oversize ? 0.1 : 0,
+    plant: plantModule(options.plant, options.budget && options.budget * 1024),
+    entry: resolve(options.entry),
+    healWithinMs: options.healWithin * 1_000,
+    maxRssMb: options.maxRss,
+  }),
+);

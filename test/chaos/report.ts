@@ -59,6 +59,23 @@ export interface CrashedPoint {
   seconds: number;
 }
 
+export interface PlantsReport {
+  ok: boolean;
+  seed: number;
+  bugs: PlantedBug[];
+}
+
+/** A seeded bug, and whether the harness has found it. */
+export interface PlantedBug {
+  bug: string;
+  caught: boolean;
+  /** The first violation. */
+  by: string;
+  seconds: number;
+  kills: number;
+  changes: number;
+}
+
 export function summaryLine(round: number, ms: number, healedMs: number, report: ChaosReport): string {
   const { villain, workload, events, sink, rowsCompared, violations } = report;
   return (

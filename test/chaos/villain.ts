@@ -80,6 +80,7 @@ export class Villain {
     const others = [this.#network(until), this.#sink(until), this.#mysqld(until)];
     try {
       await this.#kill(kills, signal);
+      await this.#lastBlow(signal);
     } finally {
       this.#quiet.abort();
       await Promise.all(others);
@@ -117,6 +118,14 @@ export class Villain {
       else if (dice < 33) await this.#refuse();
       else await kill();
     }
+  }
+
+  /** A fresh process would heal by itself: the last thing that happens is that both links break under one that stays. */
+  async #lastBlow(signal: AbortSignal): Promise<void> {
+    const { daemon, proxies, counts } = this.#options;
+    await daemon.untilFollowing(10_000);
+    await pause(500 + this.#random.daemon.below(1_500), signal);
+    for (const proxy of Object.values(proxies)) counts.cuts += proxy.cut('rst') > 0 ? 1 : 0;
   }
 
   async #terminate(): Promise<void> {

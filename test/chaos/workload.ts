@@ -13,7 +13,7 @@ export interface WorkloadOptions {
   rate: number;
   bulkRows: number;
   fatRows: number;
-  oversize: boolean;
+  oversize: number;
   intents: IntentLog;
   /** A binlog that is not younger than the one that is written now. */
   binlog: () => string;
@@ -43,7 +43,7 @@ export class Workload {
 
   /** The oldest binlog with rows of XA transactions that are not delivered; undefined for none. */
   binlogOfPrepared(isDelivered: (gtid: string) => boolean): string | undefined {
-    return this.#clients.map(({ planner }) => planner.binlogOfPrepared(isDelivered)).sort()[0];
+    return this.#clients.map(({ planner }) => planner.pledges.oldestBinlog(isDelivered)).sort()[0];
   }
 
   static gtidSource = (client: number): string => `c0000000-0000-4000-8000-${String(client + 1).padStart(12, '0')}`;
@@ -60,7 +60,8 @@ export class Workload {
     this.#pause.abort();
     await this.#running;
     for (const client of this.#clients) {
-      for (let plan = client.planner.endPrepared(); plan; plan = client.planner.endPrepared()) await client.run(plan);
+      const { pledges } = client.planner;
+      for (let plan = pledges.end(); plan; plan = pledges.end()) await client.run(plan);
     }
   }
 

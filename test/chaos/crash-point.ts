@@ -1,0 +1,204 @@
+import files from 'node:fs/promises';
+import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
+import { CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
+import { CheckpointKeeper } from '../../src/checkpoint/checkpoint-keeper.ts';
+import { Delivery } from '../../src/delivery/delivery.ts';
+import { Lane } from '../../src/delivery/lane.ts';
+import { Ledger } from '../../src/delivery/ledger.ts';
+import { FirehoseSink } from '../../src/firehose/firehose-sink.ts';
+import { TroubledEvents } from '../../src/troubled-events.ts';
+import { onRename, onRequest, onWrite } from './intercept.ts';
+
+/** A place in the life of the daemon that it passes again and again. */
+export interface CrashPoint {
+  /** The crash comes at one of its first so many passes. */
+  passes: number;
+  /** Only the end of the daemon passes here. */
+  atEnd?: boolean;
+  /** From now on `pass` is called at each pass, on the spot. */
+  arm: (pass: () => void) => void;
+}
+
+const CHECKPOINT = /\/chaos\.json\.tmp$/;
+const LETTER = /\/dead-letter\/.*\.tmp$/;
+
+export const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
+  'start: the lock is taken': {
+    passes: 1,
+    arm(pass) {
+      const { link } = files;
+      files.link = async (...args) => {
+        await link(...args);
+        pass();
+      };
+    },
+  },
+  'start: before the first checkpoint': { passes: 1, arm: beforeSave },
+  'checkpoint: before it is made': { passes: 6, arm: beforeSave },
+  'checkpoint: half written': { passes: 5, arm: (pass) => onWrite(CHECKPOINT, { half: pass }) },
+  'checkpoint: written, not synced': { passes: 5, arm: (pass) => onWrite(CHECKPOINT, { written: pass }) },
+  'checkpoint: synced, not renamed': { passes: 5, arm: (pass) => onRename(CHECKPOINT, { before: pass }) },
+  'checkpoint: renamed, its folder not synced': { passes: 5, arm: (pass) => onRename(CHECKPOINT, { after: pass }) },
+  'checkpoint: saved': {
+    passes: 5,
+    arm(pass) {
+      const { save } = CheckpointFile.prototype;
+      CheckpointFile.prototype.save = async function (checkpoint) {
+        await save.call(this, checkpoint);
+        pass();
+      };
+    },
+  },
+
+  'source: between two events of the binlog': {
+    passes: 1_000,
+    arm(pass) {
+      const { read } = BinlogReader.prototype;
+      BinlogReader.prototype.read = function (...args) {
+        pass();
+        return read.apply(this, args);
+      };
+    },
+  },
+  'source: in the middle of a transaction': {
+    passes: 300,
+    arm(pass) {
+      const { append } = Delivery.prototype;
+      Delivery.prototype.append = function (...args) {
+        append.apply(this, args);
+        pass();
+      };
+    },
+  },
+  'source: a COMMIT is read': {
+    passes: 100,
+    arm(pass) {
+      const { commit } = Delivery.prototype;
+      Delivery.prototype.commit = function (transaction) {
+        pass();
+        commit.call(this, transaction);
+      };
+    },
+  },
+  'source: a transaction may go': {
+    passes: 100,
+    arm(pass) {
+      const { commit } = Delivery.prototype;
+      Delivery.prototype.commit = function (transaction) {
+        commit.call(this, transaction);
+        pass();
+      };
+    },
+  },
+  'source: an XA transaction is prepared': {
+    passes: 6,
+    arm(pass) {
+      const { prepared } = Delivery.prototype;
+      Delivery.prototype.prepared = function (transaction) {
+        prepared.call(this, transaction);
+        pass();
+      };
+    },
+  },
+
+  'request: before its body is written': { passes: 40, arm: (pass) => onRequest({ before: pass }) },
+  'request: half of its body is written': { passes: 40, arm: (pass) => onRequest({ half: pass }) },
+  'request: written, not answered': { passes: 40, arm: (pass) => onRequest({ written: pass }) },
+  'answer: its head has come': { passes: 40, arm: (pass) => onRequest({ answered: pass }) },
+  'answer: read, nothing settled': {
+    passes: 40,
+    arm(pass) {
+      const { send } = FirehoseSink.prototype;
+      FirehoseSink.prototype.send = async function (...args) {
+        const outcomes = await send.apply(this, args);
+        pass();
+        return outcomes;
+      };
+    },
+  },
+
+  'settling: some lanes of a request': {
+    passes: 100,
+    arm(pass) {
+      const { settle } = Lane.prototype;
+      Lane.prototype.settle = function (...args) {
+        const bytes = settle.apply(this, args);
+        pass();
+        return bytes;
+      };
+    },
+  },
+  'settling: the watermark has moved': {
+    passes: 60,
+    arm(pass) {
+      const { settledBefore } = Ledger.prototype;
+      Ledger.prototype.settledBefore = function (oldest) {
+        const moved = settledBefore.call(this, oldest);
+        if (moved) pass();
+        return moved;
+      };
+    },
+  },
+
+  'dead letter: half written': { passes: 2, arm: (pass) => onWrite(LETTER, { half: pass }) },
+  'dead letter: written, not renamed': { passes: 2, arm: (pass) => onRename(LETTER, { before: pass }) },
+  'dead letter: renamed, its folder not synced': { passes: 2, arm: (pass) => onRename(LETTER, { after: pass }) },
+  'dead letter: durable, not settled': {
+    passes: 2,
+    arm(pass) {
+      const { setAside } = TroubledEvents.prototype;
+      TroubledEvents.prototype.setAside = async function (event) {
+        await setAside.call(this, event);
+        pass();
+      };
+    },
+  },
+
+  'end: before what was read is delivered': {
+    passes: 1,
+    atEnd: true,
+    arm(pass) {
+      const { drain } = Delivery.prototype;
+      Delivery.prototype.drain = async function () {
+        pass();
+        await drain.call(this);
+      };
+    },
+  },
+  'end: delivered, the last checkpoint not saved': {
+    passes: 1,
+    atEnd: true,
+    arm(pass) {
+      const { stop } = Delivery.prototype;
+      Delivery.prototype.stop = function () {
+        stop.call(this);
+        pass();
+      };
+    },
+  },
+  'end: the last checkpoint is saved': {
+    passes: 1,
+    atEnd: true,
+    arm(pass) {
+      const { stop } = Delivery.prototype;
+      let stopped = false;
+      Delivery.prototype.stop = function () {
+        stop.call(this);
+        stopped = true;
+      };
+      const { save } = CheckpointKeeper.prototype;
+      CheckpointKeeper.prototype.save = async function () {
+        await save.call(this);
+        if (stopped) pass();
+      };
+    },
+  },
+};
+
+function beforeSave(pass: () => void): void {
+  const { save } = CheckpointFile.prototype;
+  CheckpointFile.prototype.save = async function (checkpoint) {
+    pass();
+    await save.call(this, checkpoint);
+  };
+}

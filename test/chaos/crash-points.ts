@@ -1,0 +1,38 @@
+import { Command } from 'commander';
+import { runCommand, STAGE_DEFAULTS, whole } from './command.ts';
+import { CRASH_POINTS } from './crash-point.ts';
+import { runCrashes } from './crash-run.ts';
+
+/** Kills the daemon at named points, each many times. Exit code 0: every promise was kept. */
+
+const program = new Command('crash-points')
+  .option('--seed <n>', 'of the workload, and of the passes at which the crashes come', whole, 1)
+  .option('--kills-per-point <n>', 'kills at each point', whole, 50)
+  .option('--points-per-check <n>', 'points between two complete comparisons', whole, 1)
+  .option('--point <text...>', 'only points whose names have this in them')
+  .option('--report <file>', 'where the JSON report goes', 'crash-report.json')
+  .option('--keep', 'keep the folder of the run although nothing was found', false);
+
+const { point, ...options } = program.parse().opts<{
+  seed: number;
+  killsPerPoint: number;
+  pointsPerCheck: number;
+  point?: string[];
+  report: string;
+  keep: boolean;
+}>();
+
+const points = Object.keys(CRASH_POINTS).filter((name) => point?.some((text) => name.includes(text)) ?? true);
+await runCommand(options, (run) =>
+  runCrashes({
+    ...STAGE_DEFAULTS,
+    rate: 300,
+    clients: 3,
+    bulkRows: 500,
+    fatRows: 40,
+    oversize: 0.5,
+    ...options,
+    ...run,
+    points,
+  }),
+);

@@ -1,0 +1,247 @@
+import type { ChaosOptions } from './chaos-run.ts';
+import type { Edit } from './edit.ts';
+import type { Promised } from './violation.ts';
+
+/** A bug that is planted into the daemon, so that the harness can be seen to find it. */
+export interface SeededBug {
+  /** A violation of one of these promises must come, and no other before it. */
+  breaks: readonly Promised[];
+  edits: readonly Edit[];
+  /** What the run has to be like for the bug to matter. */
+  options?: Partial<ChaosOptions>;
+  /** The daemon's byte budget, where the bug shows under pressure only. */
+  budgetBytes?: number;
+}
+
+const edit = (file: string, from: string, to: string): Edit => ({ file, from, to });
+
+/** An event that is gone shows first in the checkpoint, which passes over it, or at the end, when it has not come. */
+const LOSS: readonly Promised[] = ['I3', 'I1'];
+
+export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
+  'acknowledges before it sends': {
+    breaks: LOSS,
+    edits: [
+      edit(
+        'firehose/firehose-sink',
+        'const answer = await this.#client.send(command, { abortSignal: signal });',
+        `const answer = { RequestResponses: records.map(() => ({ RecordId: 'early' })) };
+         void this.#client.send(command, { abortSignal: signal }).catch(() => {});
+         body = Buffer.from(body);`,
+      ),
+      edit('firehose/firehose-sink', 'const body = putRecordBatchBody', 'let body = putRecordBatchBody'),
+    ],
+  },
+  'takes an unknown outcome for accepted': {
+    breaks: LOSS,
+    edits: [edit('firehose/outcome', "  return { kind: 'unknown', reason };\n}", '  return ACCEPTED;\n}')],
+  },
+  'shifts the outcomes of a request by one slot': {
+    breaks: [...LOSS, 'I7'],
+    edits: [
+      edit(
+        'delivery/shipper',
+        'outcomes[at + i] ?? NO_OUTCOME',
+        'outcomes[(at + i + 1) % outcomes.length] ?? NO_OUTCOME',
+      ),
+    ],
+  },
+  'gives a record up after two failures': {
+    breaks: LOSS,
+    edits: [
+      edit(
+        'delivery/shipper',
+        'this.#rest(lanes, failure.reason);',
+        `if (lanes.some((lane) => lane.attempts > 1)) for (const lane of lanes) this.#settleLane(lane, lane.waitingEvents && 1);
+         this.#rest(lanes, failure.reason);`,
+      ),
+    ],
+  },
+  'sends every request twice': {
+    breaks: ['I7'],
+    edits: [
+      edit(
+        'firehose/firehose-sink',
+        'const answer = await this.#client.send(command, { abortSignal: signal });',
+        `await this.#client.send(command, { abortSignal: signal });
+         const answer = await this.#client.send(command, { abortSignal: signal });`,
+      ),
+    ],
+  },
+
+  'moves the watermark to the newest transaction': {
+    breaks: ['I3'],
+    edits: [edit('delivery/delivery', 'this.#ledger.settledBefore(oldest)', 'this.#ledger.settledBefore(Infinity)')],
+  },
+  'counts a transaction as delivered once it is read': {
+    breaks: ['I3'],
+    edits: [edit('delivery/delivery', 'transaction, hasRows, this.#appended)', 'transaction, false, this.#appended)')],
+  },
+  "saves the server's GTID set": {
+    breaks: ['I3'],
+    edits: [
+      edit('pipeline', 'gtids: delivered.gtids?.toString() ?? null,', 'gtids: server.executed?.toString() ?? null,'),
+    ],
+  },
+  'writes the checkpoint in place': {
+    breaks: ['I3'],
+    edits: [
+      edit(
+        'folder',
+        'await handle.writeFile(text);',
+        `await handle.writeFile(text);
+         const there = await open(path, 'w', 0o600);
+         await there.write(text.slice(0, text.length >> 1));
+         await new Promise((resolve) => setTimeout(resolve, 100));
+         await there.write(text.slice(text.length >> 1));
+         await there.close();`,
+      ),
+    ],
+  },
+  'resumes one transaction too late': {
+    breaks: ['I2', 'I8', 'I1'],
+    edits: [
+      edit(
+        'start-point',
+        'dump: { gtids: gtids.toString() },',
+        'dump: { gtids: gtids.toString().replace(/(c0000000[^,]*-)(\\d+)(?=,|$)/g, (_, head, last) => head + (Number(last) + 1)) },',
+      ),
+    ],
+    options: { healWithinMs: 20_000 },
+  },
+  'begins at the end of the binlog after a restart': {
+    breaks: ['I3'],
+    edits: [
+      edit(
+        'start-point',
+        'return saved === undefined ? firstStart(request, server, now) : resume(saved, server, now);',
+        'return firstStart(request, server, now);',
+      ),
+    ],
+  },
+  'begins a new epoch at each start': {
+    breaks: ['I6'],
+    edits: [edit('start-point', 'Math.max(saved.epoch + 1, now) : saved.epoch;', 'now : now;')],
+  },
+
+  'numbers the rows by a running counter': {
+    breaks: ['I6'],
+    edits: [
+      edit(
+        'codec/debezium-line',
+        'putHex(out, ordinal, ORDINAL_LENGTH);',
+        'putHex(out, (globalThis.ordinal = (globalThis.ordinal ?? 0) + 1), ORDINAL_LENGTH);',
+      ),
+    ],
+  },
+  'gives an event the time at which it is read': {
+    breaks: ['I6'],
+    edits: [edit('codec/debezium-line', '{committedAt},"snapshot"', '{now},"snapshot"')],
+  },
+  'drops the delete of a changed key': {
+    breaks: LOSS,
+    edits: [
+      edit(
+        'codec/debezium-line',
+        'this.#end(at - eventStart, row, emit, images.putKey(images.before), 0);',
+        'images.putKey(images.before);',
+      ),
+    ],
+  },
+  'rounds a BIGINT as JavaScript does': {
+    breaks: ['I5'],
+    edits: [
+      edit(
+        'codec/number-text',
+        'out.ascii(((BigInt(high) << 32n) | BigInt(low)).toString());',
+        'out.ascii(String(BigInt(high * 0x100000000 + low)));',
+      ),
+    ],
+  },
+  'forgets the fourth row of an event': {
+    breaks: LOSS,
+    edits: [
+      edit(
+        'codec/event-writer',
+        'at = line.row(rows, before, after, at, row, emit);',
+        'at = line.row(rows, before, after, at, row, row === 3 ? () => {} : emit);',
+      ),
+    ],
+  },
+  'forgets a TRUNCATE': {
+    breaks: LOSS,
+    edits: [edit('changes', 'writer.writeTruncate(position, transaction, Date.now(), emit);', '')],
+  },
+  'leaves a table out by mistake': {
+    breaks: LOSS,
+    edits: [
+      edit(
+        'changes',
+        'const captures = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });',
+        `const filter = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
+         const captures = (schema, table) => table !== 'wide' && filter(schema, table);`,
+      ),
+    ],
+  },
+  'spreads the events of a key over the lanes': {
+    breaks: ['I2'],
+    edits: [
+      edit(
+        'changes',
+        'lines.line(stream, keyHash, bytes, from, to)',
+        'lines.line(stream, (Math.random() * 2 ** 32) >>> 0, bytes, from, to)',
+      ),
+    ],
+  },
+  'sends what XA ROLLBACK has undone': {
+    breaks: ['I4'],
+    edits: [
+      edit(
+        'binlog/binlog-reader',
+        'transaction.ends = this.#xa.end(xid)?.transaction;',
+        `const undone = this.#xa.end(xid);
+         transaction.ends = undone?.transaction;
+         if (undone) return this.#tellParked(undone.parked, position);`,
+      ),
+    ],
+  },
+
+  'drops a dead letter': {
+    breaks: LOSS,
+    edits: [
+      edit('troubled-events', 'await this.#folder.write([{ stream, ...summary, reason, attempts, event }]);', ''),
+    ],
+    options: { fatRows: 100, oversize: 0.5 },
+  },
+  'ends at a network error': {
+    breaks: ['I9'],
+    edits: [edit('daemon', "if (error.kind !== 'retry')", 'if (true)')],
+  },
+  'never connects again': {
+    breaks: ['I8'],
+    edits: [
+      edit(
+        'daemon',
+        'const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempt, 10));',
+        'const wait = 3_600_000;',
+      ),
+    ],
+    options: { healWithinMs: 15_000 },
+  },
+  'never reads on after pressure': {
+    breaks: ['I8'],
+    edits: [edit('pipeline', '(paused ? stream.pause() : stream.resume())', 'paused && stream.pause()')],
+    options: { healWithinMs: 20_000 },
+    budgetBytes: 256 * 1024,
+  },
+  'keeps the memory of what it has sent': {
+    breaks: ['I10'],
+    edits: [
+      edit(
+        'delivery/delivery',
+        'this.#appended += to - from;',
+        'this.#appended += to - from; (globalThis.kept ??= []).push(Buffer.alloc(65_536, 1));',
+      ),
+    ],
+  },
+};

@@ -1,0 +1,133 @@
+import type { Random } from '../../src/demo/random.ts';
+import type { Change } from './intent-log.ts';
+import { Draft, type KeyModel } from './key-model.ts';
+import { type ChaosTable, FAT, HIDDEN, keyJson, PLEDGES, WIDE, whereKey } from './tables.ts';
+
+/** Who writes: it owns the keys whose number is its own, modulo the number of clients. */
+export interface Writer {
+  client: number;
+  clients: number;
+  random: Random;
+  /** The share of the rows of 100 KB whose events are larger than a Firehose record may be. */
+  oversize: number;
+  model: KeyModel;
+  /** The number of the column that the client has added to the table which gets and loses columns. */
+  column: number | undefined;
+}
+
+/** A transaction as it is made up: its statements, the events that they must become, and what the keys are then. */
+export class TransactionDraft {
+  readonly keys: Draft;
+  readonly statements: string[] = [];
+  readonly changes: Change[] = [];
+  readonly #writer: Writer;
+  readonly #number: number;
+
+  constructor(writer: Writer, number: number) {
+    this.#writer = writer;
+    this.#number = number;
+    this.keys = new Draft(writer.model);
+  }
+
+  key(table: ChaosTable): number {
+    const { client, clients, random } = this.#writer;
+    return client + clients * random.below(table.keysPerClient);
+  }
+
+  /** @param phantom whether it is going to be rolled back: then its rows are marked, so that any event of them shows */
+  write(table: ChaosTable, phantom = false): void {
+    this.writeKey(table, this.key(table), phantom);
+  }
+
+  /** The next step in the life of a key. */
+  writeKey(table: ChaosTable, k: number, phantom: boolean): void {
+    const { random } = this.#writer;
+    const { name } = table;
+    const ph = phantom ? 1 : 0;
+    const change = (key: number, version: number, op: Change['op']): void => {
+      if (!phantom && table !== HIDDEN) this.#change(table, key, version, op);
+    };
+    if (this.keys.get(name, k).row === undefined) {
+      const version = this.keys.write(name, k);
+      const values = this.#values(table);
+      const columns = [...table.keyColumns, 'ver', 'tx', 'ph', ...values.map(([column]) => column)];
+      const literals = [...table.keyLiterals(k), version, this.#number, ph, ...values.map(([, literal]) => literal)];
+      this.statements.push(`INSERT INTO ${name} (${columns.join(', ')}) VALUES (${literals.join(', ')})`);
+      return change(k, version, 'c');
+    }
+    if (random.chance(0.22)) {
+      this.statements.push(`DELETE FROM ${name} WHERE ${whereKey(table, k)}`);
+      return change(k, this.keys.remove(name, k), 'd');
+    }
+    const to = random.chance(0.12) && table !== PLEDGES ? this.key(table) : k;
+    if (to !== k && this.keys.get(name, to).row === undefined && table.keyed) {
+      change(k, this.keys.remove(name, k), 'd');
+      const version = this.keys.write(name, to);
+      const key = table.keyColumns.map((column, i) => `${column} = ${table.keyLiterals(to)[i]}`).join(', ');
+      const rest = `ver = ${version}, tx = ${this.#number}, ph = ${ph}`;
+      this.statements.push(`UPDATE ${name} SET ${key}, ${rest} WHERE ${whereKey(table, k)}`);
+      return change(to, version, 'c');
+    }
+    const version = this.keys.write(name, k);
+    const values = this.#values(table).filter(() => random.chance(0.6));
+    const sets = [...values.map(([c, v]) => `${c} = ${v}`), `ver = ${version}`, `tx = ${this.#number}`, `ph = ${ph}`];
+    this.statements.push(`UPDATE ${name} SET ${sets.join(', ')} WHERE ${whereKey(table, k)}`);
+    change(k, version, 'u');
+  }
+
+  /** Several rows by one statement each for those that are there and those that are not: one rows event. */
+  writeRows(table: ChaosTable, ks: readonly number[]): void {
+    const present = ks.filter((k) => this.keys.get(table.name, k).row !== undefined);
+    const absent = ks.filter((k) => this.keys.get(table.name, k).row === undefined);
+    if (absent.length > 0) this.#insertRows(table, absent);
+    if (present.length > 0) this.#changeRows(table, present);
+  }
+
+  /** Notes what a statement does to keys that it does not name. */
+  expect(table: ChaosTable, k: number, op: 'c' | 'u' | 'd'): number {
+    const version = op === 'd' ? this.keys.remove(table.name, k) : this.keys.write(table.name, k);
+    this.#change(table, k, version, op);
+    return version;
+  }
+
+  #insertRows(table: ChaosTable, ks: readonly number[]): void {
+    const rows = ks.map((k) => ({
+      k,
+      version: this.expect(table, k, 'c'),
+      values: table.payload(this.#writer.random),
+    }));
+    const names = [...table.keyColumns, 'ver', 'tx', 'ph', ...(rows[0]?.values ?? []).map(([name]) => name)];
+    const tuples = rows.map(
+      ({ version, k, values }) =>
+        `(${[...table.keyLiterals(k), version, this.#number, 0, ...values.map(([, literal]) => literal)].join(', ')})`,
+    );
+    this.statements.push(`INSERT INTO ${table.name} (${names.join(', ')}) VALUES ${tuples.join(', ')}`);
+  }
+
+  #changeRows(table: ChaosTable, ks: readonly number[]): void {
+    const where = ks.map((k) => `(${whereKey(table, k)})`).join(' OR ');
+    const op = this.#writer.random.chance(0.3) ? 'd' : 'u';
+    const cases = ks.map((k) => `WHEN ${whereKey(table, k)} THEN ${this.expect(table, k, op)}`);
+    this.statements.push(
+      op === 'd'
+        ? `DELETE FROM ${table.name} WHERE ${where}`
+        : `UPDATE ${table.name} SET tx = ${this.#number}, ver = CASE ${cases.join(' ')} END WHERE ${where}`,
+    );
+  }
+
+  #change(table: ChaosTable, k: number, version: number, op: Change['op']): void {
+    this.changes.push({ table: table.name, key: keyJson(table, k), version, op });
+  }
+
+  #values(table: ChaosTable): [string, string][] {
+    const { random, oversize, client, column } = this.#writer;
+    const values = table.payload(random);
+    if (table === FAT && oversize > 0 && random.chance(oversize)) {
+      values[0] = ['body', `REPEAT('oversize', ${140_000 + random.below(20_000)})`];
+    }
+    if (table === WIDE && client === 0 && column !== undefined) {
+      values.push([`x${column}`, String(random.below(1e6))]);
+    }
+    return values;
+  }
+}
