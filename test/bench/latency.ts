@@ -8,10 +8,10 @@ import { startDaemon, usedBy } from './processes.ts';
 
 const CLIENTS = 20;
 const PER_SECOND = 1_000;
-const SECONDS = 30;
+const SECONDS = 20;
 /** Of warming up, which do not count. */
 const WARM_SECONDS = 5;
-const LINGERS = [100, 20, 0];
+const LINGERS = [100, 20];
 
 /**
  * From the return of COMMIT at the client to the moment before the acknowledgement leaves the local Firehose, at a

@@ -20,8 +20,8 @@ export async function wholePath(server: LocalServer, directory: string): Promise
   );
   console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
   const cases: [name: string, shape: Shape, rows: number][] = [
-    ['orders', ORDERS, 1_600_000],
-    ['one-row transactions', ONE_ROW, 200_000],
+    ['orders', ORDERS, 800_000],
+    ['one-row transactions', ONE_ROW, 100_000],
   ];
   for (const [name, shape, rows] of cases) {
     const zongji = await zongjiSpeed(connection, await capture(connection, shape), shape.rows);
@@ -30,7 +30,7 @@ export async function wholePath(server: LocalServer, directory: string): Promise
     await fill(client, { ...shape, rows });
     client.destroy();
     const { end: binlogEnd } = await readServerFacts(connection);
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const own = join(directory, `${shape.oneRowTransactions ?? false}-${round}`);
       mkdirSync(own);
       const firehose = await startFirehose(join(own, 'lake'));
