@@ -23,8 +23,9 @@ export class TroubledEvents {
     this.#config = config;
     this.#log = log;
     const { directory, max_bytes, events } = config.dead_letter;
+    const name = config.format === 'flat' ? `${config.flat_prefix}seq` : 'seq';
     this.#folder = new DeadLetterFolder(directory, config.name, max_bytes);
-    const named = events.map((seq) => Buffer.from(`seq":"${seq}"`));
+    const named = events.map((seq) => Buffer.from(`"${name}":"${seq}"`));
     if (named.length > 0) {
       this.bans = (bytes, from, to) => {
         const line = bytes.subarray(from, to);

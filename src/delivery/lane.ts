@@ -87,10 +87,12 @@ export class Lane {
     this.#banned.push(count > 1 ? this.#marks.end(count - 2) : this.#settled);
   }
 
-  /** What was appended stays, and may be sent. */
-  commit(): void {
+  /** What was appended stays, and may be sent. Returns its bytes. */
+  commit(): number {
+    const bytes = this.#appended - this.#committed;
     this.#committed = this.#appended;
     this.#committedEvents = this.#marks.count;
+    return bytes;
   }
 
   /** Takes back what the open transaction appended under `number` or a later one. Returns its bytes. */

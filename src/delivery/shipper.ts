@@ -82,10 +82,8 @@ export class Shipper {
   readonly #maxRequestBytes: number;
   readonly #eagerBytes: number;
 
-  /** The lanes of the open transaction, and its lines and bytes that may still be taken back. */
+  /** The lanes with lines of the open transaction that may still be taken back. */
   #touched: Lane[] = [];
-  #openEvents = 0;
-  #openBytes = 0;
 
   /** Bytes that may go now: of lanes that have nothing in flight and do not rest; counted anew with each request. */
   #ready = 0;
@@ -113,11 +111,6 @@ export class Shipper {
     this.#eagerBytes = Math.min(EAGER_BYTES, this.#maxRequestBytes / 2);
   }
 
-  /** Lines of the open transaction that may still be taken back. */
-  get openEvents(): number {
-    return this.#openEvents;
-  }
-
   /** The number of the oldest transaction that has an event here which is not settled; Infinity for none. */
   get oldestTransaction(): number {
     let oldest = Number.POSITIVE_INFINITY;
@@ -138,22 +131,18 @@ export class Shipper {
     }
     lane.append(bytes, from, to, part);
     if (banned) lane.ban();
-    this.#openBytes += to - from;
-    this.#openEvents++;
   }
 
   /** The lines of the open transaction may go. */
   release(): void {
-    if (this.#touched.length === 0) return;
+    let bytes = 0;
     for (const lane of this.#touched) {
-      lane.commit();
+      bytes += lane.commit();
       lane.touchedBy = -1;
     }
     this.#touched = [];
-    if (this.#openEvents === 0) return;
-    this.#ready += this.#openBytes;
-    this.#openBytes = 0;
-    this.#openEvents = 0;
+    if (bytes === 0) return;
+    this.#ready += bytes;
     this.#linger ??= setTimeout(() => this.#lingerOver(), this.#options.lingerMs);
     if (this.#ready >= this.#eagerBytes) this.#pump();
   }
@@ -167,8 +156,6 @@ export class Shipper {
       bytes += lane.takeBack(part);
       events += before - lane.openEvents;
     }
-    this.#openEvents -= events;
-    this.#openBytes -= bytes;
     return { events, bytes };
   }
 
@@ -270,21 +257,15 @@ export class Shipper {
     let records = parcels.flatMap((parcel) => parcel.records);
     if (sink.encode !== undefined) {
       records = await Promise.all(records.map(sink.encode));
-      this.#pace.spend(performance.now(), 0, sum(records.map(bytesOf)));
       if (this.#stopped) return;
-      // Only now is it known whether a large event fits into a record.
-      const [
-        {
-          lanes: [lane],
-          events,
-        } = { lanes: [], events: 0 },
-        ...others
-      ] = parcels;
-      const size = sum(records.map(bytesOf));
-      if (lane && events === 1 && others.length === 0 && size > sink.limits.maxRecordBytes) {
+      const bytes = sum(records.map(bytesOf));
+      // Only now is it known whether a large event, which travels alone, fits into a record.
+      const lane = parcels.length === 1 && parcels[0]?.events === 1 ? parcels[0].lanes[0] : undefined;
+      if (lane !== undefined && bytes > sink.limits.maxRecordBytes) {
         this.#settleLane(lane, 0);
-        return this.#setAside(lane, tooLarge(size, sink.limits.maxRecordBytes));
+        return this.#setAside(lane, tooLarge(bytes, sink.limits.maxRecordBytes));
       }
+      this.#pace.spend(performance.now(), 0, bytes);
     }
     counters.requests++;
     const outcomes = await sink.send(records, this.#abort.signal);
@@ -341,28 +322,27 @@ export class Shipper {
     for (const lane of lanes) {
       const ofRun = this.#options.aggregation === 'off' && failure.of === 'record';
       const events = ofRun ? 1 : lane.flightEvents - settled;
-      const found = known && lanes.length === 1 && lane.flightEvents === 1;
+      const alone = known && lanes.length === 1;
+      const found = alone && lane.flightEvents === 1;
       this.#settleLane(lane, settled);
       lane.due = true;
-      const alone = known && lanes.length === 1;
-      if (!found || this.#takesEvents) lane.attempts++;
       lane.suspects = alone ? events : Math.max(lane.suspects, events);
       lane.narrow = alone && events > 1 ? events >> 1 : events;
-      if (!found) continue;
-      if (!this.#takesEvents && lane.attempts < STUCK_ATTEMPTS) {
+      if (found && !this.#takesEvents && lane.attempts < STUCK_ATTEMPTS) {
         // Before the stream has taken anything, it is not known that it is the event that is bad.
         this.#rest([lane], failure.reason);
         continue;
       }
-      if (!this.#takesEvents || ++this.#refusedInARow > REFUSED_IN_A_ROW) return this.#giveUp(failure);
+      lane.attempts++;
+      if (!found) continue;
+      if (!this.#takesEvents || ++this.#refusedInARow > REFUSED_IN_A_ROW) return this.#giveUp(failure, NAME_THE_EVENT);
       this.#setAside(lane, `refused by Firehose: ${failure.reason}`);
     }
   }
 
-  #giveUp({ reason, hint }: Refusal): void {
-    this.#options.onRefused(
-      new CdcError(`Firehose refused the events of the stream ${this.#options.stream}`, { why: reason, hint }),
-    );
+  #giveUp({ reason, hint }: Refusal, orElse = ''): void {
+    const what = `Firehose refused the events of the stream ${this.#options.stream}`;
+    this.#options.onRefused(new CdcError(what, { why: reason, hint: `${hint}${orElse}` }));
   }
 
   #settleLane(lane: Lane, events: number): void {
@@ -433,6 +413,9 @@ export class Shipper {
 }
 
 type Refusal = Extract<Outcome, { kind: 'refused' }>;
+
+const NAME_THE_EVENT =
+  '; if it is not the stream but one event, name its seq, which the warnings in the log have, in dead_letter.events';
 
 const tooLarge = (bytes: number, limit: number): string =>
   `its ${bytes} bytes are more than a Firehose record may have (${limit})`;

@@ -89,8 +89,9 @@ export class FirehoseSink implements Sink {
     );
     try {
       const answer = await this.#client.send(command, { abortSignal: signal });
-      // Only an answered request is done with its bytes.
-      if (this.#bodies.length < KEPT_BODIES) this.#bodies.push(Buffer.from(body.buffer));
+      // Who tells of each record has read them all, and is done with the bytes; any other answer may come too early.
+      const isWhole = answer.RequestResponses?.length === records.length;
+      if (isWhole && this.#bodies.length < KEPT_BODIES) this.#bodies.push(Buffer.from(body.buffer));
       return outcomesOf(answer, records.length);
     } catch (error) {
       const outcome = outcomeOfFailure(error);

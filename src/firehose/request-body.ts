@@ -7,7 +7,7 @@ const CLOSE = '"}';
 
 /**
  * Writes the body of a PutRecordBatch (AWS JSON 1.1; API reference, PutRecordBatch) into `target`, which is grown if it
- * is too small, and returns the part that it fills. The SDK's own serializer takes some forty times as long.
+ * is too small, and returns the part that it fills.
  */
 export function putRecordBatchBody(stream: string, records: readonly RecordPieces[], target: Buffer): Buffer {
   const head = `{"DeliveryStreamName":${JSON.stringify(stream)},"Records":[`;

@@ -5,7 +5,7 @@ import { quotaOf } from './quota.ts';
 export interface FirehoseStream {
   name: string;
   sink: FirehoseSink;
-  quota: Quota | undefined;
+  quota: Quota;
 }
 
 /** A sink for each stream, and what it takes in a second: as given, else what AWS gives a stream of the region. */
@@ -26,8 +26,8 @@ export async function openStreams(
 async function quotaFor(
   access: FirehoseAccess,
   given: { [what in keyof Quota]?: number | undefined } | 'off',
-): Promise<Quota | undefined> {
-  if (given === 'off') return undefined;
+): Promise<Quota> {
+  if (given === 'off') return UNLIMITED;
   const defaults = isLocal(access.endpoint) ? UNLIMITED : quotaOf(await regionOf(access));
   const { records = defaults.records, requests = defaults.requests, bytes = defaults.bytes } = given;
   return { records, requests, bytes };

@@ -2,10 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CdcError } from '../error.ts';
-import { makeFolder } from '../folder.ts';
+import { makeFolder, syncFolder } from '../folder.ts';
 import { lockFile } from '../lock-file.ts';
 import type { FaultName } from './faults.ts';
-import { syncFolder } from './sync.ts';
 
 /** One PutRecord or PutRecordBatch, and the whole truth about it. */
 export interface LedgerEntry {
