@@ -57,8 +57,8 @@ export interface DeliveryCounters {
 }
 
 export const LANES = 64;
-/** A request of this size goes without waiting for the linger time. */
-const EAGER_BYTES = 2_000_000;
+/** What fills about a record goes without waiting for the linger time. */
+const EAGER_BYTES = 500_000;
 /** It is not the events that are bad when so many are refused one after the other and none is accepted. */
 const REFUSED_IN_A_ROW = 20;
 /** Failures of the same events, one after the other, after which they are parted. */

@@ -9,6 +9,7 @@ import { type LedgerEntry, openLedger } from './ledger.ts';
 import type { SpoolFolders } from './object-buffer.ts';
 import { type Json, parseBody } from './put-request.ts';
 import { isPut } from './puts.ts';
+import { Bodies, MAX_BODY_BYTES, tooLarge } from './read-body.ts';
 import { errorReply, JSON_1_1, jsonReply, type Reply, sendReply } from './reply.ts';
 import { lockSpool, recoverSpool } from './spool.ts';
 import { checkOwnStream, type StreamOptions } from './stream-options.ts';
@@ -38,15 +39,16 @@ export interface LocalFirehoseOptions {
    * is synced too.
    */
   ledger?: string | undefined;
-  /** The same entries in this process, before the answer goes out and after the ledger has it. */
+  /**
+   * The same entries in this process, before the answer goes out and after the ledger has it. Their data is good for
+   * the call only.
+   */
   onCall?: ((entry: LedgerEntry) => void) | undefined;
   /** For ARNs and messages. */
   region?: string;
   account?: string;
 }
 
-/** Over what 500 records of the largest batch need, so that a batch over 4 MiB gets AWS's own message. */
-const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** Requests in memory at once; beyond it the answer is "Slow down.", which a client sends again. */
 const MAX_BYTES_IN_FLIGHT = 256 * 1024 * 1024;
 /** Longer than clients keep idle sockets, so that none is reused just as it is closed here. */
@@ -140,15 +142,17 @@ async function close(server: Server, api: Api, { lake, spool }: SpoolFolders): P
 }
 
 function requestHandler(api: Api, log: (line: string) => void, closing: AbortSignal) {
+  const bodies = new Bodies();
   let bytesInFlight = 0;
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const expected = Number(request.headers['content-length'] ?? 0);
     bytesInFlight += expected;
     const operation = operationOf(request);
+    let body: Buffer | undefined;
     const read = async (): Promise<Json> => {
       if (expected > MAX_BODY_BYTES) throw tooLarge();
       if (bytesInFlight > MAX_BYTES_IN_FLIGHT) throw slowDown();
-      const body = await readBody(request, expected);
+      body = await bodies.read(request, expected);
       checkRequest(request, isPut(operation) || api.operations.has(operation));
       return parseBody(body);
     };
@@ -157,6 +161,8 @@ function requestHandler(api: Api, log: (line: string) => void, closing: AbortSig
       reply = isPut(operation)
         ? await api.puts.answer(operation, read)
         : jsonReply(200, await api.operations.get(operation)!(await read()));
+      // After a failure some of its records may still be on their way into the spool.
+      if (body && reply.status === 200) bodies.release(body);
     } catch (error) {
       if (request.errored) return; // the client went away while it sent
       if (!(error instanceof AwsError)) log(`internal failure: ${(error as Error).stack}`);
@@ -170,9 +176,6 @@ function requestHandler(api: Api, log: (line: string) => void, closing: AbortSig
     await sendReply(response, reply, closing);
   };
 }
-
-const tooLarge = () =>
-  new AwsError('RequestEntityTooLargeException', `Request bodies over ${MAX_BODY_BYTES} bytes are not read`, 413);
 
 /** What the target names; empty when it names nothing of Firehose's. */
 function operationOf({ headers }: IncomingMessage): string {
@@ -204,21 +207,4 @@ function checkAuthorization(headers: IncomingMessage['headers']): void {
     missing += "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ";
   }
   if (missing) throw new AwsError('IncompleteSignatureException', `${missing}Authorization=${given}`);
-}
-
-/** The body in one buffer: written where it belongs as it arrives when its length is announced, as the SDK does. */
-async function readBody(request: IncomingMessage, expected: number): Promise<Buffer> {
-  let body = Buffer.allocUnsafe(expected);
-  let length = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    if (length + chunk.length > MAX_BODY_BYTES) throw tooLarge();
-    if (length + chunk.length > body.length) {
-      const larger = Buffer.allocUnsafe(Math.max(2 * body.length, length + chunk.length));
-      body.copy(larger, 0, 0, length);
-      body = larger;
-    }
-    chunk.copy(body, length);
-    length += chunk.length;
-  }
-  return body.subarray(0, length);
 }
