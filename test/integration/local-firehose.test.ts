@@ -327,6 +327,29 @@ describe('delivery', () => {
       .split(/(?<=\n)/);
     expect(lines.sort()).toEqual([...texts, ...texts].sort());
   });
+
+  test('memory of large requests is used again, and no record gets bytes of another', async () => {
+    const { client, firehose, lake } = await start({ streams: [{ name: 's', bufferSize: 128 * 1024 * 1024 }] });
+    // Sixteen at once, of many sizes, over and over: a body that were given back too early would be written over.
+    const record = (client: number, turn: number) =>
+      `${client}-${turn} `.repeat(4_000 + ((client * 7 + turn) % 9) * 4_000);
+    await Promise.all(
+      Array.from({ length: 16 }, async (_, one) => {
+        for (let turn = 0; turn < 12; turn++) await put(client, `<${record(one, turn)}>`, `<${record(one, turn)}>`);
+      }),
+    );
+    await firehose.close();
+    const counts = new Map<string, number>();
+    for (const [, text = ''] of Object.values(objects(lake))
+      .join('')
+      .matchAll(/<([^<>]*)>/g)) {
+      counts.set(text, (counts.get(text) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(16 * 12);
+    for (let one = 0; one < 16; one++) {
+      for (let turn = 0; turn < 12; turn++) expect(counts.get(record(one, turn)) === 2).toBe(true);
+    }
+  });
 });
 
 describe('dynamic partitioning', () => {
