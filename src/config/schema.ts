@@ -16,16 +16,13 @@ import { canVerifyIdentity, hostUrls, parseSourceUrl, tlsMode } from './url.ts';
  */
 
 /** A number that may be written as text with a unit, or come as text from the environment. */
-const quantity = (fallback: string | number, parse: (text: string | number) => number | undefined, rule: Rule) =>
-  z
-    .union([z.string(), z.number()], { error: `must be ${rule.what}` })
-    .default(fallback)
-    .transform((text, context) => {
-      const amount = parse(text);
-      if (amount !== undefined && amount >= rule.min && amount <= rule.max) return amount;
-      context.addIssue({ code: 'custom', message: `must be ${rule.what}` });
-      return z.NEVER;
-    });
+const quantity = (parse: (text: string | number) => number | undefined, rule: Rule) =>
+  z.union([z.string(), z.number()], { error: `must be ${rule.what}` }).transform((text, context) => {
+    const amount = parse(text);
+    if (amount !== undefined && amount >= rule.min && amount <= rule.max) return amount;
+    context.addIssue({ code: 'custom', message: `must be ${rule.what}` });
+    return z.NEVER;
+  });
 interface Rule {
   min: number;
   max: number;
@@ -33,6 +30,14 @@ interface Rule {
 }
 
 const whole = (text: string | number) => (/^\d{1,10}$/.test(String(text)) ? Number(text) : undefined);
+
+/** What Firehose takes for the name of a stream; it makes a safe file name too. */
+const plainName = z
+  .string()
+  .refine(
+    (name) => /^[A-Za-z0-9_.-]{1,64}$/.test(name),
+    'must be 1 to 64 letters, digits, dots, dashes or underscores',
+  );
 
 /** A string that `parse` accepts; what `parse` throws becomes the message. */
 const textThat = (parse: (text: string) => unknown) =>
@@ -153,24 +158,19 @@ const values = z.strictObject({
 });
 
 const aggregate = z.strictObject({
-  max_events: quantity(500, whole, { min: 1, max: 100_000, what: 'a whole number from 1 to 100000' }).describe(
-    'Events in one record at most; dynamic partitioning allows 500.',
-  ),
-  max_bytes: quantity('512KiB', parseSize, {
+  max_events: quantity(whole, { min: 1, max: 100_000, what: 'a whole number from 1 to 100000' })
+    .prefault(500)
+    .describe('Events in one record at most; dynamic partitioning allows 500.'),
+  max_bytes: quantity(parseSize, {
     min: 1,
     max: 1_024_000,
     what: 'a size such as 512KiB, of 1,024,000 bytes (1000KiB) at most',
-  }).describe('Bytes in one record at most (Firehose allows 1,024,000).'),
+  })
+    .prefault('512KiB')
+    .describe('Bytes in one record at most (Firehose allows 1,024,000).'),
 });
 
-const streamName = z
-  .string()
-  .refine(
-    (name) => /^[A-Za-z0-9_.-]{1,64}$/.test(name),
-    'must be 1 to 64 letters, digits, dots, dashes or underscores',
-  );
-
-const routes = z.record(z.string(), streamName).superRefine((byTable, context) => {
+const routes = z.record(z.string(), plainName).superRefine((byTable, context) => {
   for (const pattern of Object.keys(byTable)) {
     const check = (): void => {
       if (parseTablePattern(pattern).exclude) throw new Error('says where tables go; a pattern with ! names none');
@@ -179,28 +179,21 @@ const routes = z.record(z.string(), streamName).superRefine((byTable, context) =
   }
 });
 
-const perSecond = (parse: (text: string | number) => number | undefined, rule: Rule) =>
-  z
-    .union([z.string(), z.number()], { error: `must be ${rule.what}` })
-    .transform((text, context) => {
-      const amount = parse(text);
-      if (amount !== undefined && amount >= rule.min && amount <= rule.max) return amount;
-      context.addIssue({ code: 'custom', message: `must be ${rule.what}` });
-      return z.NEVER;
-    })
-    .optional();
-
 const quota = z.strictObject({
-  bytes: perSecond(parseSize, { min: 1024, max: 2 ** 40, what: 'a size such as 5MiB, of 1KiB at least' }).describe(
-    'Bytes a second.',
-  ),
-  requests: perSecond(whole, { min: 1, max: 1e9, what: 'a whole number, 1 at least' }).describe('Requests a second.'),
-  records: perSecond(whole, { min: 1, max: 1e9, what: 'a whole number, 1 at least' }).describe('Records a second.'),
+  bytes: quantity(parseSize, { min: 1024, max: 2 ** 40, what: 'a size such as 5MiB, of 1KiB at least' })
+    .optional()
+    .describe('Bytes a second.'),
+  requests: quantity(whole, { min: 1, max: 1e9, what: 'a whole number, 1 at least' })
+    .optional()
+    .describe('Requests a second.'),
+  records: quantity(whole, { min: 1, max: 1e9, what: 'a whole number, 1 at least' })
+    .optional()
+    .describe('Records a second.'),
 });
 
 const firehose = z.strictObject({
   region: z.string().min(1).optional().describe('Default: AWS_REGION, or the shared AWS configuration.'),
-  stream: streamName.describe('The delivery stream that receives the events.'),
+  stream: plainName.describe('The delivery stream that receives the events.'),
   routes: routes
     .default({})
     .describe('Streams of their own for some tables, by table pattern; the first pattern that matches decides.'),
@@ -223,16 +216,20 @@ const firehose = z.strictObject({
     .describe(
       "What each stream takes in a second. Default: what AWS gives a stream of the region. off: no limit but the stream's own answers, as it is with a local Firehose.",
     ),
-  linger: quantity('100ms', parseDuration, {
+  linger: quantity(parseDuration, {
     min: 0,
     max: 60_000,
     what: 'a duration such as 100ms, of 60s at most',
-  }).describe('How long an event may wait for company before it is sent.'),
-  timeout: quantity('30s', parseDuration, {
+  })
+    .prefault('100ms')
+    .describe('How long an event may wait for company before it is sent.'),
+  timeout: quantity(parseDuration, {
     min: 100,
     max: 300_000,
     what: 'a duration such as 30s, from 100ms to 300s',
-  }).describe('How long a request may go without an answer before it is sent again.'),
+  })
+    .prefault('30s')
+    .describe('How long a request may go without an answer before it is sent again.'),
 });
 
 const tables = z.array(z.string()).superRefine((patterns, context) => {
@@ -281,11 +278,13 @@ const columns = z.record(z.string(), columnRule).superRefine((byColumn, context)
 
 const deadLetter = z.strictObject({
   directory: z.string().min(1).optional().describe('Default: dead-letter, beside the checkpoint file.'),
-  max_bytes: quantity('1GiB', parseSize, {
+  max_bytes: quantity(parseSize, {
     min: 1,
     max: Number.MAX_SAFE_INTEGER,
     what: 'a size such as 1GiB',
-  }).describe('What the dead letters of this pipeline may take on the disk; the daemon stops before they take more.'),
+  })
+    .prefault('1GiB')
+    .describe('What the dead letters of this pipeline may take on the disk; the daemon stops before they take more.'),
   events: z
     .array(
       z
@@ -297,14 +296,7 @@ const deadLetter = z.strictObject({
 });
 
 const sections = z.strictObject({
-  name: z
-    .string()
-    .refine(
-      (name) => /^[A-Za-z0-9_.-]{1,64}$/.test(name),
-      'must be 1 to 64 letters, digits, dots, dashes or underscores',
-    )
-    .default('cdc')
-    .describe('Names the checkpoint and stands in every event as source.name.'),
+  name: plainName.default('cdc').describe('Names the checkpoint and stands in every event as source.name.'),
   source: source.describe('The MySQL or MariaDB server.'),
   tables: tables
     .default(['*.*'])

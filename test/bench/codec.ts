@@ -6,6 +6,7 @@ import type { EventFormat } from '../../src/codec/line.ts';
 import { Output } from '../../src/codec/output.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { LocalServer } from '../../src/local-mysql/server.ts';
+import { QUIET } from '../quiet-handler.ts';
 import { type Captured, capture } from './capture.ts';
 import { SHAPES } from './shapes.ts';
 import { zongjiDecoder } from './zongji-decode.ts';
@@ -43,6 +44,7 @@ export async function codec(server: LocalServer): Promise<void> {
       const options: EventFormat = { format, name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
       const reader = new BinlogReader<EventWriter>(
         {
+          ...QUIET,
           captures: () => captured,
           table: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, options, out),
@@ -50,15 +52,6 @@ export async function codec(server: LocalServer): Promise<void> {
             writer.write(rows, transaction, 1_700_000_000_000, (_hash, _bytes, from, to) => {
               bytes += to - from;
             }),
-          truncate() {},
-          statement() {},
-          commit() {},
-          rollback() {},
-          savepoint() {},
-          rollbackTo() {},
-          prepared() {},
-          previous() {},
-          idle() {},
         },
         (text, collation) => decodeText(text, charsetOf(collation, charsets)),
         checksum,

@@ -12,6 +12,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { FirehoseSink } from '../../src/firehose/firehose-sink.ts';
 import type { LocalServer } from '../../src/local-mysql/server.ts';
+import { QUIET } from '../quiet-handler.ts';
 import { type Captured, capture } from './capture.ts';
 import { end, startFirehose } from './processes.ts';
 import { ONE_ROW, ORDERS } from './shapes.ts';
@@ -82,19 +83,11 @@ async function pass(
     delivery.append(0, hash, bytes, from, to);
   const reader = new BinlogReader<EventWriter>(
     {
-      captures: () => true,
+      ...QUIET,
       table: ({ schema, name, columns, primaryKey }) =>
         new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
       rows: (writer, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),
       commit: (transaction) => delivery.commit(transaction),
-      truncate() {},
-      statement() {},
-      rollback() {},
-      savepoint() {},
-      rollbackTo() {},
-      prepared() {},
-      previous() {},
-      idle() {},
     },
     (text, collation) => decodeText(text, charsetOf(collation, charsets)),
     checksum,

@@ -9,6 +9,7 @@ import { Output } from '../../src/codec/output.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { CdcError } from '../../src/error.ts';
 import { mutated, seeded } from '../fuzz/mutate.ts';
+import { QUIET } from '../quiet-handler.ts';
 
 /** `npm run fuzz` asks for a million and more. */
 const MUTATIONS = Number(process.env.CDC_FUZZ_MUTATIONS ?? 20_000);
@@ -20,19 +21,6 @@ const MOST_BYTES = 8 * 1024 * 1024;
 
 const FORMAT_DESCRIPTION = 15;
 const GTIDS = [33, 34, 42, 162];
-
-const QUIET = {
-  captures: () => true,
-  truncate() {},
-  statement() {},
-  commit() {},
-  rollback() {},
-  savepoint() {},
-  rollbackTo() {},
-  prepared() {},
-  previous() {},
-  idle() {},
-};
 
 function isJson(text: string): boolean {
   try {

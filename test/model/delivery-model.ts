@@ -5,6 +5,7 @@ import { Position } from '../../src/change/position.ts';
 import type { Transaction } from '../../src/change/rows-event.ts';
 import type { Outcome, Sink } from '../../src/change/sink.ts';
 import type { Delivery, DeliveryOptions } from '../../src/delivery/delivery.ts';
+import { transaction, UUID } from '../unit/delivery/scripted-sink.ts';
 
 /**
  * A source of random transactions, a sink that fails in every way it may, and a daemon that crashes and goes on from
@@ -21,7 +22,6 @@ interface Script {
 const KEYS = 8;
 /** Keys of which no event is bad, one for each stream: a stream that takes nothing makes no dead letters. */
 const SOUND_KEYS = [8, 9];
-const UUID = '11111111-1111-1111-1111-111111111111';
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ row: fc.nat(KEYS - 1) }) },
@@ -54,19 +54,7 @@ function binlogOf(scripts: readonly Script[]): Entry[] {
   const pending: { at: number; kind: Entry['kind']; prepared: Entry }[] = [];
   const add = (kind: Entry['kind'], steps: Step[], prepared?: Entry): Entry => {
     const number = entries.length + 1;
-    const transaction: Transaction = {
-      gtid: `${UUID}:${number}`,
-      source: UUID,
-      number,
-      file: 'binlog.000001',
-      fileNumber: 1,
-      position: number * 100,
-      endPosition: number * 100 + 100,
-      serverId: 1,
-      committedAt: 0,
-      ends: undefined,
-    };
-    const entry: Entry = { transaction, steps, kind, ...(prepared && { prepared }) };
+    const entry: Entry = { transaction: transaction(number), steps, kind, ...(prepared && { prepared }) };
     entries.push(entry);
     return entry;
   };
