@@ -29,6 +29,7 @@ export function judgeTables(server: Tables, config: Config): Problem[] {
   return [
     ...keys.flatMap(judgeKeys),
     ...judgeColumnRules(server.tables, config, caseSensitive),
+    ...judgeRoutes(server.tables, Object.keys(config.firehose.routes), caseSensitive),
     ...(keyless.length > 0 ? [keylessProblem(keyless)] : []),
     ...judgeCascades(server),
     ...(config.format === 'flat' ? judgeFlat(sent, config.flat_prefix) : []),
@@ -59,6 +60,20 @@ function judgeKeys({
       `choose among its columns: ${listText(table.columns, 20)}`,
     ),
   ];
+}
+
+function judgeRoutes(tables: TableFacts[], patterns: string[], caseSensitive: boolean): Problem[] {
+  const routes = patterns.map((pattern) => ({ pattern, matches: compileTableFilter([pattern], { caseSensitive }) }));
+  const used = new Set(tables.map(({ schema, name }) => routes.find(({ matches }) => matches(schema, name))));
+  return routes
+    .filter((route) => !used.has(route))
+    .map(({ pattern }) =>
+      warning(
+        `firehose.routes names ${pattern}, which decides for no captured table`,
+        'it matches none, or only those that an earlier pattern matches',
+        'correct it, move it up or remove it',
+      ),
+    );
 }
 
 function keylessProblem(keyless: TableFacts[]): Problem {

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import type { Config } from '../../../src/config/schema.ts';
 import { judgeTables } from '../../../src/preflight/judge-tables.ts';
 import { cascadesIn } from '../../../src/preflight/table-facts.ts';
 import { config, soundMariadb, soundServer, table } from './sound.ts';
 
-const judged = (tables: ReturnType<typeof table>[], more = '', server = soundServer()) =>
-  judgeTables({ ...server, tables }, config(more)).map(({ severity, what, fix }) => `${severity} ${what} -> ${fix}`);
+const judged = (tables: ReturnType<typeof table>[], more: string | Config = '', server = soundServer()) =>
+  judgeTables({ ...server, tables }, typeof more === 'string' ? config(more) : more).map(
+    ({ severity, what, fix }) => `${severity} ${what} -> ${fix}`,
+  );
 
 test('tables with primary keys give no problem', () => {
   expect(judged([table('orders'), table('users')])).toEqual([]);
@@ -42,6 +45,24 @@ describe('keys', () => {
     const [problem] = judged([table('my.log', { primaryKey: [] })]);
     const proposed = problem?.slice(problem.indexOf('keys:')) ?? '';
     expect(judged([table('my.log', { primaryKey: [] })], proposed)).toEqual([]);
+  });
+});
+
+describe('routes', () => {
+  const routed = (...patterns: string[]) => {
+    const given = config();
+    const routes = Object.fromEntries(patterns.map((pattern) => [pattern, 'other']));
+    return judged([table('orders'), table('logins')], { ...given, firehose: { ...given.firehose, routes } });
+  };
+
+  test('that decide for a table say nothing', () => {
+    expect(routed('shop.orders', 'shop.*')).toEqual([]);
+  });
+
+  test('that decide for none do nothing, which is said', () => {
+    const what = 'which decides for no captured table -> correct it, move it up or remove it';
+    expect(routed('shop.ordesr')).toEqual([`warning firehose.routes names shop.ordesr, ${what}`]);
+    expect(routed('shop.*', 'shop.orders')).toEqual([`warning firehose.routes names shop.orders, ${what}`]);
   });
 });
 
