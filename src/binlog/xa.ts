@@ -67,7 +67,7 @@ export class ParkedRows<T> {
   }
 }
 
-export const unknownSavepoint = (name: string): CdcError =>
+const unknownSavepoint = (name: string): CdcError =>
   new CdcError(`the binlog rolls back to a savepoint ${name} that it has not set`);
 
 /**

@@ -30,7 +30,8 @@ export class CheckpointKeeper {
     await this.#writing;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (!this.#moved) return;
+    // Another save may have begun meanwhile.
+    if (!this.#moved) return this.#writing;
     this.#moved = false;
     this.#writing = this.#file.save(this.#current());
     try {
@@ -40,9 +41,5 @@ export class CheckpointKeeper {
       this.#writing = Promise.resolve();
       throw error;
     }
-  }
-
-  close(): void {
-    clearTimeout(this.#timer);
   }
 }

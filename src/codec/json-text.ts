@@ -8,7 +8,7 @@ const HEX = Buffer.from('0123456789abcdef');
 const CONTROL = 1;
 
 /** For each byte: 0 to copy it, CONTROL for \u00xx, else the letter behind the backslash (RFC 8259, section 7). */
-export const ESCAPE: Uint8Array = new Uint8Array(256);
+const ESCAPE: Uint8Array = new Uint8Array(256);
 ESCAPE.fill(CONTROL, 0, 0x20);
 for (const [char, letter] of ['\bb', '\ff', '\nn', '\rr', '\tt', '""', '\\\\']) {
   ESCAPE[(char as string).charCodeAt(0)] = (letter as string).charCodeAt(0);

@@ -96,7 +96,7 @@ function putYearMonthDay(out: Output, year: number, month: number, day: number):
 }
 
 /** Days from 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible date algorithms"). */
-export function epochDays(year: number, month: number, day: number): number {
+function epochDays(year: number, month: number, day: number): number {
   const y = month <= 2 ? year - 1 : year;
   const era = Math.floor(y / 400);
   const yearOfEra = y - era * 400;

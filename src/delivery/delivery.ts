@@ -50,6 +50,8 @@ const BUDGET_BYTES = 64 * 1024 * 1024;
  * lane or a stream is stuck.
  */
 const AHEAD_BUDGETS = 4;
+/** Transactions beyond the watermark, however small: each takes some 340 bytes to remember. */
+const MOST_AHEAD = 400_000;
 const REQUESTS_IN_FLIGHT = 4;
 
 /**
@@ -240,17 +242,23 @@ export class Delivery {
    * come here again, so each way in which either changes ends here.
    */
   #weigh(): void {
-    const marks = this.#paused ? this.#budget / 2 : this.#budget;
-    const paused = this.#held > marks || this.#ledger.waitingBytes > AHEAD_BUDGETS * marks;
+    const share = this.#paused ? 0.5 : 1;
+    const marks = this.#budget * share;
+    const paused =
+      this.#held > marks ||
+      this.#ledger.waitingBytes > AHEAD_BUDGETS * marks ||
+      this.#ledger.waiting > MOST_AHEAD * share;
     if (paused === this.#paused) return;
     this.#paused = paused;
     this.#options.onPressure(paused);
   }
 }
 
+/** Started again, the daemon would send and end the same: its supervisor must not try. */
 function sentInPart(): CdcError {
   return new CdcError('a transaction that was sent in part has been rolled back in the binlog', {
+    exitCode: 4,
     why: 'it was larger than what is held back until the commit is seen',
-    hint: 'copy its tables anew: what was taken back must not stay in the lake',
+    hint: 'move the checkpoint file away, start again with source.start behind that transaction, and copy its tables anew: what was taken back must not stay in the lake',
   });
 }

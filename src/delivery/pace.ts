@@ -17,12 +17,20 @@ export class Pace {
     return Math.max(0, this.#next - now);
   }
 
-  /** A request goes now; without records, it is its bytes that are known only now. */
+  /** A request goes now. */
   spend(now: number, records: number, bytes: number): void {
-    if (this.#quota === undefined) return;
-    const requests = records > 0 ? 1 : 0;
-    const { requests: perSecond, records: recordsPerSecond, bytes: bytesPerSecond } = this.#quota;
-    const seconds = Math.max(requests / perSecond, records / recordsPerSecond, bytes / bytesPerSecond);
-    this.#next = Math.max(now, this.#next) + seconds * 1000;
+    this.#next = Math.max(now, this.#next) + this.#time(records, bytes);
+  }
+
+  /** The request of so many records, for which `spent` bytes were counted, has turned out to have `bytes`. */
+  correct(records: number, spent: number, bytes: number): void {
+    this.#next += this.#time(records, bytes) - this.#time(records, spent);
+  }
+
+  /** Milliseconds that the quota takes for a request. */
+  #time(records: number, bytes: number): number {
+    if (this.#quota === undefined) return 0;
+    const { requests, records: recordsPerSecond, bytes: bytesPerSecond } = this.#quota;
+    return Math.max(1 / requests, records / recordsPerSecond, bytes / bytesPerSecond) * 1000;
   }
 }

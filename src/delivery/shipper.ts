@@ -203,8 +203,7 @@ export class Shipper {
       }
       const { parcels, records, bytes } = this.#assemble();
       if (parcels.length === 0) return;
-      // What is encoded shows its size only then.
-      this.#pace.spend(performance.now(), records, this.#options.sink.encode === undefined ? bytes : 0);
+      this.#pace.spend(performance.now(), records, bytes);
       this.#queue.add(() => this.#send(parcels)).catch((error) => this.#options.onRefused(asCdcError(error)));
     }
   }
@@ -256,16 +255,20 @@ export class Shipper {
     const { sink, counters } = this.#options;
     let records = parcels.flatMap((parcel) => parcel.records);
     if (sink.encode !== undefined) {
+      const packed = sum(records.map(bytesOf));
       records = await Promise.all(records.map(sink.encode));
       if (this.#stopped) return;
       const bytes = sum(records.map(bytesOf));
+      this.#pace.correct(records.length, packed, bytes);
+      clearTimeout(this.#nextTurn);
+      this.#nextTurn = undefined;
+      this.#pump();
       // Only now is it known whether a large event, which travels alone, fits into a record.
       const lane = parcels.length === 1 && parcels[0]?.events === 1 ? parcels[0].lanes[0] : undefined;
       if (lane !== undefined && bytes > sink.limits.maxRecordBytes) {
         this.#settleLane(lane, 0);
         return this.#setAside(lane, tooLarge(bytes, sink.limits.maxRecordBytes));
       }
-      this.#pace.spend(performance.now(), 0, bytes);
     }
     counters.requests++;
     const outcomes = await sink.send(records, this.#abort.signal);

@@ -22,7 +22,7 @@ export interface Transaction {
   commit: boolean;
 }
 
-export const SHARED_USERS: readonly number[] = [1, 2, 3];
+const SHARED_USERS: readonly number[] = [1, 2, 3];
 const USERS_PER_CLIENT = 10_000_000;
 const FIRST_ORDER = 2n ** 53n + 1n;
 

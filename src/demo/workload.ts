@@ -28,7 +28,7 @@ export interface WorkloadOptions {
   onProgress?: (counts: Readonly<WorkloadCounts>) => void;
 }
 
-export const noCounts = (): WorkloadCounts => ({
+const noCounts = (): WorkloadCounts => ({
   committed: 0,
   rolledBack: 0,
   partlyRolledBack: 0,

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { FirehoseClient, PutRecordBatchCommand } from '@aws-sdk/client-firehose';
+import { FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
 import type { Outcome, RecordPieces, Sink, SinkLimits } from '../change/sink.ts';
 import { outcomeOfFailure, outcomesOf } from './outcome.ts';
 import { putRecordBatchBody } from './request-body.ts';
@@ -9,7 +9,7 @@ import { putRecordBatchBody } from './request-body.ts';
 export interface FirehoseAccess {
   region: string | undefined;
   endpoint: string | undefined;
-  /** After this many milliseconds without an answer, the outcome of a request is unknown. */
+  /** After this many milliseconds without a whole answer, the outcome of a request is unknown. */
   timeoutMs?: number;
 }
 
@@ -21,7 +21,7 @@ export interface FirehoseOptions extends FirehoseAccess {
 }
 
 /** PutRecordBatch limits (Amazon Data Firehose quota page); 4 MiB a call, less what a proxy may count on top. */
-export const FIREHOSE_LIMITS: SinkLimits = {
+const FIREHOSE_LIMITS: SinkLimits = {
   maxRecords: 500,
   maxRecordBytes: 1_024_000,
   maxRequestBytes: 4_000_000,
@@ -32,7 +32,7 @@ const SOCKETS = 32;
 const KEPT_BODIES = 4;
 
 /** A client that tries once and says so: retrying is delivery's, which knows what may follow what. */
-export function firehoseClient({ region, endpoint, timeoutMs = REQUEST_TIMEOUT_MS }: FirehoseAccess): FirehoseClient {
+export function firehoseClient({ region, endpoint }: FirehoseAccess): FirehoseClient {
   return new FirehoseClient({
     ...(region && { region }),
     ...(endpoint && { endpoint }),
@@ -40,8 +40,6 @@ export function firehoseClient({ region, endpoint, timeoutMs = REQUEST_TIMEOUT_M
     maxAttempts: 1,
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
-      requestTimeout: timeoutMs,
-      throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: SOCKETS },
       httpsAgent: { keepAlive: true, maxSockets: SOCKETS },
     },
@@ -66,12 +64,14 @@ export class FirehoseSink implements Sink {
   readonly encode?: (record: RecordPieces) => Promise<RecordPieces>;
   readonly #client: FirehoseClient;
   readonly #stream: string;
+  readonly #timeoutMs: number;
   /** Bodies of requests that have been answered, for the next ones. */
   readonly #bodies: Buffer[];
 
   constructor(options: FirehoseOptions) {
     this.#client = firehoseClient(options);
     this.#stream = options.stream;
+    this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
     this.#bodies = options.bodies ?? [];
     if (options.gzip) this.encode = async (record) => [await compress(Buffer.concat(record))];
   }
@@ -88,7 +88,7 @@ export class FirehoseSink implements Sink {
       { step: 'build', priority: 'high', name: 'bodyMiddleware' },
     );
     try {
-      const answer = await this.#client.send(command, { abortSignal: signal });
+      const answer = await this.#answered(command, signal);
       // Who tells of each record has read them all, and is done with the bytes; any other answer may come too early.
       const isWhole = answer.RequestResponses?.length === records.length;
       if (isWhole && this.#bodies.length < KEPT_BODIES) this.#bodies.push(Buffer.from(body.buffer));
@@ -96,6 +96,29 @@ export class FirehoseSink implements Sink {
     } catch (error) {
       const outcome = outcomeOfFailure(error);
       return records.map(() => outcome);
+    }
+  }
+
+  /**
+   * The whole answer. The SDK's own timeout ends with the head of an answer, and begins when there are credentials:
+   * one that stalls behind its head, or credentials that never come, would hold the lanes for ever.
+   */
+  async #answered(command: PutRecordBatchCommand, signal: AbortSignal): Promise<PutRecordBatchCommandOutput> {
+    const end = new AbortController();
+    const abort = (): void => end.abort();
+    signal.addEventListener('abort', abort, { once: true });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(Object.assign(new Error(`no whole answer within ${this.#timeoutMs} ms`), { name: 'TimeoutError' }));
+        end.abort();
+      }, this.#timeoutMs);
+    });
+    try {
+      return await Promise.race([this.#client.send(command, { abortSignal: end.signal }), late]);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
     }
   }
 

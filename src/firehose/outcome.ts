@@ -36,11 +36,11 @@ const REFUSALS: Readonly<Record<string, string>> = {
   InvalidKMSResourceException: "give the stream's KMS key back, or grant cdc its use",
   InvalidSourceException: 'the stream must be of type Direct PUT',
   AccessDeniedException: 'grant firehose:PutRecordBatch on the stream',
-  CredentialsProviderError:
-    'give credentials in one of the ways of the AWS SDK: environment, profile, or instance role',
   IncompleteSignatureException: 'check the AWS credentials',
+  InvalidClientTokenId: 'check the AWS credentials',
   InvalidSignatureException: 'check the AWS credentials and the clock of this machine',
   MissingAuthenticationTokenException: 'check the AWS credentials',
+  SignatureDoesNotMatch: 'check the AWS credentials and the clock of this machine',
   UnrecognizedClientException: 'check the AWS credentials',
   OptInRequired: 'activate Firehose for the account',
 };
@@ -63,8 +63,9 @@ export function outcomeOfFailure(error: unknown): Outcome {
   if (hint !== undefined) return { kind: 'refused', of: 'stream', reason, hint };
   if (REFUSED_REQUESTS.has(name)) return { kind: 'refused', of: 'request', reason, hint: SEE_REASON };
   if (THROTTLES.has(name)) return { kind: 'throttled', reason };
-  // Expired credentials heal when the provider renews them; an answer without meaning may come from a proxy.
-  if (name.startsWith('ExpiredToken')) return { kind: 'throttled', reason };
+  // The daemon has found credentials when it started: expired ones heal when their provider renews them, and a
+  // provider that has none may be out of reach. Nothing was stored.
+  if (name.startsWith('ExpiredToken') || name === 'CredentialsProviderError') return { kind: 'throttled', reason };
   const status = $metadata?.httpStatusCode;
   if (status === 413)
     return { kind: 'refused', of: 'request', reason, hint: 'a proxy or the service refuses requests of this size' };

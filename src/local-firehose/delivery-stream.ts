@@ -14,7 +14,7 @@ export interface DeliveryStream {
   flush(): Promise<void>;
 }
 
-export const MAX_ACTIVE_PARTITIONS = 500;
+const MAX_ACTIVE_PARTITIONS = 500;
 const VERSION = 1;
 const RETRY_MS = 5_000;
 

@@ -24,7 +24,7 @@ export type Answer =
   | { kind: 'error'; type: string; status: number; message: string }
   | { kind: 'short'; missing: number }
   | { kind: 'html'; status: number }
-  | { kind: 'truncated'; cut: 'socket' | 'json' }
+  | { kind: 'truncated'; cut: 'socket' | 'stall' | 'json' }
   | { kind: 'empty' | 'lost' | 'hang' };
 
 /** The faults of a plan. Each decision follows from seed, rule and number of the call, not from what came before, `times` and quotas excepted. */

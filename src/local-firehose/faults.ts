@@ -130,10 +130,13 @@ function makeSchema() {
     }),
     /** No answer ever; the connection stays open until the client closes it. */
     hang: z.strictObject({ fault: z.literal('hang'), stored: stored(false), ...WHEN }),
-    /** Half an answer: `socket` promises more bytes and cuts the connection, `json` has the right length and half a document. */
+    /**
+     * Half an answer: `socket` promises more bytes and cuts the connection, `stall` promises them and leaves it open,
+     * `json` has the right length and half a document.
+     */
     truncated: z.strictObject({
       fault: z.literal('truncated'),
-      cut: oneOf('socket', 'json').default('socket'),
+      cut: oneOf('socket', 'stall', 'json').default('socket'),
       stored: stored(true),
       ...WHEN,
     }),

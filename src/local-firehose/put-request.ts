@@ -8,9 +8,9 @@ export interface PutRequest {
   records: Buffer[];
 }
 
-export const MAX_RECORDS = 500;
+const MAX_RECORDS = 500;
 export const MAX_RECORD_BYTES = 1_024_000;
-export const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 export type Json = Record<string, unknown>;
 

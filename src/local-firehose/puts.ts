@@ -131,7 +131,7 @@ function replyOf(operation: PutOperation, outcome: Outcome, recordId: () => stri
       return answer.afterMs > 0 ? { ...whole, afterMs: answer.afterMs } : whole;
     case 'truncated':
       if (answer.cut === 'json') return { ...whole, body: whole.body.slice(0, whole.body.length / 2) };
-      return { ...whole, sent: 'truncated' };
+      return { ...whole, sent: answer.cut === 'stall' ? 'stalled' : 'truncated' };
     case 'lost':
     case 'hang':
       return { ...whole, sent: answer.kind };

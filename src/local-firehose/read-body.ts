@@ -12,6 +12,7 @@ const KEPT = 8;
  * its heap, and would collect garbage for every few of them.
  */
 export class Bodies {
+  /** The smallest first. */
   readonly #free: Buffer[] = [];
 
   /** Bytes are written where they belong as they arrive when their number is announced, as the SDK does. */
@@ -34,7 +35,10 @@ export class Bodies {
   /** Nothing reads `body` any more, nor what was decoded in it. */
   release(body: Buffer): void {
     const whole = Buffer.from(body.buffer);
-    if (whole.length >= LARGE && this.#free.length < KEPT) this.#free.push(whole);
+    if (whole.length < LARGE) return;
+    this.#free.push(whole);
+    this.#free.sort((a, b) => a.length - b.length);
+    if (this.#free.length > KEPT) this.#free.shift();
   }
 
   #take(size: number): Buffer {

@@ -9,8 +9,8 @@ export interface Reply {
   status: number;
   contentType: string;
   body: string;
-  /** `truncated` sends the headers and half of the body, the others nothing. Default: whole. */
-  sent?: 'whole' | 'truncated' | 'lost' | 'reset' | 'hang';
+  /** `truncated` and `stalled` send the headers and half of the body, the others nothing. Default: whole. */
+  sent?: 'whole' | 'truncated' | 'stalled' | 'lost' | 'reset' | 'hang';
   afterMs?: number;
 }
 
@@ -41,6 +41,11 @@ export async function sendReply(response: ServerResponse, reply: Reply, closing:
     case 'truncated':
       writeHead(response, reply);
       response.write(reply.body.slice(0, reply.body.length / 2), () => socket?.destroy());
+      return;
+    case 'stalled':
+      writeHead(response, reply);
+      response.write(reply.body.slice(0, reply.body.length / 2));
+      if (socket) hang(socket, closing);
       return;
     default:
       writeHead(response, reply);

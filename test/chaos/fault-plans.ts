@@ -33,7 +33,9 @@ function rule(random: Random): Rule {
     case 8:
       return { fault: 'slow', ms: [20, random.pick([100, 500, SLOWEST_MS])], rate };
     case 9:
-      return { fault: 'hang', stored: 0.5, rate: 0.01, times: 2 };
+      return random.chance(0.5)
+        ? { fault: 'hang', stored: 0.5, rate: 0.01, times: 2 }
+        : { fault: 'truncated', cut: 'stall', stored: 0.5, rate: 0.01, times: 2 };
     case 10:
       return { fault: 'truncated', cut: random.pick(['socket', 'json']), stored: random.pick([true, 0.5]), rate };
     case 11:

@@ -67,6 +67,8 @@ const put = (client: FirehoseClient, ...records: string[]) =>
       DeliveryStreamName: 's',
       Records: records.map((Data) => ({ Data: Buffer.from(Data) })),
     }),
+    // The SDK's own timeout ends with the head of the answer.
+    { abortSignal: AbortSignal.timeout(2_000) },
   );
 
 const putOne = (client: FirehoseClient, data: string) =>
@@ -170,6 +172,13 @@ const CASES: Record<string, Case> = {
   'a body cut short with its connection': {
     rule: { fault: 'truncated' },
     seen: { error: { code: 'ECONNRESET' } },
+    answered: 'truncated',
+    status: 200,
+    fates: 'sss',
+  },
+  'half a body and then silence': {
+    rule: { fault: 'truncated', cut: 'stall' },
+    seen: { error: { name: 'AbortError' } },
     answered: 'truncated',
     status: 200,
     fates: 'sss',

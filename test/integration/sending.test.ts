@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { FirehoseSink } from '../../src/firehose/firehose-sink.ts';
 import { listObjects } from '../../src/lake/objects.ts';
 import type { LedgerEntry } from '../../src/local-firehose/ledger.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local-firehose/server.ts';
@@ -110,4 +111,29 @@ test('a quota spaces the requests, and keeps each below the bytes of a second', 
     expect(call.at - (calls[i]?.at ?? 0)).toBeGreaterThan(earliest - 150);
   });
   expect(calls.length).toBeGreaterThan(1);
+});
+
+test.each([
+  ['no answer', { fault: 'hang' }],
+  ['half an answer and then silence', { fault: 'truncated', cut: 'stall' }],
+] as const)('%s ends in time with an unknown outcome, and the next request is answered', async (_, rule) => {
+  firehose.setFaults({ seed: 1, rules: [{ ...rule, times: 1 }] });
+  const access = { region: undefined, endpoint: firehose.endpoint, timeoutMs: 300 };
+  const sink = new FirehoseSink({ stream: 'any', ...access });
+  const { signal } = new AbortController();
+  const began = performance.now();
+  const reason = 'TimeoutError: no whole answer within 300 ms';
+  expect(await sink.send([[Buffer.from('1\n')]], signal)).toEqual([{ kind: 'unknown', reason }]);
+  expect(performance.now() - began).toBeGreaterThanOrEqual(290);
+  expect(await sink.send([[Buffer.from('2\n')]], signal)).toEqual([{ kind: 'accepted' }]);
+  sink.close();
+});
+
+test('a request that is aborted ends at once', async () => {
+  firehose.setFaults({ seed: 1, rules: [{ fault: 'hang' }] });
+  const sink = new FirehoseSink({ stream: 'any', region: undefined, endpoint: firehose.endpoint });
+  const end = new AbortController();
+  setTimeout(() => end.abort(), 100);
+  expect(await sink.send([[Buffer.from('1\n')]], end.signal)).toMatchObject([{ kind: 'unknown' }]);
+  sink.close();
 });

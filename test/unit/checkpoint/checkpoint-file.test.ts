@@ -84,6 +84,30 @@ describe('the checkpoint keeper', () => {
     expect((await file.load('shop'))?.position, 'not moved, not written').toBe(2);
   });
 
+  test('save resolves when what has moved is on the disk, though another save writes it', async () => {
+    const file = new CheckpointFile(join(directory, 'shop.json'));
+    const slow = Object.assign(Object.create(file) as CheckpointFile, {
+      save: async (checkpoint: Checkpoint) => {
+        await new Promise((done) => setTimeout(done, 50));
+        await file.save(checkpoint);
+      },
+    });
+    let position = 1;
+    const keeper = new CheckpointKeeper(
+      slow,
+      () => ({ ...sample, position }),
+      (error) => expect.unreachable(String(error)),
+    );
+    keeper.moved();
+    const writes = [keeper.save()];
+    position = 2;
+    keeper.moved();
+    writes.push(keeper.save());
+    await keeper.save();
+    expect((await file.load('shop'))?.position).toBe(2);
+    await Promise.all(writes);
+  });
+
   test('tells of a write that fails by its timer', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     mkdirSync(`${file.path}.tmp`);

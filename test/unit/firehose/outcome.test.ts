@@ -43,6 +43,7 @@ describe('the outcome of a call that failed', () => {
     ['ServiceUnavailableException', 400, 'throttled'],
     ['ThrottlingException', 400, 'throttled'],
     ['ExpiredTokenException', 400, 'throttled'],
+    ['CredentialsProviderError', undefined, 'throttled'],
     ['InternalFailure', 500, 'unknown'],
     ['TimeoutError', undefined, 'unknown'],
     ['Error', undefined, 'unknown'],
