@@ -106,6 +106,7 @@ export class FirehoseSink implements Sink {
   async #answered(command: PutRecordBatchCommand, signal: AbortSignal): Promise<PutRecordBatchCommandOutput> {
     const end = new AbortController();
     const abort = (): void => end.abort();
+    if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {

@@ -24,9 +24,9 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'firehose/firehose-sink',
-        'const answer = await this.#client.send(command, { abortSignal: signal });',
+        'const answer = await this.#answered(command, signal);',
         `const answer = { RequestResponses: records.map(() => ({ RecordId: 'early' })) };
-         void this.#client.send(command, { abortSignal: signal }).catch(() => {});
+         void this.#answered(command, signal).catch(() => {});
          body = Buffer.from(body);`,
       ),
       edit('firehose/firehose-sink', 'const body = putRecordBatchBody', 'let body = putRecordBatchBody'),
@@ -62,9 +62,9 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'firehose/firehose-sink',
-        'const answer = await this.#client.send(command, { abortSignal: signal });',
-        `await this.#client.send(command, { abortSignal: signal });
-         const answer = await this.#client.send(command, { abortSignal: signal });`,
+        'const answer = await this.#answered(command, signal);',
+        `await this.#answered(command, signal);
+         const answer = await this.#answered(command, signal);`,
       ),
     ],
   },
