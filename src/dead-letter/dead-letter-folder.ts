@@ -119,7 +119,10 @@ export class DeadLetterFolder {
   }
 
   async #read(seq: string): Promise<StoredLetter> {
-    return parseLetter(await readFile(this.pathOf(seq), 'utf8'), this.#pipeline, seq);
+    const path = this.pathOf(seq);
+    // Reading a pipe would wait for ever.
+    if (!(await stat(path)).isFile()) throw new Error('it is not a file');
+    return parseLetter(await readFile(path, 'utf8'), this.#pipeline, seq);
   }
 
   async #names(): Promise<string[]> {

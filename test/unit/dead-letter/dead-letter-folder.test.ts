@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
@@ -201,6 +202,14 @@ describe('the list', () => {
       { file: fileOf(6), why: expect.stringContaining('JSON') },
     ]);
     expect(readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'))).toEqual(before);
+  });
+
+  test.skipIf(process.platform === 'win32')('does not wait for what is no file', async () => {
+    await folder.write([letter(1)]);
+    execFileSync('mkfifo', [join(directory, fileOf(2))]);
+    const { letters, strange } = await folder.list();
+    expect(letters.map(({ seq }) => seq)).toEqual([seqOf(1)]);
+    expect(strange).toEqual([{ file: fileOf(2), why: 'it is not a file' }]);
   });
 
   test('leaves out the letters of other pipelines, also of those whose names begin alike', async () => {
