@@ -153,7 +153,18 @@ export class CheckpointFile {
       throw damaged((error as Error).message);
     }
     const parsed = fileSchema.safeParse(raw);
-    if (!parsed.success) throw damaged(parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; '));
+    if (!parsed.success) {
+      const version = (raw as { version?: unknown } | null)?.version;
+      if (Number(version) > VERSION) {
+        throw new CdcError(`the checkpoint ${this.path} was written by a later version of cdc`, {
+          exitCode: 2,
+          why: `its format is ${version}, and this cdc knows ${VERSION}`,
+          hint: 'start that version of cdc again',
+        });
+      }
+      const [first] = parsed.error.issues;
+      throw damaged(`${first?.path.join('.') || 'the whole'}: ${first?.message}`);
+    }
     const { checksum, ...content } = parsed.data;
     if (checksum !== checksumOf(content)) throw damaged('its checksum does not match its content');
     return parsed.data;

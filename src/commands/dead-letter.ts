@@ -150,6 +150,13 @@ const open = ({ name, dead_letter: { directory, max_bytes } }: Config): DeadLett
  * @throws CdcError with exit code 2 when there is none, or more than one
  */
 function idNamed(text: string, ids: readonly string[], directory: string): string {
+  if (text === '') {
+    throw new CdcError('the id of a dead letter is empty', {
+      exitCode: 2,
+      why: 'every id begins so',
+      hint: 'cdc dead-letter list shows the ids; --all retries all of them',
+    });
+  }
   const part = text.toLowerCase();
   const [found, ...more] = ids.filter((id) => id.startsWith(part) || id.endsWith(part));
   if (found === undefined) {

@@ -29,7 +29,7 @@ export function loadConfig(file: string, env: Environment = process.env): Config
 export function parseConfig(text: string, at: { file: string; directory: string; env: Environment }): Config {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  refuseUnlessMap(document, lines, at.file);
+  refuseUnlessMap(document, text, lines, at.file);
 
   const problems: Problem[] = [];
   const raw = interpolate(document.toJS(), at.env, [], problems);
@@ -59,10 +59,16 @@ export function parseConfig(text: string, at: { file: string; directory: string;
   };
 }
 
-function refuseUnlessMap(document: Document.Parsed, lines: LineCounter, file: string): void {
+function refuseUnlessMap(document: Document.Parsed, text: string, lines: LineCounter, file: string): void {
   const found: string[] = [];
   const say = (offset: number, message: string) => found.push(`line ${lines.linePos(offset).line}, ${message}`);
-  for (const { message, pos } of document.errors) say(pos[0], message);
+  // The first one alone: the others mostly follow from it.
+  for (const { message, pos } of document.errors.slice(0, 1)) {
+    const hint = lineText(text, pos[0]).includes('${')
+      ? '; inside { } and [ ] an environment variable needs quotes'
+      : '';
+    say(pos[0], `${message}${hint}`);
+  }
   // Unquoted, `!shop.log` is a tag and `*.*` an alias to YAML, and the pattern would be lost.
   for (const { message, pos } of document.warnings) say(pos[0], `${message}; a pattern with ! needs quotes`);
   visit(document, {
@@ -74,6 +80,10 @@ function refuseUnlessMap(document: Document.Parsed, lines: LineCounter, file: st
   if (document.contents === null) throw refusal(file, ['the file is empty']);
   if (!isMap(document.contents)) throw refusal(file, ['line 1, the file must be a map of keys, such as "source:"']);
 }
+
+/** The line of the text that holds this offset. */
+const lineText = (text: string, offset: number): string =>
+  text.slice(text.lastIndexOf('\n', offset - 1) + 1).split('\n', 1)[0] ?? '';
 
 function refusal(file: string, found: string[]): CdcError {
   return new CdcError(`${file} has ${found.length === 1 ? 'a problem' : `${found.length} problems`}`, {

@@ -192,7 +192,11 @@ const quota = z.strictObject({
 });
 
 const firehose = z.strictObject({
-  region: z.string().min(1).optional().describe('Default: AWS_REGION, or the shared AWS configuration.'),
+  region: z
+    .string()
+    .refine((text) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(text), 'must look like eu-west-1')
+    .optional()
+    .describe('Default: AWS_REGION, or the shared AWS configuration.'),
   stream: plainName.describe('The delivery stream that receives the events.'),
   routes: routes
     .default({})
@@ -281,7 +285,7 @@ const deadLetter = z.strictObject({
   max_bytes: quantity(parseSize, {
     min: 1,
     max: Number.MAX_SAFE_INTEGER,
-    what: 'a size such as 1GiB',
+    what: 'a size such as 1GiB, of 1 byte at least',
   })
     .prefault('1GiB')
     .describe('What the dead letters of this pipeline may take on the disk; the daemon stops before they take more.'),

@@ -227,6 +227,8 @@ describe('cdc dead-letter show', () => {
     const several = await deadLetter('show', '6b02');
     expect(several).toMatchObject({ code: 2, stdout: '' });
     expect(several.stderr).toContain('6b02 names 2 dead letters');
+    const empty = await deadLetter('retry', '');
+    expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining('the id of a dead letter is empty') });
     expect(several.stderr).toContain(seqOf(2));
   });
 

@@ -37,7 +37,8 @@ describe('the checkpoint file', () => {
     ['nothing', () => ''],
     ['a changed number', (text: string) => text.replace('1234', '1235')],
     ['an unknown field', (text: string) => text.replace('{', '{"extra":1,')],
-    ['another version', (text: string) => text.replace('"version": 1', '"version": 2')],
+    ['another version', (text: string) => text.replace('"version": 1', '"version": 0')],
+    ['something else', () => 'null'],
   ])('%s is refused, and left as it is', async (_, damage) => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     await file.save(sample);
@@ -48,6 +49,16 @@ describe('the checkpoint file', () => {
       message: expect.stringContaining('is damaged'),
     });
     expect(readFileSync(file.path, 'utf8')).toBe(damaged);
+  });
+
+  test('one of a later version is refused as that', async () => {
+    const file = new CheckpointFile(join(directory, 'shop.json'));
+    writeFileSync(file.path, '{ "version": 2, "more": true }');
+    await expect(file.load('shop')).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('a later version of cdc'),
+      why: 'its format is 2, and this cdc knows 1',
+    });
   });
 
   test('a name that is not its own is refused', async () => {

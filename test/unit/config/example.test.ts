@@ -22,6 +22,18 @@ describe('config/cdc.example.yaml', () => {
     expect(loadConfig(file, env)).toEqual(parseConfig(least, { file: 'least.yaml', directory: dirname(file), env }));
   });
 
+  test('shows rules for columns that load', () => {
+    const text = readFileSync(file, 'utf8');
+    const shown = /^# {3}columns:\n(?:#.*\n)*?(?=# hash is)/m.exec(text)?.[0].replace(/^# {3}/gm, '') ?? '';
+    const rest = text.replace(/^columns: .*$/m, '');
+    const at = { file: 'with-columns.yaml', directory: dirname(file), env: { ...env, CDC_HASH_SECRET: 'x' } };
+    expect(Object.values(parseConfig(`${rest}\n${shown}`, at).columns)).toMatchObject([
+      { kind: 'drop' },
+      { kind: 'hash', secret: 'x' },
+      { kind: 'mask' },
+    ]);
+  });
+
   test('has every key of the schema, switched on or off, and no other', () => {
     const everyKeyOn = parse(readFileSync(file, 'utf8').replace(/^( *)#(?=[a-z_]+:)/gm, '$1'));
     expect(paths(everyKeyOn).sort()).toEqual(keyPaths(configSchema).sort());

@@ -318,7 +318,7 @@ describe('dead letters', () => {
     const events = [seq.slice(1), seq.toUpperCase(), `${seq}0`, seq.replace('2', 'g')].map((text) => `"${text}"`);
     expect(problems(`${LEAST}dead_letter: { max_bytes: much, directory: "", events: [${events}, 12] }`)).toEqual([
       'line 5, dead_letter.directory: must not be empty',
-      'line 5, dead_letter.max_bytes: must be a size such as 1GiB',
+      'line 5, dead_letter.max_bytes: must be a size such as 1GiB, of 1 byte at least',
       ...[0, 1, 2, 3].map(
         (i) => `line 5, dead_letter.events[${i}]: must be the seq of an event: 36 hex digits, lower case`,
       ),
@@ -326,6 +326,24 @@ describe('dead letters', () => {
     ]);
     expect(problems(`${LEAST}dead_letter: { max_bytes: 0 }`)).toHaveLength(1);
   });
+});
+
+test('of errors of YAML only the first is told, and what a variable needs', () => {
+  const slip = 'source:\n  url: "mysql://u@h"\n   password: x\nfirehose:\n  stream: s\n x: y\n';
+  expect(problems(slip)).toHaveLength(1);
+  const unquoted = 'columns: { s.t.c: { hash: sha256, secret: $' + '{X} } }';
+  expect(problems(`${LEAST}${unquoted}`)).toEqual([
+    expect.stringMatching(/^line 5, .*; inside { } and \[ \] an environment variable needs quotes$/),
+  ]);
+});
+
+test('a region that cannot be one is refused', () => {
+  const region = (text: string) => problems(`source: { url: "mysql://u@h" }\nfirehose: { stream: s, region: ${text} }`);
+  expect(
+    configFrom('source: { url: "mysql://u@h" }\nfirehose: { stream: s, region: us-gov-west-1 }').firehose.region,
+  ).toBe('us-gov-west-1');
+  expect(region('eu west')).toEqual(['line 2, firehose.region: must look like eu-west-1']);
+  expect(region('""')).toEqual(['line 2, firehose.region: must look like eu-west-1']);
 });
 
 test('format maxwell is refused beside a form of values that it cannot have', () => {
