@@ -73,6 +73,8 @@ async function redeliverOne(
     closed.set(stream, fate);
     return fate;
   }
+  // A stream that is busy, or credentials that are out of reach, say nothing of this letter either.
+  if (outcome.kind === 'throttled') return { sent: false, reason: outcome.reason, hint };
   const reason = isRefused ? `refused by Firehose: ${outcome.reason}` : outcome.reason;
   await folder.rewrite({ ...letter, stream, reason, attempts: letter.attempts + 1 });
   return { sent: false, reason, hint };

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Outcome, Sink } from '../../../src/change/sink.ts';
 import { DeadLetterFolder } from '../../../src/dead-letter/dead-letter-folder.ts';
 import { type Fate, redeliver } from '../../../src/dead-letter/redeliver.ts';
@@ -92,6 +92,16 @@ describe('letters that are sent again', () => {
     );
     expect(requests).toHaveLength(3);
     expect(await folder.ids()).toEqual([]);
+  });
+
+  test('stay as they are when their stream takes nothing for now', async () => {
+    const pauses = vi.spyOn(Math, 'random').mockReturnValue(0);
+    await folder.write([letter(1)]);
+    const before = readFileSync(folder.pathOf(seqOf(1)), 'utf8');
+    const { requests } = await retried([seqOf(1)], () => ({ kind: 'throttled', reason: 'Slow down.' }));
+    pauses.mockRestore();
+    expect(requests).toHaveLength(8);
+    expect(readFileSync(folder.pathOf(seqOf(1)), 'utf8')).toBe(before);
   });
 
   test('that are over the limit of a record are not sent and stay as they are, with a way out', async () => {

@@ -393,6 +393,7 @@ describe('what did not happen', () => {
     bench.lines('b1').delivery.rollbackTo('late');
     expect(() => bench.delivery.rollbackTo('early')).toThrow('sent in part has been rolled back');
     expect(() => bench.delivery.rollback()).toThrow('sent in part has been rolled back');
+    expect(() => bench.delivery.rollback()).toThrow(expect.objectContaining({ exitCode: 4 }));
   });
 });
 
