@@ -3,7 +3,7 @@ import { readServerFacts, type ServerFacts } from './binlog/server.ts';
 import type { Checkpoint } from './checkpoint/checkpoint-file.ts';
 import type { Config } from './config/schema.ts';
 import { forEachHost, parseSourceUrl, sourceConnection } from './config/url.ts';
-import { asCdcError, CdcError } from './error.ts';
+import { asCdcError, CdcError } from './runtime/error.ts';
 import { isBehindCheckpoint, type StartPoint, type StartRequest, startPoint } from './start-point.ts';
 
 /** A server that can go on from the checkpoint. */

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import type { Config } from './config/schema.ts';
-import { asCdcError, CdcError } from './error.ts';
-import type { Log } from './log.ts';
 import { runPipeline } from './pipeline.ts';
 import { preflight } from './preflight/preflight.ts';
+import { asCdcError, CdcError } from './runtime/error.ts';
+import type { Log } from './runtime/log.ts';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;

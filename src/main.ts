@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { asCdcError, explain } from './error.ts';
-import { version } from './version.ts';
+import { asCdcError, explain } from './runtime/error.ts';
+import { version } from './runtime/version.ts';
 
 /** Every command takes the one signal that ends it; SIGINT and SIGTERM are its only sources. */
 const ending = new AbortController();

@@ -6,9 +6,9 @@ import { chooseSource } from './choose-source.ts';
 import type { Config } from './config/schema.ts';
 import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/packer.ts';
-import { asCdcError } from './error.ts';
 import { openStreams } from './firehose/streams.ts';
-import type { Log } from './log.ts';
+import { asCdcError } from './runtime/error.ts';
+import type { Log } from './runtime/log.ts';
 import { TroubledEvents } from './troubled-events.ts';
 
 /** How long what was read may take to arrive once the source has ended, milliseconds. */

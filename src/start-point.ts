@@ -5,7 +5,7 @@ import { GtidSet } from './change/gtid-set.ts';
 import { MariadbPosition } from './change/mariadb-position.ts';
 import { Position } from './change/position.ts';
 import type { Checkpoint } from './checkpoint/checkpoint-file.ts';
-import { CdcError } from './error.ts';
+import { CdcError } from './runtime/error.ts';
 import { TableMemory } from './schema/table-memory.ts';
 
 export interface StartPoint {

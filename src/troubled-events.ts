@@ -4,7 +4,7 @@ import { type EventSummary, summaryOf } from './codec/event-summary.ts';
 import type { Config } from './config/schema.ts';
 import { DeadLetterFolder } from './dead-letter/dead-letter-folder.ts';
 import type { SetAside, Trouble } from './delivery/shipper.ts';
-import type { Log } from './log.ts';
+import type { Log } from './runtime/log.ts';
 
 /** The log says of each stream at most so often that it fails. */
 const TOLD_EVERY_MS = 10_000;

@@ -3,7 +3,7 @@ import { type Coordinates, fileNumber } from '../change/coordinates.ts';
 import type { GtidSet } from '../change/gtid-set.ts';
 import type { MariadbPosition } from '../change/mariadb-position.ts';
 import type { RowsEvent, Transaction } from '../change/rows-event.ts';
-import { asCdcError, CdcError } from '../error.ts';
+import { asCdcError, CdcError } from '../runtime/error.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { EventType as E, FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH } from './event-type.ts';
 import { type Gtid, readGtid, readGtidList, readMariadbGtid, readPreviousGtids, readTaggedGtid } from './gtid-event.ts';

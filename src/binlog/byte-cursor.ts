@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /** Reads an event body front to back and refuses to pass its end. Not for row images, which codec/ reads in place. */
 export class ByteCursor {

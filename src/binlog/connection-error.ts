@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'mysql2';
-import { CdcError, type ErrorDetails } from '../error.ts';
+import { CdcError, type ErrorDetails } from '../runtime/error.ts';
 
 interface Failure {
   code?: string;

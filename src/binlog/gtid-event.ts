@@ -1,6 +1,6 @@
 import { GtidSet } from '../change/gtid-set.ts';
 import { MariadbPosition } from '../change/mariadb-position.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 
 export interface Gtid {

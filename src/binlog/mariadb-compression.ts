@@ -1,5 +1,5 @@
 import { inflateSync } from 'node:zlib';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 
 const ZLIB = 0;

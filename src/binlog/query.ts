@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { xidText } from './xa.ts';
 
 /** What a Query event does to the stream. Its text is never parsed further than this needs. */

@@ -3,7 +3,7 @@ import { type Connection, type ConnectionOptions, createConnection, type RowData
 import type { Coordinates } from '../change/coordinates.ts';
 import { GtidSet } from '../change/gtid-set.ts';
 import { MariadbPosition } from '../change/mariadb-position.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { connectionError } from './connection-error.ts';
 
 export type Flavor = 'mysql' | 'mariadb';

@@ -1,5 +1,5 @@
 import { type Column, ColumnType as T } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 
 /** What a TABLE_MAP event says of a table. Without FULL metadata the names are missing. */

@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { HEADER_LENGTH } from './event-type.ts';
 import { decompress } from './zstd.ts';

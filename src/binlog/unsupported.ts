@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { EventType as E } from './event-type.ts';
 
 /** Why an event of this type stops the stream. */

@@ -1,5 +1,5 @@
 import type { RowsEvent, Transaction } from '../change/rows-event.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 
 /** An XA transaction's name as the server writes it in statements. */

@@ -1,5 +1,5 @@
 import { Decompress } from 'fzstd';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /** Zstandard frame format: RFC 8878, sections 3.1 and 3.1.1. */
 const MAGIC = 0xfd2fb528;

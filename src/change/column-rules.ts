@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { foldCase, matchesName, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
 
 /** What becomes of a column's values before they leave: nothing of them, a keyed hash, or their last characters. */

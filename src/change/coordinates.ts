@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /** Binlog coordinates: the byte before which everything has been read. Position in bytes, beyond 4 GiB too. */
 export interface Coordinates {

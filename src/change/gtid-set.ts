@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /** Transactions `[first, last]`, both inclusive. GNOs stay below 2^53: at a million a second that is 285 years. */
 type Interval = [first: number, last: number];

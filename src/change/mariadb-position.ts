@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /**
  * A MariaDB GTID position: the last transaction of each replication domain, `domain-server-sequence`.

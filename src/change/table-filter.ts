@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { foldCase, formatName, matchesName, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
 
 /** The server's own schemas; captured only where a pattern names the schema itself. */

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { RememberedTable } from '../change/remembered-table.ts';
-import { CdcError } from '../error.ts';
-import { makeFolder, syncFolder, writeWhole } from '../folder.ts';
-import { lockFile } from '../lock-file.ts';
+import { makeFolder, syncFolder, writeWhole } from '../runtime/durable-file.ts';
+import { CdcError } from '../runtime/error.ts';
+import { lockFile } from '../runtime/file-lock.ts';
 
 /** What is kept between runs: how far delivery has come, and on which server. */
 export interface Checkpoint {

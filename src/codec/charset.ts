@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import iconv from 'iconv-lite';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { quoted } from './json-text.ts';
 import { decodeMultiByte, isMultiByte } from './multi-byte-charsets.ts';
 import { HIGH_HALVES, SWE7_LOW } from './single-byte-charsets.ts';

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { ColumnRule } from '../change/column-rules.ts';
 import type { Table } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { putQuoted } from './json-text.ts';
 import type { Output } from './output.ts';
 import type { ValueWriter } from './value-writer.ts';

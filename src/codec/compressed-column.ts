@@ -1,5 +1,5 @@
 import { inflateRawSync, inflateSync } from 'node:zlib';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 const STORED = 0;
 const DEFLATE = 8;

@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { putPadded, putUint32 } from './number-text.ts';
 import type { Output } from './output.ts';
 

@@ -1,7 +1,7 @@
 import { parseSeq } from '../change/seq.ts';
 import { formatTableName } from '../change/table-filter.ts';
-import { CdcError } from '../error.ts';
-import { members, objectText } from '../raw-json.ts';
+import { CdcError } from '../runtime/error.ts';
+import { members, objectText } from '../runtime/raw-json.ts';
 import type { EventFormat } from './line.ts';
 
 /** What a finished event line says of itself, whatever its format. */

@@ -1,6 +1,6 @@
 import type { RowsEvent, Transaction } from '../change/rows-event.ts';
 import type { Table } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { DebeziumLine } from './debezium-line.ts';
 import { FlatLine } from './flat-line.ts';
 import type { EmitLine, EventFormat, LineWriter } from './line.ts';

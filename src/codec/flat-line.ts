@@ -1,5 +1,5 @@
 import type { RowOp, RowsEvent, Transaction } from '../change/rows-event.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { quoted } from './json-text.ts';
 import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './line.ts';
 import { putHex } from './number-text.ts';

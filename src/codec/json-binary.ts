@@ -1,5 +1,5 @@
 import { ColumnType as T } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { decimalLayout, putDecimal } from './decimal.ts';
 import { putQuoted } from './json-text.ts';
 import {

@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { type PathLeg, parseJsonPath } from './json-path.ts';
 import {
   DOUBLE,

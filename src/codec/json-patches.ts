@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { lenenc, patchDocument } from './json-diff.ts';
 import type { Output } from './output.ts';
 import type { ValueWriter } from './value-writer.ts';

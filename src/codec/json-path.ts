@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /** A step of a path: a member's name, or a cell counted from either end. */
 export type PathLeg = { name: Buffer } | { cell: number; fromEnd: boolean };

@@ -1,5 +1,5 @@
 import { type Column, ColumnType as T } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { Charsets } from './charset.ts';
 import { quoted } from './json-text.ts';
 import { type ValueFormat, type ValueWriter, valueWriter } from './value-writer.ts';

@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /** Unsigned integers in a row image, little-endian unless the name says otherwise. */
 export const byteAt = (src: Uint8Array, at: number): number => src[at] as number;

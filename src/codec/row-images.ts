@@ -1,5 +1,5 @@
 import { ColumnType, type Table } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { refuseKeyRules, ruledWriter } from './column-rule.ts';
 import { JsonPatches } from './json-patches.ts';
 import { quoted } from './json-text.ts';

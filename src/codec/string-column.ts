@@ -1,5 +1,5 @@
 import { BINARY_COLLATION, type Column } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import {
   type Charsets,
   charsetOf,

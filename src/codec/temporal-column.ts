@@ -1,5 +1,5 @@
 import { type Column, ColumnType as T } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { byteAt, checkLength, u24, u32, u32be } from './row-bytes.ts';
 import {
   fractionBytes,

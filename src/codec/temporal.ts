@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { NUMBER_ROOM, putPadded, putUint32, putUint53 } from './number-text.ts';
 import type { Output } from './output.ts';
 

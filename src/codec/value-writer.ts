@@ -1,5 +1,5 @@
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { Charsets } from './charset.ts';
 import { decimalLayout, putDecimal } from './decimal.ts';
 import { putJsonDocument } from './json-binary.ts';

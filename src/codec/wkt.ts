@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { doubleText } from './number-text.ts';
 import type { Output } from './output.ts';
 

@@ -8,8 +8,8 @@ import { DeadLetterFolder } from '../dead-letter/dead-letter-folder.ts';
 import type { StoredLetter } from '../dead-letter/letter.ts';
 import { fateText, letterDetails, listText, strangeText } from '../dead-letter/letter-report.ts';
 import { type Fate, redeliver } from '../dead-letter/redeliver.ts';
-import { CdcError } from '../error.ts';
 import { FirehoseSink } from '../firehose/firehose-sink.ts';
+import { CdcError } from '../runtime/error.ts';
 
 interface Options {
   config: string;

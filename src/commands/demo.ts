@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { demoReport } from '../demo/report.ts';
 import { claimDirectory, runDemo } from '../demo/run-demo.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 interface Flags {
   seconds: string;

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
 import { runDaemon } from '../daemon.ts';
-import { createLog } from '../log.ts';
+import { createLog } from '../runtime/log.ts';
 
 export function runCommand(signal: AbortSignal): Command {
   return new Command('run')

@@ -7,7 +7,7 @@ import { chooseSource, type Source } from '../choose-source.ts';
 import { Output } from '../codec/output.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Config, parseStart } from '../config/schema.ts';
-import { asCdcError, CdcError } from '../error.ts';
+import { asCdcError, CdcError } from '../runtime/error.ts';
 
 /** Lines of a transaction are held back until its commit, up to this many bytes. */
 const HOLD_BYTES = 16 * 1024 * 1024;

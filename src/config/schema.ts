@@ -5,7 +5,7 @@ import { GtidSet } from '../change/gtid-set.ts';
 import { MariadbPosition } from '../change/mariadb-position.ts';
 import { parseSeq } from '../change/seq.ts';
 import { compileTableFilter, parseTableName, parseTablePattern } from '../change/table-filter.ts';
-import { asCdcError } from '../error.ts';
+import { asCdcError } from '../runtime/error.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { canVerifyIdentity, hostUrls, parseSourceUrl, tlsMode } from './url.ts';
 

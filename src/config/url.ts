@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'mysql2';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { Config } from './schema.ts';
 
 interface SourceUrl {

@@ -1,7 +1,7 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { CdcError } from '../error.ts';
-import { makeFolder, syncFolder, writeWhole } from '../folder.ts';
+import { makeFolder, syncFolder, writeWhole } from '../runtime/durable-file.ts';
+import { CdcError } from '../runtime/error.ts';
 import { type Letter, letterText, parseLetter, type StoredLetter } from './letter.ts';
 
 /** A letter without its event. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /** An event that is set aside, and why. */
 export interface Letter {

@@ -2,7 +2,7 @@ import type { Coordinates } from '../change/coordinates.ts';
 import type { Position } from '../change/position.ts';
 import type { Transaction } from '../change/rows-event.ts';
 import type { Quota, Sink } from '../change/sink.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { Ledger } from './ledger.ts';
 import type { Aggregation } from './packer.ts';

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /** One run of `cdc run` in a process of its own. */
 export interface DaemonProcess {

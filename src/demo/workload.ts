@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql, { type Connection, type ResultSetHeader } from 'mysql2/promise';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { SHOP } from './shop.ts';
 import { openingTransaction, shopTransactions, type Transaction } from './transactions.ts';
 

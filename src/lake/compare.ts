@@ -1,8 +1,8 @@
 import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { Connection } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
-import { CdcError } from '../error.ts';
-import { members, normalized, objectText } from '../raw-json.ts';
+import { CdcError } from '../runtime/error.ts';
+import { members, normalized, objectText } from '../runtime/raw-json.ts';
 import { type Fold, type LakeRow, rowOf, select } from './fold.ts';
 import type { ColumnReader } from './source-column.ts';
 import { describeTable, readTable, type SourceRow, type SourceTable } from './source-table.ts';

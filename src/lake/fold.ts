@@ -1,6 +1,6 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
-import { CdcError } from '../error.ts';
-import { members, objectText } from '../raw-json.ts';
+import { CdcError } from '../runtime/error.ts';
+import { members, objectText } from '../runtime/raw-json.ts';
 import { globLiteral, literal, pointer } from './sql.ts';
 
 /**

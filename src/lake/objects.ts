@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 export interface LakeObject {
   path: string;

@@ -1,5 +1,5 @@
 import type { ValueOptions } from '../config/schema.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /**
  * How a column of the source is SELECTed, so that the server itself writes its value, and how that becomes the JSON

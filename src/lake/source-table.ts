@@ -1,6 +1,6 @@
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { type ColumnReader, columnReader, quoted } from './source-column.ts';
 
 /** A table of the source as it is to be read: its columns, and those that identify a row. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 
 /**
  * Faults on demand: what a fault plan may say. The rules of a plan are tried in order for each PutRecord and

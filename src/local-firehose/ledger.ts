@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CdcError } from '../error.ts';
-import { makeFolder, syncFolder } from '../folder.ts';
-import { lockFile } from '../lock-file.ts';
+import { makeFolder, syncFolder } from '../runtime/durable-file.ts';
+import { CdcError } from '../runtime/error.ts';
+import { lockFile } from '../runtime/file-lock.ts';
 import type { FaultName } from './faults.ts';
 
 /** One PutRecord or PutRecordBatch, and the whole truth about it. */

@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm, truncate } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { syncFile, syncFolder } from '../folder.ts';
+import { syncFile, syncFolder } from '../runtime/durable-file.ts';
 
 /**
  * One object on its way into the lake. The buffer is a file in the spool, so it costs no memory, survives SIGKILL, and

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { type Api, createApi } from './api.ts';
 import { AwsError, slowDown } from './aws-error.ts';
 import { checkFaultPlan, type FaultPlan } from './faults.ts';

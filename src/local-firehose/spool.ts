@@ -1,8 +1,8 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CdcError } from '../error.ts';
-import { makeFolder } from '../folder.ts';
-import { lockFile } from '../lock-file.ts';
+import { makeFolder } from '../runtime/durable-file.ts';
+import { CdcError } from '../runtime/error.ts';
+import { lockFile } from '../runtime/file-lock.ts';
 import { decodeMeta, deliverSpooled, type SpoolFolders } from './object-buffer.ts';
 
 /** Opens the spool for this process alone; returns what gives it back. */

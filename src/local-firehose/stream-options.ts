@@ -1,4 +1,4 @@
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { constraint, invalidArgument, validationError } from './aws-error.ts';
 import { type PartitionQuery, parsePartitionQuery } from './partition.ts';
 import {

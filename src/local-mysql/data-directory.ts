@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { type Installation, serverName } from './layout.ts';
 import { type Places, programArguments } from './settings.ts';
 import { run } from './subprocess.ts';

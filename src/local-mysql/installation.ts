@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { unpackPackages } from './apt-packages.ts';
 import { cacheDirectory, cachedServer, fillCache } from './cache.ts';
 import { type Flavor, type Installation, inspect, program, serverName } from './layout.ts';

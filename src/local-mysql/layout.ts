@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { run } from './subprocess.ts';
 
 /** `mysql-5.6` is there to test what the oldest servers write. */

@@ -3,7 +3,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { type Flavor, serverName } from './layout.ts';
 import type { Places } from './settings.ts';
 import { lastLines, run } from './subprocess.ts';

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { initializeData } from './data-directory.ts';
 import { findInstallation, urlVariable } from './installation.ts';
 import { type Flavor, flavorOf, type Installation, serverName } from './layout.ts';

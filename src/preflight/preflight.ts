@@ -1,7 +1,7 @@
 import { createConnection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
 import { forEachHost, parseSourceUrl, sourceConnection } from '../config/url.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { connectionProblem } from './connection-problem.ts';
 import { judgeAccess } from './judge-access.ts';
 import { judgeSettings } from './judge-settings.ts';

@@ -4,7 +4,7 @@ import { connect, endOfBinlog } from '../binlog/server.ts';
 import type { Coordinates } from '../change/coordinates.ts';
 import type { RememberedTable } from '../change/remembered-table.ts';
 import type { Column } from '../change/table.ts';
-import { CdcError } from '../error.ts';
+import { CdcError } from '../runtime/error.ts';
 import { findAlteration } from './ddl-scan.ts';
 import { matchColumns, readDeclaredTable } from './declared-table.ts';
 import { shapeOf, type TableMemory } from './table-memory.ts';

@@ -1,7 +1,7 @@
 import type { Connection } from 'mysql2';
 import { configSchema } from '../../src/config/schema.ts';
 import { connectSource, describeTable, readTable, type SourceRow } from '../../src/lake/source-table.ts';
-import { members, normalized } from '../../src/raw-json.ts';
+import { members, normalized } from '../../src/runtime/raw-json.ts';
 import { shortened } from './event-line.ts';
 import type { Fold, Folded } from './fold.ts';
 import { CAPTURED, type ChaosTable, SCHEMA } from './tables.ts';

@@ -7,7 +7,7 @@ import { charsetOf, decodeText } from '../../src/codec/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import { Output } from '../../src/codec/output.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { CdcError } from '../../src/error.ts';
+import { CdcError } from '../../src/runtime/error.ts';
 import { mutated, seeded } from '../fuzz/mutate.ts';
 import { QUIET } from '../quiet-handler.ts';
 

@@ -5,7 +5,7 @@ import { configSchema, type ValueOptions } from '../../src/config/schema.ts';
 import { type CompareOptions, compareTable, isEqual, type TableComparison } from '../../src/lake/compare.ts';
 import { type FoldOptions, foldLake } from '../../src/lake/fold.ts';
 import { connectSource } from '../../src/lake/source-table.ts';
-import { members, objectText } from '../../src/raw-json.ts';
+import { members, objectText } from '../../src/runtime/raw-json.ts';
 import { debeziumLine, flatLine, writeObjects } from '../unit/lake/event-lines.ts';
 
 const schema = `lake_test_${process.pid}`;

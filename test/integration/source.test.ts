@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { BinlogStream, type DumpOptions } from '../../src/binlog/binlog-stream.ts';
 import { connect, readServerFacts } from '../../src/binlog/server.ts';
 import { sourceConnection } from '../../src/config/url.ts';
-import type { CdcError } from '../../src/error.ts';
+import type { CdcError } from '../../src/runtime/error.ts';
 import { type Cdc, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 

@@ -3,7 +3,7 @@ import type { ServerFacts } from '../../src/binlog/server.ts';
 import { GtidSet } from '../../src/change/gtid-set.ts';
 import { MariadbPosition } from '../../src/change/mariadb-position.ts';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint-file.ts';
-import type { CdcError } from '../../src/error.ts';
+import type { CdcError } from '../../src/runtime/error.ts';
 import { isBehindCheckpoint, startPoint } from '../../src/start-point.ts';
 
 const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';

@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { EventType as E } from '../../../src/binlog/event-type.ts';
 import { ParkedRows } from '../../../src/binlog/xa.ts';
-import { CdcError } from '../../../src/error.ts';
+import { CdcError } from '../../../src/runtime/error.ts';
 import {
   type EventParts,
   event,

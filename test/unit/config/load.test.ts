@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadConfig, parseConfig } from '../../../src/config/load.ts';
-import { CdcError } from '../../../src/error.ts';
+import { CdcError } from '../../../src/runtime/error.ts';
 import { configFrom, thrownBy } from './config-from.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cdc-config-'));

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { forEachHost, hostUrls, parseSourceUrl, sourceConnection, tlsMode } from '../../../src/config/url.ts';
-import type { CdcError } from '../../../src/error.ts';
+import type { CdcError } from '../../../src/runtime/error.ts';
 import { configFrom, thrownBy } from './config-from.ts';
 
 const connection = (source: string, extra = '') =>

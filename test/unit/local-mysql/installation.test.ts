@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { CdcError } from '../../../src/error.ts';
 import { firstThatWorks, type Way, waysTo } from '../../../src/local-mysql/installation.ts';
 import { hostArchitecture, type Installation } from '../../../src/local-mysql/layout.ts';
 import { officialAddresses } from '../../../src/local-mysql/official-download.ts';
+import { CdcError } from '../../../src/runtime/error.ts';
 
 const installation: Installation = {
   flavor: 'mysql',

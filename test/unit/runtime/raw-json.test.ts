@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { members, normalized, objectText } from '../../src/raw-json.ts';
+import { members, normalized, objectText } from '../../../src/runtime/raw-json.ts';
 
 describe('members of a JSON object', () => {
   test('are the raw texts of its values, whatever they hold', () => {

@@ -3,8 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { CdcError } from '../../src/error.ts';
-import { lockFile } from '../../src/lock-file.ts';
+import { CdcError } from '../../../src/runtime/error.ts';
+import { lockFile } from '../../../src/runtime/file-lock.ts';
 
 let directory: string;
 beforeEach(() => {
