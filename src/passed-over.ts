@@ -1,4 +1,4 @@
-import type { Transaction } from './change/rows-event.ts';
+import type { Transaction } from './model/rows-event.ts';
 import type { StartPoint } from './start-point.ts';
 
 /** Whom the transactions concern that are not passed over. */

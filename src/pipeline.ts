@@ -1,4 +1,3 @@
-import { compileRoutes } from './change/routes.ts';
 import { followChanges } from './changes.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import { CheckpointKeeper } from './checkpoint/checkpoint-keeper.ts';
@@ -7,6 +6,7 @@ import type { Config } from './config/schema.ts';
 import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/packer.ts';
 import { openStreams } from './firehose/streams.ts';
+import { compileRoutes } from './model/routes.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { TroubledEvents } from './troubled-events.ts';

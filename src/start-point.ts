@@ -1,10 +1,10 @@
 import type { DumpStart } from './binlog/binlog-stream.ts';
 import type { ServerFacts } from './binlog/server.ts';
-import { type Coordinates, isBefore, parseCoordinates } from './change/coordinates.ts';
-import { GtidSet } from './change/gtid-set.ts';
-import { MariadbPosition } from './change/mariadb-position.ts';
-import { Position } from './change/position.ts';
 import type { Checkpoint } from './checkpoint/checkpoint-file.ts';
+import { type Coordinates, isBefore, parseCoordinates } from './model/coordinates.ts';
+import { GtidSet } from './model/gtid-set.ts';
+import { MariadbPosition } from './model/mariadb-gtid-position.ts';
+import { Position } from './model/replication-position.ts';
 import { CdcError } from './runtime/error.ts';
 import { TableMemory } from './schema/table-memory.ts';
 

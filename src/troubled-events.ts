@@ -1,9 +1,9 @@
-import type { Table } from './change/table.ts';
-import { formatTableName } from './change/table-filter.ts';
 import { type EventSummary, summaryOf } from './codec/event-summary.ts';
 import type { Config } from './config/schema.ts';
 import { DeadLetterFolder } from './dead-letter/dead-letter-folder.ts';
 import type { SetAside, Trouble } from './delivery/shipper.ts';
+import type { Table } from './model/table.ts';
+import { formatTableName } from './model/table-filter.ts';
 import type { Log } from './runtime/log.ts';
 
 /** The log says of each stream at most so often that it fails. */

@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib';
-import { type Coordinates, fileNumber } from '../change/coordinates.ts';
-import type { GtidSet } from '../change/gtid-set.ts';
-import type { MariadbPosition } from '../change/mariadb-position.ts';
-import type { RowsEvent, Transaction } from '../change/rows-event.ts';
+import { type Coordinates, fileNumber } from '../model/coordinates.ts';
+import type { GtidSet } from '../model/gtid-set.ts';
+import type { MariadbPosition } from '../model/mariadb-gtid-position.ts';
+import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { EventType as E, FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH } from './event-type.ts';

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import ZongJi from '@vlasky/zongji';
 import type { ConnectionOptions } from 'mysql2';
-import type { Coordinates } from '../change/coordinates.ts';
+import type { Coordinates } from '../model/coordinates.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Steps } from './binlog-reader.ts';
 import { connectionError } from './connection-error.ts';

@@ -1,5 +1,5 @@
-import { GtidSet } from '../change/gtid-set.ts';
-import { MariadbPosition } from '../change/mariadb-position.ts';
+import { GtidSet } from '../model/gtid-set.ts';
+import { MariadbPosition } from '../model/mariadb-gtid-position.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 

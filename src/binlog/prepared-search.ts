@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'mysql2/promise';
-import type { Coordinates } from '../change/coordinates.ts';
+import type { Coordinates } from '../model/coordinates.ts';
 import { type BinlogHandler, BinlogReader, type MappedTable, type Steps } from './binlog-reader.ts';
 import { BinlogStream } from './binlog-stream.ts';
 import { connectionError } from './connection-error.ts';

@@ -1,4 +1,4 @@
-import type { RowOp, RowsEvent } from '../change/rows-event.ts';
+import type { RowOp, RowsEvent } from '../model/rows-event.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 import { EventType as E } from './event-type.ts';
 import { inflateRest } from './mariadb-compression.ts';

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
-import type { Coordinates } from '../change/coordinates.ts';
-import { GtidSet } from '../change/gtid-set.ts';
-import { MariadbPosition } from '../change/mariadb-position.ts';
+import type { Coordinates } from '../model/coordinates.ts';
+import { GtidSet } from '../model/gtid-set.ts';
+import { MariadbPosition } from '../model/mariadb-gtid-position.ts';
 import { CdcError } from '../runtime/error.ts';
 import { connectionError } from './connection-error.ts';
 

@@ -1,4 +1,4 @@
-import type { RowsEvent, Transaction } from '../change/rows-event.ts';
+import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import type { RememberedTable } from '../change/remembered-table.ts';
+import type { RememberedTable } from '../model/table-schema.ts';
 import { makeFolder, syncFolder, writeWhole } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
 import { lockFile } from '../runtime/file-lock.ts';

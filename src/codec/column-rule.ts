@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
-import type { ColumnRule } from '../change/column-rules.ts';
-import type { Table } from '../change/table.ts';
+import type { ColumnRule } from '../model/column-rules.ts';
+import type { Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import { putQuoted } from './json-text.ts';
 import type { Output } from './output.ts';

@@ -1,4 +1,4 @@
-import type { Transaction } from '../change/rows-event.ts';
+import type { Transaction } from '../model/rows-event.ts';
 import { Output } from './output.ts';
 
 /** Takes the lines of the transactions, in commit order. */

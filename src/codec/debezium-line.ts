@@ -1,4 +1,4 @@
-import type { RowsEvent, Transaction } from '../change/rows-event.ts';
+import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import { quoted } from './json-text.ts';
 import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './line.ts';
 import { putHex, putUint32 } from './number-text.ts';

@@ -1,5 +1,5 @@
-import { parseSeq } from '../change/seq.ts';
-import { formatTableName } from '../change/table-filter.ts';
+import { parseSeq } from '../model/seq.ts';
+import { formatTableName } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
 import { members, objectText } from '../runtime/raw-json.ts';
 import type { EventFormat } from './line.ts';

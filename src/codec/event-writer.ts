@@ -1,5 +1,5 @@
-import type { RowsEvent, Transaction } from '../change/rows-event.ts';
-import type { Table } from '../change/table.ts';
+import type { RowsEvent, Transaction } from '../model/rows-event.ts';
+import type { Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import { DebeziumLine } from './debezium-line.ts';
 import { FlatLine } from './flat-line.ts';

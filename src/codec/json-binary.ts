@@ -1,4 +1,4 @@
-import { ColumnType as T } from '../change/table.ts';
+import { ColumnType as T } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import { decimalLayout, putDecimal } from './decimal.ts';
 import { putQuoted } from './json-text.ts';

@@ -1,5 +1,5 @@
-import type { RowsEvent, Transaction } from '../change/rows-event.ts';
-import { formatSeq } from '../change/seq.ts';
+import type { RowsEvent, Transaction } from '../model/rows-event.ts';
+import { formatSeq } from '../model/seq.ts';
 import type { Charsets } from './charset.ts';
 import type { FindColumnRule } from './column-rule.ts';
 import type { Image } from './row-images.ts';

@@ -1,4 +1,4 @@
-import { type Column, ColumnType as T } from '../change/table.ts';
+import { type Column, ColumnType as T } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Charsets } from './charset.ts';
 import { quoted } from './json-text.ts';

@@ -1,4 +1,4 @@
-import { ColumnType, type Table } from '../change/table.ts';
+import { ColumnType, type Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import { refuseKeyRules, ruledWriter } from './column-rule.ts';
 import { JsonPatches } from './json-patches.ts';

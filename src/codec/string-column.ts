@@ -1,4 +1,4 @@
-import { BINARY_COLLATION, type Column } from '../change/table.ts';
+import { BINARY_COLLATION, type Column } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import {
   type Charsets,

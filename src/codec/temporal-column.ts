@@ -1,4 +1,4 @@
-import { type Column, ColumnType as T } from '../change/table.ts';
+import { type Column, ColumnType as T } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import { byteAt, checkLength, u24, u32, u32be } from './row-bytes.ts';
 import {

@@ -1,4 +1,4 @@
-import { BINARY_COLLATION, type Column, ColumnType as T } from '../change/table.ts';
+import { BINARY_COLLATION, type Column, ColumnType as T } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Charsets } from './charset.ts';
 import { decimalLayout, putDecimal } from './decimal.ts';

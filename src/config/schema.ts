@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { type ColumnRule, parseColumnPattern } from '../change/column-rules.ts';
-import { parseCoordinates } from '../change/coordinates.ts';
-import { GtidSet } from '../change/gtid-set.ts';
-import { MariadbPosition } from '../change/mariadb-position.ts';
-import { parseSeq } from '../change/seq.ts';
-import { compileTableFilter, parseTableName, parseTablePattern } from '../change/table-filter.ts';
+import { type ColumnRule, parseColumnPattern } from '../model/column-rules.ts';
+import { parseCoordinates } from '../model/coordinates.ts';
+import { GtidSet } from '../model/gtid-set.ts';
+import { MariadbPosition } from '../model/mariadb-gtid-position.ts';
+import { parseSeq } from '../model/seq.ts';
+import { compileTableFilter, parseTableName, parseTablePattern } from '../model/table-filter.ts';
 import { asCdcError } from '../runtime/error.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { canVerifyIdentity, hostUrls, parseSourceUrl, tlsMode } from './url.ts';

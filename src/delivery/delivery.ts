@@ -1,7 +1,7 @@
-import type { Coordinates } from '../change/coordinates.ts';
-import type { Position } from '../change/position.ts';
-import type { Transaction } from '../change/rows-event.ts';
 import type { Quota, Sink } from '../change/sink.ts';
+import type { Coordinates } from '../model/coordinates.ts';
+import type { Position } from '../model/replication-position.ts';
+import type { Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { Ledger } from './ledger.ts';

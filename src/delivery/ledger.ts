@@ -1,7 +1,7 @@
-import type { Coordinates } from '../change/coordinates.ts';
-import { GtidSet } from '../change/gtid-set.ts';
-import type { Position } from '../change/position.ts';
-import type { Transaction } from '../change/rows-event.ts';
+import type { Coordinates } from '../model/coordinates.ts';
+import { GtidSet } from '../model/gtid-set.ts';
+import type { Position } from '../model/replication-position.ts';
+import type { Transaction } from '../model/rows-event.ts';
 
 interface Entry {
   /** The number that delivery gave the transaction; -1 when nothing has to arrive. */

@@ -1,6 +1,6 @@
-import { compileColumnPattern, compileColumnRules } from '../change/column-rules.ts';
-import { compileTableFilter } from '../change/table-filter.ts';
 import type { Config } from '../config/schema.ts';
+import { compileColumnPattern, compileColumnRules } from '../model/column-rules.ts';
+import { compileTableFilter } from '../model/table-filter.ts';
 import { error, listText, type Problem, warning } from './problem.ts';
 import type { TableFacts } from './table-facts.ts';
 

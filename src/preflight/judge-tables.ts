@@ -1,6 +1,6 @@
-import { compileColumnRules } from '../change/column-rules.ts';
-import { compileTableFilter } from '../change/table-filter.ts';
 import type { Config } from '../config/schema.ts';
+import { compileColumnRules } from '../model/column-rules.ts';
+import { compileTableFilter } from '../model/table-filter.ts';
 import { judgeColumnRules } from './judge-column-rules.ts';
 import { error, listText, type Problem, warning } from './problem.ts';
 import { atLeast, type ServerFacts } from './server-facts.ts';

@@ -1,6 +1,6 @@
 import type { Connection } from 'mysql2/promise';
-import { compileTableFilter, parseTablePattern, type TablePattern } from '../change/table-filter.ts';
 import type { Config } from '../config/schema.ts';
+import { compileTableFilter, parseTablePattern, type TablePattern } from '../model/table-filter.ts';
 import { type Ask, askOver, maySelect, unlessDenied } from './ask.ts';
 import { gatherTables, type TableFacts } from './table-facts.ts';
 

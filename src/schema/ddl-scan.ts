@@ -2,7 +2,7 @@ import { inflateSync } from 'node:zlib';
 import type { ConnectionOptions } from 'mysql2';
 import { BinlogStream } from '../binlog/binlog-stream.ts';
 import { EventType, HEADER_LENGTH } from '../binlog/event-type.ts';
-import { type Coordinates, isBefore } from '../change/coordinates.ts';
+import { type Coordinates, isBefore } from '../model/coordinates.ts';
 import { mayAlter } from './table-memory.ts';
 
 /**

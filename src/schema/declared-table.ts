@@ -1,5 +1,5 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import { BINARY_COLLATION, type Column, ColumnType as T } from '../change/table.ts';
+import { BINARY_COLLATION, type Column, ColumnType as T } from '../model/table.ts';
 
 /** What INFORMATION_SCHEMA says of a table today. */
 export interface DeclaredTable {

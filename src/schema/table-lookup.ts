@@ -1,9 +1,9 @@
 import type { ConnectionOptions } from 'mysql2';
 import { connectionError } from '../binlog/connection-error.ts';
 import { connect, endOfBinlog } from '../binlog/server.ts';
-import type { Coordinates } from '../change/coordinates.ts';
-import type { RememberedTable } from '../change/remembered-table.ts';
-import type { Column } from '../change/table.ts';
+import type { Coordinates } from '../model/coordinates.ts';
+import type { Column } from '../model/table.ts';
+import type { RememberedTable } from '../model/table-schema.ts';
 import { CdcError } from '../runtime/error.ts';
 import { findAlteration } from './ddl-scan.ts';
 import { matchColumns, readDeclaredTable } from './declared-table.ts';

@@ -1,6 +1,6 @@
-import { type Coordinates, isBefore } from '../change/coordinates.ts';
-import type { RememberedTable } from '../change/remembered-table.ts';
-import type { Column } from '../change/table.ts';
+import { type Coordinates, isBefore } from '../model/coordinates.ts';
+import type { Column } from '../model/table.ts';
+import type { RememberedTable } from '../model/table-schema.ts';
 
 /** Type, metadata and nullability of each column, as a TABLE_MAP has them. */
 export const shapeOf = (columns: readonly Column[]): string =>

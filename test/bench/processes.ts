@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Coordinates } from '../../src/change/coordinates.ts';
+import type { Coordinates } from '../../src/model/coordinates.ts';
 
 /** The built program in processes of its own, and what they use. */
 

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, describe, expect, inject, test } from 'vitest';
-import { SEQ_LENGTH } from '../../src/change/seq.ts';
+import { SEQ_LENGTH } from '../../src/model/seq.ts';
 import { History } from './follow.ts';
 
 const FLAVORS = ['mysql', 'mariadb'] as const;

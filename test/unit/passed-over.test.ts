@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { GtidSet } from '../../src/change/gtid-set.ts';
-import { Position } from '../../src/change/position.ts';
-import type { Transaction } from '../../src/change/rows-event.ts';
+import { GtidSet } from '../../src/model/gtid-set.ts';
+import { Position } from '../../src/model/replication-position.ts';
+import type { Transaction } from '../../src/model/rows-event.ts';
 import { passOver } from '../../src/passed-over.ts';
 
 const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { ServerFacts } from '../../src/binlog/server.ts';
-import { GtidSet } from '../../src/change/gtid-set.ts';
-import { MariadbPosition } from '../../src/change/mariadb-position.ts';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint-file.ts';
+import { GtidSet } from '../../src/model/gtid-set.ts';
+import { MariadbPosition } from '../../src/model/mariadb-gtid-position.ts';
 import type { CdcError } from '../../src/runtime/error.ts';
 import { isBehindCheckpoint, startPoint } from '../../src/start-point.ts';
 

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { type BinlogHandler, BinlogReader, type ReaderOptions } from '../../../src/binlog/binlog-reader.ts';
 import { EventType as E } from '../../../src/binlog/event-type.ts';
-import type { RowsEvent, Transaction } from '../../../src/change/rows-event.ts';
+import type { RowsEvent, Transaction } from '../../../src/model/rows-event.ts';
 
 /** Bytes of binlog events, put together as a server writes them. */
 

@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ColumnRule } from '../../../src/change/column-rules.ts';
 import { ruledWriter } from '../../../src/codec/column-rule.ts';
 import { Output } from '../../../src/codec/output.ts';
+import type { ColumnRule } from '../../../src/model/column-rules.ts';
 
 /** What a rule makes of a value that would be written as `json`. */
 function ruled(rule: ColumnRule, json: string): string {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Transaction } from '../../../src/change/rows-event.ts';
 import { CommitMark } from '../../../src/codec/commit-mark.ts';
+import type { Transaction } from '../../../src/model/rows-event.ts';
 
 const transaction = {} as Transaction;
 

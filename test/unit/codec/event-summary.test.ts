@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Transaction } from '../../../src/change/rows-event.ts';
-import { type Column, ColumnType } from '../../../src/change/table.ts';
 import { summaryOf } from '../../../src/codec/event-summary.ts';
 import { EventWriter } from '../../../src/codec/event-writer.ts';
 import type { EventFormat } from '../../../src/codec/line.ts';
 import { Output } from '../../../src/codec/output.ts';
+import type { Transaction } from '../../../src/model/rows-event.ts';
+import { type Column, ColumnType } from '../../../src/model/table.ts';
 
 const HUGE = 18446744073709551615n;
 /** Text that looks like the fields around it. */

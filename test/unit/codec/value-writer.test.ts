@@ -1,7 +1,7 @@
 import { deflateRawSync, deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { ColumnType as T } from '../../../src/change/table.ts';
 import { decodeText } from '../../../src/codec/charset.ts';
+import { ColumnType as T } from '../../../src/model/table.ts';
 import { written } from './written-value.ts';
 
 // What no server of the type oracle writes, or writes only when it is broken. Everything else is compared there.

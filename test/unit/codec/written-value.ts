@@ -1,6 +1,6 @@
-import type { Column } from '../../../src/change/table.ts';
 import { Output } from '../../../src/codec/output.ts';
 import { type ValueFormat, valueWriter } from '../../../src/codec/value-writer.ts';
+import type { Column } from '../../../src/model/table.ts';
 
 const DEFAULTS: ValueFormat = {
   bigint: 'number',

@@ -1,5 +1,5 @@
-import { parseTablePattern } from '../../../src/change/table-filter.ts';
 import type { Config } from '../../../src/config/schema.ts';
+import { parseTablePattern } from '../../../src/model/table-filter.ts';
 import type { PatternFacts, ServerFacts } from '../../../src/preflight/server-facts.ts';
 import type { TableFacts } from '../../../src/preflight/table-facts.ts';
 import { configFrom } from '../config/config-from.ts';

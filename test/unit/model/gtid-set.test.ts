@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GtidSet } from '../../../src/change/gtid-set.ts';
+import { GtidSet } from '../../../src/model/gtid-set.ts';
 
 const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const B = '4e11fa47-71ca-11e1-9e33-c80aa9429562';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ColumnRule, compileColumnPattern, compileColumnRules } from '../../../src/change/column-rules.ts';
+import { type ColumnRule, compileColumnPattern, compileColumnRules } from '../../../src/model/column-rules.ts';
 
 const sensitive = { caseSensitive: true };
 const drop: ColumnRule = { kind: 'drop' };

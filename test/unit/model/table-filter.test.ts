@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compileTableFilter, formatTableName, parseTableName } from '../../../src/change/table-filter.ts';
+import { compileTableFilter, formatTableName, parseTableName } from '../../../src/model/table-filter.ts';
 
 const captures = (patterns: string[], table: [string, string], caseSensitive = true) =>
   compileTableFilter(patterns, { caseSensitive })(...table);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MariadbPosition } from '../../../src/change/mariadb-position.ts';
+import { MariadbPosition } from '../../../src/model/mariadb-gtid-position.ts';
 
 describe('a MariaDB GTID position', () => {
   test.each([

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatSeq, parseSeq, SEQ_LENGTH, type SeqParts } from '../../../src/change/seq.ts';
+import { formatSeq, parseSeq, SEQ_LENGTH, type SeqParts } from '../../../src/model/seq.ts';
 
 const parts = fc.record({
   epoch: fc.nat({ max: 0xffffffff }),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { compileRoutes } from '../../../src/change/routes.ts';
+import { compileRoutes } from '../../../src/model/routes.ts';
 
 test('the first pattern that matches decides, all else goes to the default, and a stream stands once', () => {
   const routes = compileRoutes(

@@ -1,6 +1,6 @@
 import type { Coordinates } from './coordinates.ts';
 import { GtidSet } from './gtid-set.ts';
-import { MariadbPosition } from './mariadb-position.ts';
+import { MariadbPosition } from './mariadb-gtid-position.ts';
 import type { Transaction } from './rows-event.ts';
 
 /** How far a stream has come: the GTIDs that are done, where the server has them, and coordinates. */
