@@ -5,10 +5,10 @@ import { chooseSource } from './choose-source.ts';
 import type { Config } from './config/schema.ts';
 import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/packer.ts';
-import { openStreams } from './firehose/streams.ts';
 import { compileRoutes } from './model/routes.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
+import { openStreams } from './sinks/firehose/open-sinks.ts';
 import { TroubledEvents } from './troubled-events.ts';
 
 /** How long what was read may take to arrive once the source has ended, milliseconds. */

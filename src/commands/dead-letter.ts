@@ -1,15 +1,15 @@
 import { Command, Option } from 'commander';
-import type { Sink } from '../change/sink.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { DeadLetterFolder } from '../dead-letter/dead-letter-folder.ts';
 import type { StoredLetter } from '../dead-letter/letter.ts';
 import { fateText, letterDetails, listText, strangeText } from '../dead-letter/letter-report.ts';
 import { type Fate, redeliver } from '../dead-letter/redeliver.ts';
-import { FirehoseSink } from '../firehose/firehose-sink.ts';
 import { compileRoutes } from '../model/routes.ts';
 import { parseTableName } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
+import { FirehoseSink } from '../sinks/firehose/firehose-sink.ts';
+import type { Sink } from '../sinks/sink.ts';
 
 interface Options {
   config: string;

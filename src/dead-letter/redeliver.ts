@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Outcome, Sink } from '../change/sink.ts';
 import type { CdcError } from '../runtime/error.ts';
+import type { Outcome, Sink } from '../sinks/sink.ts';
 import type { DeadLetterFolder } from './dead-letter-folder.ts';
 import type { StoredLetter } from './letter.ts';
 

@@ -1,8 +1,8 @@
-import type { Quota, Sink } from '../change/sink.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import type { Position } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
+import type { Quota, Sink } from '../sinks/sink.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { Ledger } from './ledger.ts';
 import type { Aggregation } from './packer.ts';

@@ -1,4 +1,4 @@
-import type { RecordPieces } from '../change/sink.ts';
+import type { RecordPieces } from '../sinks/sink.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
 import { EventMarks } from './event-marks.ts';
 

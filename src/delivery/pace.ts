@@ -1,4 +1,4 @@
-import type { Quota } from '../change/sink.ts';
+import type { Quota } from '../sinks/sink.ts';
 
 /**
  * Keeps requests within a quota by spacing them: the next may go once the quota has had the time for the last one. There

@@ -1,4 +1,4 @@
-import type { RecordPieces } from '../change/sink.ts';
+import type { RecordPieces } from '../sinks/sink.ts';
 import type { Lane } from './lane.ts';
 
 /** How events become records: several in one, or each by itself. */

@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
-import type { Outcome, Quota, RecordPieces, Sink } from '../change/sink.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
+import type { Outcome, Quota, RecordPieces, Sink } from '../sinks/sink.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { Lane } from './lane.ts';
 import { Pace } from './pace.ts';

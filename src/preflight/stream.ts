@@ -4,7 +4,7 @@ import {
   type DestinationDescription,
 } from '@aws-sdk/client-firehose';
 import type { Config } from '../config/schema.ts';
-import { firehoseClient } from '../firehose/firehose-sink.ts';
+import { firehoseClient } from '../sinks/firehose/firehose-sink.ts';
 import { error, outage, type Problem, warning } from './problem.ts';
 
 interface SdkFailure {

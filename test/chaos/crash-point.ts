@@ -5,7 +5,7 @@ import { CheckpointKeeper } from '../../src/checkpoint/checkpoint-keeper.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { Lane } from '../../src/delivery/lane.ts';
 import { Ledger } from '../../src/delivery/ledger.ts';
-import { FirehoseSink } from '../../src/firehose/firehose-sink.ts';
+import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { TroubledEvents } from '../../src/troubled-events.ts';
 import { onRename, onRequest, onWrite } from './intercept.ts';
 

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { FirehoseSink } from '../../src/firehose/firehose-sink.ts';
 import { listObjects } from '../../src/lake/objects.ts';
 import type { LedgerEntry } from '../../src/local-firehose/ledger.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local-firehose/server.ts';
+import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { Fixture, until } from './pipeline-fixture.ts';
 
 /** The ways to send, end to end: what reached the local Firehose in each call. */

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, vi } from 'vitest';
-import type { Outcome, Sink } from '../../src/change/sink.ts';
 import type { Delivery, DeliveryOptions } from '../../src/delivery/delivery.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { Position } from '../../src/model/replication-position.ts';
 import type { Transaction } from '../../src/model/rows-event.ts';
+import type { Outcome, Sink } from '../../src/sinks/sink.ts';
 import { transaction, UUID } from '../unit/delivery/scripted-sink.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Outcome } from '../../../src/change/sink.ts';
+import type { Outcome } from '../../../src/sinks/sink.ts';
 import {
   ACCEPTED,
   Bench,

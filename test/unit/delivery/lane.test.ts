@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { RecordPieces } from '../../../src/change/sink.ts';
 import { CHUNK_BYTES, ChunkPool } from '../../../src/delivery/chunk-pool.ts';
 import { Lane } from '../../../src/delivery/lane.ts';
+import type { RecordPieces } from '../../../src/sinks/sink.ts';
 
 type Action =
   | { append: number }

@@ -1,8 +1,8 @@
-import type { Outcome, Quota, RecordPieces, Sink, SinkLimits } from '../../../src/change/sink.ts';
 import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.ts';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { Position } from '../../../src/model/replication-position.ts';
 import type { Transaction } from '../../../src/model/rows-event.ts';
+import type { Outcome, Quota, RecordPieces, Sink, SinkLimits } from '../../../src/sinks/sink.ts';
 
 export const ACCEPTED: Outcome = { kind: 'accepted' };
 export const THROTTLED: Outcome = { kind: 'throttled', reason: 'slow down' };

@@ -1,8 +1,8 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
-import type { Outcome, RecordPieces, Sink, SinkLimits } from '../change/sink.ts';
-import { outcomeOfFailure, outcomesOf } from './outcome.ts';
+import type { Outcome, RecordPieces, Sink, SinkLimits } from '../sink.ts';
+import { outcomeOfFailure, outcomesOf } from './outcomes.ts';
 import { putRecordBatchBody } from './request-body.ts';
 
 /** How to reach Firehose. */

@@ -1,4 +1,4 @@
-import type { RecordPieces } from '../change/sink.ts';
+import type { RecordPieces } from '../sink.ts';
 
 /** Bytes that become base64 at once: short strings stay in the processor's cache. A multiple of 3. */
 const PIECE = 24 * 1024;

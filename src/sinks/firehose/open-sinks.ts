@@ -1,4 +1,4 @@
-import type { Quota } from '../change/sink.ts';
+import type { Quota } from '../sink.ts';
 import { type FirehoseAccess, FirehoseSink, firehoseClient, isLocal } from './firehose-sink.ts';
 import { quotaOf } from './quota.ts';
 

@@ -1,4 +1,4 @@
-import type { Quota } from '../change/sink.ts';
+import type { Quota } from '../sink.ts';
 
 const MIB = 1024 * 1024;
 const LARGE: Quota = { records: 500_000, requests: 2_000, bytes: 5 * MIB };

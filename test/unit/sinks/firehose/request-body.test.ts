@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { putRecordBatchBody } from '../../../src/firehose/request-body.ts';
+import { putRecordBatchBody } from '../../../../src/sinks/firehose/request-body.ts';
 
 /** What the body says, read by other code than wrote it. */
 const read = (body: Buffer): unknown => JSON.parse(body.toString());

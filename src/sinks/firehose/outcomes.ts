@@ -1,5 +1,5 @@
 import type { PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
-import type { Outcome } from '../change/sink.ts';
+import type { Outcome } from '../sink.ts';
 
 const ACCEPTED: Outcome = { kind: 'accepted' };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { outcomeOfFailure, outcomesOf } from '../../../src/firehose/outcome.ts';
+import { outcomeOfFailure, outcomesOf } from '../../../../src/sinks/firehose/outcomes.ts';
 
 const answer = (RequestResponses: object[] | undefined): Parameters<typeof outcomesOf>[0] =>
   ({ FailedPutCount: 0, RequestResponses, $metadata: {} }) as Parameters<typeof outcomesOf>[0];
