@@ -1,7 +1,5 @@
-import { followChanges } from './changes.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import { CheckpointKeeper } from './checkpoint/checkpoint-keeper.ts';
-import { chooseSource } from './choose-source.ts';
 import type { Config } from './config/schema.ts';
 import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/packer.ts';
@@ -9,6 +7,8 @@ import { compileRoutes } from './model/routes.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openStreams } from './sinks/firehose/open-sinks.ts';
+import { followChanges } from './source/change-stream.ts';
+import { chooseSource } from './source/select-host.ts';
 import { TroubledEvents } from './troubled-events.ts';
 
 /** How long what was read may take to arrive once the source has ended, milliseconds. */

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
-import type { BinlogStream } from '../binlog/binlog-stream.ts';
-import { followChanges } from '../changes.ts';
 import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
-import { chooseSource, type Source } from '../choose-source.ts';
 import { Output } from '../codec/output.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Config, parseStart } from '../config/schema.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
+import type { BinlogStream } from '../source/binlog/binlog-client.ts';
+import { followChanges } from '../source/change-stream.ts';
+import { chooseSource, type Source } from '../source/select-host.ts';
 
 /** Lines of a transaction are held back until its commit, up to this many bytes. */
 const HOLD_BYTES = 16 * 1024 * 1024;

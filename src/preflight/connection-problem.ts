@@ -1,6 +1,6 @@
-import { connectionError } from '../binlog/connection-error.ts';
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/url.ts';
+import { connectionError } from '../source/server/connection-error.ts';
 import { error, outage, type Problem } from './problem.ts';
 
 /** Why the source could not be talked to, as a finding of the check. */

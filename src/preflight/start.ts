@@ -1,7 +1,7 @@
 import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
-import { chooseSource } from '../choose-source.ts';
 import type { Config } from '../config/schema.ts';
 import { asCdcError } from '../runtime/error.ts';
+import { chooseSource } from '../source/select-host.ts';
 import { error, type Problem } from './problem.ts';
 
 /** Whether `cdc run` could begin: the checkpoint is whole and its own, and the server can go on from there. */

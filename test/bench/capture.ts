@@ -1,6 +1,6 @@
 import { type Connection, createConnection } from 'mysql2/promise';
-import { BinlogStream } from '../../src/binlog/binlog-stream.ts';
-import { readServerFacts } from '../../src/binlog/server.ts';
+import { BinlogStream } from '../../src/source/binlog/binlog-client.ts';
+import { readServerFacts } from '../../src/source/server/server-info.ts';
 import type { Shape } from './shapes.ts';
 
 export interface Captured {

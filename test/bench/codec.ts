@@ -1,11 +1,11 @@
-import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
-import { readServerFacts } from '../../src/binlog/server.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import type { EventFormat } from '../../src/codec/line.ts';
 import { Output } from '../../src/codec/output.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { LocalServer } from '../../src/local-mysql/server.ts';
+import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
+import { readServerFacts } from '../../src/source/server/server-info.ts';
 import { QUIET } from '../quiet-handler.ts';
 import { type Captured, capture } from './capture.ts';
 import { SHAPES } from './shapes.ts';

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
-import { readServerFacts } from '../../src/binlog/server.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import type { EventFormat } from '../../src/codec/line.ts';
@@ -12,6 +10,8 @@ import type { LocalServer } from '../../src/local-mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { Position } from '../../src/model/replication-position.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
+import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
+import { readServerFacts } from '../../src/source/server/server-info.ts';
 import { QUIET } from '../quiet-handler.ts';
 import { type Captured, capture } from './capture.ts';
 import { end, startFirehose } from './processes.ts';

@@ -1,11 +1,11 @@
 import files from 'node:fs/promises';
-import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
 import { CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
 import { CheckpointKeeper } from '../../src/checkpoint/checkpoint-keeper.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { Lane } from '../../src/delivery/lane.ts';
 import { Ledger } from '../../src/delivery/ledger.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
+import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
 import { TroubledEvents } from '../../src/troubled-events.ts';
 import { onRename, onRequest, onWrite } from './intercept.ts';
 

@@ -1,10 +1,10 @@
 import { tmpdir } from 'node:os';
 import { createConnection } from 'mysql2/promise';
-import { readServerFacts, type ServerFacts } from '../../src/binlog/server.ts';
-import { followChanges } from '../../src/changes.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/url.ts';
-import { startPoint } from '../../src/start-point.ts';
+import { followChanges } from '../../src/source/change-stream.ts';
+import { readServerFacts, type ServerFacts } from '../../src/source/server/server-info.ts';
+import { startPoint } from '../../src/source/start-point.ts';
 
 /** A line as it was emitted, and the hash that picks its lane. */
 export interface Line {

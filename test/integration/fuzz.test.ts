@@ -1,13 +1,13 @@
 import { createConnection } from 'mysql2/promise';
 import { expect, inject, test } from 'vitest';
-import { BinlogReader } from '../../src/binlog/binlog-reader.ts';
-import { BinlogStream } from '../../src/binlog/binlog-stream.ts';
-import { readServerFacts } from '../../src/binlog/server.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import { Output } from '../../src/codec/output.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { CdcError } from '../../src/runtime/error.ts';
+import { BinlogStream } from '../../src/source/binlog/binlog-client.ts';
+import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
+import { readServerFacts } from '../../src/source/server/server-info.ts';
 import { mutated, seeded } from '../fuzz/mutate.ts';
 import { QUIET } from '../quiet-handler.ts';
 

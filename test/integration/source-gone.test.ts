@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { readServerFacts } from '../../src/binlog/server.ts';
-import { followChanges } from '../../src/changes.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/url.ts';
 import { type LocalServer, startLocalServer } from '../../src/local-mysql/server.ts';
 import { Position } from '../../src/model/replication-position.ts';
-import { TableMemory } from '../../src/schema/table-memory.ts';
-import type { StartPoint } from '../../src/start-point.ts';
+import { followChanges } from '../../src/source/change-stream.ts';
+import { TableMemory } from '../../src/source/schema/table-schema-cache.ts';
+import { readServerFacts } from '../../src/source/server/server-info.ts';
+import type { StartPoint } from '../../src/source/start-point.ts';
 import { type Cdc, Fixture, startCdc, until } from './pipeline-fixture.ts';
 
 // These tests take binlogs away, so each flavor has a server of its own.

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { BinlogStream, type DumpOptions } from '../../src/binlog/binlog-stream.ts';
-import { connect, readServerFacts } from '../../src/binlog/server.ts';
 import { sourceConnection } from '../../src/config/url.ts';
 import type { CdcError } from '../../src/runtime/error.ts';
+import { BinlogStream, type DumpOptions } from '../../src/source/binlog/binlog-client.ts';
+import { connect, readServerFacts } from '../../src/source/server/server-info.ts';
 import { type Cdc, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 

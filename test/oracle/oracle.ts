@@ -1,10 +1,10 @@
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
-import { readServerFacts, type ServerFacts } from '../../src/binlog/server.ts';
-import { type ChangeHandler, followChanges } from '../../src/changes.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { sourceConnection } from '../../src/config/url.ts';
-import { TableMemory } from '../../src/schema/table-memory.ts';
-import { startPoint } from '../../src/start-point.ts';
+import { type ChangeHandler, followChanges } from '../../src/source/change-stream.ts';
+import { TableMemory } from '../../src/source/schema/table-schema-cache.ts';
+import { readServerFacts, type ServerFacts } from '../../src/source/server/server-info.ts';
+import { startPoint } from '../../src/source/start-point.ts';
 import { type Answer, expectedJson, isFloat, type Kind, RENDERINGS, type Values } from './expected-value.ts';
 
 /** A table whose every value is compared. Its first column is its key, `n` is what the updates change. */

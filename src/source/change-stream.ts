@@ -1,0 +1,186 @@
+import { charsetOf, decodeText } from '../codec/charset.ts';
+import { CommitMark, type TransactionLines } from '../codec/commit-mark.ts';
+import { EventWriter } from '../codec/event-writer.ts';
+import type { EmitLine, EventFormat } from '../codec/line.ts';
+import { Output } from '../codec/output.ts';
+import type { Config } from '../config/schema.ts';
+import { sourceConnection } from '../config/url.ts';
+import { compileColumnRules } from '../model/column-rules.ts';
+import type { Coordinates } from '../model/coordinates.ts';
+import { compileRoutes } from '../model/routes.ts';
+import type { Transaction } from '../model/rows-event.ts';
+import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/table.ts';
+import { compileTableFilter } from '../model/table-filter.ts';
+import type { RememberedTable } from '../model/table-schema.ts';
+import { CdcError } from '../runtime/error.ts';
+import { BinlogStream } from './binlog/binlog-client.ts';
+import { BinlogReader } from './binlog/binlog-decoder.ts';
+import type { DecodeText, TableMap } from './binlog/table-map.ts';
+import { findPrepared } from './binlog/xa-recovery.ts';
+import { lookUpTable } from './schema/resolve-table-schema.ts';
+import { shapeOf } from './schema/table-schema-cache.ts';
+import type { ServerFacts } from './server/server-info.ts';
+import { passOver } from './skip-until-start.ts';
+import type { StartPoint } from './start-point.ts';
+
+/** Takes the change events of the captured tables, in commit order. */
+export interface ChangeHandler extends TransactionLines {
+  /** A table, or a new version of it, of which lines come. */
+  table?(table: Table): void;
+  /** An XA transaction is prepared: its lines come, if ever, with the transaction that ends it. */
+  prepared(transaction: Transaction): void;
+  idle(at: Coordinates): void;
+}
+
+/** What is made of a version of a captured table. */
+interface CapturedTable {
+  writer: EventWriter;
+  emit: EmitLine;
+}
+
+const HEARTBEAT_MS = 5_000;
+
+/**
+ * The source half of the way of a row: binlog bytes -> row images -> event lines. Follows the binlog from `start`
+ * and hands each line to `handler` before the next packet is looked at.
+ */
+export function followChanges(
+  config: Config,
+  server: ServerFacts,
+  start: StartPoint,
+  handler: ChangeHandler,
+  signal: AbortSignal,
+): BinlogStream {
+  const captures = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
+  const keys = keyNames(config, server.caseSensitive);
+  const routes = compileRoutes(config.firehose.routes, config.firehose.stream, server);
+  const out = new Output();
+  const format: EventFormat = {
+    format: config.format,
+    name: config.name,
+    epoch: start.epoch,
+    flatPrefix: config.flat_prefix,
+    values: config.values,
+    charsets: server.charsets,
+    columnRule: compileColumnRules(config.columns, { caseSensitive: server.caseSensitive }),
+  };
+  const lines: TransactionLines = config.format === 'maxwell' ? new CommitMark(handler) : handler;
+  const connection = sourceConnection(config.source);
+  const { memory } = start;
+  const { skips, commit, prepared } = passOver(start, {
+    commit: (transaction) => lines.commit(transaction),
+    prepared: (transaction) => handler.prepared(transaction),
+  });
+  let { gtidsFromStream } = start;
+
+  const capture = (table: Table): CapturedTable => {
+    const stream = routes.streamOf(table.schema, table.name);
+    return {
+      writer: new EventWriter(table, format, out),
+      emit: (keyHash, bytes, from, to) => lines.line(stream, keyHash, bytes, from, to),
+    };
+  };
+  const table = (map: TableMap, at: Coordinates): CapturedTable | Promise<CapturedTable> => {
+    const { columns, primaryKey } = map;
+    const captured = (known: Pick<RememberedTable, 'columns' | 'primaryKey'>): CapturedTable => {
+      const version = withKey(map, known.columns, known.primaryKey, keys);
+      handler.table?.(version);
+      return capture(version);
+    };
+    if (tellsAll(map, server)) return captured({ columns: [...columns], primaryKey: [...primaryKey] });
+    const known = memory.find(map.schema, map.name, shapeOf(columns), at);
+    return known ? captured(known) : lookUpTable(connection, memory, map, at, signal).then(captured);
+  };
+  const decode: DecodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, server.charsets));
+  const search = { connection, captures, table, decode, heartbeatMs: HEARTBEAT_MS, signal };
+
+  const reader = (checksum: boolean): BinlogReader<CapturedTable> =>
+    new BinlogReader<CapturedTable>(
+      {
+        captures,
+        table,
+        statement: (sql, at) => memory.statement(sql, at),
+        rows({ writer, emit }, rows, transaction) {
+          if (!skips(transaction)) writer.write(rows, transaction, Date.now(), emit);
+        },
+        truncate(schema, name, position, transaction) {
+          if (skips(transaction)) return;
+          const { writer, emit } = capture({ schema, name, columns: [], key: [] });
+          writer.writeTruncate(position, transaction, Date.now(), emit);
+        },
+        savepoint: (name) => lines.savepoint(name),
+        rollbackTo: (name) => lines.rollbackTo(name),
+        commit,
+        rollback: () => lines.rollback(),
+        prepared,
+        previous(gtids) {
+          if (gtidsFromStream) start.delivered.gtids = gtids;
+          gtidsFromStream = false;
+        },
+        idle: (at) => handler.idle(at),
+      },
+      decode,
+      checksum,
+      { findPrepared: (xid, before) => findPrepared(xid, before, search) },
+    );
+
+  let current: BinlogReader<CapturedTable> | undefined;
+  return new BinlogStream({
+    connection,
+    serverId: config.source.server_id,
+    server,
+    from: start.dump,
+    heartbeatMs: HEARTBEAT_MS,
+    onStart: (checksum) => {
+      current = reader(checksum);
+    },
+    onEvent: (bytes, from, to) => current?.read(bytes, from, to),
+    signal,
+  });
+}
+
+/** Finds the `keys` entry of a table, its name compared as the server does. */
+function keyNames({ keys }: Config, caseSensitive: boolean): (schema: string, table: string) => string[] | undefined {
+  const entries = Object.entries(keys).map(([name, columns]) => ({
+    is: compileTableFilter([name], { caseSensitive }),
+    columns,
+  }));
+  return (schema, table) => entries.find(({ is }) => is(schema, table))?.columns;
+}
+
+/** Types that on MariaDB may be another type, or have a fraction, of which the stream says nothing. */
+const HALF_TOLD: ReadonlySet<number> = new Set([ColumnType.TIME, ColumnType.DATETIME, ColumnType.TIMESTAMP]);
+
+/** Whether the stream says all that there is to know of the columns. */
+function tellsAll({ named, columns }: TableMap, { flavor }: ServerFacts): boolean {
+  if (flavor === 'mysql') return named;
+  return (
+    named &&
+    columns.every(
+      ({ type, meta, collation }) =>
+        !HALF_TOLD.has(type) &&
+        !(type === ColumnType.STRING && collation === BINARY_COLLATION && (meta === 16 || meta === 4)),
+    )
+  );
+}
+
+/** A table with its row key: the primary key, or the columns that `keys` names. */
+function withKey(
+  { schema, name }: TableMap,
+  columns: readonly Column[],
+  primaryKey: readonly number[],
+  keys: ReturnType<typeof keyNames>,
+): Table {
+  const named = primaryKey.length > 0 ? undefined : keys(schema, name);
+  const key = named?.map((column) => {
+    const index = columns.findIndex((c) => c.name.toLowerCase() === column.toLowerCase());
+    if (index < 0) {
+      throw new CdcError(`keys names a column ${column} that ${schema}.${name} does not have`, {
+        exitCode: 2,
+        hint: `its columns are ${columns.map((c) => c.name).join(', ')}`,
+      });
+    }
+    return index;
+  });
+  return { schema, name, columns, key: key ?? primaryKey };
+}

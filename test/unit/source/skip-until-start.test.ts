@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+import { GtidSet } from '../../../src/model/gtid-set.ts';
+import { Position } from '../../../src/model/replication-position.ts';
+import type { Transaction } from '../../../src/model/rows-event.ts';
+import { passOver } from '../../../src/source/skip-until-start.ts';
+
+const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const PLACE = { file: 'binlog.000005', position: 500 };
+
+const transaction = (number: number, position: number, ends?: Transaction): Transaction => ({
+  gtid: `${U}:${number}`,
+  source: U,
+  number,
+  file: 'binlog.000005',
+  fileNumber: 5,
+  position,
+  endPosition: position + 50,
+  serverId: 1,
+  committedAt: 0,
+  ends,
+});
+
+function passing(gtids: GtidSet | undefined) {
+  const delivered = new Position(gtids, PLACE);
+  const told: string[] = [];
+  const over = passOver(
+    { skipBefore: PLACE, delivered },
+    {
+      commit: ({ number }) => told.push(`commit ${number}`),
+      prepared: ({ number }) => told.push(`prepared ${number}`),
+    },
+  );
+  return { delivered, told, over };
+}
+
+test('what is passed over is told to nobody and does not take the position back; its GTIDs count', () => {
+  const { delivered, told, over } = passing(new GtidSet());
+  over.commit(transaction(1, 100));
+  over.commit(transaction(2, 300));
+  expect(delivered.coordinates).toEqual(PLACE);
+  expect(delivered.gtids?.toString()).toBe(`${U}:1-2`);
+  expect(told).toEqual([]);
+  over.commit(transaction(3, 500));
+  expect(told).toEqual(['commit 3']);
+});
+
+test('an XA transaction that ends before the place is never told of; one that does not is told when it is reached', () => {
+  const { told, over } = passing(undefined);
+  const [ended, open] = [transaction(1, 100), transaction(2, 200)];
+  over.prepared(ended);
+  over.prepared(open);
+  over.commit(transaction(3, 300, ended));
+  expect(told).toEqual([]);
+  over.commit(transaction(4, 600, open));
+  expect(told).toEqual(['prepared 2', 'commit 4']);
+});
+
+test('without a place to reach all is told', () => {
+  const told: number[] = [];
+  const over = passOver(
+    { delivered: new Position(undefined, PLACE) },
+    { commit: ({ number }) => told.push(number), prepared: () => {} },
+  );
+  over.commit(transaction(1, 100));
+  expect(over.skips(transaction(1, 100))).toBe(false);
+  expect(told).toEqual([1]);
+});

@@ -1,0 +1,229 @@
+import { describe, expect, test } from 'vitest';
+import type { Checkpoint } from '../../../src/checkpoint/checkpoint-file.ts';
+import { GtidSet } from '../../../src/model/gtid-set.ts';
+import { MariadbPosition } from '../../../src/model/mariadb-gtid-position.ts';
+import type { CdcError } from '../../../src/runtime/error.ts';
+import type { ServerFacts } from '../../../src/source/server/server-info.ts';
+import { isBehindCheckpoint, startPoint } from '../../../src/source/start-point.ts';
+
+const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+
+const mysql = (executed: string | undefined, purged = ''): ServerFacts => ({
+  flavor: 'mysql',
+  version: '9.7.4',
+  identity: 'server-a',
+  caseSensitive: true,
+  end: { file: 'binlog.000009', position: 900 },
+  binlogs: [2, 4, 5, 9].map((n) => ({ file: `binlog.00000${n}`, position: n === 9 ? 900 : 1000 })),
+  executed: executed === undefined ? undefined : GtidSet.parse(executed),
+  purged: executed === undefined ? undefined : GtidSet.parse(purged),
+  charsets: new Map(),
+  replicates: false,
+});
+
+const mariadb = (executed: string): ServerFacts => ({
+  ...mysql(undefined),
+  flavor: 'mariadb',
+  identity: 'mariadb-1',
+  executed: MariadbPosition.parse(executed),
+});
+
+const checkpoint = (gtids: string | null, over: Partial<Checkpoint> = {}): Checkpoint => ({
+  name: 'shop',
+  server: { flavor: 'mysql', identity: 'server-a' },
+  epoch: 3,
+  gtids,
+  file: 'binlog.000005',
+  position: 500,
+  tables: [],
+  ...over,
+});
+
+const failure = (run: () => unknown): CdcError => {
+  try {
+    run();
+  } catch (error) {
+    return error as CdcError;
+  }
+  throw new Error('it was accepted');
+};
+
+describe('without a checkpoint', () => {
+  test('now begins behind everything executed', () => {
+    const { dump, delivered } = startPoint({ start: 'now' }, undefined, mysql(`${U}:1-50`));
+    expect(dump).toEqual({ gtids: `${U}:1-50` });
+    expect(delivered.coordinates).toEqual({ file: 'binlog.000009', position: 900 });
+  });
+
+  test('a new epoch begins, later than any before it, though the checkpoint that held it is gone', () => {
+    expect(startPoint({ start: 'now' }, undefined, mysql(`${U}:1-50`), 1234).epoch).toBe(1234);
+  });
+
+  test('now on a server without GTIDs begins at the end of its binlog', () => {
+    expect(startPoint({ start: 'now' }, undefined, mysql(undefined)).dump).toEqual({
+      coordinates: { file: 'binlog.000009', position: 900 },
+    });
+  });
+
+  test('earliest begins behind what was purged', () => {
+    expect(startPoint({ start: 'earliest' }, undefined, mysql(`${U}:1-50`, `${U}:1-7`)).dump).toEqual({
+      gtids: `${U}:1-7`,
+    });
+  });
+
+  test('coordinates on a server with GTIDs read their file from its head, to learn the GTIDs before them', () => {
+    const start = startPoint({ start: 'binlog.000004:777' }, undefined, mysql(`${U}:1-50`));
+    expect(start).toMatchObject({
+      dump: { coordinates: { file: 'binlog.000004', position: 4 } },
+      gtidsFromStream: true,
+      skipBefore: { file: 'binlog.000004', position: 777 },
+    });
+  });
+
+  test('a GTID set that the server has purged past is a gap that is named', () => {
+    const error = failure(() => startPoint({ start: `${U}:1-3` }, undefined, mysql(`${U}:1-50`, `${U}:1-7`)));
+    expect(error.exitCode).toBe(2);
+    expect(error.why).toContain(`${U}:4-7`);
+  });
+});
+
+test.each([
+  ['binlog.000004:1001', 'binlog.000004 has 1000 bytes'],
+  ['binlog.000099:4', 'there is no binlog.000099'],
+  ['binlog.000004:3', 'the first event is at 4'],
+])('%s, which the binlog does not have, is refused at once: nothing is passed over to reach it', (start, why) => {
+  for (const server of [mysql(`${U}:1-50`), mysql(undefined), mariadb('0-1-5')]) {
+    const error = failure(() => startPoint({ start }, undefined, server));
+    expect(error).toMatchObject({ exitCode: 2, message: `source.start ${start} is not in the binlog of the server` });
+    expect(error.why).toContain(why);
+  }
+});
+
+describe('with a checkpoint', () => {
+  test('the stream goes on behind the delivered set, holes and all', () => {
+    const { dump, epoch } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40:42`), mysql(`${U}:1-50`, `${U}:1-7`));
+    expect(dump).toEqual({ gtids: `${U}:1-40:42` });
+    expect(epoch).toBe(3);
+  });
+
+  test('purged transactions that were never delivered stop it with code 4 and their names', () => {
+    const error = failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1-4:6`), mysql(`${U}:1-50`, `${U}:1-7`)));
+    expect(error.exitCode).toBe(4);
+    expect(error.why).toContain(`${U}:5:7`);
+    expect(error.hint).toBeTruthy();
+  });
+
+  test('a server that lacks what was delivered stops it with code 4', () => {
+    const error = failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1-60`), mysql(`${U}:1-50`)));
+    expect(error).toMatchObject({ exitCode: 4 });
+    expect(error.why).toContain(`${U}:51-60`);
+  });
+
+  test('another server that has it all continues in a new epoch, so that seq keeps growing, whatever the clock says', () => {
+    const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
+    expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), replica, 77).epoch).toBe(77);
+    expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), replica, 2).epoch).toBe(4);
+  });
+
+  test('another server begins at its own coordinates: the old ones mean nothing there', () => {
+    const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
+    const { delivered } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, { file: 'binlog.000777' }), replica);
+    expect(delivered.coordinates).toEqual({ file: 'binlog.000002', position: 4 });
+  });
+
+  test('a replica that lags is tried again; a server that nothing is sent to never has what it lacks', () => {
+    const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
+    const saved = checkpoint(`${U}:1-60`);
+    const lagging = failure(() => startPoint({ start: 'now' }, saved, { ...replica, replicates: true }));
+    expect(lagging).toMatchObject({ kind: 'retry', why: expect.stringContaining(`${U}:51-60`) });
+    expect(failure(() => startPoint({ start: 'now' }, saved, replica))).toMatchObject({ kind: 'fatal', exitCode: 4 });
+    expect(isBehindCheckpoint(saved, replica)).toBe(true);
+    expect(isBehindCheckpoint(checkpoint(`${U}:1-50`), replica)).toBe(false);
+  });
+
+  describe('whose server numbers its binlogs anew', () => {
+    const later = { file: 'binlog.000012', position: 4 };
+
+    test('the same numbers name other transactions: it stops with code 4', () => {
+      const reset = { ...mysql(`${U}:1-50`), identity: U };
+      const error = failure(() =>
+        startPoint(
+          { start: 'now' },
+          checkpoint(`${U}:1-40`, { ...later, server: { flavor: 'mysql', identity: U } }),
+          reset,
+        ),
+      );
+      expect(error).toMatchObject({ exitCode: 4, message: expect.stringContaining('reset') });
+    });
+
+    test('it goes on in a new epoch where all that was delivered is before them, or came from elsewhere', () => {
+      const mine = { ...later, server: { flavor: 'mysql' as const, identity: U } };
+      const restored = { ...mysql(`${U}:1-50`, `${U}:1-40`), identity: U };
+      expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, mine), restored, 77).epoch).toBe(77);
+      const rebuilt = { ...mysql(`${U}:1-50`), identity: 'server-a' };
+      expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, later), rebuilt, 77).epoch).toBe(77);
+    });
+
+    test('another name of the files is a new epoch too', () => {
+      const saved = checkpoint(`${U}:1-40`, { file: 'mysql-bin.000001' });
+      expect(startPoint({ start: 'now' }, saved, mysql(`${U}:1-50`), 77).epoch).toBe(77);
+    });
+
+    test('on MariaDB too', () => {
+      const saved = checkpoint('0-1-9,1-2-3', { ...later, server: { flavor: 'mariadb', identity: 'mariadb-1' } });
+      expect(failure(() => startPoint({ start: 'now' }, saved, mariadb('0-1-20,1-2-3'))).exitCode).toBe(4);
+      const restored = { ...mariadb('0-1-20,1-2-3'), purged: MariadbPosition.parse('0-1-9,1-2-3') };
+      expect(startPoint({ start: 'now' }, saved, restored, 77).epoch).toBe(77);
+    });
+  });
+
+  test('without GTIDs, a place behind 4 GiB is reached from the head of its file, passing over what is before it', () => {
+    const far = { file: 'binlog.000005', position: 2 ** 32 + 5 };
+    const server = {
+      ...mysql(undefined),
+      binlogs: [{ file: 'binlog.000005', position: 2 ** 33 }],
+      end: { file: 'binlog.000009', position: 900 },
+    };
+    expect(startPoint({ start: 'now' }, checkpoint(null, far), server)).toMatchObject({
+      dump: { coordinates: { file: 'binlog.000005', position: 4 } },
+      gtidsFromStream: false,
+      skipBefore: far,
+    });
+    const last = { ...far, position: 2 ** 32 - 1 };
+    expect(startPoint({ start: 'now' }, checkpoint(null, last), server).dump).toEqual({ coordinates: last });
+  });
+
+  test('another server without GTIDs cannot be compared and is refused', () => {
+    const replica = { ...mysql(undefined), identity: 'server-b' };
+    expect(failure(() => startPoint({ start: 'now' }, checkpoint(null), replica)).exitCode).toBe(4);
+  });
+
+  test.each([
+    [{ file: 'binlog.000001' }, 'there is no binlog.000001'],
+    [{ position: 1001 }, 'binlog.000005 has 1000 bytes'],
+  ])('without GTIDs, a file that is gone or shorter than the checkpoint stops it with code 4: %j', (over, why) => {
+    const error = failure(() => startPoint({ start: 'now' }, checkpoint(null, over), mysql(undefined)));
+    expect(error).toMatchObject({ exitCode: 4 });
+    expect(error.why).toContain(why);
+  });
+
+  test('another flavor of server is refused', () => {
+    expect(failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1`), mariadb('0-1-5'))).exitCode).toBe(2);
+  });
+
+  test('a MariaDB server that has purged what follows stops it with code 4, and says from where to where', () => {
+    const saved = checkpoint('0-1-3', { server: { flavor: 'mariadb', identity: 'mariadb-1' } });
+    const server = { ...mariadb('0-1-9'), purged: MariadbPosition.parse('0-1-5') };
+    const error = failure(() => startPoint({ start: 'now' }, saved, server));
+    expect(error).toMatchObject({ exitCode: 4, why: 'delivered up to 0-1-3, and purged up to 0-1-5' });
+    expect(startPoint({ start: 'now' }, checkpoint('0-1-5', { server: saved.server }), server).dump).toEqual({
+      gtids: '0-1-5',
+    });
+  });
+
+  test('a MariaDB server behind the checkpoint is refused', () => {
+    const saved = checkpoint('0-1-9', { server: { flavor: 'mariadb', identity: 'mariadb-1' } });
+    expect(failure(() => startPoint({ start: 'now' }, saved, mariadb('0-1-8'))).exitCode).toBe(4);
+    expect(startPoint({ start: 'now' }, saved, mariadb('0-1-9')).dump).toEqual({ gtids: '0-1-9' });
+  });
+});
