@@ -1,4 +1,4 @@
-import { type EventSummary, summaryOf } from './codec/event-summary.ts';
+import { type EventSummary, summaryOf } from './codec/formats/parse-event.ts';
 import type { Config } from './config/schema.ts';
 import { DeadLetterFolder } from './dead-letter/dead-letter-folder.ts';
 import type { SetAside, Trouble } from './delivery/shipper.ts';

@@ -1,12 +1,12 @@
 import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import type { Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
-import { DebeziumLine } from './debezium-line.ts';
-import { FlatLine } from './flat-line.ts';
-import type { EmitLine, EventFormat, LineWriter } from './line.ts';
-import { MaxwellLine } from './maxwell-line.ts';
-import type { Output } from './output.ts';
-import { RowImages } from './row-images.ts';
+import type { Output } from './byte-writer.ts';
+import { DebeziumLine } from './formats/debezium-format.ts';
+import type { EmitLine, EventFormat, LineWriter } from './formats/event-format.ts';
+import { FlatLine } from './formats/flat-format.ts';
+import { MaxwellLine } from './formats/maxwell-format.ts';
+import { RowImages } from './row-image-writer.ts';
 
 const LINES = { debezium: DebeziumLine, flat: FlatLine, maxwell: MaxwellLine };
 

@@ -1,8 +1,8 @@
-import { charsetOf, decodeText } from '../codec/charset.ts';
-import { CommitMark, type TransactionLines } from '../codec/commit-mark.ts';
+import { Output } from '../codec/byte-writer.ts';
+import { charsetOf, decodeText } from '../codec/charset/charset.ts';
 import { EventWriter } from '../codec/event-writer.ts';
-import type { EmitLine, EventFormat } from '../codec/line.ts';
-import { Output } from '../codec/output.ts';
+import type { EmitLine, EventFormat } from '../codec/formats/event-format.ts';
+import { CommitMark, type TransactionLines } from '../codec/formats/maxwell-commit-marker.ts';
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/url.ts';
 import { compileColumnRules } from '../model/column-rules.ts';

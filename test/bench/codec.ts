@@ -1,7 +1,7 @@
-import { charsetOf, decodeText } from '../../src/codec/charset.ts';
+import { Output } from '../../src/codec/byte-writer.ts';
+import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
-import type { EventFormat } from '../../src/codec/line.ts';
-import { Output } from '../../src/codec/output.ts';
+import type { EventFormat } from '../../src/codec/formats/event-format.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { LocalServer } from '../../src/local-mysql/server.ts';
 import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';

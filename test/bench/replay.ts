@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { charsetOf, decodeText } from '../../src/codec/charset.ts';
+import { Output } from '../../src/codec/byte-writer.ts';
+import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
-import type { EventFormat } from '../../src/codec/line.ts';
-import { Output } from '../../src/codec/output.ts';
+import type { EventFormat } from '../../src/codec/formats/event-format.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import type { LocalServer } from '../../src/local-mysql/server.ts';

@@ -1,8 +1,8 @@
 import { createConnection } from 'mysql2/promise';
 import { expect, inject, test } from 'vitest';
-import { charsetOf, decodeText } from '../../src/codec/charset.ts';
+import { Output } from '../../src/codec/byte-writer.ts';
+import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
-import { Output } from '../../src/codec/output.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { CdcError } from '../../src/runtime/error.ts';
 import { BinlogStream } from '../../src/source/binlog/binlog-client.ts';

@@ -1,0 +1,98 @@
+import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
+import { quoted } from '../json/json-text.ts';
+import type { Image, RowImages } from '../row-image-writer.ts';
+import { putHex, putUint32 } from '../values/number-text.ts';
+import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './event-format.ts';
+
+const NO_ORDINAL = '0'.repeat(ORDINAL_LENGTH);
+const INSERT = Buffer.from('{"op":"c","before":null,"after":');
+const UPDATE = Buffer.from('{"op":"u","before":');
+const DELETE = Buffer.from('{"op":"d","before":');
+const AFTER = Buffer.from(',"after":');
+const NO_AFTER = Buffer.from(',"after":null');
+
+/** Format `debezium`: `{"op":…,"before":…,"after":…,"key":…,"seq":…,"source":{…},"ts_ms":…}`. */
+export class DebeziumLine implements LineWriter {
+  readonly #images: RowImages;
+  readonly #epoch: number;
+  readonly #sourceHead: string;
+  /** The parts of a line that all rows of one event share: from `seq` to the row number, with a gap for the ordinal. */
+  #ordinalAt = 0;
+  #sourceTail: Buffer;
+  #timeTail: Buffer;
+  #partial = false;
+
+  constructor(images: RowImages, { name, epoch }: EventFormat) {
+    const { schema, name: table } = images.table;
+    this.#images = images;
+    this.#epoch = epoch;
+    this.#sourceHead = `","source":{"connector":"mysql","name":${quoted(name)},"db":${quoted(schema)},"table":${quoted(table)},"server_id":`;
+    this.#sourceTail = this.#timeTail = Buffer.alloc(0);
+  }
+
+  begin(position: number, transaction: Transaction, now: number, partial: boolean): void {
+    const { gtid, file, serverId, committedAt } = transaction;
+    this.#partial = partial;
+    const seq = `,"seq":"${seqHead(this.#epoch, transaction, position)}`;
+    this.#ordinalAt = seq.length;
+    const name = gtid === '' ? 'null' : `"${gtid}"`;
+    this.#sourceTail = Buffer.from(
+      `${seq}${NO_ORDINAL}${this.#sourceHead}${serverId},"gtid":${name},"file":${JSON.stringify(file)},"pos":${position},"row":`,
+    );
+    this.#timeTail = Buffer.from(`,"ts_ms":${committedAt},"snapshot":"false"},"ts_ms":${now}}\n`);
+  }
+
+  row(rows: RowsEvent, before: Image, after: Image, at: number, row: number, emit: EmitLine): number {
+    const { op, bytes, end, eventStart } = rows;
+    const images = this.#images;
+    const { out } = images;
+    out.at = 0;
+    out.put(op === 'u' ? UPDATE : op === 'c' ? INSERT : DELETE);
+    if (op !== 'u') {
+      const next = images.put(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
+      if (op === 'd') out.put(NO_AFTER);
+      this.#end(at - eventStart, row, emit, images.putKey(images.after), 0);
+      return next;
+    }
+    const middle = images.put(before, bytes, at, end, images.before, undefined);
+    out.put(AFTER);
+    const next = images.put(after, bytes, middle, end, images.after, images.before);
+    if (images.sameKey()) {
+      this.#end(at - eventStart, row, emit, images.putKey(images.after), 0);
+      return next;
+    }
+    // A changed key is the end of one row and the begin of another. The after image may borrow key text from the
+    // before image, so that one stays in front while the second line is made.
+    out.at = 0;
+    out.put(DELETE);
+    images.put(before, bytes, at, end, images.before, undefined);
+    out.put(NO_AFTER);
+    this.#end(at - eventStart, row, emit, images.putKey(images.before), 0);
+    const from = out.at;
+    out.put(INSERT);
+    images.put(after, bytes, middle, end, images.after, images.before);
+    this.#end(middle - eventStart, row, emit, images.putKey(images.after), from);
+    return next;
+  }
+
+  truncate(emit: EmitLine): void {
+    const { out, tableHash } = this.#images;
+    out.at = 0;
+    out.ascii('{"op":"t","before":null,"after":null,"key":null');
+    this.#end(0, 0, emit, tableHash, 0);
+  }
+
+  #end(ordinal: number, row: number, emit: EmitLine, hash: number, from: number): void {
+    const { out } = this.#images;
+    if (this.#partial) out.ascii(',"partial":true');
+    const ordinalAt = out.at + this.#ordinalAt;
+    out.put(this.#sourceTail);
+    const behind = out.at;
+    out.at = ordinalAt;
+    putHex(out, ordinal, ORDINAL_LENGTH);
+    out.at = behind;
+    putUint32(out, row);
+    out.put(this.#timeTail);
+    emit(hash, out.bytes, from, out.at);
+  }
+}

@@ -1,0 +1,106 @@
+import type { RowOp, RowsEvent, Transaction } from '../../model/rows-event.ts';
+import { CdcError } from '../../runtime/error.ts';
+import { quoted } from '../json/json-text.ts';
+import type { Image, RowImages } from '../row-image-writer.ts';
+import { putHex } from '../values/number-text.ts';
+import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './event-format.ts';
+
+/** Names of the metadata fields behind their prefix. */
+const FIELDS = ['op', 'seq', 'deleted', 'partial', 'ts_ms', 'db', 'table'];
+
+/** Format `flat`: the row's columns at top level, then the metadata fields; a delete carries the last image. */
+export class FlatLine implements LineWriter {
+  readonly #images: RowImages;
+  readonly #epoch: number;
+  readonly #tableTail: string;
+  readonly #prefix: string;
+  /** `"_op":"u","_seq":"` by op; and the fields that follow the seq. */
+  readonly #heads: Readonly<Record<RowOp | 't', Buffer>>;
+  readonly #deleted: Buffer;
+  readonly #live: Buffer;
+  readonly #partial: Buffer;
+  /** The parts of a line that all rows of one event share. */
+  #seqHead: Buffer;
+  #timeTail: Buffer;
+  #isPartial = false;
+
+  constructor(images: RowImages, { epoch, flatPrefix }: EventFormat) {
+    const { schema, name: table } = images.table;
+    this.#images = images;
+    this.#epoch = epoch;
+    this.#prefix = flatPrefix;
+    const head = (op: string): Buffer => Buffer.from(`"${flatPrefix}op":"${op}","${flatPrefix}seq":"`);
+    this.#heads = { c: head('c'), u: head('u'), d: head('d'), t: head('t') };
+    this.#deleted = Buffer.from(`","${flatPrefix}deleted":true`);
+    this.#live = Buffer.from(`","${flatPrefix}deleted":false`);
+    this.#partial = Buffer.from(`,"${flatPrefix}partial":true`);
+    this.#tableTail = `,"${flatPrefix}db":${quoted(schema)},"${flatPrefix}table":${quoted(table)}}\n`;
+    this.#seqHead = this.#timeTail = Buffer.alloc(0);
+    refuseCollisions(images, flatPrefix);
+  }
+
+  begin(position: number, transaction: Transaction, _now: number, partial: boolean): void {
+    this.#isPartial = partial;
+    this.#seqHead = Buffer.from(seqHead(this.#epoch, transaction, position));
+    this.#timeTail = Buffer.from(`,"${this.#prefix}ts_ms":${transaction.committedAt}${this.#tableTail}`);
+  }
+
+  row(rows: RowsEvent, before: Image, after: Image, at: number, _row: number, emit: EmitLine): number {
+    const { op, bytes, end, eventStart } = rows;
+    const images = this.#images;
+    const { out } = images;
+    out.at = 0;
+    if (op !== 'u') {
+      const next = images.put(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
+      this.#end(op, at - eventStart, emit, images.hashKey(images.after), 0);
+      return next;
+    }
+    // The before image is written in front to compare its key, and sent only if the key changed.
+    const middle = images.put(before, bytes, at, end, images.before, undefined);
+    const from = out.at;
+    const next = images.put(after, bytes, middle, end, images.after, images.before);
+    if (images.sameKey()) {
+      this.#end('u', at - eventStart, emit, images.hashKey(images.after), from);
+      return next;
+    }
+    out.at = from;
+    this.#end('d', at - eventStart, emit, images.hashKey(images.before), 0);
+    const second = out.at;
+    images.put(after, bytes, middle, end, images.after, images.before);
+    this.#end('c', middle - eventStart, emit, images.hashKey(images.after), second);
+    return next;
+  }
+
+  truncate(emit: EmitLine): void {
+    const { out, tableHash } = this.#images;
+    out.at = 0;
+    out.ascii('{}');
+    this.#end('t', 0, emit, tableHash, 0);
+  }
+
+  /** Turns the closing brace of the image into the metadata fields. */
+  #end(op: RowOp | 't', ordinal: number, emit: EmitLine, hash: number, from: number): void {
+    const { out } = this.#images;
+    out.at -= 1;
+    if (out.at - from > 1) out.byte(0x2c);
+    out.put(this.#heads[op]);
+    out.put(this.#seqHead);
+    putHex(out, ordinal, ORDINAL_LENGTH);
+    out.put(op === 'd' ? this.#deleted : this.#live);
+    if (this.#isPartial) out.put(this.#partial);
+    out.put(this.#timeTail);
+    emit(hash, out.bytes, from, out.at);
+  }
+}
+
+/** Compares without case: the readers of a lake do. */
+function refuseCollisions({ table, columnNames }: RowImages, prefix: string): void {
+  const own = new Set(FIELDS.map((name) => (prefix + name).toLowerCase()));
+  const collision = columnNames.find((name) => own.has(name.toLowerCase()));
+  if (collision !== undefined) {
+    throw new CdcError(`column ${collision} of ${table.schema}.${table.name} has the name of a metadata field`, {
+      exitCode: 2,
+      hint: 'set flat_prefix to another prefix, such as __cdc_, or drop the column (columns:)',
+    });
+  }
+}

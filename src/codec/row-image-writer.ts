@@ -1,0 +1,234 @@
+import { ColumnType, type Table } from '../model/table.ts';
+import { CdcError } from '../runtime/error.ts';
+import type { Output } from './byte-writer.ts';
+import type { EventFormat } from './formats/event-format.ts';
+import { quoted } from './json/json-text.ts';
+import { JsonPatches } from './json/partial-json-updates.ts';
+import { refuseKeyRules, ruledWriter } from './values/column-rule-writer.ts';
+import { maxwellValueWriter } from './values/maxwell-value.ts';
+import { type ValueWriter, valueWriter } from './values/value-writer.ts';
+
+/** A column as one image holds it. */
+interface ImageColumn {
+  /** `"name":`, behind a comma unless it comes first; nothing for a dropped column. */
+  name: Buffer;
+  /** What a NULL is written as: nothing for a dropped column. */
+  none: Buffer;
+  put: ValueWriter;
+  /** Where its text is noted in a `Spans`, or -1. Key columns come first, in key order. */
+  slot: number;
+  /** Its number among the JSON columns of the table, or -1. */
+  json: number;
+}
+
+/** The columns that an image holds, in table order, and the key columns that it lacks. */
+export interface Image {
+  columns: ImageColumn[];
+  missing: ImageColumn[];
+}
+
+const NULL = Buffer.from('null');
+const KEY = Buffer.from(',"key":{');
+const NO_KEY = Buffer.from(',"key":null');
+const NOTHING = Buffer.alloc(0);
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+
+/** Where the text of columns stands in the output, by slot. */
+export class Spans {
+  readonly from: Int32Array;
+  readonly to: Int32Array;
+  constructor(slots: number) {
+    this.from = new Int32Array(slots);
+    this.to = new Int32Array(slots);
+  }
+}
+
+/**
+ * Writes the row images of one table version as JSON objects, and the row keys in them. Compiled with the format and
+ * the column rules, so that a table without rules pays nothing for them.
+ */
+export class RowImages {
+  readonly table: Table;
+  readonly out: Output;
+  /** Hash of the table's name: the lane of a row without a key. */
+  readonly tableHash: number;
+  /** The image that holds every column. */
+  readonly whole: Image;
+  /** Where the noted columns of the before and after image of the current row stand. */
+  readonly before: Spans;
+  readonly after: Spans;
+  /** The columns that are not dropped. */
+  readonly columnNames: readonly string[];
+  /** `"name":` of each slot. */
+  readonly names: readonly Buffer[];
+  readonly #columns: readonly ImageColumn[];
+  readonly #images = new Map<string, Image>();
+  readonly #keyNames: readonly Buffer[];
+  readonly #jsonPatches: JsonPatches;
+  /** Whether after images may hold JSON diffs: put() sees an after image in that it has a lender. */
+  partialJson = false;
+
+  constructor(table: Table, format: EventFormat, out: Output) {
+    this.table = table;
+    this.out = out;
+    const rules = table.columns.map(({ name }) => format.columnRule?.(table.schema, table.name, name));
+    refuseKeyRules(table, rules);
+    this.columnNames = table.columns.filter((_, i) => rules[i]?.kind !== 'drop').map(({ name }) => name);
+    let jsonColumns = 0;
+    const maxwell = format.format === 'maxwell';
+    const names: Buffer[] = [];
+    table.key.forEach((column, slot) => {
+      names[slot] = label(table, column);
+    });
+    this.#columns = table.columns.map((column, i) => {
+      const plain = (maxwell ? maxwellValueWriter : valueWriter)(column, format.values, format.charsets);
+      const rule = rules[i];
+      const put = rule === undefined ? plain : ruledWriter(rule, plain);
+      const json = column.type === ColumnType.JSON ? jsonColumns++ : -1;
+      if (rule?.kind === 'drop') return { name: NOTHING, none: NOTHING, put, slot: -1, json };
+      const name = label(table, i);
+      // Format maxwell compares every column, to tell which have changed.
+      const slot = maxwell && !table.key.includes(i) ? names.push(name) - 1 : table.key.indexOf(i);
+      return { name, none: NULL, put, slot, json };
+    });
+    this.#jsonPatches = new JsonPatches(jsonColumns);
+    this.names = names;
+    this.#keyNames = names
+      .slice(0, table.key.length)
+      .map((name, i) => (i === 0 ? Buffer.concat([KEY, name]) : behindComma(name)));
+    this.whole = punctuated(this.#columns, []);
+    this.before = new Spans(names.length);
+    this.after = new Spans(names.length);
+    const schemaName = quoted(table.schema);
+    const tableName = quoted(table.name);
+    this.tableHash = fnv(fnv(0x811c9dc5, schemaName, 0, schemaName.length), tableName, 0, tableName.length);
+  }
+
+  /** The image for a bitmap of present columns; nearly always all of them. */
+  image(bytes: Buffer, bitmap: number): Image {
+    const count = this.#columns.length;
+    const text = bytes.toString('latin1', bitmap, bitmap + ((count + 7) >> 3));
+    let image = this.#images.get(text);
+    if (image === undefined) {
+      const present = this.#columns.filter((_, i) => (text.charCodeAt(i >> 3) & (1 << (i & 7))) !== 0);
+      const missing = this.table.key
+        .map((column) => this.#columns[column] as ImageColumn)
+        .filter((column) => !present.includes(column));
+      image = present.length === count ? this.whole : punctuated(present, missing);
+      this.#images.set(text, image);
+    }
+    return image;
+  }
+
+  /**
+   * Appends the image at `at` as a JSON object, notes its columns in `spans` and returns the offset behind it. Key
+   * columns that a partial image lacks are taken from `lender`, the noted before image of the same row.
+   */
+  put(image: Image, src: Buffer, at: number, end: number, spans: Spans, lender: Spans | undefined): number {
+    const { out } = this;
+    const { columns, missing } = image;
+    const count = columns.length;
+    const patches = this.partialJson ? this.#jsonPatches : undefined;
+    const nulls = patches === undefined ? at : patches.begin(src, at, end, lender !== undefined);
+    let from = nulls + ((count + 7) >> 3);
+    out.byte(OPEN);
+    for (let i = 0; i < count; i++) {
+      const column = columns[i] as ImageColumn;
+      out.put(column.name);
+      const start = out.at;
+      if (((src[nulls + (i >> 3)] as number) & (1 << (i & 7))) !== 0) out.put(column.none);
+      else if (patches !== undefined && column.json >= 0) from = patches.put(column, src, from, end, out);
+      else from = column.put(src, from, end, out);
+      if (column.slot >= 0) {
+        spans.from[column.slot] = start;
+        spans.to[column.slot] = out.at;
+      }
+    }
+    if (from > end)
+      throw new CdcError('a row image is longer than its event', { why: `it passes the end by ${from - end} bytes` });
+    if (missing.length > 0) this.#putMissingKey(missing, spans, lender);
+    out.byte(CLOSE);
+    return from;
+  }
+
+  #putMissingKey(missing: ImageColumn[], spans: Spans, lender: Spans | undefined): void {
+    const { out } = this;
+    for (const { name, slot } of missing) {
+      if (lender === undefined) {
+        throw new CdcError(`an event of ${this.table.schema}.${this.table.name} lacks a column of its key`, {
+          hint: 'set binlog_row_image=FULL, or MINIMAL with the key columns logged',
+        });
+      }
+      out.put(name);
+      spans.from[slot] = out.at;
+      out.repeat(lender.from[slot] as number, lender.to[slot] as number);
+      spans.to[slot] = out.at;
+    }
+  }
+
+  /** Whether both images of the row have the same key. */
+  sameKey(): boolean {
+    for (let slot = 0; slot < this.#keyNames.length; slot++) if (!this.sameText(slot)) return false;
+    return true;
+  }
+
+  /** Whether both images of the row have the same text in a slot. */
+  sameText(slot: number): boolean {
+    const { bytes } = this.out;
+    const a = this.before.from[slot] as number;
+    const b = this.after.from[slot] as number;
+    const length = (this.before.to[slot] as number) - a;
+    if ((this.after.to[slot] as number) - b !== length) return false;
+    for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+    return true;
+  }
+
+  /** Appends `,"key":…` and returns the hash that picks the lane. */
+  putKey(spans: Spans): number {
+    const { out } = this;
+    if (this.#keyNames.length === 0) {
+      out.put(NO_KEY);
+      return this.tableHash;
+    }
+    for (let i = 0; i < this.#keyNames.length; i++) {
+      out.put(this.#keyNames[i] as Buffer);
+      out.repeat(spans.from[i] as number, spans.to[i] as number);
+    }
+    out.byte(CLOSE);
+    return this.hashKey(spans);
+  }
+
+  /** The hash that picks the lane. Of a key's text as it is sent: equal keys have equal text, hashed ones too. */
+  hashKey(spans: Spans): number {
+    let hash = this.tableHash;
+    for (let i = 0; i < this.#keyNames.length; i++) {
+      hash = fnv(hash, this.out.bytes, spans.from[i] as number, spans.to[i] as number);
+      hash = Math.imul(hash ^ 0x2c, 0x01000193);
+    }
+    return hash;
+  }
+}
+
+const label = (table: Table, column: number): Buffer => Buffer.from(`${quoted(table.columns[column]?.name ?? '')}:`);
+
+const behindComma = (name: Buffer): Buffer => Buffer.concat([Buffer.from(','), name]);
+
+/** An image of these columns, each but the first that is written behind a comma. */
+function punctuated(columns: readonly ImageColumn[], missing: readonly ImageColumn[]): Image {
+  let first = true;
+  const punctuate = (column: ImageColumn): ImageColumn => {
+    if (column.name.length === 0) return column;
+    const name = first ? column.name : behindComma(column.name);
+    first = false;
+    return { ...column, name };
+  };
+  return { columns: columns.map(punctuate), missing: missing.map(punctuate) };
+}
+
+/** FNV-1a over `bytes[from..to)`. */
+function fnv(seed: number, bytes: Uint8Array, from: number, to: number): number {
+  let hash = seed;
+  for (let i = from; i < to; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  return hash;
+}

@@ -1,0 +1,143 @@
+import { BINARY_COLLATION, type Column } from '../../model/table.ts';
+import { CdcError } from '../../runtime/error.ts';
+import type { Output } from '../byte-writer.ts';
+import {
+  type Charsets,
+  charsetOf,
+  decodeText,
+  escapedBytes,
+  extendsAscii,
+  isSingleByte,
+  isUtf8Charset,
+} from '../charset/charset.ts';
+import { putQuoted, putText, quoted } from '../json/json-text.ts';
+import { inflateColumn } from './compressed-column.ts';
+import { byteAt, checkLength, LENGTH_READERS, u16 } from './row-bytes.ts';
+import type { ValueFormat, ValueWriter } from './value-writer.ts';
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+
+export type Putter = (out: Output, src: Buffer, from: number, to: number) => void;
+
+/** A length of `width` bytes, then the bytes that `put` writes. */
+export function sizedWriter(width: number, put: Putter): ValueWriter {
+  const length = LENGTH_READERS[width];
+  if (length === undefined || width === 0) throw new CdcError(`a column has a length of ${width} bytes`);
+  return (src, at, end, out) => {
+    checkLength(at, width, end);
+    const from = at + width;
+    const size = length(src, at);
+    checkLength(from, size, end);
+    put(out, src, from, from + size);
+    return from + size;
+  };
+}
+
+/** CHAR, VARCHAR, VARBINARY, TEXT and BLOB. */
+export function bytesWriter(column: Column, width: number, format: ValueFormat, charsets: Charsets): ValueWriter {
+  return sizedWriter(width, textPutter(column, format, charsets));
+}
+
+/** The same, COMPRESSED on MariaDB. */
+export function compressedWriter(column: Column, width: number, format: ValueFormat, charsets: Charsets): ValueWriter {
+  const put = textPutter(column, format, charsets);
+  return sizedWriter(width, (out, src, from, to) => {
+    const whole = inflateColumn(src, from, to);
+    put(out, whole, 0, whole.length);
+  });
+}
+
+/** Appends bytes as a base64 or hex string. */
+export function putBinary(out: Output, src: Buffer, from: number, to: number, encoding: 'base64' | 'hex'): void {
+  const room = encoding === 'hex' ? (to - from) * 2 : Math.ceil((to - from) / 3) * 4;
+  out.ensure(room + 2);
+  out.byte(QUOTE);
+  out.at += out.bytes.write(src.toString(encoding, from, to), out.at, 'latin1');
+  out.byte(QUOTE);
+}
+
+function textPutter(column: Column, format: ValueFormat, charsets: Charsets): Putter {
+  if (column.collation === BINARY_COLLATION) {
+    return (out, src, from, to) => putBinary(out, src, from, to, format.binary);
+  }
+  const charset = charsetOf(column.collation, charsets);
+  if (isUtf8Charset(charset)) {
+    return (out, src, from, to) => {
+      if (!putText(out, src, from, to)) out.put(quoted(decodeText(src.subarray(from, to), charset)));
+    };
+  }
+  const convert = isSingleByte(charset) ? singleByteConverter(charset) : converter(charset);
+  if (!extendsAscii(charset)) return convert;
+  return (out, src, from, to) => {
+    if (isAscii(src, from, to)) putQuoted(out, src, from, to);
+    else convert(out, src, from, to);
+  };
+}
+
+function singleByteConverter(charset: string): Putter {
+  const escaped = escapedBytes(charset);
+  return (out, src, from, to) => {
+    out.byte(QUOTE);
+    for (let i = from; i < to; i++) out.put(escaped[byteAt(src, i)] as Buffer);
+    out.byte(QUOTE);
+  };
+}
+
+function converter(charset: string): Putter {
+  return (out, src, from, to) => out.put(quoted(decodeText(src.subarray(from, to), charset)));
+}
+
+function isAscii(src: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (byteAt(src, i) >= 0x80) return false;
+  return true;
+}
+
+/** BINARY(n): the binlog drops trailing zero bytes, the value has them. */
+export function fixedBytesWriter(length: number, put: Putter): ValueWriter {
+  const width = length > 255 ? 2 : 1;
+  return (src, at, end, out) => {
+    checkLength(at, width, end);
+    const size = width === 2 ? u16(src, at) : byteAt(src, at);
+    checkLength(at + width, size, end);
+    const from = at + width;
+    if (size >= length) put(out, src, from, from + size);
+    else {
+      const padded = Buffer.alloc(length);
+      src.copy(padded, 0, from, from + size);
+      put(out, padded, 0, length);
+    }
+    return from + size;
+  };
+}
+
+export function enumWriter(labels: readonly string[], width: number): ValueWriter {
+  // Index 0 is the empty string that an invalid value became.
+  const texts = ['', ...labels].map(quoted);
+  return (src, at, _end, out) => {
+    const index = width === 1 ? byteAt(src, at) : u16(src, at);
+    const text = texts[index];
+    if (text === undefined) throw new CdcError(`an ENUM value has index ${index} of ${labels.length} labels`);
+    out.put(text);
+    return at + width;
+  };
+}
+
+export function setWriter(labels: readonly string[], width: number): ValueWriter {
+  const texts = labels.map((label) => quoted(label).subarray(1, -1));
+  return (src, at, end, out) => {
+    checkLength(at, width, end);
+    let first = true;
+    out.byte(QUOTE);
+    for (let i = 0; i < width * 8; i++) {
+      if ((byteAt(src, at + (i >> 3)) & (1 << (i & 7))) === 0) continue;
+      const text = texts[i];
+      if (text === undefined) throw new CdcError(`a SET value has member ${i} of ${labels.length} labels`);
+      if (!first) out.byte(COMMA);
+      out.put(text);
+      first = false;
+    }
+    out.byte(QUOTE);
+    return at + width;
+  };
+}

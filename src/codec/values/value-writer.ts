@@ -1,0 +1,217 @@
+import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
+import { CdcError } from '../../runtime/error.ts';
+import { Output } from '../byte-writer.ts';
+import type { Charsets } from '../charset/charset.ts';
+import { putJsonDocument } from '../json/json-binary.ts';
+import { putEscaped } from '../json/json-text.ts';
+import { decimalLayout, putDecimal } from './decimal.ts';
+import { putInet4, putInet6, putUuid } from './mariadb-type.ts';
+import { doubleText, floatText, putInt32, putInt64, putUint32, putUint53, putUint64 } from './number-text.ts';
+import { byteAt, checkLength, u16, u24, u32, u32be } from './row-bytes.ts';
+import {
+  bytesWriter,
+  compressedWriter,
+  enumWriter,
+  fixedBytesWriter,
+  putBinary,
+  setWriter,
+  sizedWriter,
+} from './string-column.ts';
+import { temporalWriter } from './temporal-column.ts';
+
+/** How values are written; the `values` section of the configuration. */
+export interface ValueFormat {
+  bigint: 'number' | 'string';
+  decimal: 'string' | 'number';
+  json: 'string' | 'nested';
+  binary: 'base64' | 'hex';
+  temporal: 'iso' | 'mysql' | 'epoch_micros';
+  zero_dates: 'text' | 'null';
+}
+
+/**
+ * Writes one non-NULL value: reads it at `at` in the row image, which ends at `end`, appends its JSON to `out` and
+ * returns the offset behind it. A fixed-size read may pass `end` inside the buffer; the caller checks the sum.
+ */
+export type ValueWriter = (src: Buffer, at: number, end: number, out: Output) => number;
+
+const QUOTE = 0x22;
+
+/** The writer of one column. Row image format: MySQL Field::pack of each type (sql/field.cc, sql-common/my_time.cc). */
+export function valueWriter(column: Column, format: ValueFormat, charsets: Charsets): ValueWriter {
+  const { type, meta, unsigned } = column;
+  switch (type) {
+    case T.TINY:
+      return unsigned
+        ? (src, at, _end, out) => {
+            putUint32(out, byteAt(src, at));
+            return at + 1;
+          }
+        : (src, at, _end, out) => {
+            putInt32(out, (byteAt(src, at) << 24) >> 24);
+            return at + 1;
+          };
+    case T.SHORT:
+      return unsigned
+        ? (src, at, _end, out) => {
+            putUint32(out, u16(src, at));
+            return at + 2;
+          }
+        : (src, at, _end, out) => {
+            putInt32(out, (u16(src, at) << 16) >> 16);
+            return at + 2;
+          };
+    case T.INT24:
+      return unsigned
+        ? (src, at, _end, out) => {
+            putUint32(out, u24(src, at));
+            return at + 3;
+          }
+        : (src, at, _end, out) => {
+            putInt32(out, (u24(src, at) << 8) >> 8);
+            return at + 3;
+          };
+    case T.LONG:
+      return unsigned
+        ? (src, at, _end, out) => {
+            putUint32(out, u32(src, at));
+            return at + 4;
+          }
+        : (src, at, _end, out) => {
+            putInt32(out, u32(src, at) | 0);
+            return at + 4;
+          };
+    case T.LONGLONG: {
+      const put = unsigned ? putUint64 : putInt64;
+      return maybeQuoted(format.bigint === 'string', (src, at, _end, out) => {
+        put(out, u32(src, at + 4), u32(src, at));
+        return at + 8;
+      });
+    }
+    case T.YEAR:
+      return (src, at, _end, out) => {
+        putUint32(out, byteAt(src, at) === 0 ? 0 : 1900 + byteAt(src, at));
+        return at + 1;
+      };
+    case T.BIT:
+      return bitWriter((meta + 7) >> 3, format.bigint === 'string' && meta > 53);
+    case T.FLOAT:
+      return (src, at, end, out) => {
+        checkLength(at, 4, end);
+        out.ascii(floatText(src.readFloatLE(at)));
+        return at + 4;
+      };
+    case T.DOUBLE:
+      return (src, at, end, out) => {
+        checkLength(at, 8, end);
+        out.ascii(doubleText(src.readDoubleLE(at)));
+        return at + 8;
+      };
+    case T.NEWDECIMAL: {
+      const layout = decimalLayout(meta >> 8, meta & 0xff);
+      return maybeQuoted(format.decimal === 'string', (src, at, _end, out) => {
+        putDecimal(out, src, at, layout);
+        return at + layout.byteLength;
+      });
+    }
+    case T.DATE:
+    case T.TIME:
+    case T.TIME2:
+    case T.DATETIME:
+    case T.DATETIME2:
+    case T.TIMESTAMP:
+    case T.TIMESTAMP2:
+      return temporalWriter(column, { style: format.temporal, zeroNull: format.zero_dates === 'null' });
+    case T.VARCHAR:
+    case T.VAR_STRING:
+      return bytesWriter(column, meta > 255 ? 2 : 1, format, charsets);
+    case T.STRING:
+      return column.collation === BINARY_COLLATION
+        ? fixedBytesWriter(meta, (out, src, from, to) => putBinary(out, src, from, to, format.binary))
+        : bytesWriter(column, meta > 255 ? 2 : 1, format, charsets);
+    case T.BLOB:
+    case T.TINY_BLOB:
+    case T.MEDIUM_BLOB:
+    case T.LONG_BLOB:
+      return bytesWriter(column, meta, format, charsets);
+    case T.VARCHAR_COMPRESSED:
+      return compressedWriter(column, meta > 255 ? 2 : 1, format, charsets);
+    case T.BLOB_COMPRESSED:
+      return compressedWriter(column, meta, format, charsets);
+    case T.UUID:
+      return fixedBytesWriter(16, putUuid);
+    case T.INET4:
+      return fixedBytesWriter(4, putInet4);
+    case T.INET6:
+      return fixedBytesWriter(16, putInet6);
+    case T.ENUM:
+      return enumWriter(column.labels, meta);
+    case T.SET:
+      return setWriter(column.labels, meta);
+    case T.JSON:
+      return jsonWriter(meta, format.json === 'nested');
+    case T.GEOMETRY:
+      return geometryWriter(meta, format.binary);
+    case T.VECTOR:
+      return vectorWriter(meta);
+    default:
+      throw new CdcError(`column ${column.name} has the binlog type ${type}, which is not known`, {
+        hint: 'exclude the table from `tables` and report the type',
+      });
+  }
+}
+
+function maybeQuoted(quote: boolean, write: ValueWriter): ValueWriter {
+  if (!quote) return write;
+  return (src, at, end, out) => {
+    out.byte(QUOTE);
+    const next = write(src, at, end, out);
+    out.byte(QUOTE);
+    return next;
+  };
+}
+
+function bitWriter(length: number, asString: boolean): ValueWriter {
+  return maybeQuoted(asString, (src, at, end, out) => {
+    checkLength(at, length, end);
+    if (length <= 6) putUint53(out, src.readUIntBE(at, length));
+    else putUint64(out, length === 8 ? u32be(src, at) : u32be(src, at - 1) & 0xffffff, u32be(src, at + length - 4));
+    return at + length;
+  });
+}
+
+function jsonWriter(width: number, nested: boolean): ValueWriter {
+  if (nested) return sizedWriter(width, putJsonDocument);
+  const document = new Output(4096);
+  return sizedWriter(width, (out, src, from, to) => {
+    document.at = 0;
+    putJsonDocument(document, src, from, to);
+    out.byte(QUOTE);
+    putEscaped(out, document.bytes, 0, document.at);
+    out.byte(QUOTE);
+  });
+}
+
+function geometryWriter(width: number, encoding: 'base64' | 'hex'): ValueWriter {
+  return sizedWriter(width, (out, src, from, to) => {
+    checkLength(from, 4, to);
+    out.ascii('{"srid":');
+    putUint32(out, u32(src, from));
+    out.ascii(',"wkb":');
+    putBinary(out, src, from + 4, to, encoding);
+    out.byte(0x7d);
+  });
+}
+
+function vectorWriter(width: number): ValueWriter {
+  return sizedWriter(width, (out, src, from, to) => {
+    if ((to - from) % 4 !== 0)
+      throw new CdcError(`a VECTOR value has ${to - from} bytes, which is no multiple of four`);
+    out.byte(0x5b);
+    for (let at = from; at < to; at += 4) {
+      if (at > from) out.byte(0x2c);
+      out.ascii(floatText(src.readFloatLE(at)));
+    }
+    out.byte(0x5d);
+  });
+}

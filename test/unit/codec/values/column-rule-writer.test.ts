@@ -1,0 +1,76 @@
+import { createHmac } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Output } from '../../../../src/codec/byte-writer.ts';
+import { ruledWriter } from '../../../../src/codec/values/column-rule-writer.ts';
+import type { ColumnRule } from '../../../../src/model/column-rules.ts';
+
+/** What a rule makes of a value that would be written as `json`. */
+function ruled(rule: ColumnRule, json: string): string {
+  const out = new Output(8);
+  out.ascii('[');
+  const write = ruledWriter(rule, (_src, at, _end, to) => {
+    to.put(Buffer.from(json));
+    return at + 7;
+  });
+  expect(write(Buffer.alloc(0), 3, 9, out)).toBe(10);
+  expect(out.bytes.toString('latin1', 0, 1)).toBe('[');
+  return out.bytes.toString('utf8', 1, out.at);
+}
+
+const hash = (json: string, secret = 'k3y') => ruled({ kind: 'hash', secret }, json);
+const mask = (keep: number, json: string) => ruled({ kind: 'mask', keep }, json);
+const hmac = (text: string) => JSON.stringify(createHmac('sha256', 'k3y').update(text).digest('hex'));
+
+describe('hash', () => {
+  test('is the HMAC-SHA256 of what a string says, not of how JSON writes it', () => {
+    expect(hash('"a@b.de"')).toBe(hmac('a@b.de'));
+    expect(hash('"a\\"b\\\\\\n\\u0001☃"')).toBe(hmac('a"b\\\n\u0001☃'));
+    expect(hash('""')).toBe(hmac(''));
+  });
+
+  test('of any other value is that of its JSON', () => {
+    expect(hash('-12.50')).toBe(hmac('-12.50'));
+    expect(hash('{"srid":0,"wkb":"AQ=="}')).toBe(hmac('{"srid":0,"wkb":"AQ=="}'));
+  });
+
+  test('depends on the secret', () => {
+    expect(hash('"a"', 'one')).not.toBe(hash('"a"', 'two'));
+  });
+});
+
+describe('mask', () => {
+  test.each([
+    [4, '"1234567"', '"***4567"'],
+    [0, '"1234567"', '"*******"'],
+    [2, '"€ß☃😀ü"', '"***😀ü"'],
+    [1, '"a\\"\\""', '"**\\""'],
+    [3, '"a\\n\\\\b"', '"*\\n\\\\b"'],
+    [2, '-12.50', '"****50"'],
+    [4, '"1234"', '"****"'],
+    [5, '"1234"', '"****"'],
+    [3, '""', '""'],
+  ])('keeping %i of %s gives %s', (keep, json, expected) => {
+    expect(mask(keep, json)).toBe(expected);
+  });
+
+  test('keeps only the last characters of any text, one star for each of the others', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 80 }), fc.integer({ min: 0, max: 90 }), (text, keep) => {
+        const characters = [...Buffer.from(text).toString()];
+        const stars = characters.length > keep ? characters.length - keep : characters.length;
+        expect(JSON.parse(mask(keep, JSON.stringify(text)))).toBe('*'.repeat(stars) + characters.slice(stars).join(''));
+      }),
+    );
+  });
+});
+
+test('drop leaves nothing', () => {
+  expect(ruled({ kind: 'drop' }, '"secret"')).toBe('');
+});
+
+test('a value that is written as null stays null', () => {
+  expect(hash('null')).toBe('null');
+  expect(mask(4, 'null')).toBe('null');
+  expect(hash('"null"')).toBe(hmac('null'));
+});

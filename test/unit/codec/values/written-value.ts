@@ -1,0 +1,32 @@
+import { Output } from '../../../../src/codec/byte-writer.ts';
+import { type ValueFormat, valueWriter } from '../../../../src/codec/values/value-writer.ts';
+import type { Column } from '../../../../src/model/table.ts';
+
+const DEFAULTS: ValueFormat = {
+  bigint: 'number',
+  decimal: 'string',
+  json: 'string',
+  binary: 'base64',
+  temporal: 'iso',
+  zero_dates: 'text',
+};
+const CHARSETS = new Map([
+  [45, 'utf8mb4'],
+  [8, 'latin1'],
+  [35, 'ucs2'],
+  [28, 'gbk'],
+  [13, 'sjis'],
+]);
+
+/** What the writer of a column makes of the bytes of a row image, all of which it must consume. */
+export function written(column: Partial<Column>, bytes: Buffer | string, format: Partial<ValueFormat> = {}): string {
+  const whole: Column = {
+    ...{ name: 'v', type: 0, meta: 0, nullable: true, unsigned: false, collation: 0, labels: [] },
+    ...column,
+  };
+  const src = typeof bytes === 'string' ? Buffer.from(bytes, 'hex') : bytes;
+  const out = new Output(16);
+  const next = valueWriter(whole, { ...DEFAULTS, ...format }, CHARSETS)(src, 0, src.length, out);
+  if (next !== src.length) throw new Error(`${next} of ${src.length} bytes consumed`);
+  return out.bytes.toString('utf8', 0, out.at);
+}
