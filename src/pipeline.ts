@@ -1,8 +1,8 @@
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import { CheckpointKeeper } from './checkpoint/checkpoint-keeper.ts';
 import type { Config } from './config/schema.ts';
+import type { Aggregation } from './delivery/batch-builder.ts';
 import { Delivery } from './delivery/delivery.ts';
-import type { Aggregation } from './delivery/packer.ts';
 import { compileRoutes } from './model/routes.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';

@@ -1,7 +1,7 @@
 import { type EventSummary, summaryOf } from './codec/formats/parse-event.ts';
 import type { Config } from './config/schema.ts';
 import { DeadLetterFolder } from './dead-letter/dead-letter-folder.ts';
-import type { SetAside, Trouble } from './delivery/shipper.ts';
+import type { SetAside, Trouble } from './delivery/stream-sender.ts';
 import type { Table } from './model/table.ts';
 import { formatTableName } from './model/table-filter.ts';
 import type { Log } from './runtime/log.ts';

@@ -3,10 +3,10 @@ import type { Position } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Quota, Sink } from '../sinks/sink.ts';
+import type { Aggregation } from './batch-builder.ts';
 import { ChunkPool } from './chunk-pool.ts';
-import { Ledger } from './ledger.ts';
-import type { Aggregation } from './packer.ts';
-import { type DeliveryCounters, LANES, type SetAside, Shipper, type Trouble } from './shipper.ts';
+import { type DeliveryCounters, LANES, type SetAside, Shipper, type Trouble } from './stream-sender.ts';
+import { Ledger } from './watermark-tracker.ts';
 
 /** One Firehose stream to deliver to. */
 export interface DeliveryStream {

@@ -1,6 +1,6 @@
 import type { RecordPieces } from '../sinks/sink.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
-import { EventMarks } from './event-marks.ts';
+import { EventMarks } from './event-index.ts';
 
 /**
  * The events of the keys that share it, in commit order. They are in three parts, front to back: in flight (at most one

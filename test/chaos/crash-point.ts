@@ -3,7 +3,7 @@ import { CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
 import { CheckpointKeeper } from '../../src/checkpoint/checkpoint-keeper.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { Lane } from '../../src/delivery/lane.ts';
-import { Ledger } from '../../src/delivery/ledger.ts';
+import { Ledger } from '../../src/delivery/watermark-tracker.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
 import { TroubledEvents } from '../../src/troubled-events.ts';

@@ -1,10 +1,10 @@
 import PQueue from 'p-queue';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Outcome, Quota, RecordPieces, Sink } from '../sinks/sink.ts';
+import { type Aggregation, Packer, type Parcel } from './batch-builder.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { Lane } from './lane.ts';
-import { Pace } from './pace.ts';
-import { type Aggregation, Packer, type Parcel } from './packer.ts';
+import { Pace } from './request-pacer.ts';
 
 /** An event that will not be sent, and why. */
 export interface SetAside {
