@@ -1,6 +1,7 @@
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
-import { CheckpointKeeper } from './checkpoint/checkpoint-keeper.ts';
+import { CheckpointKeeper } from './checkpoint/checkpointer.ts';
 import type { Config } from './config/schema.ts';
+import { TroubledEvents } from './dead-letter/delivery-error-handler.ts';
 import type { Aggregation } from './delivery/batch-builder.ts';
 import { Delivery } from './delivery/delivery.ts';
 import { compileRoutes } from './model/routes.ts';
@@ -9,7 +10,6 @@ import type { Log } from './runtime/log.ts';
 import { openStreams } from './sinks/firehose/open-sinks.ts';
 import { followChanges } from './source/change-stream.ts';
 import { chooseSource } from './source/select-host.ts';
-import { TroubledEvents } from './troubled-events.ts';
 
 /** How long what was read may take to arrive once the source has ended, milliseconds. */
 const DRAIN_MS = 20_000;

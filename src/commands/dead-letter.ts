@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import { DeadLetterFolder } from '../dead-letter/dead-letter-folder.ts';
-import type { StoredLetter } from '../dead-letter/letter.ts';
-import { fateText, letterDetails, listText, strangeText } from '../dead-letter/letter-report.ts';
+import type { StoredLetter } from '../dead-letter/dead-letter.ts';
+import { fateText, letterDetails, listText, strangeText } from '../dead-letter/dead-letter-report.ts';
+import { DeadLetterFolder } from '../dead-letter/dead-letter-store.ts';
 import { type Fate, redeliver } from '../dead-letter/redeliver.ts';
 import { compileRoutes } from '../model/routes.ts';
 import { parseTableName } from '../model/table-filter.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CdcError } from '../runtime/error.ts';
 import type { Outcome, Sink } from '../sinks/sink.ts';
-import type { DeadLetterFolder } from './dead-letter-folder.ts';
-import type { StoredLetter } from './letter.ts';
+import type { StoredLetter } from './dead-letter.ts';
+import type { DeadLetterFolder } from './dead-letter-store.ts';
 
 /** What became of a letter: with Firehose, or still in the folder. */
 export type Fate = { sent: true; stream: string } | { sent: false; reason: string; hint?: string | undefined };

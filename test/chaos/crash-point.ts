@@ -1,12 +1,12 @@
 import files from 'node:fs/promises';
 import { CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
-import { CheckpointKeeper } from '../../src/checkpoint/checkpoint-keeper.ts';
+import { CheckpointKeeper } from '../../src/checkpoint/checkpointer.ts';
+import { TroubledEvents } from '../../src/dead-letter/delivery-error-handler.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { Lane } from '../../src/delivery/lane.ts';
 import { Ledger } from '../../src/delivery/watermark-tracker.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
-import { TroubledEvents } from '../../src/troubled-events.ts';
 import { onRename, onRequest, onWrite } from './intercept.ts';
 
 /** A place in the life of the daemon that it passes again and again. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { DeadLetterFolder, type ListedLetter } from '../../src/dead-letter/dead-letter-folder.ts';
+import { DeadLetterFolder, type ListedLetter } from '../../src/dead-letter/dead-letter-store.ts';
 import { listObjects } from '../../src/lake/objects.ts';
 import type { FaultPlan } from '../../src/local-firehose/faults.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local-firehose/server.ts';

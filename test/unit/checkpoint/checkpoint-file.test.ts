@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Checkpoint, CheckpointFile } from '../../../src/checkpoint/checkpoint-file.ts';
-import { CheckpointKeeper } from '../../../src/checkpoint/checkpoint-keeper.ts';
+import { CheckpointKeeper } from '../../../src/checkpoint/checkpointer.ts';
 
 const sample: Checkpoint = {
   name: 'shop',

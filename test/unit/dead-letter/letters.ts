@@ -1,4 +1,4 @@
-import type { Letter } from '../../../src/dead-letter/letter.ts';
+import type { Letter } from '../../../src/dead-letter/dead-letter.ts';
 
 /** The seq of the n-th event. */
 export const seqOf = (n: number): string => `6b02e25e00000002${n.toString(16).padStart(10, '0')}000000001f`;

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DeadLetterFolder } from '../../../src/dead-letter/dead-letter-folder.ts';
+import { DeadLetterFolder } from '../../../src/dead-letter/dead-letter-store.ts';
 import { type Fate, redeliver } from '../../../src/dead-letter/redeliver.ts';
 import type { Outcome, Sink } from '../../../src/sinks/sink.ts';
 import { letter, seqOf } from './letters.ts';

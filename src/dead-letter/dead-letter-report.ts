@@ -1,5 +1,5 @@
-import type { ListedLetter, StrangeFile } from './dead-letter-folder.ts';
-import type { StoredLetter } from './letter.ts';
+import type { StoredLetter } from './dead-letter.ts';
+import type { ListedLetter, StrangeFile } from './dead-letter-store.ts';
 import type { Fate } from './redeliver.ts';
 
 const KEY_WIDTH = 40;

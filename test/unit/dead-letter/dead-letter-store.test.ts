@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DeadLetterFolder } from '../../../src/dead-letter/dead-letter-folder.ts';
+import { DeadLetterFolder } from '../../../src/dead-letter/dead-letter-store.ts';
 import { letter, seqOf } from './letters.ts';
 
 const GIB = 1024 ** 3;

@@ -2,7 +2,7 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolder, syncFolder, writeWhole } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
-import { type Letter, letterText, parseLetter, type StoredLetter } from './letter.ts';
+import { type Letter, letterText, parseLetter, type StoredLetter } from './dead-letter.ts';
 
 /** A letter without its event. */
 export interface ListedLetter extends Omit<StoredLetter, 'event'> {

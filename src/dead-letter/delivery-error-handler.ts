@@ -1,10 +1,10 @@
-import { type EventSummary, summaryOf } from './codec/formats/parse-event.ts';
-import type { Config } from './config/schema.ts';
-import { DeadLetterFolder } from './dead-letter/dead-letter-folder.ts';
-import type { SetAside, Trouble } from './delivery/stream-sender.ts';
-import type { Table } from './model/table.ts';
-import { formatTableName } from './model/table-filter.ts';
-import type { Log } from './runtime/log.ts';
+import { type EventSummary, summaryOf } from '../codec/formats/parse-event.ts';
+import type { Config } from '../config/schema.ts';
+import type { SetAside, Trouble } from '../delivery/stream-sender.ts';
+import type { Table } from '../model/table.ts';
+import { formatTableName } from '../model/table-filter.ts';
+import type { Log } from '../runtime/log.ts';
+import { DeadLetterFolder } from './dead-letter-store.ts';
 
 /** The log says of each stream at most so often that it fails. */
 const TOLD_EVERY_MS = 10_000;
