@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
+import type { Problem } from '../model/finding.ts';
 import { preflight } from '../preflight/preflight.ts';
-import type { Problem } from '../preflight/problem.ts';
-import { checkStart } from '../preflight/start.ts';
+import { checkStart } from '../preflight/start-position.ts';
 
 interface Options {
   config: string;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import { CdcError } from '../runtime/error.ts';
-import { describeIssue, lineOf, type Problem, pathText, wording } from './issue.ts';
+import { describeIssue, lineOf, type Problem, pathText, wording } from './config-issue.ts';
 import { type Config, configSchema } from './schema.ts';
 
 type Environment = Record<string, string | undefined>;

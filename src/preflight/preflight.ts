@@ -1,15 +1,15 @@
 import { createConnection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
 import { forEachHost, parseSourceUrl, sourceConnection } from '../config/url.ts';
+import { error, outage, type Problem, warning } from '../model/finding.ts';
 import { CdcError } from '../runtime/error.ts';
-import { connectionProblem } from './connection-problem.ts';
-import { judgeAccess } from './judge-access.ts';
-import { judgeSettings } from './judge-settings.ts';
-import { judgeTables } from './judge-tables.ts';
-import { checkCheckpointFile, checkDeadLetterFolder } from './own-files.ts';
-import { error, outage, type Problem, warning } from './problem.ts';
-import { gatherServer } from './server-facts.ts';
-import { checkStreams } from './stream.ts';
+import { checkStreams } from '../sinks/firehose/preflight.ts';
+import { judgeAccess } from './check-access.ts';
+import { judgeSettings } from './check-settings.ts';
+import { judgeTables } from './check-tables.ts';
+import { connectionProblem } from './connection-finding.ts';
+import { gatherServer } from './gather-server.ts';
+import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
 
 /** Everything that stands in the way of `cdc run`, at once: source, stream and checkpoint, errors first. Writes nothing. */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Problem[]> {

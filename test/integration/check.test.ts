@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local-firehose/server.ts';
 import { type Flavor, type LocalServer, startLocalServer } from '../../src/local-mysql/server.ts';
+import type { Problem } from '../../src/model/finding.ts';
 import { preflight } from '../../src/preflight/preflight.ts';
-import type { Problem } from '../../src/preflight/problem.ts';
 
 const FLAVORS: Flavor[] = ['mysql', 'mariadb'];
 const directory = mkdtempSync(join(tmpdir(), 'cdc-check-'));

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { keyPaths } from '../../../src/config/issue.ts';
+import { keyPaths } from '../../../src/config/config-issue.ts';
 import { loadConfig, parseConfig } from '../../../src/config/load.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 

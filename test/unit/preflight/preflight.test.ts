@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { forEachHost } from '../../../src/config/url.ts';
+import { error, outage, warning } from '../../../src/model/finding.ts';
 import { ofSeveral } from '../../../src/preflight/preflight.ts';
-import { error, outage, warning } from '../../../src/preflight/problem.ts';
 import { configFrom } from '../config/config-from.ts';
 
 const hosts = forEachHost(configFrom('source: { url: "mysql://cdc@db1,db2:3307" }\nfirehose: { stream: s }'));

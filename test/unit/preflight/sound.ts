@@ -1,7 +1,7 @@
 import type { Config } from '../../../src/config/schema.ts';
 import { parseTablePattern } from '../../../src/model/table-filter.ts';
-import type { PatternFacts, ServerFacts } from '../../../src/preflight/server-facts.ts';
-import type { TableFacts } from '../../../src/preflight/table-facts.ts';
+import type { PatternFacts, ServerFacts } from '../../../src/preflight/gather-server.ts';
+import type { TableFacts } from '../../../src/preflight/gather-tables.ts';
 import { configFrom } from '../config/config-from.ts';
 
 /** What a sound MySQL 9.7 tells, save for what the test changes. */

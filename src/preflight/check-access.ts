@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
-import { quoteName } from './ask.ts';
-import { error, listText, type Problem, warning } from './problem.ts';
-import { atLeast, type PatternFacts, type ServerFacts } from './server-facts.ts';
+import { error, listText, type Problem, warning } from '../model/finding.ts';
+import { atLeast, type PatternFacts, type ServerFacts } from './gather-server.ts';
+import { quoteName } from './query.ts';
 
 /** What the account lacks, what keeps tables out of reach, and whether another replica has our id. */
 export function judgeAccess(server: ServerFacts, config: Config): Problem[] {

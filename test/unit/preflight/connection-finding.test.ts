@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { connectionProblem } from '../../../src/preflight/connection-problem.ts';
+import { connectionProblem } from '../../../src/preflight/connection-finding.ts';
 import { configFrom } from '../config/config-from.ts';
 
 const source = configFrom('source: { url: "mysql://cdc:hunter2@db.example:3307" }\nfirehose: { stream: s }').source;

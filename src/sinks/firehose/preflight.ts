@@ -3,9 +3,9 @@ import {
   DescribeDeliveryStreamCommand,
   type DestinationDescription,
 } from '@aws-sdk/client-firehose';
-import type { Config } from '../config/schema.ts';
-import { firehoseClient } from '../sinks/firehose/firehose-sink.ts';
-import { error, outage, type Problem, warning } from './problem.ts';
+import type { Config } from '../../config/schema.ts';
+import { error, outage, type Problem, warning } from '../../model/finding.ts';
+import { firehoseClient } from './firehose-sink.ts';
 
 interface SdkFailure {
   name?: string;

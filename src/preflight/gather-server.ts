@@ -1,8 +1,8 @@
 import type { Connection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
 import { compileTableFilter, parseTablePattern, type TablePattern } from '../model/table-filter.ts';
-import { type Ask, askOver, maySelect, unlessDenied } from './ask.ts';
-import { gatherTables, type TableFacts } from './table-facts.ts';
+import { gatherTables, type TableFacts } from './gather-tables.ts';
+import { type Ask, askOver, maySelect, unlessDenied } from './query.ts';
 
 /** What is known about the source, as plain data; the judges decide what of it is wrong. */
 export interface ServerFacts {

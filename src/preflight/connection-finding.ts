@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/url.ts';
+import { error, outage, type Problem } from '../model/finding.ts';
 import { connectionError } from '../source/server/connection-error.ts';
-import { error, outage, type Problem } from './problem.ts';
 
 /** Why the source could not be talked to, as a finding of the check. */
 export function connectionProblem(failure: unknown, source: Config['source']): Problem {

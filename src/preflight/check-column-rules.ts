@@ -1,8 +1,8 @@
 import type { Config } from '../config/schema.ts';
 import { compileColumnPattern, compileColumnRules } from '../model/column-rules.ts';
+import { error, listText, type Problem, warning } from '../model/finding.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
-import { error, listText, type Problem, warning } from './problem.ts';
-import type { TableFacts } from './table-facts.ts';
+import type { TableFacts } from './gather-tables.ts';
 
 /** Column rules must match something, and leave keys distinct. */
 export function judgeColumnRules(tables: TableFacts[], config: Config, caseSensitive: boolean): Problem[] {

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { error, type Problem } from './problem.ts';
+import { error, type Problem } from '../model/finding.ts';
 
 /** Whether the checkpoint can be written: beside the file, then renamed over it. A missing folder is made on run. */
 export function checkCheckpointFile(file: string): Problem[] {

@@ -1,4 +1,4 @@
-import { type Ask, quoteTable } from './ask.ts';
+import { type Ask, quoteTable } from './query.ts';
 
 /** A captured table, as INFORMATION_SCHEMA shows it to this account. */
 export interface TableFacts {

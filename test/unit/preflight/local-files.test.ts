@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { checkCheckpointFile, checkDeadLetterFolder } from '../../../src/preflight/own-files.ts';
+import { checkCheckpointFile, checkDeadLetterFolder } from '../../../src/preflight/local-files.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cdc-preflight-'));
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { judgeSettings } from '../../../src/preflight/judge-settings.ts';
-import type { ServerFacts } from '../../../src/preflight/server-facts.ts';
+import { judgeSettings } from '../../../src/preflight/check-settings.ts';
+import type { ServerFacts } from '../../../src/preflight/gather-server.ts';
 import { config, soundMariadb, soundServer, withVariables } from './sound.ts';
 
 /** `severity what -> fix` of each problem. */

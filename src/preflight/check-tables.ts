@@ -1,10 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
+import { error, listText, type Problem, warning } from '../model/finding.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
-import { judgeColumnRules } from './judge-column-rules.ts';
-import { error, listText, type Problem, warning } from './problem.ts';
-import { atLeast, type ServerFacts } from './server-facts.ts';
-import type { TableFacts } from './table-facts.ts';
+import { judgeColumnRules } from './check-column-rules.ts';
+import { atLeast, type ServerFacts } from './gather-server.ts';
+import type { TableFacts } from './gather-tables.ts';
 
 /** The metadata fields of format flat, without their prefix (docs/EVENTS.md). */
 const FLAT_FIELDS = ['op', 'seq', 'deleted', 'ts_ms', 'db', 'table', 'partial'];

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
-import { error, type Problem, warning } from './problem.ts';
-import { atLeast, type ServerFacts, type Variable } from './server-facts.ts';
+import { error, type Problem, warning } from '../model/finding.ts';
+import { atLeast, type ServerFacts, type Variable } from './gather-server.ts';
 
 export type Settings = Pick<ServerFacts, 'flavor' | 'version' | 'variables'>;
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { judgeAccess } from '../../../src/preflight/judge-access.ts';
+import { judgeAccess } from '../../../src/preflight/check-access.ts';
 import {
   atLeast,
   grantsReplicationSlave,
   parseVersion,
   quoteAccount,
   type ServerFacts,
-} from '../../../src/preflight/server-facts.ts';
+} from '../../../src/preflight/gather-server.ts';
 import { config, pattern, soundMariadb, soundServer } from './sound.ts';
 
 const judged = (server: ServerFacts, source = '') =>

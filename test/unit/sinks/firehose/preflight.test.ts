@@ -1,6 +1,6 @@
 import type { DeliveryStreamDescription } from '@aws-sdk/client-firehose';
 import { expect, test } from 'vitest';
-import { judgeStream, streamFailure } from '../../../src/preflight/stream.ts';
+import { judgeStream, streamFailure } from '../../../../src/sinks/firehose/preflight.ts';
 
 const stream = (changes: Partial<DeliveryStreamDescription> = {}): DeliveryStreamDescription => ({
   DeliveryStreamName: 's',

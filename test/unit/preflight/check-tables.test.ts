@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
-import { judgeTables } from '../../../src/preflight/judge-tables.ts';
-import { cascadesIn } from '../../../src/preflight/table-facts.ts';
+import { judgeTables } from '../../../src/preflight/check-tables.ts';
+import { cascadesIn } from '../../../src/preflight/gather-tables.ts';
 import { config, soundMariadb, soundServer, table } from './sound.ts';
 
 const judged = (tables: ReturnType<typeof table>[], more: string | Config = '', server = soundServer()) =>
