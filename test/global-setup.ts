@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import type { TestProject } from 'vitest/node';
-import { startLocalServer } from '../src/local-mysql/server.ts';
+import { startLocalServer } from '../src/local/mysql/server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { demoReport } from '../demo/report.ts';
-import { claimDirectory, runDemo } from '../demo/run-demo.ts';
+import { demoReport } from '../local/demo/report.ts';
+import { claimDirectory, runDemo } from '../local/demo/run-demo.ts';
 import { CdcError } from '../runtime/error.ts';
 
 interface Flags {

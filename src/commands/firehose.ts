@@ -1,9 +1,9 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { Command } from 'commander';
 import { parseSize } from '../config/units.ts';
-import { type CheckedPlan, parseFaultPlan } from '../local-firehose/faults.ts';
-import { type LocalFirehose, startLocalFirehose } from '../local-firehose/server.ts';
-import { checkOwnStream, type StreamOptions } from '../local-firehose/stream-options.ts';
+import { type CheckedPlan, parseFaultPlan } from '../local/firehose/faults.ts';
+import { type LocalFirehose, startLocalFirehose } from '../local/firehose/server.ts';
+import { checkOwnStream, type StreamOptions } from '../local/firehose/stream-options.ts';
 import { CdcError, explain } from '../runtime/error.ts';
 
 interface Flags {

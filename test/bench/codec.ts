@@ -3,7 +3,7 @@ import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import type { EventFormat } from '../../src/codec/formats/event-format.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import type { LocalServer } from '../../src/local-mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
 import { readServerFacts } from '../../src/source/server/server-info.ts';
 import { QUIET } from '../quiet-handler.ts';

@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import { startLocalFirehose } from '../../src/local-firehose/server.ts';
-import type { LocalServer } from '../../src/local-mysql/server.ts';
+import { startLocalFirehose } from '../../src/local/firehose/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { startDaemon } from './processes.ts';
 
 /** Firehose bills each record rounded up to the next 5 KB (Amazon Data Firehose pricing, Direct PUT). */

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import type { LocalServer } from '../../src/local-mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { readServerFacts } from '../../src/source/server/server-info.ts';
 import { fill } from './capture.ts';
 import { end, startDaemon, startFirehose, usedBy } from './processes.ts';

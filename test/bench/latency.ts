@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import { startLocalFirehose } from '../../src/local-firehose/server.ts';
-import type { LocalServer } from '../../src/local-mysql/server.ts';
+import { startLocalFirehose } from '../../src/local/firehose/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { startDaemon, usedBy } from './processes.ts';
 
 const CLIENTS = 20;

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startLocalServer } from '../../src/local-mysql/server.ts';
+import { startLocalServer } from '../../src/local/mysql/server.ts';
 import { codec } from './codec.ts';
 import { cost } from './cost.ts';
 import { largeTransaction } from './large-transaction.ts';

@@ -6,7 +6,7 @@ import { EventWriter } from '../../src/codec/event-writer.ts';
 import type { EventFormat } from '../../src/codec/formats/event-format.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
-import type { LocalServer } from '../../src/local-mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { Position } from '../../src/model/replication-position.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';

@@ -3,7 +3,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import type { LocalServer } from '../../src/local-mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { readServerFacts } from '../../src/source/server/server-info.ts';
 import { end, startDaemon, startFirehose, usedBy } from './processes.ts';
 import { ORDERS } from './shapes.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Random, seededRandom } from '../../src/demo/random.ts';
-import type { FaultPlan } from '../../src/local-firehose/faults.ts';
+import { type Random, seededRandom } from '../../src/local/demo/random.ts';
+import type { FaultPlan } from '../../src/local/firehose/faults.ts';
 import { CRASH_POINTS, type CrashPoint } from './crash-point.ts';
 import { crashModule } from './preload.ts';
 import type { CrashedPoint, CrashReport } from './report.ts';

@@ -1,5 +1,5 @@
-import type { Random } from '../../src/demo/random.ts';
-import type { FaultPlan } from '../../src/local-firehose/faults.ts';
+import type { Random } from '../../src/local/demo/random.ts';
+import type { FaultPlan } from '../../src/local/firehose/faults.ts';
 
 type Rule = FaultPlan['rules'][number];
 

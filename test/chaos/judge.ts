@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LedgerEntry } from '../../src/local-firehose/ledger.ts';
+import type { LedgerEntry } from '../../src/local/firehose/call-log.ts';
 import { checkCheckpoint, lagOf, type SeenCheckpoint } from './checkpoint-check.ts';
 import { DeliveryCheck } from './delivery-check.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';

@@ -1,4 +1,4 @@
-import type { Random } from '../../src/demo/random.ts';
+import type { Random } from '../../src/local/demo/random.ts';
 import type { Change } from './intent-log.ts';
 import type { KeyModel, KeyState } from './key-model.ts';
 import type { Plan } from './planner.ts';

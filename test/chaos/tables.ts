@@ -1,5 +1,5 @@
 import { escape as sqlText } from 'mysql2';
-import type { Random } from '../../src/demo/random.ts';
+import type { Random } from '../../src/local/demo/random.ts';
 
 export const SCHEMA = 'chaos';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import { type Random, seededRandom } from '../../src/demo/random.ts';
-import type { LocalFirehose } from '../../src/local-firehose/server.ts';
-import type { LocalServer } from '../../src/local-mysql/server.ts';
+import { type Random, seededRandom } from '../../src/local/demo/random.ts';
+import type { LocalFirehose } from '../../src/local/firehose/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import type { DaemonProcess } from './daemon-process.ts';
 import { faultPlan, refusal } from './fault-plans.ts';
 import type { TcpProxy } from './tcp-proxy.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection } from 'mysql2/promise';
-import { seededRandom } from '../../src/demo/random.ts';
+import { seededRandom } from '../../src/local/demo/random.ts';
 import type { Expected, IntentLog } from './intent-log.ts';
 import { type Plan, Planner } from './planner.ts';
 import { SCHEMA } from './tables.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { DeadLetterFolder, type ListedLetter } from '../../src/dead-letter/dead-letter-store.ts';
 import { listObjects } from '../../src/lake/objects.ts';
-import type { FaultPlan } from '../../src/local-firehose/faults.ts';
-import { type LocalFirehose, startLocalFirehose } from '../../src/local-firehose/server.ts';
+import type { FaultPlan } from '../../src/local/firehose/faults.ts';
+import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { letter, seqOf } from '../unit/dead-letter/letters.ts';
 import { cdc, type Ended, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
 

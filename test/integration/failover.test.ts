@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local-mysql/server.ts';
+import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { type Cdc, Fixture, tableOf, until } from './pipeline-fixture.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 

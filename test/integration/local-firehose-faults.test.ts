@@ -9,9 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FirehoseClient, PutRecordBatchCommand, PutRecordCommand } from '@aws-sdk/client-firehose';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { firehoseCommand } from '../../src/commands/firehose.ts';
-import type { FaultPlan } from '../../src/local-firehose/faults.ts';
-import { decodeEntry, type LedgerEntry } from '../../src/local-firehose/ledger.ts';
-import { type LocalFirehoseOptions, startLocalFirehose } from '../../src/local-firehose/server.ts';
+import { decodeEntry, type LedgerEntry } from '../../src/local/firehose/call-log.ts';
+import type { FaultPlan } from '../../src/local/firehose/faults.ts';
+import { type LocalFirehoseOptions, startLocalFirehose } from '../../src/local/firehose/server.ts';
 
 type Rule = FaultPlan['rules'][number];
 

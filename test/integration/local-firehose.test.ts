@@ -19,7 +19,7 @@ import {
 } from '@aws-sdk/client-firehose';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { firehoseCommand } from '../../src/commands/firehose.ts';
-import { type LocalFirehose, type LocalFirehoseOptions, startLocalFirehose } from '../../src/local-firehose/server.ts';
+import { type LocalFirehose, type LocalFirehoseOptions, startLocalFirehose } from '../../src/local/firehose/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'local-firehose-'));
 const closing: (() => Promise<unknown> | unknown)[] = [];

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
-import { startLocalServer } from '../../src/local-mysql/server.ts';
+import { startLocalServer } from '../../src/local/mysql/server.ts';
 import { CdcError } from '../../src/runtime/error.ts';
 
 // The servers of this file have a temporary directory to themselves, so that what they leave behind can be seen.

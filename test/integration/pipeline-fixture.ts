@@ -9,7 +9,7 @@ import { compareTable, isEqual, type TableComparison } from '../../src/lake/comp
 import { foldLake } from '../../src/lake/fold.ts';
 import { listObjects } from '../../src/lake/objects.ts';
 import { connectSource } from '../../src/lake/source-table.ts';
-import { type LocalFirehose, startLocalFirehose } from '../../src/local-firehose/server.ts';
+import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 
 const ENTRY = resolve('dist/main.js');
 const STREAM = 'changes';

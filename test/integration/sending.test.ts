@@ -4,8 +4,8 @@ import { gunzipSync } from 'node:zlib';
 import { createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { listObjects } from '../../src/lake/objects.ts';
-import type { LedgerEntry } from '../../src/local-firehose/ledger.ts';
-import { type LocalFirehose, startLocalFirehose } from '../../src/local-firehose/server.ts';
+import type { LedgerEntry } from '../../src/local/firehose/call-log.ts';
+import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { Fixture, until } from './pipeline-fixture.ts';
 

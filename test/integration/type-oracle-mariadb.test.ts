@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local-mysql/server.ts';
+import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { caseTables } from '../oracle/case-tables.ts';
 import { charsetTables } from '../oracle/charset-tables.ts';
 import { captureLines, compareWithSelect } from '../oracle/oracle.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local-mysql/server.ts';
+import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { caseTables } from '../oracle/case-tables.ts';
 import { charsetTables } from '../oracle/charset-tables.ts';
 import { compareWithSelect } from '../oracle/oracle.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local-mysql/server.ts';
+import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { type Cdc, Fixture, tableOf } from './pipeline-fixture.ts';
 
 const TABLE = `CREATE TABLE item (id INT UNSIGNED PRIMARY KEY, name VARCHAR(40) CHARACTER SET latin1, kind ENUM('a','it''s'),

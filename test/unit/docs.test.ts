@@ -7,8 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { readCreateDeliveryStream } from '../../src/local-firehose/create-request.ts';
-import { checkStream } from '../../src/local-firehose/stream-options.ts';
+import { readCreateDeliveryStream } from '../../src/local/firehose/create-request.ts';
+import { checkStream } from '../../src/local/firehose/stream-options.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) =>

@@ -1,0 +1,91 @@
+import type { TableComparison } from '../../lake/compare.ts';
+import type { DemoResult } from './run-demo.ts';
+
+const count = (n: number): string => n.toLocaleString('en-US');
+
+/** What a person reads at the end: what happened, whether the lake equals the source, and what it is good for. */
+export function demoReport(result: DemoResult, kept: boolean): string {
+  const { workload, problems, directory } = result;
+  const changes = workload.inserted + workload.updated + workload.deleted + workload.moved;
+  const story = table([
+    [
+      'transactions',
+      count(workload.committed),
+      `committed; ${count(workload.rolledBack)} more rolled back, ${count(workload.partlyRolledBack)} of the committed in part`,
+    ],
+    [
+      'row changes',
+      count(changes),
+      `${count(workload.inserted)} inserted, ${count(workload.updated)} updated, ${count(workload.deleted)} deleted, ${count(workload.moved)} given another primary key`,
+    ],
+    ['change events', count(result.expectedEvents), 'expected: a new primary key makes two; one row marks the end'],
+    [
+      'events landed',
+      count(result.lines - result.repeats),
+      `in ${count(result.objects)} objects, ${count(result.bytes)} bytes`,
+    ],
+    ['repeats', count(result.repeats), `after ${result.kills} SIGKILL of the daemon`],
+  ]);
+  const tables = table([
+    ['table', 'rows in MySQL', 'rows in the lake', 'events', ''],
+    ...result.tables.map((one) => [
+      `${one.schema}.${one.table}`,
+      count(one.sourceRows),
+      count(one.lakeRows),
+      count(one.events),
+      outcome(one),
+    ]),
+  ]);
+  const parts = [
+    `cdc demo, seed ${result.seed}: MySQL ${result.server} -> binlog -> daemon -> local Firehose -> lake`,
+    story,
+    `The lake folded by key and highest seq, against MySQL row by row\n${tables}`,
+  ];
+  const differences = result.tables.flatMap(describeDifferences);
+  if (differences.length > 0) parts.push(`First differences\n${differences.map((line) => `  ${line}`).join('\n')}`);
+  if (result.revenue.length > 0) {
+    const rows = result.revenue.map((row) => [row.source, row.customers, row.payments, row.revenue]);
+    parts.push(
+      `Revenue by source, one query on the lake\n${table([['source', 'customers', 'payments', 'revenue'], ...rows])}`,
+    );
+  }
+  parts.push(kept ? places(directory) : 'Everything temporary is removed; --keep leaves it there.');
+  parts.push(problems.length === 0 ? 'The lake equals MySQL.' : `FAILED: ${problems.join('; ')}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+function outcome(result: TableComparison): string {
+  if (result.incomparable !== undefined) return result.incomparable;
+  const found = (['missing', 'extra', 'different'] as const).filter((kind) => result[kind] > 0);
+  return found.length === 0 ? 'equal' : found.map((kind) => `${count(result[kind])} ${kind}`).join(', ');
+}
+
+const describeDifferences = (result: TableComparison): string[] =>
+  result.samples.map(({ kind, key, columns = [] }) => {
+    const values = columns.map(
+      ({ name, source, lake }) => `${name} is ${source} in MySQL, ${lake ?? 'absent'} in the lake`,
+    );
+    return `${result.schema}.${result.table} ${key}: ${[kind, ...values].join('; ')}`;
+  });
+
+const places = (directory: string): string =>
+  `Everything lies in ${directory}\n${table([
+    ['lake/', 'the objects that Firehose delivered'],
+    ['lake.duckdb', 'the fold, with a view for each table'],
+    ['cdc.yaml', 'the configuration of the daemon'],
+    ['daemon.log', 'what it said'],
+    ['state/', 'its checkpoint'],
+    ['mysql/', "the server's data and log"],
+  ])}`;
+
+/** Columns as wide as they need to be; numbers to the right. */
+function table(rows: readonly (readonly string[])[]): string {
+  const numeric = (column: number) => rows.some((row) => /^[\d,.]+$/.test(row[column] ?? ''));
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) => {
+      const cells = row.map((cell, i) => (numeric(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)));
+      return `  ${cells.join('  ')}`.trimEnd();
+    })
+    .join('\n');
+}

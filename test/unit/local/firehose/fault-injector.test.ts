@@ -1,0 +1,216 @@
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { createFaults, type Verdict } from '../../../../src/local/firehose/fault-injector.ts';
+import { checkFaultPlan, type FaultPlan } from '../../../../src/local/firehose/faults.ts';
+
+type Rules = FaultPlan['rules'];
+const faults = (rules: Rules, seed = 1, now?: () => number) => createFaults(checkFaultPlan({ seed, rules }), now);
+const records = (count: number, size = 10) => Array.from({ length: count }, () => Buffer.alloc(size, 'x'));
+
+/** Numbers of the calls, of the first `count`, on which any rule fires. */
+function firing(rules: Rules, count: number, seed = 1): number[] {
+  const made = faults(rules, seed);
+  return Array.from({ length: count }, (_, i) => i + 1).filter((call) => made.judge(call, 's', records(3)));
+}
+
+const failed = (verdict: Verdict | undefined): number[] =>
+  verdict?.slots.flatMap(({ code }, i) => (code === null ? [] : [i])) ?? [];
+
+describe('when a rule fires', () => {
+  test('the same seed gives the same faults, another seed others', () => {
+    const rules: Rules = [
+      { fault: 'partial', rate: 0.5, records: 0.5, code: 'InternalFailure', stored: 0.5 },
+      { fault: 'error', type: 'InternalFailure', rate: 0.3, stored: 0.5 },
+      { fault: 'slow', ms: [1, 1000] },
+    ];
+    const run = (seed: number) => {
+      const made = faults(rules, seed);
+      return Array.from({ length: 200 }, (_, i) => made.judge(i + 1, 's', records(5)));
+    };
+    expect(run(7)).toEqual(run(7));
+    expect(run(7)).not.toEqual(run(8));
+  });
+
+  test('a call is judged by its number, whatever came before it', () => {
+    const rules: Rules = [{ fault: 'partial', rate: 0.5, records: 0.5 }];
+    const one = faults(rules);
+    const all = Array.from({ length: 50 }, (_, i) => one.judge(i + 1, 's', records(5)));
+    const other = faults(rules);
+    expect(Array.from({ length: 50 }, (_, i) => other.judge(50 - i, 's', records(5))).reverse()).toEqual(all);
+  });
+
+  test.each([0, 0.02, 0.3, 0.9, 1])('at a rate of %f it fires for that share of the calls', (rate) => {
+    const share = firing([{ fault: 'lost', rate }], 20_000).length / 20_000;
+    expect(Math.abs(share - rate)).toBeLessThanOrEqual(rate === 0 || rate === 1 ? 0 : 0.01);
+  });
+
+  test('two rules of the same rate fire independently of each other', () => {
+    const both =
+      firing(
+        [
+          { fault: 'lost', rate: 0.5 },
+          { fault: 'hang', rate: 0.5 },
+        ],
+        10_000,
+      ).length / 10_000;
+    expect(both).toBeGreaterThan(0.72);
+    expect(both).toBeLessThan(0.78);
+  });
+
+  test('it fires in its range of calls, both ends included, and no more than its times', () => {
+    expect(firing([{ fault: 'lost', calls: [3, 5] }], 10)).toEqual([3, 4, 5]);
+    expect(firing([{ fault: 'lost', calls: [4, 9], times: 2 }], 10)).toEqual([4, 5]);
+  });
+
+  test('it fires for the streams that its pattern names', () => {
+    const made = faults([{ fault: 'lost', stream: 'a*.b' }]);
+    const fires = (stream: string) => made.judge(1, stream, records(1)) !== undefined;
+    expect(['a.b', 'axx.b', 'axb', 'xa.b', 'a.bb'].filter(fires)).toEqual(['a.b', 'axx.b']);
+  });
+
+  test('the first that fires decides, and one that has nothing to say leaves it to the next', () => {
+    const made = faults([
+      { fault: 'partial', records: [7] },
+      { fault: 'poison', text: 'bad' },
+      { fault: 'partial', records: 0 },
+      { fault: 'empty', calls: [2, 2] },
+      { fault: 'html' },
+    ]);
+    expect([1, 2].map((call) => made.judge(call, 's', records(3)))).toMatchObject([
+      { fault: 'html', rule: 4 },
+      { fault: 'empty', rule: 3 },
+    ]);
+  });
+
+  test('what has nothing to say does not use up the times of a rule', () => {
+    const made = faults([{ fault: 'partial', records: [2], times: 1 }]);
+    expect(made.judge(1, 's', records(2))).toBeUndefined();
+    expect(failed(made.judge(2, 's', records(3)))).toEqual([2]);
+    expect(made.judge(3, 's', records(3))).toBeUndefined();
+  });
+
+  test('a reset is decided before there is a body, and is no verdict', () => {
+    const made = faults([
+      { fault: 'lost', times: 1 },
+      { fault: 'reset', calls: [2, 3], times: 1 },
+    ]);
+    expect([1, 2, 3].map((call) => made.resets(call))).toEqual([undefined, 1, undefined]);
+    expect(made.judge(2, 's', records(1))).toMatchObject({ fault: 'lost' });
+  });
+});
+
+describe('what a rule does', () => {
+  const judge = (rule: Rules[number], given = records(4), call = 1) => faults([rule]).judge(call, 's', given);
+
+  test('partial fails the records that were chosen, and stores the others', () => {
+    expect(judge({ fault: 'partial', records: [0, 2] })?.slots).toEqual([
+      { stored: false, code: 'ServiceUnavailableException' },
+      { stored: true, code: null },
+      { stored: false, code: 'ServiceUnavailableException' },
+      { stored: true, code: null },
+    ]);
+  });
+
+  test('partial by chance fails that share of the records, and stores that share of the failed ones', () => {
+    const slots = judge(
+      { fault: 'partial', records: 0.3, code: 'InternalFailure', stored: 0.25 },
+      records(20_000, 0),
+    )!.slots;
+    const bad = slots.filter(({ code }) => code === 'InternalFailure');
+    expect(bad.length / 20_000).toBeCloseTo(0.3, 1);
+    expect(bad.filter(({ stored }) => stored).length / bad.length).toBeCloseTo(0.25, 1);
+    expect(slots.every(({ stored, code }) => stored || code !== null)).toBe(true);
+  });
+
+  test('a whole call is stored or not as one', () => {
+    const made = faults([{ fault: 'lost', stored: 0.5 }]);
+    const calls = Array.from({ length: 400 }, (_, i) => [
+      ...new Set(made.judge(i + 1, 's', records(4))!.slots.map(({ stored }) => stored)),
+    ]);
+    expect(calls.every((stored) => stored.length === 1)).toBe(true);
+    const kept = calls.filter(([stored]) => stored).length;
+    expect(kept).toBeGreaterThan(150);
+    expect(kept).toBeLessThan(250);
+  });
+
+  test('slow is between its two ends', () => {
+    const made = faults([{ fault: 'slow', ms: [100, 200] }]);
+    const waits = Array.from(
+      { length: 100 },
+      (_, i) => (made.judge(i + 1, 's', records(1))!.answer as { afterMs: number }).afterMs,
+    );
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(100);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(200);
+    expect(new Set(waits).size).toBeGreaterThan(20);
+  });
+
+  test('poison fails the call, or its slots alone, gzip or not', () => {
+    const given = [Buffer.from('{"a":1}'), Buffer.from('{"a":"BAD"}'), gzipSync('{"b":"BAD"}'), gzipSync('{"b":1}')];
+    expect(judge({ fault: 'poison', text: 'BAD' }, given)).toMatchObject({
+      slots: Array.from({ length: 4 }, () => ({ stored: false })),
+      answer: {
+        kind: 'error',
+        type: 'ValidationException',
+        status: 400,
+        message: expect.stringContaining('records.2'),
+      },
+    });
+    expect(judge({ fault: 'poison', text: 'BAD', fails: 'slot', code: 'MadeUp' }, given)?.slots).toEqual([
+      { stored: true, code: null },
+      { stored: false, code: 'MadeUp' },
+      { stored: false, code: 'MadeUp' },
+      { stored: true, code: null },
+    ]);
+  });
+});
+
+describe('a quota', () => {
+  function over(rule: object) {
+    let time = 0;
+    const made = faults([{ fault: 'quota', ...rule } as Rules[number]], 1, () => time);
+    return {
+      wait: (ms: number) => (time += ms),
+      put: (count: number, size = 10, stream = 's') => made.judge(1, stream, records(count, size)),
+    };
+  }
+
+  test('of records lets so many through in a second, and fails the slots that are over it', () => {
+    const { put, wait } = over({ records_per_second: 5 });
+    expect(failed(put(3))).toEqual([]);
+    expect(failed(put(4))).toEqual([2, 3]);
+    wait(400);
+    expect(failed(put(4))).toEqual([2, 3]);
+    wait(60_000);
+    expect(failed(put(6))).toEqual([5]);
+  });
+
+  test('is that of each stream', () => {
+    const { put } = over({ records_per_second: 1 });
+    expect([put(1, 1, 'a'), put(1, 1, 'b')]).toEqual([undefined, undefined]);
+    expect(failed(put(1, 1, 'a'))).toEqual([0]);
+  });
+
+  test('of requests answers the whole call with Slow down.', () => {
+    const { put, wait } = over({ requests_per_second: 2 });
+    expect([put(500), put(1)]).toEqual([undefined, undefined]);
+    expect(put(1)?.answer).toMatchObject({ type: 'ServiceUnavailableException', status: 503, message: 'Slow down.' });
+    wait(500);
+    expect(put(1)).toBeUndefined();
+  });
+
+  test('of bytes holds over time, and a record larger than it gets through at last', () => {
+    const { put, wait } = over({ bytes_per_second: 1000, over: 'call' });
+    let sent = 0;
+    for (let ms = 0; ms < 60_000; ms += 50, wait(50)) if (!put(1, 5000)) sent += 5000;
+    expect(sent).toBeGreaterThanOrEqual(60_000);
+    expect(sent).toBeLessThanOrEqual(67_000);
+  });
+
+  test('that refuses a call takes nothing for it', () => {
+    const { put, wait } = over({ records_per_second: 2, over: 'call' });
+    expect(put(2)).toBeUndefined();
+    for (let i = 0; i < 100; i++) expect(put(2)?.slots.map(({ stored }) => stored)).toEqual([false, false]);
+    wait(500);
+    expect(put(1)).toBeUndefined();
+  });
+});

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { checkFaultPlan, parseFaultPlan } from '../../../../src/local/firehose/faults.ts';
+
+function refusalOf(plan: unknown): string {
+  try {
+    checkFaultPlan(plan, 'plan.json');
+  } catch (error) {
+    expect(error).toMatchObject({ name: 'CdcError', exitCode: 2, message: 'plan.json is not a fault plan' });
+    return (error as { why: string }).why;
+  }
+  throw new Error('was taken');
+}
+
+const rule = (rule: object) => ({ rules: [rule] });
+
+describe('a fault plan', () => {
+  test('is completed with its defaults', () => {
+    expect(checkFaultPlan(rule({ fault: 'partial', records: 0.3 }))).toEqual({
+      seed: 1,
+      rules: [{ fault: 'partial', records: 0.3, code: 'ServiceUnavailableException', stored: false, rate: 1 }],
+    });
+    expect(checkFaultPlan(rule({ fault: 'lost' })).rules[0]).toMatchObject({ stored: true });
+    expect(checkFaultPlan(rule({ fault: 'html' })).rules[0]).toMatchObject({ status: 502, stored: false });
+  });
+
+  test.each([
+    [{}, 'rules: must be a list of rules'],
+    [{ rules: [], sead: 3 }, 'unknown key sead'],
+    [{ rules: [], seed: 1.5 }, 'seed: must be a whole number'],
+    [rule({ fault: 'partail' }), 'rules[0].fault: must be one of partial, all-fail, error, lost, reset'],
+    [{ rules: ['reset'] }, 'rules[0]: must be a rule such as {"fault": "reset"}'],
+    [rule({ fault: 'reset', often: 3 }), 'rules[0]: unknown key often'],
+    [rule({ fault: 'reset', rate: 20 }), 'rules[0].rate: must be a number from 0 to 1'],
+    [rule({ fault: 'reset', calls: [20, 10] }), 'rules[0].calls: must not end before it begins'],
+    [rule({ fault: 'reset', calls: 7 }), 'rules[0].calls: must be two numbers, the first and the last call'],
+    [rule({ fault: 'reset', times: 0 }), 'rules[0].times: must be a whole number of at least 1'],
+    [rule({ fault: 'reset', stream: 'a' }), 'rules[0].stream: cannot be known before the body is read'],
+    [rule({ fault: 'partial' }), 'rules[0].records: must be a chance from 0 to 1, or a list of record indexes from 0'],
+    [rule({ fault: 'partial', records: 'all' }), 'rules[0].records: must be a chance from 0 to 1'],
+    [
+      rule({ fault: 'partial', records: 1, code: 'SlowDown' }),
+      'rules[0].code: must be one of ServiceUnavailableException, InternalFailure',
+    ],
+    [
+      rule({ fault: 'all-fail', stored: 0.5 }),
+      'rules[0].stored: goes with InternalFailure only: a throttled record is not stored',
+    ],
+    [rule({ fault: 'error' }), 'rules[0].type: must be text'],
+    [
+      rule({ fault: 'error', type: 'TeapotException' }),
+      'rules[0].status: is needed with a type that is not one of Firehose',
+    ],
+    [
+      rule({ fault: 'error', type: 'InternalFailure', stored: 'no' }),
+      'rules[0].stored: must be true, false or a number from 0 to 1',
+    ],
+    [rule({ fault: 'slow' }), 'rules[0].ms: must be a whole number of ms, or two: the least and the most'],
+    [rule({ fault: 'html', status: 404 }), 'rules[0].status: must be 200, 502 or 503'],
+    [rule({ fault: 'quota' }), 'rules[0]: needs records_per_second, requests_per_second or bytes_per_second'],
+    [rule({ fault: 'poison', text: '' }), 'rules[0].text: must not be empty'],
+    [
+      rule({ fault: 'poison', text: 'x', code: 'Bad' }),
+      'rules[0].code: is not an error of Firehose that a whole call may fail with',
+    ],
+  ])('%j is refused in words that say where and why', (plan, why) => {
+    expect(refusalOf(plan)).toContain(why);
+  });
+
+  test('has all its problems told at once', () => {
+    expect(refusalOf({ rules: [{ fault: 'lost', rate: -1 }, { fault: 'nope' }], x: 1 }).split('\n')).toHaveLength(3);
+  });
+
+  test('that is not JSON is refused', () => {
+    expect(() => parseFaultPlan('{"rules": [', 'p.json')).toThrowError(
+      expect.objectContaining({ exitCode: 2, why: expect.stringContaining('It is not JSON') }),
+    );
+  });
+
+  test('of the documentation is taken, and its table has every fault', () => {
+    const page = readFileSync('docs/LOCAL-FIREHOSE.md', 'utf8');
+    const plans = [...page.matchAll(/```json\n(\{\s*"[^`]*?"rules"[^`]*?)```/g)].map((match) => match[1]!);
+    expect(plans.length).toBeGreaterThan(0);
+    for (const plan of plans) parseFaultPlan(plan, 'docs');
+    const names = /must be one of (.*)/.exec(refusalOf(rule({ fault: '' })))![1]!.split(', ');
+    expect(names.filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([]);
+  });
+});
