@@ -23,7 +23,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: LOSS,
     edits: [
       edit(
-        'firehose/firehose-sink',
+        'sinks/firehose/firehose-sink',
         'const answer = await this.#answered(command, signal);',
         `void this.#answered(command, signal).catch(() => {});
          const answer = { RequestResponses: records.map(() => ({ RecordId: 'early' })) };
@@ -34,13 +34,13 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
   },
   'takes an unknown outcome for accepted': {
     breaks: LOSS,
-    edits: [edit('firehose/outcome', "  return { kind: 'unknown', reason };\n}", '  return ACCEPTED;\n}')],
+    edits: [edit('sinks/firehose/outcomes', "  return { kind: 'unknown', reason };\n}", '  return ACCEPTED;\n}')],
   },
   'shifts the outcomes of a request by one slot': {
     breaks: [...LOSS, 'I7'],
     edits: [
       edit(
-        'delivery/shipper',
+        'delivery/stream-sender',
         'outcomes[at + i] ?? NO_OUTCOME',
         'outcomes[(at + i + 1) % outcomes.length] ?? NO_OUTCOME',
       ),
@@ -50,7 +50,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: LOSS,
     edits: [
       edit(
-        'delivery/shipper',
+        'delivery/stream-sender',
         'this.#rest(lanes, failure.reason);',
         `if (lanes.some((lane) => lane.attempts > 1)) for (const lane of lanes) this.#settleLane(lane, lane.waitingEvents && 1);
          this.#rest(lanes, failure.reason);`,
@@ -61,7 +61,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: ['I7'],
     edits: [
       edit(
-        'firehose/firehose-sink',
+        'sinks/firehose/firehose-sink',
         'const answer = await this.#answered(command, signal);',
         `await this.#answered(command, signal);
          const answer = await this.#answered(command, signal);`,
@@ -87,7 +87,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: ['I3'],
     edits: [
       edit(
-        'folder',
+        'runtime/durable-file',
         'await handle.writeFile(text);',
         `await handle.writeFile(text);
          const there = await open(path, 'w', 0o600);
@@ -102,7 +102,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: ['I2', 'I8', 'I1'],
     edits: [
       edit(
-        'start-point',
+        'source/start-point',
         'dump: { gtids: gtids.toString() },',
         'dump: { gtids: gtids.toString().replace(/(c0000000[^,]*-)(\\d+)(?=,|$)/g, (_, head, last) => head + (Number(last) + 1)) },',
       ),
@@ -113,7 +113,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: ['I3'],
     edits: [
       edit(
-        'start-point',
+        'source/start-point',
         'return saved === undefined ? firstStart(request, server, now) : resume(saved, server, now);',
         'return firstStart(request, server, now);',
       ),
@@ -121,14 +121,14 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
   },
   'begins a new epoch at each start': {
     breaks: ['I6'],
-    edits: [edit('start-point', 'Math.max(saved.epoch + 1, now) : saved.epoch;', 'now : now;')],
+    edits: [edit('source/start-point', 'Math.max(saved.epoch + 1, now) : saved.epoch;', 'now : now;')],
   },
 
   'numbers the rows by a running counter': {
     breaks: ['I6'],
     edits: [
       edit(
-        'codec/debezium-line',
+        'codec/formats/debezium-format',
         'putHex(out, ordinal, ORDINAL_LENGTH);',
         'putHex(out, (globalThis.ordinal = (globalThis.ordinal ?? 0) + 1), ORDINAL_LENGTH);',
       ),
@@ -136,13 +136,13 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
   },
   'gives an event the time at which it is read': {
     breaks: ['I6'],
-    edits: [edit('codec/debezium-line', '{committedAt},"snapshot"', '{now},"snapshot"')],
+    edits: [edit('codec/formats/debezium-format', '{committedAt},"snapshot"', '{now},"snapshot"')],
   },
   'drops the delete of a changed key': {
     breaks: LOSS,
     edits: [
       edit(
-        'codec/debezium-line',
+        'codec/formats/debezium-format',
         'this.#end(at - eventStart, row, emit, images.putKey(images.before), 0);',
         'images.putKey(images.before);',
       ),
@@ -152,7 +152,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: ['I5'],
     edits: [
       edit(
-        'codec/number-text',
+        'codec/values/number-text',
         'out.ascii(((BigInt(high) << 32n) | BigInt(low)).toString());',
         'out.ascii(String(BigInt(high * 0x100000000 + low)));',
       ),
@@ -170,13 +170,13 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
   },
   'forgets a TRUNCATE': {
     breaks: LOSS,
-    edits: [edit('changes', 'writer.writeTruncate(position, transaction, Date.now(), emit);', '')],
+    edits: [edit('source/change-stream', 'writer.writeTruncate(position, transaction, Date.now(), emit);', '')],
   },
   'leaves a table out by mistake': {
     breaks: LOSS,
     edits: [
       edit(
-        'changes',
+        'source/change-stream',
         'const captures = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });',
         `const filter = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
          const captures = (schema, table) => table !== 'wide' && filter(schema, table);`,
@@ -187,7 +187,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: ['I2'],
     edits: [
       edit(
-        'changes',
+        'source/change-stream',
         'lines.line(stream, keyHash, bytes, from, to)',
         'lines.line(stream, (Math.random() * 2 ** 32) >>> 0, bytes, from, to)',
       ),
@@ -197,7 +197,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: ['I4'],
     edits: [
       edit(
-        'binlog/binlog-reader',
+        'source/binlog/binlog-decoder',
         'transaction.ends = this.#xa.end(xid)?.transaction;',
         `const undone = this.#xa.end(xid);
          transaction.ends = undone?.transaction;
@@ -209,7 +209,11 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
   'drops a dead letter': {
     breaks: LOSS,
     edits: [
-      edit('troubled-events', 'await this.#folder.write([{ stream, ...summary, reason, attempts, event }]);', ''),
+      edit(
+        'dead-letter/delivery-error-handler',
+        'await this.#folder.write([{ stream, ...summary, reason, attempts, event }]);',
+        '',
+      ),
     ],
     options: { fatRows: 100, oversize: 0.5 },
   },

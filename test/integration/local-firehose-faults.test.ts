@@ -392,7 +392,7 @@ describe('the ledger', () => {
     const code = `
       const { startLocalFirehose } = await import(process.argv[1]);
       console.log((await startLocalFirehose(JSON.parse(process.argv[2]))).endpoint);`;
-    const server = new URL('../../dist/local-firehose/server.js', import.meta.url).href;
+    const server = new URL('../../dist/local/firehose/server.js', import.meta.url).href;
     const lake = join(folder, `lake-${lakes++}`);
     const ledger = `${lake}.ndjson`;
     const options: LocalFirehoseOptions = {

@@ -512,7 +512,7 @@ describe('a process that is killed', () => {
     const { startLocalFirehose } = await import(process.argv[1]);
     const options = { listen: { host: '127.0.0.1', port: 0 }, ...JSON.parse(process.argv[2]) };
     console.log((await startLocalFirehose(options)).endpoint);`;
-  const server = new URL('../../dist/local-firehose/server.js', import.meta.url).href;
+  const server = new URL('../../dist/local/firehose/server.js', import.meta.url).href;
   let running: ChildProcess | undefined;
 
   async function startChild(options: Partial<LocalFirehoseOptions>) {

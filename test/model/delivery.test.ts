@@ -29,13 +29,13 @@ describe.each(SETUPS)('resumed by GTIDs: $gtids, an event a record: $single, pac
 const BUGS: [name: string, file: string, from: string, to: string][] = [
   [
     'acknowledges whatever the sink says',
-    'shipper.ts',
+    'stream-sender.ts',
     "outcomes.findIndex(({ kind }) => kind !== 'accepted')",
     '-1 as number',
   ],
   [
     'acknowledges before it sends',
-    'shipper.ts',
+    'stream-sender.ts',
     'counters.requests++;',
     `counters.requests++;
     for (const parcel of parcels) for (const lane of parcel.lanes) this.#settleLane(lane, lane.flightEvents);
@@ -43,13 +43,13 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
   ],
   [
     'moves the watermark over the transaction that waits',
-    'ledger.ts',
+    'watermark-tracker.ts',
     'entry.ordinal < oldest',
     'entry.ordinal <= oldest',
   ],
   [
     'takes the newest lane for the oldest',
-    'shipper.ts',
+    'stream-sender.ts',
     'Math.min(oldest, lane.oldestTransaction)',
     'lane.oldestTransaction',
   ],
@@ -59,11 +59,11 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     'Math.min(oldest, shipper.oldestTransaction)',
     'shipper.oldestTransaction',
   ],
-  ['loses a record that failed', 'shipper.ts', 'lane.resting = false;', ''],
-  ['swallows a failure', 'shipper.ts', 'this.#rest(lanes, failure.reason);', ''],
+  ['loses a record that failed', 'stream-sender.ts', 'lane.resting = false;', ''],
+  ['swallows a failure', 'stream-sender.ts', 'this.#rest(lanes, failure.reason);', ''],
   [
     'settles what failed',
-    'shipper.ts',
+    'stream-sender.ts',
     `this.#settleLane(lane, failed);
       this.#rest`,
     `this.#settleLane(lane, lane.flightEvents);
@@ -71,41 +71,41 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
   ],
   [
     'settles the records behind the one that failed',
-    'shipper.ts',
+    'stream-sender.ts',
     `this.#settleLane(lane, failed);
       this.#rest`,
     `this.#settleLane(lane, Math.min(lane.flightEvents, outcomes.filter(({ kind }) => kind === 'accepted').length));
       this.#rest`,
   ],
-  ['never arms the linger timer again', 'shipper.ts', 'this.#linger = undefined;', ''],
-  ['lets two slices of a lane fly', 'shipper.ts', 'lane.flightEvents > 0 || ', ''],
+  ['never arms the linger timer again', 'stream-sender.ts', 'this.#linger = undefined;', ''],
+  ['lets two slices of a lane fly', 'stream-sender.ts', 'lane.flightEvents > 0 || ', ''],
   [
     'settles a refused event',
-    'shipper.ts',
+    'stream-sender.ts',
     'this.#settleLane(lane, settled);',
     'this.#settleLane(lane, lane.flightEvents);',
   ],
-  ['suspects the wrong event', 'shipper.ts', 'lane.flightEvents === 1;', 'true;'],
-  ['never narrows the suspicion', 'shipper.ts', 'events >> 1 : events', 'events : events'],
+  ['suspects the wrong event', 'stream-sender.ts', 'lane.flightEvents === 1;', 'true;'],
+  ['never narrows the suspicion', 'stream-sender.ts', 'events >> 1 : events', 'events : events'],
   [
     'settles before the dead letter is written',
-    'shipper.ts',
+    'stream-sender.ts',
     'attempts: lane.attempts })',
     'attempts: lane.attempts }) && Promise.resolve()',
   ],
   [
     'settles the neighbour of a dead letter',
-    'shipper.ts',
+    'stream-sender.ts',
     'this.#settleLane(lane, 1);',
     'this.#settleLane(lane, lane.flightEvents + (lane.waitingEvents > 0 ? 1 : 0));',
   ],
   [
     'sends too large an event in a run',
-    'packer.ts',
+    'batch-builder.ts',
     ', this.#maxRecordBytes);\n      const records',
     ');\n      const records',
   ],
-  ['sends what is banned', 'shipper.ts', 'if (lane.headIsBanned)', 'if (false as boolean)'],
+  ['sends what is banned', 'stream-sender.ts', 'if (lane.headIsBanned)', 'if (false as boolean)'],
   [
     'takes nothing back at a rollback',
     'delivery.ts',
@@ -113,21 +113,21 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     '}\n\n  savepoint',
   ],
   ['forgets where a savepoint was', 'delivery.ts', 'this.#part++;', ''],
-  ['takes back too little', 'event-marks.ts', '>= transaction', '> transaction'],
+  ['takes back too little', 'event-index.ts', '>= transaction', '> transaction'],
   [
     'counts a prepared transaction as delivered',
-    'ledger.ts',
+    'watermark-tracker.ts',
     'this.#prepared++;',
     'this.#delivered.advance(transaction);',
   ],
   [
     'counts it among GTIDs as delivered',
-    'ledger.ts',
+    'watermark-tracker.ts',
     'instanceof GtidSet) return;',
     'instanceof GtidSet) return this.#delivered.advance(transaction);',
   ],
-  ['unties the knot while one is prepared', 'ledger.ts', 'if (this.#prepared > 0) return false;', ''],
-  ['forgets those without rows', 'ledger.ts', 'if (entry.followers) ', 'if (false as boolean) '],
+  ['unties the knot while one is prepared', 'watermark-tracker.ts', 'if (this.#prepared > 0) return false;', ''],
+  ['forgets those without rows', 'watermark-tracker.ts', 'if (entry.followers) ', 'if (false as boolean) '],
   ['knows no pressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (Date.now() > 0) return;'],
   ['never lets go of the pressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (!paused) return;'],
   [
