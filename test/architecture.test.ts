@@ -3,101 +3,170 @@ import { dirname, join, normalize, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 /**
- * Which rooms a room may enter, besides itself. A file at the top of src is a room of its own.
- * Everyone may use the leaves: error, folder, lock-file, log, raw-json and version.
+ * Which modules each module may import, lowest first: a module stands below all that import it. In the folders that
+ * have parts (`PARTED`) each part is a module, and so is a file beside the parts. Everyone may import `runtime`.
  */
 const MAY_IMPORT: Record<string, string[]> = {
-  change: [],
-  config: ['change'],
-  binlog: ['change'],
-  codec: ['change'],
-  delivery: ['change'],
-  firehose: ['change'],
-  checkpoint: ['change'],
-  'dead-letter': ['change'],
-  schema: ['change', 'binlog'],
-  lake: ['change', 'codec', 'config'],
-  'local-mysql': [],
-  'local-firehose': ['config'],
-  preflight: ['change', 'config', 'firehose', 'binlog', 'checkpoint', 'choose-source.ts'],
-  'start-point.ts': ['change', 'binlog', 'checkpoint', 'schema'],
-  'choose-source.ts': ['binlog', 'checkpoint', 'config', 'start-point.ts'],
-  'passed-over.ts': ['change', 'start-point.ts'],
-  'changes.ts': ['change', 'binlog', 'codec', 'config', 'schema', 'passed-over.ts', 'start-point.ts'],
-  'pipeline.ts': [
-    'change',
-    'binlog',
-    'checkpoint',
+  runtime: [],
+  model: [],
+  config: ['model'],
+  checkpoint: ['model'],
+
+  'codec/bytes': [],
+  'codec/charset': ['codec/bytes'],
+  'codec/json': ['model', 'codec/bytes'],
+  'codec/values': ['model', 'codec/bytes', 'codec/charset', 'codec/json'],
+  'codec/row-image-writer.ts': ['model', 'codec/bytes', 'codec/charset', 'codec/json', 'codec/values'],
+  'codec/formats': ['model', 'codec/bytes', 'codec/row-image-writer.ts'],
+  'codec/event-writer.ts': ['model', 'codec/bytes', 'codec/row-image-writer.ts', 'codec/formats'],
+
+  'source/server': ['model'],
+  'source/binlog': ['model', 'source/server'],
+  'source/schema': ['model', 'source/server', 'source/binlog'],
+  'source/start-point.ts': ['model', 'checkpoint', 'source/server', 'source/binlog', 'source/schema'],
+  'source/select-host.ts': ['checkpoint', 'config', 'source/server', 'source/start-point.ts'],
+  'source/skip-until-start.ts': ['model', 'source/start-point.ts'],
+  'source/change-stream.ts': [
+    'model',
     'config',
-    'delivery',
-    'firehose',
-    'changes.ts',
-    'choose-source.ts',
-    'troubled-events.ts',
+    'codec/bytes',
+    'codec/charset',
+    'codec/formats',
+    'codec/event-writer.ts',
+    'source/server',
+    'source/binlog',
+    'source/schema',
+    'source/start-point.ts',
+    'source/skip-until-start.ts',
   ],
-  'troubled-events.ts': ['change', 'codec', 'config', 'dead-letter', 'delivery'],
-  'daemon.ts': ['checkpoint', 'config', 'preflight', 'pipeline.ts'],
-  demo: ['change', 'config', 'lake', 'local-mysql', 'local-firehose'],
-  commands: [
-    'change',
-    'binlog',
-    'checkpoint',
-    'codec',
+
+  'sinks/sink.ts': [],
+  'sinks/firehose': ['model', 'config', 'sinks/sink.ts'],
+  delivery: ['model', 'sinks/sink.ts'],
+  'dead-letter': ['model', 'config', 'codec/formats', 'sinks/sink.ts'],
+  preflight: ['model', 'config', 'checkpoint', 'source/server', 'source/select-host.ts', 'sinks/firehose'],
+  lake: ['config'],
+
+  'pipeline.ts': [
+    'model',
     'config',
+    'checkpoint',
+    'source/select-host.ts',
+    'source/change-stream.ts',
+    'delivery',
     'dead-letter',
-    'demo',
-    'firehose',
-    'lake',
-    'local-firehose',
+    'sinks/firehose',
+  ],
+  'daemon.ts': ['config', 'checkpoint', 'preflight', 'pipeline.ts'],
+
+  'local/mysql': [],
+  'local/firehose': [],
+  'local/demo': ['config', 'lake', 'local/mysql', 'local/firehose'],
+
+  commands: [
+    'model',
+    'config',
+    'checkpoint',
+    'codec/bytes',
+    'source/binlog',
+    'source/select-host.ts',
+    'source/change-stream.ts',
+    'sinks/sink.ts',
+    'sinks/firehose',
+    'dead-letter',
     'preflight',
-    'changes.ts',
-    'choose-source.ts',
     'daemon.ts',
+    'local/firehose',
+    'local/demo',
   ],
   'main.ts': ['commands'],
 };
-const LEAVES = ['error.ts', 'folder.ts', 'lock-file.ts', 'log.ts', 'raw-json.ts', 'version.ts'];
+const PARTED = ['codec', 'source', 'sinks', 'local'];
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
   .map(normalize);
 
-const roomOf = (file: string): string => file.split(/[\\/]/)[0] as string;
-
-function imports(file: string): string[] {
-  const text = readFileSync(join('src', file), 'utf8');
-  return [...text.matchAll(/(?:from|import)\s+'(\.[^']+)'/g)].map((match) =>
-    relative('src', join('src', dirname(file), match[1] as string)),
-  );
+function moduleOf(file: string): string {
+  const [folder = '', part] = file.split(/[\\/]/);
+  return PARTED.includes(folder) && part !== undefined ? `${folder}/${part}` : folder;
 }
 
-describe('the rooms of src', () => {
-  test.each(files)('%s enters only the rooms it may', (file) => {
-    const room = roomOf(file);
-    const allowed = LEAVES.includes(room) ? LEAVES : MAY_IMPORT[room];
-    expect(allowed, `room ${room} is not in the plan`).toBeDefined();
-    const strangers = imports(file)
-      .map(roomOf)
-      .filter((to) => to !== room && !LEAVES.includes(to) && !allowed?.includes(to));
-    expect(strangers).toEqual([]);
+const textOf = (file: string): string => readFileSync(join('src', file), 'utf8');
+
+/** The files that a file imports, types and `import()` included. */
+const importsOf = (file: string): string[] =>
+  [...textOf(file).matchAll(/(?:from|import|import\()\s*'(\.[^']+)'/g)].map((match) =>
+    relative('src', join('src', dirname(file), match[1] as string)),
+  );
+
+/** The first circle that can be walked from `start` along `next`; empty for none. */
+function circleFrom(start: string, next: (from: string) => readonly string[]): string[] {
+  const path: string[] = [];
+  const done = new Set<string>();
+  const walk = (at: string): string[] => {
+    if (path.includes(at)) return [...path.slice(path.indexOf(at)), at];
+    if (done.has(at)) return [];
+    path.push(at);
+    for (const to of next(at)) {
+      const circle = walk(to);
+      if (circle.length > 0) return circle;
+    }
+    path.pop();
+    done.add(at);
+    return [];
+  };
+  return walk(start);
+}
+
+describe('the modules of src', () => {
+  test.each(files)('%s imports only the modules it may', (file) => {
+    const module = moduleOf(file);
+    const allowed = MAY_IMPORT[module];
+    expect(allowed, `module ${module} is not in MAY_IMPORT`).toBeDefined();
+    const forbidden = importsOf(file)
+      .map(moduleOf)
+      .filter((to) => to !== module && to !== 'runtime' && !allowed?.includes(to));
+    expect(forbidden).toEqual([]);
+  });
+
+  test('MAY_IMPORT names only modules that exist and imports that are used', () => {
+    const used = new Set(files.flatMap((file) => importsOf(file).map((to) => `${moduleOf(file)} -> ${moduleOf(to)}`)));
+    const listed = Object.entries(MAY_IMPORT).flatMap(([from, to]) => to.map((one) => `${from} -> ${one}`));
+    expect(Object.keys(MAY_IMPORT).filter((module) => !files.map(moduleOf).includes(module))).toEqual([]);
+    expect(listed.filter((arrow) => !used.has(arrow))).toEqual([]);
+  });
+
+  test('no module imports a module above it, and no imports form a circle', () => {
+    const order = Object.keys(MAY_IMPORT);
+    const upward = Object.entries(MAY_IMPORT).flatMap(([from, to]) =>
+      to.filter((one) => order.indexOf(one) > order.indexOf(from)).map((one) => `${from} -> ${one}`),
+    );
+    expect(upward).toEqual([]);
+    expect(circleFrom('main.ts', importsOf)).toEqual([]);
+    expect(files.flatMap((file) => circleFrom(file, importsOf))).toEqual([]);
+  });
+
+  test('only commands import what is for development alone', () => {
+    const importers = files.filter(
+      (file) => !file.startsWith('local') && importsOf(file).some((to) => to.startsWith('local')),
+    );
+    expect(importers.filter((file) => moduleOf(file) !== 'commands')).toEqual([]);
   });
 
   test('only main.ts ends the process', () => {
-    const enders = files.filter((file) => /process\.exit\(/.test(readFileSync(join('src', file), 'utf8')));
-    expect(enders).toEqual(['main.ts']);
+    expect(files.filter((file) => /process\.exit\(/.test(textOf(file)))).toEqual(['main.ts']);
   });
 
   test('no message sends the operator to a command that does not exist yet', () => {
     const later = /cdc (?:backfill|status|verify|sql)\b/;
-    expect(files.filter((file) => later.test(readFileSync(join('src', file), 'utf8')))).toEqual([]);
+    expect(files.filter((file) => later.test(textOf(file)))).toEqual([]);
   });
 
-  test('the domain imports no package', () => {
+  test('the model imports no package', () => {
     const packages = files
-      .filter((file) => roomOf(file) === 'change')
-      .flatMap((file) =>
-        [...readFileSync(join('src', file), 'utf8').matchAll(/from '([^.'][^']*)'/g)].map((m) => m[1]),
-      );
+      .filter((file) => moduleOf(file) === 'model')
+      .flatMap((file) => [...textOf(file).matchAll(/from '([^.'][^']*)'/g)].map((match) => match[1]));
     expect(packages).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import type { Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
-import type { Output } from './byte-writer.ts';
+import type { Output } from './bytes/byte-writer.ts';
 import { DebeziumLine } from './formats/debezium-format.ts';
 import type { EmitLine, EventFormat, LineWriter } from './formats/event-format.ts';
 import { FlatLine } from './formats/flat-format.ts';

@@ -1,12 +1,22 @@
 import { ColumnType, type Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
-import type { Output } from './byte-writer.ts';
-import type { EventFormat } from './formats/event-format.ts';
-import { quoted } from './json/json-text.ts';
+import type { Output } from './bytes/byte-writer.ts';
+import { quoted } from './bytes/json-text.ts';
+import type { ValueWriter } from './bytes/value-writer.ts';
+import type { Charsets } from './charset/charset.ts';
 import { JsonPatches } from './json/partial-json-updates.ts';
-import { refuseKeyRules, ruledWriter } from './values/column-rule-writer.ts';
+import { type FindColumnRule, refuseKeyRules, ruledWriter } from './values/column-rule-writer.ts';
+import { createValueWriter } from './values/create-value-writer.ts';
 import { maxwellValueWriter } from './values/maxwell-value.ts';
-import { type ValueWriter, valueWriter } from './values/value-writer.ts';
+import type { ValueFormat } from './values/value-format.ts';
+
+/** What decides how the columns of a table are written. */
+export interface RowImageOptions {
+  format: 'debezium' | 'flat' | 'maxwell';
+  values: ValueFormat;
+  charsets: Charsets;
+  columnRule?: FindColumnRule;
+}
 
 /** A column as one image holds it. */
 interface ImageColumn {
@@ -69,7 +79,7 @@ export class RowImages {
   /** Whether after images may hold JSON diffs: put() sees an after image in that it has a lender. */
   partialJson = false;
 
-  constructor(table: Table, format: EventFormat, out: Output) {
+  constructor(table: Table, format: RowImageOptions, out: Output) {
     this.table = table;
     this.out = out;
     const rules = table.columns.map(({ name }) => format.columnRule?.(table.schema, table.name, name));
@@ -82,7 +92,7 @@ export class RowImages {
       names[slot] = label(table, column);
     });
     this.#columns = table.columns.map((column, i) => {
-      const plain = (maxwell ? maxwellValueWriter : valueWriter)(column, format.values, format.charsets);
+      const plain = (maxwell ? maxwellValueWriter : createValueWriter)(column, format.values, format.charsets);
       const rule = rules[i];
       const put = rule === undefined ? plain : ruledWriter(rule, plain);
       const json = column.type === ColumnType.JSON ? jsonColumns++ : -1;

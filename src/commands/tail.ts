@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
 import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
-import { Output } from '../codec/byte-writer.ts';
+import { Output } from '../codec/bytes/byte-writer.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Config, parseStart } from '../config/schema.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';

@@ -7,7 +7,7 @@ import { parseSeq } from '../model/seq.ts';
 import { compileTableFilter, parseTableName, parseTablePattern } from '../model/table-filter.ts';
 import { asCdcError } from '../runtime/error.ts';
 import { parseDuration, parseSize } from './units.ts';
-import { canVerifyIdentity, hostUrls, parseSourceUrl, tlsMode } from './url.ts';
+import { canVerifyIdentity, hostUrls, parseSourceUrl, TLS_MODES, tlsMode } from './url.ts';
 
 /**
  * The one place that defines the configuration: keys, types, defaults and descriptions.
@@ -84,7 +84,7 @@ const source = z
       ),
     password_file: z.string().optional().describe('A file that holds the password and nothing else.'),
     tls: z
-      .enum(['verify-identity', 'verify-ca', 'required', 'disabled'])
+      .enum(TLS_MODES)
       .optional()
       .describe(
         'verify-identity checks chain and host name, verify-ca the chain, required encrypts only. Default: verify-identity, and disabled for a loopback host.',

@@ -1,7 +1,5 @@
 import { isIP } from 'node:net';
-import type { ConnectionOptions } from 'mysql2';
 import { CdcError } from '../runtime/error.ts';
-import type { Config } from './schema.ts';
 
 interface SourceUrl {
   host: string;
@@ -11,7 +9,8 @@ interface SourceUrl {
 }
 
 /** The TLS options of a source; `tls` left out depends on the host. */
-type Tls = NonNullable<Config['source']['tls']>;
+export type TlsMode = (typeof TLS_MODES)[number];
+export const TLS_MODES = ['verify-identity', 'verify-ca', 'required', 'disabled'] as const;
 
 const PERCENT =
   'within user and password, percent-encode / ? # @ : % (as %2F %3F %23 %40 %3A %25), or use source.password';
@@ -28,10 +27,6 @@ export function hostUrls(text: string): string[] {
   const hosts = end < 0 ? rest : rest.slice(0, end);
   return hosts.split(',').map((host) => text.slice(0, at) + host.trim() + rest.slice(hosts.length));
 }
-
-/** The configuration as it is for each of its hosts: whoever holds one of them knows of no other. */
-export const forEachHost = (config: Config): Config[] =>
-  hostUrls(config.source.url).map((url) => ({ ...config, source: { ...config.source, url } }));
 
 /**
  * `mysql://user[:password]@host[:port]`, one host, percent-decoded.
@@ -64,30 +59,8 @@ export function parseSourceUrl(text: string): SourceUrl {
 }
 
 /** What `tls` means where it is left out: full verification, save for this very machine. */
-export function tlsMode(source: { url: string; tls?: Tls | undefined }): Tls {
+export function tlsMode(source: { url: string; tls?: TlsMode | undefined }): TlsMode {
   return source.tls ?? (isLoopback(parseSourceUrl(source.url).host) ? 'disabled' : 'verify-identity');
-}
-
-/** How mysql2, and zongji through it, connects to the source. */
-export function sourceConnection(source: Config['source']): ConnectionOptions {
-  const { host, port, user, password } = parseSourceUrl(source.url);
-  const secret = source.password ?? password;
-  const mode = tlsMode(source);
-  return {
-    host,
-    port,
-    user,
-    // What a dead peer does not acknowledge ends the connection, a paused one too, which no read deadline watches.
-    keepAliveInitialDelay: 30_000,
-    ...(secret !== undefined && { password: secret }),
-    ...(mode !== 'disabled' && {
-      ssl: {
-        rejectUnauthorized: mode !== 'required',
-        verifyIdentity: mode === 'verify-identity',
-        ...(source.ca !== undefined && { ca: source.ca }),
-      },
-    }),
-  };
 }
 
 /** mysql2 gives Node no server name for an address, so Node would compare the certificate with "localhost". */

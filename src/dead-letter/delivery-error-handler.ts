@@ -1,6 +1,6 @@
 import { type EventSummary, summaryOf } from '../codec/formats/parse-event.ts';
 import type { Config } from '../config/schema.ts';
-import type { SetAside, Trouble } from '../delivery/stream-sender.ts';
+import type { SetAside, Trouble } from '../model/delivery-report.ts';
 import type { Table } from '../model/table.ts';
 import { formatTableName } from '../model/table-filter.ts';
 import type { Log } from '../runtime/log.ts';

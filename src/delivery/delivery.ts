@@ -1,11 +1,12 @@
 import type { Coordinates } from '../model/coordinates.ts';
+import type { SetAside, Trouble } from '../model/delivery-report.ts';
 import type { Position } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Quota, Sink } from '../sinks/sink.ts';
 import type { Aggregation } from './batch-builder.ts';
 import { ChunkPool } from './chunk-pool.ts';
-import { type DeliveryCounters, LANES, type SetAside, Shipper, type Trouble } from './stream-sender.ts';
+import { type DeliveryCounters, LANES, Shipper } from './stream-sender.ts';
 import { Ledger } from './watermark-tracker.ts';
 
 /** One Firehose stream to deliver to. */

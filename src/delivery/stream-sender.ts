@@ -1,29 +1,11 @@
 import PQueue from 'p-queue';
+import type { SetAside, Trouble } from '../model/delivery-report.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Outcome, Quota, RecordPieces, Sink } from '../sinks/sink.ts';
 import { type Aggregation, Packer, type Parcel } from './batch-builder.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { Lane } from './lane.ts';
 import { Pace } from './request-pacer.ts';
-
-/** An event that will not be sent, and why. */
-export interface SetAside {
-  stream: string;
-  /** Its line, newline included. */
-  event: Buffer;
-  reason: string;
-  attempts: number;
-}
-
-/** A failure that is tried again. */
-export interface Trouble {
-  stream: string;
-  reason: string;
-  /** Of the same events, so far. */
-  attempts: number;
-  /** The oldest of the events that wait for it. */
-  event: () => Buffer;
-}
 
 export interface ShipperOptions {
   stream: string;

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { sourceConnection } from '../config/url.ts';
+import { sourceConnection } from '../config/source-connection.ts';
 import { error, outage, type Problem } from '../model/finding.ts';
 import { connectionError } from '../source/server/connection-error.ts';
 

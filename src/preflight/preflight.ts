@@ -1,6 +1,7 @@
 import { createConnection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
-import { forEachHost, parseSourceUrl, sourceConnection } from '../config/url.ts';
+import { forEachHost, sourceConnection } from '../config/source-connection.ts';
+import { parseSourceUrl } from '../config/url.ts';
 import { error, outage, type Problem, warning } from '../model/finding.ts';
 import { CdcError } from '../runtime/error.ts';
 import { checkStreams } from '../sinks/firehose/preflight.ts';

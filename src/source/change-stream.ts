@@ -1,10 +1,10 @@
-import { Output } from '../codec/byte-writer.ts';
+import { Output } from '../codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../codec/charset/charset.ts';
 import { EventWriter } from '../codec/event-writer.ts';
 import type { EmitLine, EventFormat } from '../codec/formats/event-format.ts';
 import { CommitMark, type TransactionLines } from '../codec/formats/maxwell-commit-marker.ts';
 import type { Config } from '../config/schema.ts';
-import { sourceConnection } from '../config/url.ts';
+import { sourceConnection } from '../config/source-connection.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import { compileRoutes } from '../model/routes.ts';

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
 import type { Config } from '../config/schema.ts';
-import { forEachHost, parseSourceUrl, sourceConnection } from '../config/url.ts';
+import { forEachHost, sourceConnection } from '../config/source-connection.ts';
+import { parseSourceUrl } from '../config/url.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import { readServerFacts, type ServerFacts } from './server/server-info.ts';
 import { isBehindCheckpoint, type StartPoint, type StartRequest, startPoint } from './start-point.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
-import { sourceConnection } from '../../src/config/url.ts';
+import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { followChanges } from '../../src/source/change-stream.ts';

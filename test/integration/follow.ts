@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { createConnection } from 'mysql2/promise';
 import { parseConfig } from '../../src/config/load.ts';
-import { sourceConnection } from '../../src/config/url.ts';
+import { sourceConnection } from '../../src/config/source-connection.ts';
 import { followChanges } from '../../src/source/change-stream.ts';
 import { readServerFacts, type ServerFacts } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';

@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise';
 import { expect, inject, test } from 'vitest';
-import { Output } from '../../src/codec/byte-writer.ts';
+import { Output } from '../../src/codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import { configSchema } from '../../src/config/schema.ts';

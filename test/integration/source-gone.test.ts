@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
-import { sourceConnection } from '../../src/config/url.ts';
+import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { Position } from '../../src/model/replication-position.ts';
 import { followChanges } from '../../src/source/change-stream.ts';

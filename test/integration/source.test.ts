@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { sourceConnection } from '../../src/config/url.ts';
+import { sourceConnection } from '../../src/config/source-connection.ts';
 import type { CdcError } from '../../src/runtime/error.ts';
 import { BinlogStream, type DumpOptions } from '../../src/source/binlog/binlog-client.ts';
 import { connect, readServerFacts } from '../../src/source/server/server-info.ts';

@@ -1,6 +1,6 @@
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import { sourceConnection } from '../../src/config/url.ts';
+import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type ChangeHandler, followChanges } from '../../src/source/change-stream.ts';
 import { TableMemory } from '../../src/source/schema/table-schema-cache.ts';
 import { readServerFacts, type ServerFacts } from '../../src/source/server/server-info.ts';

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import iconv from 'iconv-lite';
 import { CdcError } from '../../runtime/error.ts';
-import { quoted } from '../json/json-text.ts';
+import { quoted } from '../bytes/json-text.ts';
 import { decodeMultiByte, isMultiByte } from './multi-byte-charsets.ts';
 import { HIGH_HALVES, SWE7_LOW } from './single-byte-charsets.ts';
 

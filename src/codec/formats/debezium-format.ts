@@ -1,7 +1,7 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
-import { quoted } from '../json/json-text.ts';
+import { quoted } from '../bytes/json-text.ts';
+import { putHex, putUint32 } from '../bytes/number-text.ts';
 import type { Image, RowImages } from '../row-image-writer.ts';
-import { putHex, putUint32 } from '../values/number-text.ts';
 import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './event-format.ts';
 
 const NO_ORDINAL = '0'.repeat(ORDINAL_LENGTH);

@@ -1,20 +1,13 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { formatSeq } from '../../model/seq.ts';
-import type { Charsets } from '../charset/charset.ts';
-import type { Image } from '../row-image-writer.ts';
-import type { FindColumnRule } from '../values/column-rule-writer.ts';
-import type { ValueFormat } from '../values/value-writer.ts';
+import type { Image, RowImageOptions } from '../row-image-writer.ts';
 
 /** What does not change over a run of the daemon. */
-export interface EventFormat {
-  format: 'debezium' | 'flat' | 'maxwell';
+export interface EventFormat extends RowImageOptions {
   /** `source.name` of every event. */
   name: string;
   epoch: number;
   flatPrefix: string;
-  values: ValueFormat;
-  charsets: Charsets;
-  columnRule?: FindColumnRule;
 }
 
 /** Receives each finished line `bytes[from..to)`, newline included, valid during the call, and the hash of its key. */

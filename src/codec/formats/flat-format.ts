@@ -1,8 +1,8 @@
 import type { RowOp, RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { quoted } from '../json/json-text.ts';
+import { quoted } from '../bytes/json-text.ts';
+import { putHex } from '../bytes/number-text.ts';
 import type { Image, RowImages } from '../row-image-writer.ts';
-import { putHex } from '../values/number-text.ts';
 import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './event-format.ts';
 
 /** Names of the metadata fields behind their prefix. */

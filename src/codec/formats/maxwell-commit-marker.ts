@@ -1,5 +1,5 @@
 import type { Transaction } from '../../model/rows-event.ts';
-import { Output } from '../byte-writer.ts';
+import { Output } from '../bytes/byte-writer.ts';
 
 /** Takes the lines of the transactions, in commit order. */
 export interface TransactionLines {

@@ -1,7 +1,7 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
-import { quoted } from '../json/json-text.ts';
+import { quoted } from '../bytes/json-text.ts';
+import { putHex } from '../bytes/number-text.ts';
 import type { Image, RowImages } from '../row-image-writer.ts';
-import { putHex } from '../values/number-text.ts';
 import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './event-format.ts';
 
 /** A transaction's number: its place in the binlogs. Exact in a double up to file 2,097,151. */

@@ -1,10 +1,10 @@
 import { ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../byte-writer.ts';
-import { decimalLayout, putDecimal } from '../values/decimal.ts';
-import { doubleText, putInt32, putInt64, putPadded, putUint32, putUint64 } from '../values/number-text.ts';
-import { u16, u32 } from '../values/row-bytes.ts';
-import { putQuoted } from './json-text.ts';
+import type { Output } from '../bytes/byte-writer.ts';
+import { decimalLayout, putDecimal } from '../bytes/decimal.ts';
+import { putQuoted } from '../bytes/json-text.ts';
+import { doubleText, putInt32, putInt64, putPadded, putUint32, putUint64 } from '../bytes/number-text.ts';
+import { u16, u32 } from '../bytes/row-bytes.ts';
 import {
   DOUBLE,
   INT16,

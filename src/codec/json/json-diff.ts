@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import { Output } from '../byte-writer.ts';
+import { Output } from '../bytes/byte-writer.ts';
 import { type PathLeg, parseJsonPath } from './json-path.ts';
 import {
   DOUBLE,

@@ -1,6 +1,6 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../byte-writer.ts';
-import type { ValueWriter } from '../values/value-writer.ts';
+import type { Output } from '../bytes/byte-writer.ts';
+import type { ValueWriter } from '../bytes/value-writer.ts';
 import { lenenc, patchDocument } from './json-diff.ts';
 
 /** Bit of the value options: some JSON columns of the after image are diffs. */

@@ -2,9 +2,9 @@ import { createHmac } from 'node:crypto';
 import type { ColumnRule } from '../../model/column-rules.ts';
 import type { Table } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../byte-writer.ts';
-import { putQuoted } from '../json/json-text.ts';
-import type { ValueWriter } from './value-writer.ts';
+import type { Output } from '../bytes/byte-writer.ts';
+import { putQuoted } from '../bytes/json-text.ts';
+import type { ValueWriter } from '../bytes/value-writer.ts';
 
 /** The rule of a column of the source, if it has one. */
 export type FindColumnRule = (schema: string, table: string, column: string) => ColumnRule | undefined;

@@ -1,4 +1,4 @@
-import type { Putter } from './string-column.ts';
+import type { Putter } from '../bytes/value-writer.ts';
 
 // MariaDB's types that travel as BINARY(16) and BINARY(4), once someone has proven which a column is.
 

@@ -1,8 +1,10 @@
 import { type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
+import { quoted } from '../bytes/json-text.ts';
+import type { ValueWriter } from '../bytes/value-writer.ts';
 import type { Charsets } from '../charset/charset.ts';
-import { quoted } from '../json/json-text.ts';
-import { type ValueFormat, type ValueWriter, valueWriter } from './value-writer.ts';
+import { createValueWriter } from './create-value-writer.ts';
+import type { ValueFormat } from './value-format.ts';
 import { putWkt } from './wkt.ts';
 
 /**
@@ -16,7 +18,7 @@ export function maxwellValueWriter(column: Column, format: ValueFormat, charsets
     case T.GEOMETRY:
       return geometryWriter(column.meta);
     default:
-      return valueWriter(column, { ...format, temporal: 'mysql', decimal: 'number', json: 'nested' }, charsets);
+      return createValueWriter(column, { ...format, temporal: 'mysql', decimal: 'number', json: 'nested' }, charsets);
   }
 }
 

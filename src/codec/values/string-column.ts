@@ -1,6 +1,9 @@
 import { BINARY_COLLATION, type Column } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../byte-writer.ts';
+import type { Output } from '../bytes/byte-writer.ts';
+import { putQuoted, putText, quoted } from '../bytes/json-text.ts';
+import { byteAt, checkLength, LENGTH_READERS, u16 } from '../bytes/row-bytes.ts';
+import type { Putter, ValueWriter } from '../bytes/value-writer.ts';
 import {
   type Charsets,
   charsetOf,
@@ -10,15 +13,11 @@ import {
   isSingleByte,
   isUtf8Charset,
 } from '../charset/charset.ts';
-import { putQuoted, putText, quoted } from '../json/json-text.ts';
 import { inflateColumn } from './compressed-column.ts';
-import { byteAt, checkLength, LENGTH_READERS, u16 } from './row-bytes.ts';
-import type { ValueFormat, ValueWriter } from './value-writer.ts';
+import type { ValueFormat } from './value-format.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
-
-export type Putter = (out: Output, src: Buffer, from: number, to: number) => void;
 
 /** A length of `width` bytes, then the bytes that `put` writes. */
 export function sizedWriter(width: number, put: Putter): ValueWriter {

@@ -1,6 +1,7 @@
 import { type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { byteAt, checkLength, u24, u32, u32be } from './row-bytes.ts';
+import { byteAt, checkLength, u24, u32, u32be } from '../bytes/row-bytes.ts';
+import type { ValueWriter } from '../bytes/value-writer.ts';
 import {
   fractionBytes,
   packedClockSeconds,
@@ -11,7 +12,6 @@ import {
   readFraction,
   type TemporalOptions,
 } from './temporal.ts';
-import type { ValueWriter } from './value-writer.ts';
 
 /** The writer of a DATE, TIME, DATETIME or TIMESTAMP column. */
 export function temporalWriter({ name, type, meta }: Column, options: TemporalOptions): ValueWriter {

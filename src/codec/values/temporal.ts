@@ -1,6 +1,6 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../byte-writer.ts';
-import { NUMBER_ROOM, putPadded, putUint32, putUint53 } from './number-text.ts';
+import type { Output } from '../bytes/byte-writer.ts';
+import { NUMBER_ROOM, putPadded, putUint32, putUint53 } from '../bytes/number-text.ts';
 
 export type TemporalStyle = 'iso' | 'mysql' | 'epoch_micros';
 

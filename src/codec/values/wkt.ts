@@ -1,6 +1,6 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../byte-writer.ts';
-import { doubleText } from './number-text.ts';
+import type { Output } from '../bytes/byte-writer.ts';
+import { doubleText } from '../bytes/number-text.ts';
 
 const POINT = 1;
 const LINESTRING = 2;

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { forEachHost, hostUrls, parseSourceUrl, sourceConnection, tlsMode } from '../../../src/config/url.ts';
+import { forEachHost, sourceConnection } from '../../../src/config/source-connection.ts';
+import { hostUrls, parseSourceUrl, tlsMode } from '../../../src/config/url.ts';
 import type { CdcError } from '../../../src/runtime/error.ts';
 import { configFrom, thrownBy } from './config-from.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { forEachHost } from '../../../src/config/url.ts';
+import { forEachHost } from '../../../src/config/source-connection.ts';
 import { error, outage, warning } from '../../../src/model/finding.ts';
 import { ofSeveral } from '../../../src/preflight/preflight.ts';
 import { configFrom } from '../config/config-from.ts';

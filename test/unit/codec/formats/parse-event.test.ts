@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Output } from '../../../../src/codec/byte-writer.ts';
+import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
 import { EventWriter } from '../../../../src/codec/event-writer.ts';
 import type { EventFormat } from '../../../../src/codec/formats/event-format.ts';
 import { summaryOf } from '../../../../src/codec/formats/parse-event.ts';

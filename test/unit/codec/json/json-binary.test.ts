@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Output } from '../../../../src/codec/byte-writer.ts';
+import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
 import { jsonDoubleText, putJsonDocument } from '../../../../src/codec/json/json-binary.ts';
 
 // The type oracle compares documents of a real server; here is what only older or broken ones write.

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Output } from '../../../../src/codec/byte-writer.ts';
+import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
 import { ruledWriter } from '../../../../src/codec/values/column-rule-writer.ts';
 import type { ColumnRule } from '../../../../src/model/column-rules.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Output } from '../../../../src/codec/byte-writer.ts';
+import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
 import { putWkt } from '../../../../src/codec/values/wkt.ts';
 
 function wkt(stored: Buffer): string {

@@ -1,5 +1,6 @@
-import { Output } from '../../../../src/codec/byte-writer.ts';
-import { type ValueFormat, valueWriter } from '../../../../src/codec/values/value-writer.ts';
+import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
+import { createValueWriter } from '../../../../src/codec/values/create-value-writer.ts';
+import type { ValueFormat } from '../../../../src/codec/values/value-format.ts';
 import type { Column } from '../../../../src/model/table.ts';
 
 const DEFAULTS: ValueFormat = {
@@ -26,7 +27,7 @@ export function written(column: Partial<Column>, bytes: Buffer | string, format:
   };
   const src = typeof bytes === 'string' ? Buffer.from(bytes, 'hex') : bytes;
   const out = new Output(16);
-  const next = valueWriter(whole, { ...DEFAULTS, ...format }, CHARSETS)(src, 0, src.length, out);
+  const next = createValueWriter(whole, { ...DEFAULTS, ...format }, CHARSETS)(src, 0, src.length, out);
   if (next !== src.length) throw new Error(`${next} of ${src.length} bytes consumed`);
   return out.bytes.toString('utf8', 0, out.at);
 }

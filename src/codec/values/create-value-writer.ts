@@ -1,13 +1,14 @@
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { Output } from '../byte-writer.ts';
+import { Output } from '../bytes/byte-writer.ts';
+import { decimalLayout, putDecimal } from '../bytes/decimal.ts';
+import { putEscaped } from '../bytes/json-text.ts';
+import { doubleText, floatText, putInt32, putInt64, putUint32, putUint53, putUint64 } from '../bytes/number-text.ts';
+import { byteAt, checkLength, u16, u24, u32, u32be } from '../bytes/row-bytes.ts';
+import type { ValueWriter } from '../bytes/value-writer.ts';
 import type { Charsets } from '../charset/charset.ts';
 import { putJsonDocument } from '../json/json-binary.ts';
-import { putEscaped } from '../json/json-text.ts';
-import { decimalLayout, putDecimal } from './decimal.ts';
 import { putInet4, putInet6, putUuid } from './mariadb-type.ts';
-import { doubleText, floatText, putInt32, putInt64, putUint32, putUint53, putUint64 } from './number-text.ts';
-import { byteAt, checkLength, u16, u24, u32, u32be } from './row-bytes.ts';
 import {
   bytesWriter,
   compressedWriter,
@@ -18,27 +19,12 @@ import {
   sizedWriter,
 } from './string-column.ts';
 import { temporalWriter } from './temporal-column.ts';
-
-/** How values are written; the `values` section of the configuration. */
-export interface ValueFormat {
-  bigint: 'number' | 'string';
-  decimal: 'string' | 'number';
-  json: 'string' | 'nested';
-  binary: 'base64' | 'hex';
-  temporal: 'iso' | 'mysql' | 'epoch_micros';
-  zero_dates: 'text' | 'null';
-}
-
-/**
- * Writes one non-NULL value: reads it at `at` in the row image, which ends at `end`, appends its JSON to `out` and
- * returns the offset behind it. A fixed-size read may pass `end` inside the buffer; the caller checks the sum.
- */
-export type ValueWriter = (src: Buffer, at: number, end: number, out: Output) => number;
+import type { ValueFormat } from './value-format.ts';
 
 const QUOTE = 0x22;
 
 /** The writer of one column. Row image format: MySQL Field::pack of each type (sql/field.cc, sql-common/my_time.cc). */
-export function valueWriter(column: Column, format: ValueFormat, charsets: Charsets): ValueWriter {
+export function createValueWriter(column: Column, format: ValueFormat, charsets: Charsets): ValueWriter {
   const { type, meta, unsigned } = column;
   switch (type) {
     case T.TINY:

@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../byte-writer.ts';
+import type { Output } from './byte-writer.ts';
 import { putPadded, putUint32 } from './number-text.ts';
 
 /** Bytes that hold 0 to 9 decimal digits (MySQL: strings/decimal.cc, dig2bytes). */

@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../byte-writer.ts';
+import type { Output } from './byte-writer.ts';
 
 const ZERO = 0x30;
 const MINUS = 0x2d;

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { Output } from '../byte-writer.ts';
+import type { Output } from './byte-writer.ts';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

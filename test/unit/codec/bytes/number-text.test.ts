@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { doubleText, floatText } from '../../../../src/codec/values/number-text.ts';
+import { doubleText, floatText } from '../../../../src/codec/bytes/number-text.ts';
 import { shortestText } from '../../../oracle/shortest-text.ts';
 
 const float = (bits: number): number => {
