@@ -14,10 +14,10 @@ const HEALTHY_MS = 60_000;
 /** What `cdc check` would call an error stops the daemon before it begins, unless it may pass by itself. */
 async function refuseWhatCannotWork(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   const problems = await preflight(config, signal);
-  for (const { what, why, fix } of problems.filter(({ severity, passing }) => severity === 'warning' || passing)) {
+  for (const { what, why, fix } of problems.filter(({ severity, transient }) => severity === 'warning' || transient)) {
     log.warn({ why, hint: fix }, what);
   }
-  const errors = problems.filter(({ severity, passing }) => severity === 'error' && !passing);
+  const errors = problems.filter(({ severity, transient }) => severity === 'error' && !transient);
   const [first] = errors;
   if (first === undefined) return;
   if (errors.length === 1) throw new CdcError(first.what, { exitCode: 3, why: first.why, hint: first.fix });

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { asCdcError, explain } from './runtime/error.ts';
+import { asCdcError, formatError } from './runtime/error.ts';
 import { version } from './runtime/version.ts';
 
 /** Every command takes the one signal that ends it; SIGINT and SIGTERM are its only sources. */
@@ -39,7 +39,7 @@ try {
   if (error instanceof CommanderError) {
     process.exit(error.exitCode === 0 ? 0 : 2);
   }
-  process.stderr.write(`${explain(error)}\n`);
+  process.stderr.write(`${formatError(error)}\n`);
   process.exit(asCdcError(error).exitCode);
 }
 process.exit(process.exitCode ?? 0);

@@ -7,7 +7,7 @@ import { Delivery } from './delivery/delivery.ts';
 import { compileRoutes } from './model/routes.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
-import { openStreams } from './sinks/firehose/open-sinks.ts';
+import { openSinks } from './sinks/firehose/open-sinks.ts';
 import { followChanges } from './source/change-stream.ts';
 import { chooseSource } from './source/select-host.ts';
 
@@ -47,7 +47,7 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
   await file.save(checkpoint());
 
   const { firehose } = config;
-  const streams = await openStreams(
+  const streams = await openSinks(
     compileRoutes(firehose.routes, firehose.stream, server).streams,
     { region: firehose.region, endpoint: firehose.endpoint, timeoutMs: firehose.timeout },
     { gzip: firehose.compression === 'gzip', quota: firehose.quota },

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import type { RememberedTable } from '../model/table-schema.ts';
-import { makeFolder, syncFolder, writeWhole } from '../runtime/durable-file.ts';
+import type { ResolvedTableSchema } from '../model/table-schema.ts';
+import { ensureDirectory, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
 import { lockFile } from '../runtime/file-lock.ts';
 
@@ -19,7 +19,7 @@ export interface Checkpoint {
   file: string;
   position: number;
   /** Columns of tables that the stream does not name, and where in the binlog they hold. */
-  tables: RememberedTable[];
+  tables: ResolvedTableSchema[];
 }
 
 const VERSION = 1;
@@ -73,7 +73,7 @@ export class CheckpointFile {
   /** Keeps other daemons of this machine from the file; returns what lets them. */
   async lock(): Promise<() => Promise<void>> {
     const path = `${this.path}.lock`;
-    await makeFolder(dirname(this.path)).catch((error) => {
+    await ensureDirectory(dirname(this.path)).catch((error) => {
       throw this.#unwritable(error);
     });
     return lockFile(
@@ -123,9 +123,9 @@ export class CheckpointFile {
     // One name, so that a kill in the middle leaves one file at most, which the next save replaces.
     const temporary = `${this.path}.tmp`;
     try {
-      await makeFolder(dirname(this.path));
-      await writeWhole(this.path, temporary, text);
-      await syncFolder(dirname(this.path));
+      await ensureDirectory(dirname(this.path));
+      await writeFileAtomic(this.path, temporary, text);
+      await fsyncDirectory(dirname(this.path));
     } catch (error) {
       throw this.#unwritable(error as Error);
     }

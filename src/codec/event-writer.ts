@@ -27,13 +27,13 @@ export class EventWriter {
     const { op, bytes, end } = rows;
     const images = this.#images;
     const line = this.#line;
-    const before = op === 'c' ? images.whole : images.image(bytes, rows.beforeColumns);
-    const after = op === 'd' ? images.whole : images.image(bytes, rows.afterColumns);
+    const before = op === 'c' ? images.whole : images.image(bytes, rows.beforeBitmap);
+    const after = op === 'd' ? images.whole : images.image(bytes, rows.afterBitmap);
     images.partialJson = rows.partialJson;
     line.begin(rows.position, transaction, now, before !== images.whole || after !== images.whole);
-    let { at } = rows;
-    for (let row = 0; at < end; row++) at = line.row(rows, before, after, at, row, emit);
-    if (at !== end) throw new CdcError('the last row image of an event passes its end');
+    let { imagesStart } = rows;
+    for (let row = 0; imagesStart < end; row++) imagesStart = line.row(rows, before, after, imagesStart, row, emit);
+    if (imagesStart !== end) throw new CdcError('the last row image of an event passes its end');
   }
 
   /** Writes the event of a TRUNCATE. */

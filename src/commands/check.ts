@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
-import type { Problem } from '../model/finding.ts';
+import type { Finding } from '../model/finding.ts';
 import { preflight } from '../preflight/preflight.ts';
 import { checkStart } from '../preflight/start-position.ts';
 
@@ -27,13 +27,13 @@ export const checkCommand = (signal: AbortSignal): Command =>
     });
 
 /** The problems for a person, errors first, and a line that sums up. */
-export function report(problems: readonly Problem[]): string {
+export function report(problems: readonly Finding[]): string {
   const listed = (['error', 'warning'] as const).flatMap((severity) =>
     problems
       .filter((problem) => problem.severity === severity)
       .map(({ what, why, fix }) => `${severity}: ${what}\n  why: ${why}\n  do:  ${fix}\n\n`),
   );
-  const count = (severity: Problem['severity']) => {
+  const count = (severity: Finding['severity']) => {
     const n = problems.filter((problem) => problem.severity === severity).length;
     return `${n} ${severity}${n === 1 ? '' : 's'}`;
   };

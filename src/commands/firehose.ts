@@ -4,7 +4,7 @@ import { parseSize } from '../config/units.ts';
 import { type CheckedPlan, parseFaultPlan } from '../local/firehose/faults.ts';
 import { type LocalFirehose, startLocalFirehose } from '../local/firehose/server.ts';
 import { checkOwnStream, type StreamOptions } from '../local/firehose/stream-options.ts';
-import { CdcError, explain } from '../runtime/error.ts';
+import { CdcError, formatError } from '../runtime/error.ts';
 
 interface Flags {
   listen: string;
@@ -107,7 +107,7 @@ function followPlan(path: string, firehose: LocalFirehose): void {
       firehose.setFaults(plan);
       print(`Fault plan ${path} read again, rules: ${plan.rules.length}`);
     } catch (error) {
-      print(`${explain(error)}\n  The fault plan before it stays.`);
+      print(`${formatError(error)}\n  The fault plan before it stays.`);
     }
   });
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ColumnRule, parseColumnPattern } from '../model/column-rules.ts';
 import { parseCoordinates } from '../model/coordinates.ts';
 import { GtidSet } from '../model/gtid-set.ts';
-import { MariadbPosition } from '../model/mariadb-gtid-position.ts';
+import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { parseSeq } from '../model/seq.ts';
 import { compileTableFilter, parseTableName, parseTablePattern } from '../model/table-filter.ts';
 import { asCdcError } from '../runtime/error.ts';
@@ -64,7 +64,7 @@ function report(context: z.RefinementCtx, check: () => unknown, path: PropertyKe
 export function parseStart(text: string): void {
   if (text === 'now' || text === 'earliest' || parseCoordinates(text)) return;
   if (/^[0-9a-f]{8}-/i.test(text)) GtidSet.parse(text);
-  else if (/^\d+-/.test(text)) MariadbPosition.parse(text);
+  else if (/^\d+-/.test(text)) MariadbGtidPosition.parse(text);
   else
     throw new Error(
       `"${text}" is not a place to start: now, earliest, a GTID set, or file:position such as binlog.000012:4`,

@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeFolder, syncFolder, writeWhole } from '../runtime/durable-file.ts';
+import { ensureDirectory, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
 import { type Letter, letterText, parseLetter, type StoredLetter } from './dead-letter.ts';
 
@@ -154,7 +154,7 @@ export class DeadLetterFolder {
         await this.#storeOne(letter, at);
       }
       at = this.directory;
-      await syncFolder(this.directory);
+      await fsyncDirectory(this.directory);
     } catch (error) {
       this.#taken = Number.NaN;
       if (error instanceof CdcError) throw error;
@@ -167,8 +167,8 @@ export class DeadLetterFolder {
   }
 
   async #prepare(): Promise<void> {
-    await makeFolder(this.directory, 0o700);
-    await syncFolder(dirname(this.directory));
+    await ensureDirectory(this.directory, 0o700);
+    await fsyncDirectory(dirname(this.directory));
     this.#taken = await this.#measure();
   }
 
@@ -179,7 +179,7 @@ export class DeadLetterFolder {
     // What a command has delivered meanwhile is known only from a new look.
     if (this.#taken + growth > this.#maxBytes) this.#taken = await this.#measure();
     if (this.#taken + growth > this.#maxBytes) throw this.#full(letter, size);
-    await writeWhole(path, `${path}.${process.pid}.tmp`, text);
+    await writeFileAtomic(path, `${path}.${process.pid}.tmp`, text);
     this.#taken += growth;
   }
 

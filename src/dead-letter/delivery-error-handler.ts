@@ -1,6 +1,6 @@
 import { type EventSummary, summaryOf } from '../codec/formats/parse-event.ts';
 import type { Config } from '../config/schema.ts';
-import type { SetAside, Trouble } from '../model/delivery-report.ts';
+import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
 import type { Table } from '../model/table.ts';
 import { formatTableName } from '../model/table-filter.ts';
 import type { Log } from '../runtime/log.ts';
@@ -43,7 +43,7 @@ export class TroubledEvents {
   }
 
   /** Writes the event into a dead letter. */
-  async setAside({ stream, event, reason, attempts }: SetAside): Promise<void> {
+  async setAside({ stream, event, reason, attempts }: DeadLetterRequest): Promise<void> {
     const summary = this.#summary(event);
     const { table, key, seq } = summary;
     await this.#folder.write([{ stream, ...summary, reason, attempts, event }]);
@@ -51,7 +51,7 @@ export class TroubledEvents {
   }
 
   /** Says that something failed and is tried again. */
-  tell({ stream, reason, attempts, event }: Trouble): void {
+  tell({ stream, reason, attempts, event }: RetryReport): void {
     const now = performance.now();
     if (now - (this.#toldAt.get(stream) ?? Number.NEGATIVE_INFINITY) < TOLD_EVERY_MS) return;
     this.#toldAt.set(stream, now);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CdcError } from '../runtime/error.ts';
-import type { Outcome, Sink } from '../sinks/sink.ts';
+import type { RecordOutcome, Sink } from '../sinks/sink.ts';
 import type { StoredLetter } from './dead-letter.ts';
 import type { DeadLetterFolder } from './dead-letter-store.ts';
 
@@ -51,7 +51,7 @@ async function redeliverOne(
   const isClosed = closed.get(stream);
   if (isClosed !== undefined) return isClosed;
 
-  const record = sink.encode ? await sink.encode([letter.event]) : [letter.event];
+  const record = sink.encodeRecord ? await sink.encodeRecord([letter.event]) : [letter.event];
   const bytes = record.reduce((sum, piece) => sum + piece.length, 0);
   const { maxRecordBytes } = sink.limits;
   if (bytes > maxRecordBytes) {
@@ -83,7 +83,7 @@ async function redeliverOne(
 const INTERRUPTED: Fate = { sent: false, reason: 'interrupted' };
 
 /** Tries a few times where that may help; a letter that may have been stored may be sent again. */
-async function sendPatiently(sink: Sink, record: readonly Buffer[], signal: AbortSignal): Promise<Outcome> {
+async function sendPatiently(sink: Sink, record: readonly Buffer[], signal: AbortSignal): Promise<RecordOutcome> {
   for (let tries = 1; ; tries++) {
     const [outcome = NO_OUTCOME] = await sink.send([record], signal);
     if (outcome.kind === 'accepted' || outcome.kind === 'refused' || tries === TRIES) return outcome;
@@ -93,4 +93,4 @@ async function sendPatiently(sink: Sink, record: readonly Buffer[], signal: Abor
   }
 }
 
-const NO_OUTCOME: Outcome = { kind: 'unknown', reason: 'the sink gave no outcome' };
+const NO_OUTCOME: RecordOutcome = { kind: 'unknown', reason: 'the sink gave no outcome' };

@@ -1,4 +1,4 @@
-import type { RecordPieces } from '../sinks/sink.ts';
+import type { RecordBuffers } from '../sinks/sink.ts';
 import type { Lane } from './lane.ts';
 
 /** How events become records: several in one, or each by itself. */
@@ -9,7 +9,7 @@ export type Aggregation = { maxEvents: number; maxBytes: number } | 'off';
  * of records of one lane.
  */
 export interface Parcel {
-  records: RecordPieces[];
+  records: RecordBuffers[];
   lanes: Lane[];
   events: number;
   bytes: number;
@@ -67,7 +67,7 @@ export class Packer {
       Math.min(this.#aggregation.maxEvents, maxEvents),
     );
     if (joins && this.#open !== undefined) {
-      this.#open.records[0] = [...(this.#open.records[0] as RecordPieces), ...lane.flight()];
+      this.#open.records[0] = [...(this.#open.records[0] as RecordBuffers), ...lane.flight()];
       this.#open.lanes.push(lane);
       this.#open.events += lane.flightEvents;
       this.#open.bytes += bytes;

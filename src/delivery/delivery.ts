@@ -1,6 +1,6 @@
 import type { Coordinates } from '../model/coordinates.ts';
-import type { SetAside, Trouble } from '../model/delivery-report.ts';
-import type { Position } from '../model/replication-position.ts';
+import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Quota, Sink } from '../sinks/sink.ts';
@@ -20,7 +20,7 @@ export interface DeliveryOptions {
   /** Where events may go; a line names its stream by the index. */
   streams: readonly DeliveryStream[];
   /** The delivered position; it moves with the watermark. */
-  delivered: Position;
+  delivered: ReplicationPosition;
   aggregation: Aggregation;
   /** How long an event may wait for company, milliseconds. */
   lingerMs: number;
@@ -34,9 +34,9 @@ export interface DeliveryOptions {
   /** Whether a line is to go to the dead letters, whatever Firehose would say. */
   bans?: ((bytes: Buffer, from: number, to: number) => boolean) | undefined;
   /** Puts an event into a dead letter; resolves when that is durable. */
-  setAside: (event: SetAside) => Promise<void>;
+  setAside: (event: DeadLetterRequest) => Promise<void>;
   /** Something failed, and is tried again. */
-  onTrouble?: (trouble: Trouble) => void;
+  onTrouble?: (trouble: RetryReport) => void;
   /** The source shall pause or go on. */
   onPressure: (paused: boolean) => void;
   /** The delivered position has moved. */

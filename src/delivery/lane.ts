@@ -1,4 +1,4 @@
-import type { RecordPieces } from '../sinks/sink.ts';
+import type { RecordBuffers } from '../sinks/sink.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
 import { EventMarks } from './event-index.ts';
 
@@ -132,7 +132,7 @@ export class Lane {
   }
 
   /** The bytes in flight; they stay unchanged until `settle`. */
-  flight(): RecordPieces {
+  flight(): RecordBuffers {
     const end = this.#flightEnd();
     const pieces: Buffer[] = [];
     for (const { bytes, base, used } of this.#chunks) {

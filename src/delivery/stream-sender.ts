@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
-import type { SetAside, Trouble } from '../model/delivery-report.ts';
+import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
-import type { Outcome, Quota, RecordPieces, Sink } from '../sinks/sink.ts';
+import type { Quota, RecordBuffers, RecordOutcome, Sink } from '../sinks/sink.ts';
 import { type Aggregation, Packer, type Parcel } from './batch-builder.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { Lane } from './lane.ts';
@@ -18,8 +18,8 @@ export interface ShipperOptions {
   pool: ChunkPool;
   counters: DeliveryCounters;
   /** Puts an event into a dead letter; resolves when that is durable. */
-  setAside: (event: SetAside) => Promise<void>;
-  onTrouble: (trouble: Trouble) => void;
+  setAside: (event: DeadLetterRequest) => Promise<void>;
+  onTrouble: (trouble: RetryReport) => void;
   /** So many events are at their destination, or set aside for good. */
   onSettled: (events: number, bytes: number) => void;
   /** The stream refuses everything, a dead letter could not be written, or the sink itself broke. */
@@ -225,7 +225,7 @@ export class Shipper {
       const lane = this.#lanes[(this.#turn + i) % LANES] as Lane;
       if (lane.flightEvents > 0 || lane.resting || lane.waitingEvents === 0) continue;
       if (lane.headIsBanned) this.#setAside(lane, 'named by the operator');
-      else if (lane.headBytes > maxRecordBytes && this.#options.sink.encode === undefined) {
+      else if (lane.headBytes > maxRecordBytes && this.#options.sink.encodeRecord === undefined) {
         this.#setAside(lane, tooLarge(lane.headBytes, maxRecordBytes));
       } else idle.push(lane);
     }
@@ -236,9 +236,9 @@ export class Shipper {
     if (this.#stopped) return;
     const { sink, counters } = this.#options;
     let records = parcels.flatMap((parcel) => parcel.records);
-    if (sink.encode !== undefined) {
+    if (sink.encodeRecord !== undefined) {
       const packed = sum(records.map(bytesOf));
-      records = await Promise.all(records.map(sink.encode));
+      records = await Promise.all(records.map(sink.encodeRecord));
       if (this.#stopped) return;
       const bytes = sum(records.map(bytesOf));
       this.#pace.correct(records.length, packed, bytes);
@@ -270,7 +270,7 @@ export class Shipper {
    * A record that lanes share settles as a whole; a run of records up to the first that failed, which is sent again with
    * all that follow it. Returns how many records have settled.
    */
-  #settle({ lanes, records, events }: Parcel, outcomes: readonly Outcome[], alone: boolean): number {
+  #settle({ lanes, records, events }: Parcel, outcomes: readonly RecordOutcome[], alone: boolean): number {
     const { counters } = this.#options;
     const failed = outcomes.findIndex(({ kind }) => kind !== 'accepted');
     const failure = outcomes[failed];
@@ -397,7 +397,7 @@ export class Shipper {
   }
 }
 
-type Refusal = Extract<Outcome, { kind: 'refused' }>;
+type Refusal = Extract<RecordOutcome, { kind: 'refused' }>;
 
 const NAME_THE_EVENT =
   '; if it is not the stream but one event, name its seq, which the warnings in the log have, in dead_letter.events';
@@ -405,7 +405,7 @@ const NAME_THE_EVENT =
 const tooLarge = (bytes: number, limit: number): string =>
   `its ${bytes} bytes are more than a Firehose record may have (${limit})`;
 
-const NO_OUTCOME: Outcome = { kind: 'unknown', reason: 'the sink gave no outcome' };
+const NO_OUTCOME: RecordOutcome = { kind: 'unknown', reason: 'the sink gave no outcome' };
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
-const bytesOf = (pieces: RecordPieces): number => sum(pieces.map((piece) => piece.length));
+const bytesOf = (pieces: RecordBuffers): number => sum(pieces.map((piece) => piece.length));

@@ -1,6 +1,6 @@
 import type { Coordinates } from '../model/coordinates.ts';
 import { GtidSet } from '../model/gtid-set.ts';
-import type { Position } from '../model/replication-position.ts';
+import type { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 
 interface Entry {
@@ -8,7 +8,7 @@ interface Entry {
   ordinal: number;
   transaction: Transaction | undefined;
   /** Transactions that committed behind it and count with it. */
-  followers: Position | undefined;
+  followers: ReplicationPosition | undefined;
   /** Where its events end, in bytes that were ever appended. */
   end: number;
 }
@@ -23,16 +23,16 @@ interface Entry {
  * tied into a knot, until none is prepared and all of the knot have arrived.
  */
 export class Ledger {
-  readonly #delivered: Position;
+  readonly #delivered: ReplicationPosition;
   readonly #entries: Entry[] = [];
   #head = 0;
-  #knot: { ordinal: number; position: Position } | undefined;
+  #knot: { ordinal: number; position: ReplicationPosition } | undefined;
   #prepared = 0;
   /** Where the events of what is delivered end. */
   #end = 0;
 
   /** @param delivered the position to start from; it moves as transactions are settled */
-  constructor(delivered: Position) {
+  constructor(delivered: ReplicationPosition) {
     this.#delivered = delivered;
   }
 
@@ -65,7 +65,7 @@ export class Ledger {
     }
     knot.position.advance(transaction);
     if (hasRows) knot.ordinal = ordinal;
-    if (transaction.ends !== undefined) this.#prepared--;
+    if (transaction.preparedTransaction !== undefined) this.#prepared--;
     if (this.#prepared > 0) return false;
     this.#knot = undefined;
     this.#entries.push({ ordinal: knot.ordinal, transaction: undefined, followers: knot.position, end });

@@ -2,7 +2,7 @@ import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { Connection } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
 import { CdcError } from '../runtime/error.ts';
-import { members, normalized, objectText } from '../runtime/raw-json.ts';
+import { canonicalJson, formatRawObject, parseRawObject } from '../runtime/raw-json.ts';
 import { type Fold, type LakeRow, rowOf, select } from './fold.ts';
 import type { ColumnReader } from './source-column.ts';
 import { describeTable, readTable, type SourceRow, type SourceTable } from './source-table.ts';
@@ -97,12 +97,14 @@ export async function compareTable(source: Connection, fold: Fold, options: Comp
 }
 
 const keyOf = (table: SourceTable, row: SourceRow): string =>
-  objectText(table.key.map((name) => [name, row.get(name) ?? 'null'] as const));
+  formatRawObject(table.key.map((name) => [name, row.get(name) ?? 'null'] as const));
 
 function keyOfLine(fold: Fold, table: SourceTable, line: string): string {
-  const written = fold.format === 'debezium' ? members(line).get('key') : undefined;
-  const row = written === undefined ? rowOf(fold, line) : members(written);
-  return objectText(written === undefined ? table.key.map((name) => [name, row.get(name) ?? 'null'] as const) : row);
+  const written = fold.format === 'debezium' ? parseRawObject(line).get('key') : undefined;
+  const row = written === undefined ? rowOf(fold, line) : parseRawObject(written);
+  return formatRawObject(
+    written === undefined ? table.key.map((name) => [name, row.get(name) ?? 'null'] as const) : row,
+  );
 }
 
 /** The lake's lines by the index of their key. Both sides' keys pass the same macro, so one value has one spelling. */
@@ -154,7 +156,7 @@ function differingColumns(
     const source = row.get(name)!;
     const lake = lakeRow.get(name);
     lakeRow.delete(name);
-    if (lake !== undefined && (source === lake || normalized(source) === normalized(lake))) continue;
+    if (lake !== undefined && (source === lake || canonicalJson(source) === canonicalJson(lake))) continue;
     if (lake !== undefined && source !== 'null' && sameValue?.(source, lake)) continue;
     differing.push({ name, source: shortened(source), lake: lake === undefined ? undefined : shortened(lake) });
   }

@@ -1,6 +1,6 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
 import { CdcError } from '../runtime/error.ts';
-import { members, objectText } from '../runtime/raw-json.ts';
+import { formatRawObject, parseRawObject } from '../runtime/raw-json.ts';
 import { globLiteral, literal, pointer } from './sql.ts';
 
 /**
@@ -82,8 +82,8 @@ export async function* lakeRows(fold: Fold, schema: string, table: string): Asyn
 
 /** The row that a line of `state` holds. */
 export function rowOf(fold: Pick<Fold, 'format' | 'flatPrefix'>, line: string): LakeRow {
-  const row = members(line);
-  if (fold.format === 'debezium') return members(row.get('after') ?? '{}');
+  const row = parseRawObject(line);
+  if (fold.format === 'debezium') return parseRawObject(row.get('after') ?? '{}');
   for (const name of metaFields(fold.flatPrefix)) row.delete(name);
   return row;
 }
@@ -163,11 +163,11 @@ async function completePartialRows(connection: DuckDBConnection, format: 'debezi
   for (const [db, tbl, key, lines] of chains) {
     const row = new Map<string, string>();
     for (const line of (lines as { items: string[] }).items) {
-      const event = members(line);
-      const columns = format === 'debezium' ? members(event.get('after') ?? '{}') : event;
+      const event = parseRawObject(line);
+      const columns = format === 'debezium' ? parseRawObject(event.get('after') ?? '{}') : event;
       for (const [name, raw] of columns) row.set(name, raw);
     }
-    const whole = format === 'debezium' ? `{"after":${objectText(row)}}` : objectText(row);
+    const whole = format === 'debezium' ? `{"after":${formatRawObject(row)}}` : formatRawObject(row);
     const update = 'UPDATE cdc_lake.state SET line = $1 WHERE db = $2 AND tbl = $3 AND key = $4';
     await connection.run(update, [whole, db!, tbl!, key!]);
   }

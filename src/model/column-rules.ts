@@ -1,5 +1,5 @@
 import { CdcError } from '../runtime/error.ts';
-import { foldCase, matchesName, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
+import { foldCase, matchesGlob, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
 
 /** What becomes of a column's values before they leave: nothing of them, a keyed hash, or their last characters. */
 export type ColumnRule = { kind: 'drop' } | { kind: 'hash'; secret: string } | { kind: 'mask'; keep: number };
@@ -33,7 +33,7 @@ export function compileColumnPattern(text: string, { caseSensitive }: { caseSens
   const tablePieces = table.map(fold);
   const columnPieces = column.map(foldCase);
   return (s, t, c) =>
-    matchesName(schemaPieces, fold(s)) && matchesName(tablePieces, fold(t)) && matchesName(columnPieces, foldCase(c));
+    matchesGlob(schemaPieces, fold(s)) && matchesGlob(tablePieces, fold(t)) && matchesGlob(columnPieces, foldCase(c));
 }
 
 /** @throws CdcError with exit code 2 when the text is not a pattern. */

@@ -1,5 +1,5 @@
 /** An event that will not be sent, and why. */
-export interface SetAside {
+export interface DeadLetterRequest {
   stream: string;
   /** Its line, newline included. */
   event: Buffer;
@@ -8,7 +8,7 @@ export interface SetAside {
 }
 
 /** A failure that is tried again. */
-export interface Trouble {
+export interface RetryReport {
   stream: string;
   reason: string;
   /** Of the same events, so far. */

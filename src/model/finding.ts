@@ -1,24 +1,24 @@
 /** Something that `cdc check` found: what is wrong, why it matters, and the exact statement or setting that fixes it. */
-export interface Problem {
+export interface Finding {
   /** error: `cdc run` would not work. warning: it works, but not as well as it could. */
   severity: 'error' | 'warning';
   what: string;
   why: string;
   fix: string;
   /** It may pass by itself, as an outage does: the daemon waits for that instead of refusing to start. */
-  passing?: true;
+  transient?: true;
 }
 
-export const error = (what: string, why: string, fix: string): Problem => ({ severity: 'error', what, why, fix });
+export const error = (what: string, why: string, fix: string): Finding => ({ severity: 'error', what, why, fix });
 /** An error that may pass by itself. */
-export const outage = (what: string, why: string, fix: string): Problem => ({
+export const transientError = (what: string, why: string, fix: string): Finding => ({
   ...error(what, why, fix),
-  passing: true,
+  transient: true,
 });
-export const warning = (what: string, why: string, fix: string): Problem => ({ severity: 'warning', what, why, fix });
+export const warning = (what: string, why: string, fix: string): Finding => ({ severity: 'warning', what, why, fix });
 
 /** `a, b, c and 4 more`: long lists stay readable. */
-export function listText(names: readonly string[], most = 5): string {
+export function indentedList(names: readonly string[], most = 5): string {
   const shown = names.slice(0, most).join(', ');
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }

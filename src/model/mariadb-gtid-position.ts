@@ -5,12 +5,12 @@ import { CdcError } from '../runtime/error.ts';
  * Within a domain the binlog order is total, so one triple stands for all before it
  * (MariaDB knowledge base, "Global Transaction ID").
  */
-export class MariadbPosition {
+export class MariadbGtidPosition {
   readonly #domains = new Map<number, { server: number; sequence: number }>();
 
   /** @throws CdcError when the text is not a GTID position. The empty text is the empty position. */
-  static parse(text: string): MariadbPosition {
-    const position = new MariadbPosition();
+  static parse(text: string): MariadbGtidPosition {
+    const position = new MariadbGtidPosition();
     for (const entry of text.split(',').map((part) => part.trim())) {
       if (entry === '') continue;
       const match = /^(\d{1,10})-(\d{1,10})-(\d{1,16})$/.exec(entry);
@@ -36,20 +36,20 @@ export class MariadbPosition {
   }
 
   /** Advances over all domains of a later position. */
-  advanceAll(later: MariadbPosition): void {
+  advanceAll(later: MariadbGtidPosition): void {
     for (const [domain, { server, sequence }] of later.#domains) this.advance(domain, server, sequence);
   }
 
   /** Whether every domain of `other` is known here with at least its sequence. */
-  containsAll(other: MariadbPosition): boolean {
+  containsAll(other: MariadbGtidPosition): boolean {
     return [...other.#domains].every(([domain, theirs]) => {
       const ours = this.#domains.get(domain);
       return ours !== undefined && ours.sequence >= theirs.sequence;
     });
   }
 
-  clone(): MariadbPosition {
-    const copy = new MariadbPosition();
+  clone(): MariadbGtidPosition {
+    const copy = new MariadbGtidPosition();
     for (const [domain, { server, sequence }] of this.#domains) copy.advance(domain, server, sequence);
     return copy;
   }

@@ -12,7 +12,7 @@ export function parseName(part: string): NamePattern {
 export const formatName = (name: string): string =>
   /^[^\s.`!*][^\s.`*]*$/.test(name) ? name : `\`${name.replaceAll('`', '``')}\``;
 
-export function matchesName(pieces: NamePattern, name: string): boolean {
+export function matchesGlob(pieces: NamePattern, name: string): boolean {
   const first = pieces[0] as string;
   if (pieces.length === 1) return name === first;
   const last = pieces[pieces.length - 1] as string;

@@ -1,15 +1,15 @@
 import type { Coordinates } from './coordinates.ts';
 import { GtidSet } from './gtid-set.ts';
-import { MariadbPosition } from './mariadb-gtid-position.ts';
+import { MariadbGtidPosition } from './mariadb-gtid-position.ts';
 import type { Transaction } from './rows-event.ts';
 
 /** How far a stream has come: the GTIDs that are done, where the server has them, and coordinates. */
-export class Position {
-  gtids: GtidSet | MariadbPosition | undefined;
+export class ReplicationPosition {
+  gtids: GtidSet | MariadbGtidPosition | undefined;
   file: string;
   position: number;
 
-  constructor(gtids: GtidSet | MariadbPosition | undefined, { file, position }: Coordinates) {
+  constructor(gtids: GtidSet | MariadbGtidPosition | undefined, { file, position }: Coordinates) {
     this.gtids = gtids;
     this.file = file;
     this.position = position;
@@ -20,31 +20,39 @@ export class Position {
   }
 
   advance(transaction: Transaction): void {
-    const { source, number, file, endPosition, ends } = transaction;
+    const { gtidSource, gtidNumber, file, endPosition, preparedTransaction } = transaction;
     this.file = file;
     this.position = endPosition;
-    if (number === 0 || this.gtids === undefined) return;
+    if (gtidNumber === 0 || this.gtids === undefined) return;
     if (this.gtids instanceof GtidSet) {
-      this.gtids.addRange(source, number, number);
-      if (ends !== undefined && ends.number > 0) this.gtids.addRange(ends.source, ends.number, ends.number);
+      this.gtids.addRange(gtidSource, gtidNumber, gtidNumber);
+      if (preparedTransaction !== undefined && preparedTransaction.gtidNumber > 0)
+        this.gtids.addRange(
+          preparedTransaction.gtidSource,
+          preparedTransaction.gtidNumber,
+          preparedTransaction.gtidNumber,
+        );
     } else {
-      const dash = source.indexOf('-');
-      this.gtids.advance(Number(source.slice(0, dash)), Number(source.slice(dash + 1)), number);
+      const dash = gtidSource.indexOf('-');
+      this.gtids.advance(Number(gtidSource.slice(0, dash)), Number(gtidSource.slice(dash + 1)), gtidNumber);
     }
   }
 
   /** Advances over all that `later` has seen. */
-  advanceAll(later: Position): void {
+  advanceAll(later: ReplicationPosition): void {
     this.file = later.file;
     this.position = later.position;
     if (this.gtids instanceof GtidSet && later.gtids instanceof GtidSet) this.gtids.addAll(later.gtids);
-    if (this.gtids instanceof MariadbPosition && later.gtids instanceof MariadbPosition)
+    if (this.gtids instanceof MariadbGtidPosition && later.gtids instanceof MariadbGtidPosition)
       this.gtids.advanceAll(later.gtids);
   }
 
   /** A position of the same kind that has seen nothing. */
-  empty(): Position {
+  empty(): ReplicationPosition {
     const { gtids } = this;
-    return new Position(gtids && (gtids instanceof GtidSet ? new GtidSet() : new MariadbPosition()), this.coordinates);
+    return new ReplicationPosition(
+      gtids && (gtids instanceof GtidSet ? new GtidSet() : new MariadbGtidPosition()),
+      this.coordinates,
+    );
   }
 }

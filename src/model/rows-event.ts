@@ -6,8 +6,8 @@ export interface Transaction {
   /** The text that names it: `uuid:17`, `0-1-17`; empty where the server has no GTIDs. */
   gtid: string;
   /** The GTID in two parts, for sets: `uuid` or `uuid:tag`, or MariaDB's `domain-server`; and the number. */
-  source: string;
-  number: number;
+  gtidSource: string;
+  gtidNumber: number;
   /** The binlog that holds it, that name's number, and where it begins there. */
   file: string;
   fileNumber: number;
@@ -18,7 +18,7 @@ export interface Transaction {
   /** Commit time on the server, milliseconds. */
   committedAt: number;
   /** The prepared transaction that this one, an XA COMMIT or XA ROLLBACK, ends; its GTID is done with this one's. */
-  ends: Transaction | undefined;
+  preparedTransaction: Transaction | undefined;
 }
 
 /**
@@ -28,16 +28,16 @@ export interface Transaction {
 export interface RowsEvent {
   op: RowOp;
   bytes: Buffer;
-  at: number;
+  imagesStart: number;
   end: number;
   /** Offsets of the bitmaps of the columns that the before and after images hold. */
-  beforeColumns: number;
-  afterColumns: number;
+  beforeBitmap: number;
+  afterBitmap: number;
   /**
    * The offset in `bytes` from which the ordinals of `seq` count: where the event starts; for events that came out of
    * a compressed transaction, where its payload would. May lie before the buffer.
    */
-  eventStart: number;
+  ordinalBase: number;
   /** Where the event starts in the binlog. */
   position: number;
   /** After images may hold JSON diffs, applied to the documents of the before image (PARTIAL_UPDATE_ROWS). */

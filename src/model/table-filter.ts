@@ -1,5 +1,5 @@
 import { CdcError } from '../runtime/error.ts';
-import { foldCase, formatName, matchesName, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
+import { foldCase, formatName, matchesGlob, NAME_PATTERN, type NamePattern, parseName } from './name-pattern.ts';
 
 /** The server's own schemas; captured only where a pattern names the schema itself. */
 const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['mysql', 'sys', 'information_schema', 'performance_schema']);
@@ -33,7 +33,7 @@ export function compileTableFilter(
     const tablePieces = table.map(fold);
     const named = schemaPieces.length === 1;
     return (s: string, t: string) =>
-      (named || !SYSTEM_SCHEMAS.has(s)) && matchesName(schemaPieces, s) && matchesName(tablePieces, t);
+      (named || !SYSTEM_SCHEMAS.has(s)) && matchesGlob(schemaPieces, s) && matchesGlob(tablePieces, t);
   };
   const included = includes.map(matcher);
   const excluded = excludes.map(matcher);

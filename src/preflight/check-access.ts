@@ -1,10 +1,10 @@
 import type { Config } from '../config/schema.ts';
-import { error, listText, type Problem, warning } from '../model/finding.ts';
+import { error, type Finding, indentedList, warning } from '../model/finding.ts';
 import { atLeast, type PatternFacts, type ServerFacts } from './gather-server.ts';
 import { quoteName } from './query.ts';
 
 /** What the account lacks, what keeps tables out of reach, and whether another replica has our id. */
-export function judgeAccess(server: ServerFacts, config: Config): Problem[] {
+export function judgeAccess(server: ServerFacts, config: Config): Finding[] {
   return [
     ...judgeReplication(server),
     ...server.patterns.flatMap((pattern) => judgePattern(pattern, server)),
@@ -13,7 +13,7 @@ export function judgeAccess(server: ServerFacts, config: Config): Problem[] {
   ].filter((problem, i, all) => all.findIndex(({ what, fix }) => what === problem.what && fix === problem.fix) === i);
 }
 
-function judgeReplication({ mayStream, mayMonitor, flavor, version, account }: ServerFacts): Problem[] {
+function judgeReplication({ mayStream, mayMonitor, flavor, version, account }: ServerFacts): Finding[] {
   const monitor = flavor === 'mariadb' && atLeast(version, 10, 5) ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
   const missing = [...(mayStream ? [] : ['REPLICATION SLAVE']), ...(mayMonitor ? [] : [monitor])];
   if (missing.length === 0) return [];
@@ -26,7 +26,7 @@ function judgeReplication({ mayStream, mayMonitor, flavor, version, account }: S
   ];
 }
 
-function judgePattern({ pattern, matches, maySelect, closed }: PatternFacts, { account }: ServerFacts): Problem[] {
+function judgePattern({ pattern, matches, maySelect, closed }: PatternFacts, { account }: ServerFacts): Finding[] {
   if (maySelect) {
     if (matches > 0) return [];
     const why = pattern.exclude
@@ -43,7 +43,7 @@ function judgePattern({ pattern, matches, maySelect, closed }: PatternFacts, { a
   }
   if (closed.length > 0) {
     const why = 'the rows that are there already can be neither looked up nor compared';
-    return [error(`${account} lacks SELECT on ${listText(closed)}`, why, grant)];
+    return [error(`${account} lacks SELECT on ${indentedList(closed)}`, why, grant)];
   }
   const why = 'their changes are captured all the same, but this check knows nothing about them';
   return [warning(`"${pattern.text}" may match tables that ${account} cannot see`, why, grant)];
@@ -56,20 +56,20 @@ function grantTarget({ schema, table }: PatternFacts['pattern']): string {
 }
 
 /** Schemas that the server keeps out of its binlog although they are captured. */
-function judgeBinlogFilters({ binlogSchemas: { only, ignored }, tables }: ServerFacts): Problem[] {
+function judgeBinlogFilters({ binlogSchemas: { only, ignored }, tables }: ServerFacts): Finding[] {
   const schemas = [...new Set(tables.map((table) => table.schema))];
   const unlogged = schemas.filter((schema) => ignored.includes(schema) || (only.length > 0 && !only.includes(schema)));
   if (unlogged.length === 0) return [];
   return [
     error(
-      `the server leaves ${listText(unlogged)} out of its binlog`,
+      `the server leaves ${indentedList(unlogged)} out of its binlog`,
       'binlog_do_db or binlog_ignore_db says so, and what is not logged cannot be captured',
       "remove binlog_do_db and binlog_ignore_db from the server's option file and restart it, or exclude the schema in tables",
     ),
   ];
 }
 
-function judgeReplicas({ replicas }: ServerFacts, config: Config): Problem[] {
+function judgeReplicas({ replicas }: ServerFacts, config: Config): Finding[] {
   const twin = replicas.find(({ id }) => id === config.source.server_id);
   if (!twin) return [];
   return [

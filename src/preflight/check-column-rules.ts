@@ -1,11 +1,11 @@
 import type { Config } from '../config/schema.ts';
 import { compileColumnPattern, compileColumnRules } from '../model/column-rules.ts';
-import { error, listText, type Problem, warning } from '../model/finding.ts';
+import { error, type Finding, indentedList, warning } from '../model/finding.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import type { TableFacts } from './gather-tables.ts';
 
 /** Column rules must match something, and leave keys distinct. */
-export function judgeColumnRules(tables: TableFacts[], config: Config, caseSensitive: boolean): Problem[] {
+export function judgeColumnRules(tables: TableFacts[], config: Config, caseSensitive: boolean): Finding[] {
   const idle = Object.keys(config.columns).filter((pattern) => {
     const is = compileColumnPattern(pattern, { caseSensitive });
     return !tables.some(({ schema, name, columns }) => columns.some((column) => is(schema, name, column)));
@@ -31,7 +31,7 @@ export function judgeColumnRules(tables: TableFacts[], config: Config, caseSensi
       ? []
       : [
           warning(
-            `columns names what is no column of a captured table: ${listText(idle)}`,
+            `columns names what is no column of a captured table: ${indentedList(idle)}`,
             'such a rule protects nothing',
             'correct or remove the patterns',
           ),
@@ -39,7 +39,7 @@ export function judgeColumnRules(tables: TableFacts[], config: Config, caseSensi
   ];
 }
 
-const keyProblem = (kind: string, column: string): Problem =>
+const keyProblem = (kind: string, column: string): Finding =>
   error(
     `columns would ${kind} the key column ${column}`,
     'rows whose keys look alike would replace one another in the lake',

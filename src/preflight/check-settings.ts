@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { error, type Problem, warning } from '../model/finding.ts';
+import { error, type Finding, warning } from '../model/finding.ts';
 import { atLeast, type ServerFacts, type Variable } from './gather-server.ts';
 
 export type Settings = Pick<ServerFacts, 'flavor' | 'version' | 'variables'>;
@@ -7,7 +7,7 @@ export type Settings = Pick<ServerFacts, 'flavor' | 'version' | 'variables'>;
 const REOPEN = 'sessions that are open keep their own value until they reconnect';
 
 /** What is wrong with the server's global variables. */
-export function judgeSettings(server: Settings, config: Config): Problem[] {
+export function judgeSettings(server: Settings, config: Config): Finding[] {
   return [
     ...judgeBinlog(server),
     ...judgeRowEvents(server),
@@ -17,7 +17,7 @@ export function judgeSettings(server: Settings, config: Config): Problem[] {
   ];
 }
 
-function judgeBinlog(server: Settings): Problem[] {
+function judgeBinlog(server: Settings): Finding[] {
   if (server.variables.log_bin === 'ON') return [];
   return [
     error(
@@ -30,9 +30,9 @@ function judgeBinlog(server: Settings): Problem[] {
   ];
 }
 
-function judgeRowEvents(server: Settings): Problem[] {
+function judgeRowEvents(server: Settings): Finding[] {
   const { flavor, variables } = server;
-  const problems: Problem[] = [];
+  const problems: Finding[] = [];
   const is = (name: Variable) => variables[name]?.toUpperCase();
   const differs = (name: Variable, wanted: string) => variables[name] !== undefined && is(name) !== wanted;
 
@@ -70,7 +70,7 @@ function judgeRowEvents(server: Settings): Problem[] {
 
 const GTID_STEPS = ['OFF', 'OFF_PERMISSIVE', 'ON_PERMISSIVE', 'ON'];
 
-function judgeGtid(server: Settings): Problem[] {
+function judgeGtid(server: Settings): Finding[] {
   const mode = server.variables.gtid_mode?.toUpperCase();
   if (server.flavor !== 'mysql' || mode === 'ON' || mode === undefined) return [];
   const steps = GTID_STEPS.slice(GTID_STEPS.indexOf(mode) + 1).map((step) => setting(server, 'gtid_mode', step));
@@ -85,7 +85,7 @@ function judgeGtid(server: Settings): Problem[] {
 
 const DAY = 86_400;
 
-function judgeRetention(server: Settings): Problem[] {
+function judgeRetention(server: Settings): Finding[] {
   if (isRds(server)) {
     const why = 'RDS and Aurora purge the binlog as soon as they can unless told otherwise, which no variable shows';
     const fix =
@@ -107,7 +107,7 @@ function judgeRetention(server: Settings): Problem[] {
   ];
 }
 
-function judgeServerId(server: Settings, config: Config): Problem[] {
+function judgeServerId(server: Settings, config: Config): Finding[] {
   const id = Number(server.variables.server_id ?? 0);
   if (id === 0) {
     return [error('server_id is 0', 'a server without an id refuses every replica', setting(server, 'server_id', '1'))];

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
-import { error, listText, type Problem, warning } from '../model/finding.ts';
+import { error, type Finding, indentedList, warning } from '../model/finding.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import { judgeColumnRules } from './check-column-rules.ts';
 import { atLeast, type ServerFacts } from './gather-server.ts';
@@ -12,7 +12,7 @@ const FLAT_FIELDS = ['op', 'seq', 'deleted', 'ts_ms', 'db', 'table', 'partial'];
 type Tables = Pick<ServerFacts, 'flavor' | 'version' | 'tables' | 'variables'>;
 
 /** What the captured tables need: keys, column names, and foreign keys that the binlog shows. */
-export function judgeTables(server: Tables, config: Config): Problem[] {
+export function judgeTables(server: Tables, config: Config): Finding[] {
   const caseSensitive = server.variables.lower_case_table_names === '0';
   const keys = Object.entries(config.keys).map(([name, columns]) => {
     const is = compileTableFilter([name], { caseSensitive });
@@ -44,7 +44,7 @@ function judgeKeys({
   name: string;
   columns: string[];
   table: TableFacts | undefined;
-}): Problem[] {
+}): Finding[] {
   if (!table) {
     return [
       warning(`keys names ${name}, which is no captured table`, 'the entry has no effect', 'correct or remove it'),
@@ -55,14 +55,14 @@ function judgeKeys({
   if (unknown.length === 0) return [];
   return [
     error(
-      `keys of ${name} names ${listText(unknown)}, which the table does not have`,
+      `keys of ${name} names ${indentedList(unknown)}, which the table does not have`,
       'the key of its rows could not be made',
-      `choose among its columns: ${listText(table.columns, 20)}`,
+      `choose among its columns: ${indentedList(table.columns, 20)}`,
     ),
   ];
 }
 
-function judgeRoutes(tables: TableFacts[], patterns: string[], caseSensitive: boolean): Problem[] {
+function judgeRoutes(tables: TableFacts[], patterns: string[], caseSensitive: boolean): Finding[] {
   const routes = patterns.map((pattern) => ({ pattern, matches: compileTableFilter([pattern], { caseSensitive }) }));
   const used = new Set(tables.map(({ schema, name }) => routes.find(({ matches }) => matches(schema, name))));
   return routes
@@ -76,23 +76,23 @@ function judgeRoutes(tables: TableFacts[], patterns: string[], caseSensitive: bo
     );
 }
 
-function keylessProblem(keyless: TableFacts[]): Problem {
+function keylessProblem(keyless: TableFacts[]): Finding {
   const first = keyless[0] as TableFacts;
   const { schema, table } = { schema: first.schema, table: first.name };
   return warning(
-    `no primary key: ${listText(keyless.map(fullName))}`,
+    `no primary key: ${indentedList(keyless.map(fullName))}`,
     "such a table's events have no key: they all go one after the other, and cannot be folded into a table",
     `add a primary key, or name columns that identify a row: keys: { ${JSON.stringify(patternOf(schema, table))}: [${first.columns.slice(0, 2).join(', ')}] }`,
   );
 }
 
-function judgeCascades({ flavor, version, tables }: Tables): Problem[] {
+function judgeCascades({ flavor, version, tables }: Tables): Finding[] {
   if (flavor === 'mysql' && atLeast(version, 9, 6)) return [];
   const children = tables.filter((table) => table.cascades.length > 0);
   if (children.length === 0) return [];
   return [
     warning(
-      `changed by foreign keys: ${listText(children.map((table) => `${fullName(table)} (${[...new Set(table.cascades)].join(', ')})`))}`,
+      `changed by foreign keys: ${indentedList(children.map((table) => `${fullName(table)} (${[...new Set(table.cascades)].join(', ')})`))}`,
       'this server does not log the rows that a foreign key deletes or changes, so they are never captured',
       flavor === 'mysql'
         ? 'upgrade to MySQL 9.6 or later, or make the foreign keys RESTRICT and change the child rows in the application'
@@ -101,7 +101,7 @@ function judgeCascades({ flavor, version, tables }: Tables): Problem[] {
   ];
 }
 
-function judgeFlat(tables: TableFacts[], prefix: string): Problem[] {
+function judgeFlat(tables: TableFacts[], prefix: string): Finding[] {
   const columns = new Set(tables.flatMap((table) => table.columns.map((column) => column.toLowerCase())));
   const taken = (candidate: string) => FLAT_FIELDS.some((field) => columns.has((candidate + field).toLowerCase()));
   if (!taken(prefix)) return [];
@@ -112,7 +112,7 @@ function judgeFlat(tables: TableFacts[], prefix: string): Problem[] {
   const free = ['_', '__', '_cdc_', '_cdc_meta_'].find((candidate) => !taken(candidate)) ?? 'another prefix';
   return [
     error(
-      `columns are named as fields of format flat: ${listText(clashes)}`,
+      `columns are named as fields of format flat: ${indentedList(clashes)}`,
       'one of the two values would be lost',
       `flat_prefix: ${free}`,
     ),

@@ -1,10 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/source-connection.ts';
-import { error, outage, type Problem } from '../model/finding.ts';
+import { error, type Finding, transientError } from '../model/finding.ts';
 import { connectionError } from '../source/server/connection-error.ts';
 
 /** Why the source could not be talked to, as a finding of the check. */
-export function connectionProblem(failure: unknown, source: Config['source']): Problem {
+export function connectionProblem(failure: unknown, source: Config['source']): Finding {
   const { message, kind, why = '', hint = '' } = connectionError(failure, sourceConnection(source));
-  return (kind === 'retry' ? outage : error)(message, why, hint);
+  return (kind === 'retry' ? transientError : error)(message, why, hint);
 }

@@ -1,9 +1,9 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { error, type Problem } from '../model/finding.ts';
+import { error, type Finding } from '../model/finding.ts';
 
 /** Whether the checkpoint can be written: beside the file, then renamed over it. A missing folder is made on run. */
-export function checkCheckpointFile(file: string): Problem[] {
+export function checkCheckpointFile(file: string): Finding[] {
   const why =
     whyNot(() => {
       const found = statSync(file, { throwIfNoEntry: false });
@@ -16,7 +16,7 @@ export function checkCheckpointFile(file: string): Problem[] {
 }
 
 /** Whether dead letters could be written: better known now than with the first one. */
-export function checkDeadLetterFolder(folder: string): Problem[] {
+export function checkDeadLetterFolder(folder: string): Finding[] {
   const why = whyNoFiles(folder);
   if (why === undefined) return [];
   const fix = 'correct dead_letter.directory, or the owner and mode of the folder';

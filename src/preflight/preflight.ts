@@ -2,7 +2,7 @@ import { createConnection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
 import { forEachHost, sourceConnection } from '../config/source-connection.ts';
 import { parseSourceUrl } from '../config/url.ts';
-import { error, outage, type Problem, warning } from '../model/finding.ts';
+import { error, type Finding, transientError, warning } from '../model/finding.ts';
 import { CdcError } from '../runtime/error.ts';
 import { checkStreams } from '../sinks/firehose/preflight.ts';
 import { judgeAccess } from './check-access.ts';
@@ -13,7 +13,7 @@ import { gatherServer } from './gather-server.ts';
 import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
 
 /** Everything that stands in the way of `cdc run`, at once: source, stream and checkpoint, errors first. Writes nothing. */
-export async function preflight(config: Config, signal: AbortSignal): Promise<Problem[]> {
+export async function preflight(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const facts = Promise.all([checkSource(config, signal), checkStreams(config.firehose)]);
   const [source, stream] = await Promise.race([facts, interruption(signal)]);
   const files = [
@@ -25,28 +25,28 @@ export async function preflight(config: Config, signal: AbortSignal): Promise<Pr
 }
 
 /** Each host is looked at, for each may have to serve; what one of them lacks stops nobody while another can. */
-async function checkSource(config: Config, signal: AbortSignal): Promise<Problem[]> {
+async function checkSource(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const hosts = forEachHost(config);
   const found = await Promise.all(hosts.map((host) => checkHost(host, signal)));
   const [only] = found;
   return only !== undefined && hosts.length === 1 ? only : ofSeveral(hosts, found);
 }
 
-export function ofSeveral(hosts: readonly Config[], found: readonly Problem[][]): Problem[] {
+export function ofSeveral(hosts: readonly Config[], found: readonly Finding[][]): Finding[] {
   const errors = found.map((problems) => problems.filter(({ severity }) => severity === 'error'));
   const serves = errors.some((of) => of.length === 0);
-  const mayServe = errors.some((of) => of.every(({ passing }) => passing));
+  const mayServe = errors.some((of) => of.every(({ transient }) => transient));
   return found.flatMap((problems, i) => {
     const { host, port } = parseSourceUrl((hosts[i] as Config).source.url);
-    return problems.map(({ severity, what, why, fix }): Problem => {
+    return problems.map(({ severity, what, why, fix }): Finding => {
       const named = what.includes(`${host}:${port}`) ? what : `${host}:${port}: ${what}`;
       if (severity === 'warning' || serves) return warning(named, why, fix);
-      return (mayServe ? outage : error)(named, why, fix);
+      return (mayServe ? transientError : error)(named, why, fix);
     });
   });
 }
 
-async function checkHost(config: Config, signal: AbortSignal): Promise<Problem[]> {
+async function checkHost(config: Config, signal: AbortSignal): Promise<Finding[]> {
   try {
     const connection = await createConnection({ ...sourceConnection(config.source), connectTimeout: 5_000 });
     connection.on('error', () => {}); // the query in flight reports it

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
  * that exists, that tries for ever (Node 20 to 22).
  * @param mode who may enter a folder that is new
  */
-export async function makeFolder(path: string, mode = 0o777): Promise<void> {
+export async function ensureDirectory(path: string, mode = 0o777): Promise<void> {
   const make = (): Promise<void> =>
     mkdir(path, { mode }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
@@ -15,7 +15,7 @@ export async function makeFolder(path: string, mode = 0o777): Promise<void> {
     await make();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeFolder(dirname(path));
+    await ensureDirectory(dirname(path));
     await make();
   }
 }
@@ -24,7 +24,7 @@ export async function makeFolder(path: string, mode = 0o777): Promise<void> {
  * Writes a file, for its owner alone, that is whole or not there at all: under a temporary name, synced, renamed. Its
  * name is durable only once its folder is synced.
  */
-export async function writeWhole(path: string, temporary: string, text: string): Promise<void> {
+export async function writeFileAtomic(path: string, temporary: string, text: string): Promise<void> {
   try {
     const handle = await open(temporary, 'w', 0o600);
     try {
@@ -41,11 +41,11 @@ export async function writeWhole(path: string, temporary: string, text: string):
 }
 
 /** Makes the names in a folder survive a loss of power, as far as the system can (Windows cannot open a folder). */
-export async function syncFolder(path: string): Promise<void> {
-  if (process.platform !== 'win32') await syncFile(path);
+export async function fsyncDirectory(path: string): Promise<void> {
+  if (process.platform !== 'win32') await fsyncFile(path);
 }
 
-export async function syncFile(path: string): Promise<void> {
+export async function fsyncFile(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();

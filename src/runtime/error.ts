@@ -43,7 +43,7 @@ export function asCdcError(error: unknown): CdcError {
 }
 
 /** The what / why / what to do lines that a person reads on standard error. */
-export function explain(error: unknown): string {
+export function formatError(error: unknown): string {
   const { message, why, hint } = asCdcError(error);
   const lines = [`error: ${message}`];
   if (why) lines.push(`  why: ${why}`);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CdcError } from './error.ts';
 
 /** Locks that this very process holds or is about to. */
-const held = new Set<string>();
+const heldPaths = new Set<string>();
 
 /**
  * Makes this process the only one of its machine at something; the lock of a process that is gone is taken over.
@@ -14,22 +14,22 @@ const held = new Set<string>();
  */
 export async function lockFile(path: string, refusal: (owner: number) => CdcError): Promise<() => Promise<void>> {
   const own = `${path}.${process.pid}`;
-  if (held.has(path)) throw refusal(process.pid);
-  held.add(path);
+  if (heldPaths.has(path)) throw refusal(process.pid);
+  heldPaths.add(path);
   try {
-    const name = await nameOf(process.pid);
+    const name = await processIdentity(process.pid);
     await writeFile(own, name);
-    while (!(await linked(own, path))) {
-      const owner = await readFile(path, 'utf8').catch(unlessGone);
+    while (!(await tryLink(own, path))) {
+      const owner = await readFile(path, 'utf8').catch(undefinedIfMissing);
       if (owner === undefined) continue; // it was given back just now
       const pid = Number.parseInt(owner, 10);
-      const alive = await nameOf(pid);
+      const alive = await processIdentity(pid);
       // One of our own name was left by a process that had our pid in an earlier container.
       if (alive !== '' && alive === owner && owner !== name) throw refusal(pid);
-      await takeAway(path, own, owner);
+      await removeStaleLock(path, own, owner);
     }
   } catch (error) {
-    held.delete(path);
+    heldPaths.delete(path);
     if (error instanceof CdcError) throw error;
     throw new CdcError(`cannot write the lock ${path}`, {
       why: (error as Error).message,
@@ -41,15 +41,15 @@ export async function lockFile(path: string, refusal: (owner: number) => CdcErro
   }
   return async () => {
     await rm(path, { force: true });
-    held.delete(path);
+    heldPaths.delete(path);
   };
 }
 
-function unlessGone(error: NodeJS.ErrnoException): undefined {
+function undefinedIfMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
 }
 
-async function linked(own: string, path: string): Promise<boolean> {
+async function tryLink(own: string, path: string): Promise<boolean> {
   try {
     await link(own, path);
     return true;
@@ -63,25 +63,25 @@ async function linked(own: string, path: string): Promise<boolean> {
  * Removes the lock of a process that is gone. One rival at a time may do so, and only if the lock is still that one:
  * else it would be the lock that another has put there meanwhile.
  */
-async function takeAway(path: string, own: string, owner: string): Promise<void> {
+async function removeStaleLock(path: string, own: string, owner: string): Promise<void> {
   const guard = `${path}.takeover`;
-  if (!(await linked(own, guard))) {
-    const guardian = (await readFile(guard, 'utf8').catch(unlessGone)) ?? '';
-    const alive = await nameOf(Number.parseInt(guardian, 10));
+  if (!(await tryLink(own, guard))) {
+    const guardian = (await readFile(guard, 'utf8').catch(undefinedIfMissing)) ?? '';
+    const alive = await processIdentity(Number.parseInt(guardian, 10));
     // Whoever died while it held the guard was killed within a millisecond.
     if (guardian !== '' && alive !== guardian) await rm(guard, { force: true });
     else await sleep(5);
     return;
   }
   try {
-    if ((await readFile(path, 'utf8').catch(unlessGone)) === owner) await rm(path, { force: true });
+    if ((await readFile(path, 'utf8').catch(undefinedIfMissing)) === owner) await rm(path, { force: true });
   } finally {
     await rm(guard, { force: true });
   }
 }
 
 /** A process by pid and start: the 22nd field of /proc/PID/stat on Linux; by pid alone elsewhere. Empty when it is gone. */
-async function nameOf(pid: number): Promise<string> {
+async function processIdentity(pid: number): Promise<string> {
   if (!Number.isInteger(pid) || pid < 1) return '';
   if (process.platform === 'linux') {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');

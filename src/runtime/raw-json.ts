@@ -4,7 +4,7 @@
  */
 
 /** The members of one JSON object: name to the raw text of its value. The text must be valid JSON. */
-export function members(text: string): Map<string, string> {
+export function parseRawObject(text: string): Map<string, string> {
   const found = new Map<string, string>();
   let at = skipSpace(text, 0);
   if (text[at] !== '{') throw new SyntaxError(`not a JSON object: ${text.slice(0, 80)}`);
@@ -23,11 +23,11 @@ export function members(text: string): Map<string, string> {
 }
 
 /** The object with these members, in their order. */
-export const objectText = (from: Iterable<readonly [string, string]>): string =>
+export const formatRawObject = (from: Iterable<readonly [string, string]>): string =>
   `{${Array.from(from, ([name, raw]) => `${JSON.stringify(name)}:${raw}`).join(',')}}`;
 
 /** The same value in one spelling: no blanks, string escapes as JSON.stringify has them, numbers untouched. */
-export const normalized = (raw: string): string =>
+export const canonicalJson = (raw: string): string =>
   raw.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|\s+/gs, (token) => (token[0] === '"' ? JSON.stringify(JSON.parse(token)) : ''));
 
 function skipSpace(text: string, from: number): number {

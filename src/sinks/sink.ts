@@ -1,5 +1,5 @@
 /** What became of one record. Only `accepted` is durable at the other side. */
-export type Outcome =
+export type RecordOutcome =
   | { kind: 'accepted' }
   /** Not stored; the sink asks to slow down. */
   | { kind: 'throttled'; reason: string }
@@ -26,17 +26,17 @@ export interface Quota {
 }
 
 /** The bytes of one record, in pieces that follow each other. */
-export type RecordPieces = readonly Buffer[];
+export type RecordBuffers = readonly Buffer[];
 
 /** Where records go. */
 export interface Sink {
   readonly limits: SinkLimits;
   /** What a record is on the wire, where that is not what was packed: compressed, say. */
-  readonly encode?: (record: RecordPieces) => Promise<RecordPieces>;
+  readonly encodeRecord?: (record: RecordBuffers) => Promise<RecordBuffers>;
   /**
    * Sends the records in one request and tells what became of each, in their order; never rejects.
    * The pieces are valid until then.
    */
-  send(records: readonly RecordPieces[], signal: AbortSignal): Promise<Outcome[]>;
+  send(records: readonly RecordBuffers[], signal: AbortSignal): Promise<RecordOutcome[]>;
   close(): void;
 }

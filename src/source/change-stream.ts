@@ -11,7 +11,7 @@ import { compileRoutes } from '../model/routes.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/table.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
-import type { RememberedTable } from '../model/table-schema.ts';
+import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import { CdcError } from '../runtime/error.ts';
 import { BinlogStream } from './binlog/binlog-client.ts';
 import { BinlogReader } from './binlog/binlog-decoder.ts';
@@ -82,7 +82,7 @@ export function followChanges(
   };
   const table = (map: TableMap, at: Coordinates): CapturedTable | Promise<CapturedTable> => {
     const { columns, primaryKey } = map;
-    const captured = (known: Pick<RememberedTable, 'columns' | 'primaryKey'>): CapturedTable => {
+    const captured = (known: Pick<ResolvedTableSchema, 'columns' | 'primaryKey'>): CapturedTable => {
       const version = withKey(map, known.columns, known.primaryKey, keys);
       handler.table?.(version);
       return capture(version);

@@ -35,7 +35,7 @@ export function passOver(
         if (prepared.length > 0) arrived();
         return told.commit(transaction);
       }
-      prepared = prepared.filter((waiting) => waiting !== transaction.ends);
+      prepared = prepared.filter((waiting) => waiting !== transaction.preparedTransaction);
       const { file, position } = delivered;
       delivered.advance(transaction);
       Object.assign(delivered, { file, position });

@@ -1,8 +1,8 @@
 import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
 import { type Coordinates, isBefore, parseCoordinates } from '../model/coordinates.ts';
 import { GtidSet } from '../model/gtid-set.ts';
-import { MariadbPosition } from '../model/mariadb-gtid-position.ts';
-import { Position } from '../model/replication-position.ts';
+import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
+import { ReplicationPosition } from '../model/replication-position.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { DumpStart } from './binlog/binlog-client.ts';
 import { TableMemory } from './schema/table-schema-cache.ts';
@@ -10,7 +10,7 @@ import type { ServerFacts } from './server/server-info.ts';
 
 export interface StartPoint {
   /** What counts as delivered. */
-  delivered: Position;
+  delivered: ReplicationPosition;
   epoch: number;
   dump: DumpStart;
   /** What is known of tables whose columns the stream does not name. */
@@ -166,10 +166,11 @@ function cannotGoOn({ ahead, why }: Gap, { replicates }: ServerFacts): CdcError 
  * The binlogs of the same server are numbered anew. What it has itself written since, under numbers that were delivered
  * before, are other transactions; only what is before all of its binlogs (gtid_purged, set after a restore) is ours.
  */
-function refuseReset(ours: GtidSet | MariadbPosition, saved: Coordinates, server: ServerFacts): void {
+function refuseReset(ours: GtidSet | MariadbGtidPosition, saved: Coordinates, server: ServerFacts): void {
   const { identity, purged, end } = server;
   const rest = ours instanceof GtidSet && purged instanceof GtidSet ? ours.subtract(purged).toString() : `${ours}`;
-  const known = ours instanceof MariadbPosition && purged instanceof MariadbPosition && purged.containsAll(ours);
+  const known =
+    ours instanceof MariadbGtidPosition && purged instanceof MariadbGtidPosition && purged.containsAll(ours);
   const own = (entry: string): boolean => entry.startsWith(identity) || `mariadb-${entry.split('-')[1]}` === identity;
   if (known || !rest.split(',').some(own)) return;
   throw new CdcError('the binlogs of the server were reset since the checkpoint', {
@@ -186,9 +187,9 @@ export function isBehindCheckpoint(saved: Checkpoint | undefined, server: Server
   return gapBetween(parseGtids(saved.gtids, server), server)?.ahead === true;
 }
 
-function fromGtids(gtids: GtidSet | MariadbPosition, coordinates: Coordinates, epoch: number): StartPoint {
+function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinates, epoch: number): StartPoint {
   return {
-    delivered: new Position(gtids, coordinates),
+    delivered: new ReplicationPosition(gtids, coordinates),
     epoch,
     dump: { gtids: gtids.toString() },
     gtidsFromStream: false,
@@ -205,7 +206,7 @@ const LAST_DUMP_POSITION = 2 ** 32 - 1;
  * before them.
  */
 function fromCoordinates(coordinates: Coordinates, server: ServerFacts, epoch: number): StartPoint {
-  const delivered = new Position(undefined, coordinates);
+  const delivered = new ReplicationPosition(undefined, coordinates);
   if (server.executed === undefined && coordinates.position <= LAST_DUMP_POSITION) {
     return { delivered, epoch, dump: { coordinates }, gtidsFromStream: false, memory: new TableMemory([]) };
   }
@@ -219,7 +220,7 @@ function fromCoordinates(coordinates: Coordinates, server: ServerFacts, epoch: n
   };
 }
 
-function parseGtids(text: string, server: ServerFacts): GtidSet | MariadbPosition {
+function parseGtids(text: string, server: ServerFacts): GtidSet | MariadbGtidPosition {
   if (server.executed === undefined) {
     throw new CdcError('the server has no GTIDs', {
       exitCode: 2,
@@ -227,7 +228,7 @@ function parseGtids(text: string, server: ServerFacts): GtidSet | MariadbPositio
       hint: 'name file:position instead',
     });
   }
-  return server.flavor === 'mariadb' ? MariadbPosition.parse(text) : GtidSet.parse(text);
+  return server.flavor === 'mariadb' ? MariadbGtidPosition.parse(text) : GtidSet.parse(text);
 }
 
 interface Gap {
@@ -237,7 +238,7 @@ interface Gap {
 }
 
 /** What keeps the server from going on behind these transactions: it has never had some, or no longer has what follows. */
-function gapBetween(ours: GtidSet | MariadbPosition, { executed, purged }: ServerFacts): Gap | undefined {
+function gapBetween(ours: GtidSet | MariadbGtidPosition, { executed, purged }: ServerFacts): Gap | undefined {
   const other = 'it was restored, reset, or is another one';
   if (ours instanceof GtidSet && executed instanceof GtidSet) {
     if (!executed.containsAll(ours)) {
@@ -246,9 +247,9 @@ function gapBetween(ours: GtidSet | MariadbPosition, { executed, purged }: Serve
     const gap = purged instanceof GtidSet ? purged.subtract(ours) : undefined;
     if (gap !== undefined && !gap.isEmpty) return { ahead: false, why: `purged and never delivered: ${gap}` };
   }
-  if (ours instanceof MariadbPosition && executed instanceof MariadbPosition) {
+  if (ours instanceof MariadbGtidPosition && executed instanceof MariadbGtidPosition) {
     if (!executed.containsAll(ours)) return { ahead: true, why: `${ours} is beyond ${executed}: ${other}` };
-    if (purged instanceof MariadbPosition && !ours.containsAll(purged))
+    if (purged instanceof MariadbGtidPosition && !ours.containsAll(purged))
       return { ahead: false, why: `delivered up to ${ours.isEmpty ? 'nothing' : ours}, and purged up to ${purged}` };
   }
   return undefined;

@@ -8,7 +8,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
-import { Position } from '../../src/model/replication-position.ts';
+import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
 import { readServerFacts } from '../../src/source/server/server-info.ts';
@@ -67,7 +67,7 @@ async function pass(
   let broken: unknown;
   const delivery = new Delivery({
     streams: [{ name: 'bench', sink }],
-    delivered: new Position(new GtidSet(), { file: 'binlog.000001', position: 4 }),
+    delivered: new ReplicationPosition(new GtidSet(), { file: 'binlog.000001', position: 4 }),
     aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
     lingerMs: 100,
     setAside: async () => {},

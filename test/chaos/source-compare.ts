@@ -1,7 +1,7 @@
 import type { Connection } from 'mysql2';
 import { configSchema } from '../../src/config/schema.ts';
 import { connectSource, describeTable, readTable, type SourceRow } from '../../src/lake/source-table.ts';
-import { members, normalized } from '../../src/runtime/raw-json.ts';
+import { canonicalJson, parseRawObject } from '../../src/runtime/raw-json.ts';
 import { shortened } from './event-line.ts';
 import type { Fold, Folded } from './fold.ts';
 import { CAPTURED, type ChaosTable, SCHEMA } from './tables.ts';
@@ -55,8 +55,8 @@ function sameRow(row: SourceRow, { row: ours }: Folded & { row: string }): boole
   if (shortened(text) === ours) return true;
   if (!ours.startsWith('{')) return false;
   // As text: JSON.parse would round a BIGINT on both sides alike.
-  const event = members(ours);
-  return [...row].every(([column, value]) => normalized(event.get(column) ?? 'null') === normalized(value));
+  const event = parseRawObject(ours);
+  return [...row].every(([column, value]) => canonicalJson(event.get(column) ?? 'null') === canonicalJson(value));
 }
 
 const objectText = (entries: readonly (readonly [string, string])[]): string =>

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { type Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
-import type { Problem } from '../../src/model/finding.ts';
+import type { Finding } from '../../src/model/finding.ts';
 import { preflight } from '../../src/preflight/preflight.ts';
 
 const FLAVORS: Flavor[] = ['mysql', 'mariadb'];
@@ -42,10 +42,10 @@ tables: ["${tables}"]
 firehose: { stream: ${stream}, endpoint: "${firehose.endpoint}" }
 ${more}`;
 
-const check = (choice: Choice): Promise<Problem[]> =>
+const check = (choice: Choice): Promise<Finding[]> =>
   preflight(parseConfig(yaml(choice), { file: 'cdc.yaml', directory, env: {} }), new AbortController().signal);
 
-const whats = (problems: Problem[]) => problems.map(({ severity, what }) => `${severity} ${what}`);
+const whats = (problems: Finding[]) => problems.map(({ severity, what }) => `${severity} ${what}`);
 
 const serverUrl = (flavor: Flavor) => inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
 

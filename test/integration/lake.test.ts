@@ -5,7 +5,7 @@ import { configSchema, type ValueOptions } from '../../src/config/schema.ts';
 import { type CompareOptions, compareTable, isEqual, type TableComparison } from '../../src/lake/compare.ts';
 import { type FoldOptions, foldLake } from '../../src/lake/fold.ts';
 import { connectSource } from '../../src/lake/source-table.ts';
-import { members, objectText } from '../../src/runtime/raw-json.ts';
+import { formatRawObject, parseRawObject } from '../../src/runtime/raw-json.ts';
 import { debeziumLine, flatLine, writeObjects } from '../unit/lake/event-lines.ts';
 
 const schema = `lake_test_${process.pid}`;
@@ -110,15 +110,15 @@ const inserted = (row: Map<string, string>, key = ['id'], table = 'we ird', seq 
   debeziumLine({
     op: 'c',
     seq: `1${seq}`,
-    key: objectText(key.map((name) => [name, row.get(name)!])),
-    row: objectText(row),
+    key: formatRawObject(key.map((name) => [name, row.get(name)!])),
+    row: formatRawObject(row),
     schema,
     table,
   });
 const bothRows = () => [inserted(FIRST), inserted(SECOND)];
 
 const pairs = (...rows: [a: string, f: string, v: number][]): string[] =>
-  rows.map(([a, f, v]) => inserted(members(`{"a":${a},"f":${f},"v":${v}}`), ['a', 'f'], 'pairs', String(v)));
+  rows.map(([a, f, v]) => inserted(parseRawObject(`{"a":${a},"f":${f},"v":${v}}`), ['a', 'f'], 'pairs', String(v)));
 
 describe('comparing the source with the lake', () => {
   test('finds a table of every type equal to events that follow the contract', async () => {
@@ -154,7 +154,7 @@ describe('comparing the source with the lake', () => {
 
   test('finds it equal in format flat too', async () => {
     const lines = [FIRST, SECOND].map((row, seq) =>
-      flatLine({ op: 'c', seq, row: objectText(row), schema, table: 'we ird' }),
+      flatLine({ op: 'c', seq, row: formatRawObject(row), schema, table: 'we ird' }),
     );
     const result = await compared(lines, {}, { format: 'flat', keys: [{ schema, table: 'we ird', columns: ['id'] }] });
     expect(result).toMatchObject({ sourceRows: 2, lakeRows: 2, samples: [], lakeOnlyColumns: [] });
@@ -296,8 +296,10 @@ describe('comparing the source with the lake', () => {
   });
 
   test('says why a table without a primary key cannot be compared, and compares it by named key columns', async () => {
-    const rows = [1, 2].map((n) => members(`{"at":${n},"v":${n}}`));
-    const keyless = rows.map((row, seq) => debeziumLine({ op: 'c', seq, row: objectText(row), schema, table: 'log' }));
+    const rows = [1, 2].map((n) => parseRawObject(`{"at":${n},"v":${n}}`));
+    const keyless = rows.map((row, seq) =>
+      debeziumLine({ op: 'c', seq, row: formatRawObject(row), schema, table: 'log' }),
+    );
     const without = await compared(keyless, { table: 'log' });
     expect([isEqual(without), without.incomparable]).toEqual([false, expect.stringContaining('no primary key')]);
     const unkeyed = await compared(keyless, { table: 'log', keyColumns: ['at'] });

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
-import { Position } from '../../src/model/replication-position.ts';
+import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { followChanges } from '../../src/source/change-stream.ts';
 import { TableMemory } from '../../src/source/schema/table-schema-cache.ts';
 import { readServerFacts } from '../../src/source/server/server-info.ts';
@@ -140,7 +140,7 @@ describe('a server without GTIDs', () => {
     async function lines(url: string, over: Pick<StartPoint, 'dump'> & Partial<StartPoint>) {
       const seen: string[] = [];
       const done = new AbortController();
-      const delivered = new Position(undefined, place);
+      const delivered = new ReplicationPosition(undefined, place);
       let lowest = Number.POSITIVE_INFINITY;
       const take = (...words: unknown[]): void => {
         const at = words.findIndex((word) => Buffer.isBuffer(word));

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { expect, vi } from 'vitest';
 import type { Delivery, DeliveryOptions } from '../../src/delivery/delivery.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
-import { Position } from '../../src/model/replication-position.ts';
+import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import type { Transaction } from '../../src/model/rows-event.ts';
-import type { Outcome, Sink } from '../../src/sinks/sink.ts';
+import type { RecordOutcome, Sink } from '../../src/sinks/sink.ts';
 import { transaction, UUID } from '../unit/delivery/scripted-sink.ts';
 
 /**
@@ -80,7 +80,7 @@ function linesOf({ transaction, steps, kind, prepared }: Entry): string[] {
   const lines: string[] = [];
   const marks = new Map<number, number>();
   (prepared?.steps ?? steps).forEach((each, i) => {
-    if ('row' in each) lines.push(lineOf(each.row, transaction.number, i));
+    if ('row' in each) lines.push(lineOf(each.row, transaction.gtidNumber, i));
     else if ('savepoint' in each) {
       marks.delete(each.savepoint);
       marks.set(each.savepoint, lines.length);
@@ -148,10 +148,10 @@ class World {
     return ((t ^ (t >>> 14)) >>> 0) % sides;
   }
 
-  position(): Position {
+  position(): ReplicationPosition {
     const { gtids } = this.setup;
     const at = { file: 'binlog.000001', position: gtids ? 4 : Number(this.checkpoint) };
-    return new Position(gtids ? GtidSet.parse(this.checkpoint) : undefined, at);
+    return new ReplicationPosition(gtids ? GtidSet.parse(this.checkpoint) : undefined, at);
   }
 
   /** What a server sends to who comes with this checkpoint. */
@@ -159,26 +159,28 @@ class World {
     const done = this.position();
     return this.binlog.filter(({ transaction }) =>
       done.gtids instanceof GtidSet
-        ? !done.gtids.contains(UUID, transaction.number)
+        ? !done.gtids.contains(UUID, transaction.gtidNumber)
         : transaction.position >= Math.max(100, done.position),
     );
   }
 
   /** Nothing that counts as delivered may be missing at the other side. */
-  save(delivered: Position): void {
+  save(delivered: ReplicationPosition): void {
     const stored = new Set([...this.stored, ...this.aside]);
     for (const entry of this.binlog) {
-      const { number, endPosition } = entry.transaction;
+      const { gtidNumber, endPosition } = entry.transaction;
       const counts =
-        delivered.gtids instanceof GtidSet ? delivered.gtids.contains(UUID, number) : endPosition <= delivered.position;
+        delivered.gtids instanceof GtidSet
+          ? delivered.gtids.contains(UUID, gtidNumber)
+          : endPosition <= delivered.position;
       if (!counts) continue;
-      for (const line of linesOf(entry)) expect(stored, `delivered ${number}`).toContain(line);
+      for (const line of linesOf(entry)) expect(stored, `delivered ${gtidNumber}`).toContain(line);
     }
     this.checkpoint = delivered.gtids === undefined ? String(delivered.position) : delivered.gtids.toString();
   }
 }
 
-const OUTCOMES: { outcome: Outcome; stores: boolean }[] = [
+const OUTCOMES: { outcome: RecordOutcome; stores: boolean }[] = [
   { outcome: { kind: 'accepted' }, stores: true },
   { outcome: { kind: 'accepted' }, stores: true },
   { outcome: { kind: 'throttled', reason: 'slow down' }, stores: false },
@@ -195,7 +197,7 @@ const STREAMS = 2;
 export type MakeDelivery = new (options: DeliveryOptions) => Delivery;
 
 /** What becomes of the records of a request: a refused event spoils it as a whole, or only its record. */
-function answer(world: World, stream: number, records: readonly string[][]): Outcome[] {
+function answer(world: World, stream: number, records: readonly string[][]): RecordOutcome[] {
   for (const line of records.flat()) {
     expect(['sent', 'refused'], `${line} was sent`).toContain(fateOf(line));
     expect(Number(line[0]) % STREAMS, `the stream of ${line}`).toBe(stream);
@@ -320,7 +322,7 @@ const isRefusal = (error: unknown): boolean => /refused the events/.test(String(
 function tell(delivery: Delivery, entry: Entry, parked: Set<Entry>): void {
   const { transaction, steps, kind, prepared } = entry;
   const append = (key: number, i: number): void => {
-    const bytes = Buffer.from(`${lineOf(key, transaction.number, i)}\n`);
+    const bytes = Buffer.from(`${lineOf(key, transaction.gtidNumber, i)}\n`);
     delivery.append(key % STREAMS, key, bytes, 0, bytes.length);
   };
   if (kind === 'prepare') {
@@ -333,7 +335,7 @@ function tell(delivery: Delivery, entry: Entry, parked: Set<Entry>): void {
     if (kind === 'xa-commit') {
       for (const [i, each] of prepared.steps.entries()) if ('row' in each) append(each.row, i);
     }
-    delivery.commit({ ...transaction, ends: prepared.transaction });
+    delivery.commit({ ...transaction, preparedTransaction: prepared.transaction });
     return;
   }
   const set = new Set<number>();

@@ -43,7 +43,7 @@ export class DebeziumLine implements LineWriter {
   }
 
   row(rows: RowsEvent, before: Image, after: Image, at: number, row: number, emit: EmitLine): number {
-    const { op, bytes, end, eventStart } = rows;
+    const { op, bytes, end, ordinalBase } = rows;
     const images = this.#images;
     const { out } = images;
     out.at = 0;
@@ -51,14 +51,14 @@ export class DebeziumLine implements LineWriter {
     if (op !== 'u') {
       const next = images.put(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
       if (op === 'd') out.put(NO_AFTER);
-      this.#end(at - eventStart, row, emit, images.putKey(images.after), 0);
+      this.#end(at - ordinalBase, row, emit, images.putKey(images.after), 0);
       return next;
     }
     const middle = images.put(before, bytes, at, end, images.before, undefined);
     out.put(AFTER);
     const next = images.put(after, bytes, middle, end, images.after, images.before);
     if (images.sameKey()) {
-      this.#end(at - eventStart, row, emit, images.putKey(images.after), 0);
+      this.#end(at - ordinalBase, row, emit, images.putKey(images.after), 0);
       return next;
     }
     // A changed key is the end of one row and the begin of another. The after image may borrow key text from the
@@ -67,11 +67,11 @@ export class DebeziumLine implements LineWriter {
     out.put(DELETE);
     images.put(before, bytes, at, end, images.before, undefined);
     out.put(NO_AFTER);
-    this.#end(at - eventStart, row, emit, images.putKey(images.before), 0);
+    this.#end(at - ordinalBase, row, emit, images.putKey(images.before), 0);
     const from = out.at;
     out.put(INSERT);
     images.put(after, bytes, middle, end, images.after, images.before);
-    this.#end(middle - eventStart, row, emit, images.putKey(images.after), from);
+    this.#end(middle - ordinalBase, row, emit, images.putKey(images.after), from);
     return next;
   }
 

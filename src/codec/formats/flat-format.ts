@@ -46,13 +46,13 @@ export class FlatLine implements LineWriter {
   }
 
   row(rows: RowsEvent, before: Image, after: Image, at: number, _row: number, emit: EmitLine): number {
-    const { op, bytes, end, eventStart } = rows;
+    const { op, bytes, end, ordinalBase } = rows;
     const images = this.#images;
     const { out } = images;
     out.at = 0;
     if (op !== 'u') {
       const next = images.put(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
-      this.#end(op, at - eventStart, emit, images.hashKey(images.after), 0);
+      this.#end(op, at - ordinalBase, emit, images.hashKey(images.after), 0);
       return next;
     }
     // The before image is written in front to compare its key, and sent only if the key changed.
@@ -60,14 +60,14 @@ export class FlatLine implements LineWriter {
     const from = out.at;
     const next = images.put(after, bytes, middle, end, images.after, images.before);
     if (images.sameKey()) {
-      this.#end('u', at - eventStart, emit, images.hashKey(images.after), from);
+      this.#end('u', at - ordinalBase, emit, images.hashKey(images.after), from);
       return next;
     }
     out.at = from;
-    this.#end('d', at - eventStart, emit, images.hashKey(images.before), 0);
+    this.#end('d', at - ordinalBase, emit, images.hashKey(images.before), 0);
     const second = out.at;
     images.put(after, bytes, middle, end, images.after, images.before);
-    this.#end('c', middle - eventStart, emit, images.hashKey(images.after), second);
+    this.#end('c', middle - ordinalBase, emit, images.hashKey(images.after), second);
     return next;
   }
 

@@ -46,12 +46,12 @@ export class MaxwellLine implements LineWriter {
   }
 
   row(rows: RowsEvent, before: Image, after: Image, at: number, _row: number, emit: EmitLine): number {
-    const { op, bytes, end, eventStart } = rows;
+    const { op, bytes, end, ordinalBase } = rows;
     const images = this.#images;
     const { out } = images;
     out.at = 0;
     if (op !== 'u') {
-      this.#open(TYPES[op], at - eventStart);
+      this.#open(TYPES[op], at - ordinalBase);
       const next = images.put(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
       emit(images.hashKey(images.after), out.bytes, 0, out.at);
       return next;
@@ -59,7 +59,7 @@ export class MaxwellLine implements LineWriter {
     // The before image is written in front, to compare its columns and to take the changed ones from.
     const middle = images.put(before, bytes, at, end, images.before, undefined);
     const from = out.at;
-    this.#open('update', at - eventStart);
+    this.#open('update', at - ordinalBase);
     const next = images.put(after, bytes, middle, end, images.after, images.before);
     if (images.sameKey()) {
       this.#putOld(before, after);
@@ -67,11 +67,11 @@ export class MaxwellLine implements LineWriter {
       return next;
     }
     out.at = from;
-    this.#open('delete', at - eventStart);
+    this.#open('delete', at - ordinalBase);
     out.repeat(0, from);
     emit(images.hashKey(images.before), out.bytes, from, out.at);
     const second = out.at;
-    this.#open('insert', middle - eventStart);
+    this.#open('insert', middle - ordinalBase);
     images.put(after, bytes, middle, end, images.after, images.before);
     emit(images.hashKey(images.after), out.bytes, second, out.at);
     return next;

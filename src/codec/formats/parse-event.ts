@@ -1,7 +1,7 @@
 import { parseSeq } from '../../model/seq.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { members, objectText } from '../../runtime/raw-json.ts';
+import { formatRawObject, parseRawObject } from '../../runtime/raw-json.ts';
 import type { EventFormat } from './event-format.ts';
 
 /** What a finished event line says of itself, whatever its format. */
@@ -34,9 +34,9 @@ export function summaryOf(
   keyColumns: readonly string[],
   flatPrefix: string,
 ): EventSummary {
-  const event = members(line.toString());
+  const event = parseRawObject(line.toString());
   if (format === 'debezium') {
-    const source = members(raw(event, 'source'));
+    const source = parseRawObject(raw(event, 'source'));
     const key = raw(event, 'key');
     return {
       table: formatTableName(text(source, 'db'), text(source, 'table')),
@@ -53,7 +53,7 @@ export function summaryOf(
     if (op === undefined) throw notAnEvent(`its type is ${type}`);
     return {
       table: formatTableName(text(event, 'database'), text(event, 'table')),
-      key: keyOf(members(raw(event, 'data')), keyColumns),
+      key: keyOf(parseRawObject(raw(event, 'data')), keyColumns),
       seq: text(event, 'seq'),
       op,
       position: text(event, 'position'),
@@ -75,7 +75,7 @@ export function summaryOf(
 
 function keyOf(row: ReadonlyMap<string, string>, columns: readonly string[]): string | null {
   const found = columns.filter((name) => row.has(name)).map((name) => [name, raw(row, name)] as const);
-  return found.length === 0 ? null : objectText(found);
+  return found.length === 0 ? null : formatRawObject(found);
 }
 
 function raw(from: ReadonlyMap<string, string>, name: string): string {

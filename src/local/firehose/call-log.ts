@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeFolder, syncFolder } from '../../runtime/durable-file.ts';
+import { ensureDirectory, fsyncDirectory } from '../../runtime/durable-file.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { lockFile } from '../../runtime/file-lock.ts';
 import type { FaultName } from './faults.ts';
@@ -108,7 +108,7 @@ export async function openLedger(path: string): Promise<Ledger> {
 
 async function openAtEnd(path: string): Promise<{ file: FileHandle; length: number; unlock: () => Promise<void> }> {
   try {
-    await makeFolder(dirname(path));
+    await ensureDirectory(dirname(path));
     const unlock = await lockFile(
       `${path}.lock`,
       (owner) =>
@@ -124,7 +124,7 @@ async function openAtEnd(path: string): Promise<{ file: FileHandle; length: numb
       try {
         const length = await wholeLines(file, path);
         await file.truncate(length);
-        await syncFolder(dirname(path));
+        await fsyncDirectory(dirname(path));
         return { file, length, unlock };
       } catch (error) {
         await file.close();

@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm, truncate } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { syncFile, syncFolder } from '../../runtime/durable-file.ts';
+import { fsyncDirectory, fsyncFile } from '../../runtime/durable-file.ts';
 
 /**
  * One object on its way into the lake. The buffer is a file in the spool, so it costs no memory, survives SIGKILL, and
@@ -62,7 +62,7 @@ export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: S
     try {
       await meta.writeFile(encodeMeta(0, spooled));
       const data = await open(`${path}.data`, 'w');
-      if (folders.durable) await syncFolder(folders.spool);
+      if (folders.durable) await fsyncDirectory(folders.spool);
       return { meta, data };
     } catch (error) {
       await meta.close();
@@ -151,13 +151,13 @@ export async function deliverSpooled(
     if (gzip) {
       const packed = join(spool, `${id}.gz`);
       await pipeline(createReadStream(data, { end: committed - 1 }), createGzip(), createWriteStream(packed));
-      if (durable) await syncFile(packed);
+      if (durable) await fsyncFile(packed);
       await rename(packed, target);
     } else {
       await truncate(data, committed);
       await rename(data, target);
     }
-    if (durable) await syncFolder(dirname(target));
+    if (durable) await fsyncDirectory(dirname(target));
   }
   await rm(data, { force: true });
   await rm(join(spool, `${id}.meta`), { force: true });

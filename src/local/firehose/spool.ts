@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolder } from '../../runtime/durable-file.ts';
+import { ensureDirectory } from '../../runtime/durable-file.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { lockFile } from '../../runtime/file-lock.ts';
 import { decodeMeta, deliverSpooled, type SpoolFolders } from './object-buffer.ts';
@@ -8,8 +8,8 @@ import { decodeMeta, deliverSpooled, type SpoolFolders } from './object-buffer.t
 /** Opens the spool for this process alone; returns what gives it back. */
 export async function lockSpool({ lake, spool }: SpoolFolders): Promise<() => Promise<void>> {
   try {
-    await makeFolder(lake);
-    await makeFolder(spool);
+    await ensureDirectory(lake);
+    await ensureDirectory(spool);
   } catch (error) {
     throw new CdcError(`The lake folder ${lake} cannot be created`, {
       why: (error as Error).message,

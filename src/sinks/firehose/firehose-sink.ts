@@ -1,23 +1,23 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
-import type { Outcome, RecordPieces, Sink, SinkLimits } from '../sink.ts';
-import { outcomeOfFailure, outcomesOf } from './outcomes.ts';
+import type { RecordBuffers, RecordOutcome, Sink, SinkLimits } from '../sink.ts';
+import { failureOutcome, recordOutcomes } from './outcomes.ts';
 import { putRecordBatchBody } from './request-body.ts';
 
 /** How to reach Firehose. */
-export interface FirehoseAccess {
+export interface FirehoseConnection {
   region: string | undefined;
   endpoint: string | undefined;
   /** After this many milliseconds without a whole answer, the outcome of a request is unknown. */
   timeoutMs?: number;
 }
 
-export interface FirehoseOptions extends FirehoseAccess {
+export interface FirehoseOptions extends FirehoseConnection {
   stream: string;
   gzip?: boolean;
   /** Memory of requests, which several sinks may share. */
-  bodies?: Buffer[];
+  bodyPool?: Buffer[];
 }
 
 /** PutRecordBatch limits (Amazon Data Firehose quota page); 4 MiB a call, less what a proxy may count on top. */
@@ -29,10 +29,10 @@ const FIREHOSE_LIMITS: SinkLimits = {
 const CONNECTION_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const SOCKETS = 32;
-const KEPT_BODIES = 4;
+const BODY_POOL_MAX = 4;
 
 /** A client that tries once and says so: retrying is delivery's, which knows what may follow what. */
-export function firehoseClient({ region, endpoint }: FirehoseAccess): FirehoseClient {
+export function firehoseClient({ region, endpoint }: FirehoseConnection): FirehoseClient {
   return new FirehoseClient({
     ...(region && { region }),
     ...(endpoint && { endpoint }),
@@ -61,23 +61,23 @@ const compress = promisify(gzip);
 /** Amazon Data Firehose, one stream, through the AWS SDK. */
 export class FirehoseSink implements Sink {
   readonly limits = FIREHOSE_LIMITS;
-  readonly encode?: (record: RecordPieces) => Promise<RecordPieces>;
+  readonly encodeRecord?: (record: RecordBuffers) => Promise<RecordBuffers>;
   readonly #client: FirehoseClient;
   readonly #stream: string;
   readonly #timeoutMs: number;
   /** Bodies of requests that have been answered, for the next ones. */
-  readonly #bodies: Buffer[];
+  readonly #bodyPool: Buffer[];
 
   constructor(options: FirehoseOptions) {
     this.#client = firehoseClient(options);
     this.#stream = options.stream;
     this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
-    this.#bodies = options.bodies ?? [];
-    if (options.gzip) this.encode = async (record) => [await compress(Buffer.concat(record))];
+    this.#bodyPool = options.bodyPool ?? [];
+    if (options.gzip) this.encodeRecord = async (record) => [await compress(Buffer.concat(record))];
   }
 
-  async send(records: readonly RecordPieces[], signal: AbortSignal): Promise<Outcome[]> {
-    const body = putRecordBatchBody(this.#stream, records, this.#bodies.pop() ?? NOTHING);
+  async send(records: readonly RecordBuffers[], signal: AbortSignal): Promise<RecordOutcome[]> {
+    const body = putRecordBatchBody(this.#stream, records, this.#bodyPool.pop() ?? NOTHING);
     const command = new PutRecordBatchCommand({ DeliveryStreamName: this.#stream, Records: [] });
     // The serializer has written a request without records, and what follows signs and measures this body.
     command.middlewareStack.add(
@@ -88,13 +88,13 @@ export class FirehoseSink implements Sink {
       { step: 'build', priority: 'high', name: 'bodyMiddleware' },
     );
     try {
-      const answer = await this.#answered(command, signal);
+      const answer = await this.#sendWithDeadline(command, signal);
       // Who tells of each record has read them all, and is done with the bytes; any other answer may come too early.
       const isWhole = answer.RequestResponses?.length === records.length;
-      if (isWhole && this.#bodies.length < KEPT_BODIES) this.#bodies.push(Buffer.from(body.buffer));
-      return outcomesOf(answer, records.length);
+      if (isWhole && this.#bodyPool.length < BODY_POOL_MAX) this.#bodyPool.push(Buffer.from(body.buffer));
+      return recordOutcomes(answer, records.length);
     } catch (error) {
-      const outcome = outcomeOfFailure(error);
+      const outcome = failureOutcome(error);
       return records.map(() => outcome);
     }
   }
@@ -103,7 +103,7 @@ export class FirehoseSink implements Sink {
    * The whole answer. The SDK's own timeout ends with the head of an answer, and begins when there are credentials:
    * one that stalls behind its head, or credentials that never come, would hold the lanes for ever.
    */
-  async #answered(command: PutRecordBatchCommand, signal: AbortSignal): Promise<PutRecordBatchCommandOutput> {
+  async #sendWithDeadline(command: PutRecordBatchCommand, signal: AbortSignal): Promise<PutRecordBatchCommandOutput> {
     const end = new AbortController();
     const abort = (): void => end.abort();
     if (signal.aborted) abort();

@@ -1,22 +1,22 @@
 import type { PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
-import type { Outcome } from '../sink.ts';
+import type { RecordOutcome } from '../sink.ts';
 
-const ACCEPTED: Outcome = { kind: 'accepted' };
+const ACCEPTED: RecordOutcome = { kind: 'accepted' };
 
 /**
  * What became of each record of a call that was answered. One answer per record is demanded: an answer that says
  * less (`200 {}` resolves in the SDK with everything undefined) leaves the outcome unknown.
  */
-export function outcomesOf(answer: PutRecordBatchCommandOutput, records: number): Outcome[] {
+export function recordOutcomes(answer: PutRecordBatchCommandOutput, records: number): RecordOutcome[] {
   const entries = answer.RequestResponses;
   if (entries?.length !== records) {
     const reason = `the answer speaks of ${entries?.length ?? 'no'} records, ${records} were sent`;
     return Array.from({ length: records }, () => ({ kind: 'unknown', reason }));
   }
-  return entries.map(({ RecordId, ErrorCode, ErrorMessage }): Outcome => {
+  return entries.map(({ RecordId, ErrorCode, ErrorMessage }): RecordOutcome => {
     if (ErrorCode === undefined && RecordId) return ACCEPTED;
     const reason = `${ErrorCode ?? 'no record id'}: ${ErrorMessage ?? ''}`;
-    if (ErrorCode !== undefined && REFUSED_REQUESTS.has(ErrorCode)) {
+    if (ErrorCode !== undefined && REJECTED_REQUEST_ERRORS.has(ErrorCode)) {
       return { kind: 'refused', of: 'record', reason, hint: SEE_REASON };
     }
     return ErrorCode?.startsWith('ServiceUnavailable') ? { kind: 'throttled', reason } : { kind: 'unknown', reason };
@@ -24,11 +24,11 @@ export function outcomesOf(answer: PutRecordBatchCommandOutput, records: number)
 }
 
 /** Errors of the request, perhaps of one record in it, that no retry heals (Firehose API reference, PutRecordBatch). */
-const REFUSED_REQUESTS = new Set(['InvalidArgumentException', 'ValidationException']);
+const REJECTED_REQUEST_ERRORS = new Set(['InvalidArgumentException', 'ValidationException']);
 const SEE_REASON = 'the stream does not take this request; see the reason';
 
 /** Errors that no retry and no other request heals, with what the operator should do. */
-const REFUSALS: Readonly<Record<string, string>> = {
+const FATAL_ERRORS: Readonly<Record<string, string>> = {
   ResourceNotFoundException:
     'check firehose.stream, firehose.routes and firehose.region; cdc check tells which streams there are',
   SerializationException: 'the endpoint does not speak Firehose; check firehose.endpoint',
@@ -46,7 +46,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
 };
 
 /** Failures that tell that nothing was stored. */
-const THROTTLES = new Set([
+const THROTTLING_ERRORS = new Set([
   'ServiceUnavailableException',
   'ThrottlingException',
   'Throttling',
@@ -56,13 +56,13 @@ const THROTTLES = new Set([
 ]);
 
 /** What became of the records of a call that failed as a whole. */
-export function outcomeOfFailure(error: unknown): Outcome {
+export function failureOutcome(error: unknown): RecordOutcome {
   const { name = 'Error', message = '', $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
   const reason = `${name}: ${message}`;
-  const hint = REFUSALS[name];
+  const hint = FATAL_ERRORS[name];
   if (hint !== undefined) return { kind: 'refused', of: 'stream', reason, hint };
-  if (REFUSED_REQUESTS.has(name)) return { kind: 'refused', of: 'request', reason, hint: SEE_REASON };
-  if (THROTTLES.has(name)) return { kind: 'throttled', reason };
+  if (REJECTED_REQUEST_ERRORS.has(name)) return { kind: 'refused', of: 'request', reason, hint: SEE_REASON };
+  if (THROTTLING_ERRORS.has(name)) return { kind: 'throttled', reason };
   // The daemon has found credentials when it started: expired ones heal when their provider renews them, and a
   // provider that has none may be out of reach. Nothing was stored.
   if (name.startsWith('ExpiredToken') || name === 'CredentialsProviderError') return { kind: 'throttled', reason };

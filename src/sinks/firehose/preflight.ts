@@ -4,7 +4,7 @@ import {
   type DestinationDescription,
 } from '@aws-sdk/client-firehose';
 import type { Config } from '../../config/schema.ts';
-import { error, outage, type Problem, warning } from '../../model/finding.ts';
+import { error, type Finding, transientError, warning } from '../../model/finding.ts';
 import { firehoseClient } from './firehose-sink.ts';
 
 interface SdkFailure {
@@ -16,9 +16,9 @@ interface SdkFailure {
 const DEADLINE_MS = 5_000;
 
 /** What DescribeDeliveryStream tells about each stream. Whether they take records is known only by sending one. */
-export async function checkStreams(firehose: Config['firehose']): Promise<Problem[]> {
+export async function checkStreams(firehose: Config['firehose']): Promise<Finding[]> {
   const client = firehoseClient({ region: firehose.region, endpoint: firehose.endpoint });
-  const check = async (stream: string): Promise<Problem[]> => {
+  const check = async (stream: string): Promise<Finding[]> => {
     try {
       const command = new DescribeDeliveryStreamCommand({ DeliveryStreamName: stream });
       const abortSignal = AbortSignal.timeout(DEADLINE_MS);
@@ -51,8 +51,8 @@ const ONE_EVENT_EACH = [
 export function judgeStream(
   stream: DeliveryStreamDescription,
   { aggregate, compression }: Pick<Config['firehose'], 'aggregate' | 'compression'>,
-): Problem[] {
-  const problems: Problem[] = [];
+): Finding[] {
+  const problems: Finding[] = [];
   const name = stream.DeliveryStreamName;
   if (stream.DeliveryStreamStatus !== 'ACTIVE') {
     const reason = stream.FailureDescription?.Details;
@@ -119,7 +119,7 @@ export function streamFailure(
   failure: SdkFailure,
   stream: string,
   { endpoint, region }: Pick<Config['firehose'], 'endpoint' | 'region'>,
-): Problem {
+): Finding {
   const name = failure.name ?? 'Error';
   const why =
     name === 'AbortError' ? 'no answer came in time' : failure.message?.split('\n')[0] || failure.code || name;
@@ -161,5 +161,5 @@ export function streamFailure(
   const reached = failure.code === undefined && !/^(Timeout|Abort)Error$/.test(name);
   return reached
     ? error(`${where} does not answer as Amazon Data Firehose`, why, fix)
-    : outage(`${where} cannot be reached`, why, fix);
+    : transientError(`${where} cannot be reached`, why, fix);
 }

@@ -6,4 +6,4 @@ const OTHER: Quota = { records: 100_000, requests: 1_000, bytes: MIB };
 const LARGE_REGIONS = new Set(['us-east-1', 'us-west-2', 'eu-west-1']);
 
 /** What a Direct PUT stream takes in a second, unless AWS has raised it (Amazon Data Firehose quota page). */
-export const quotaOf = (region: string): Quota => (LARGE_REGIONS.has(region) ? LARGE : OTHER);
+export const defaultQuota = (region: string): Quota => (LARGE_REGIONS.has(region) ? LARGE : OTHER);

@@ -1,4 +1,4 @@
-import type { RecordPieces } from '../sink.ts';
+import type { RecordBuffers } from '../sink.ts';
 
 /** Bytes that become base64 at once: short strings stay in the processor's cache. A multiple of 3. */
 const PIECE = 24 * 1024;
@@ -9,7 +9,7 @@ const CLOSE = '"}';
  * Writes the body of a PutRecordBatch (AWS JSON 1.1; API reference, PutRecordBatch) into `target`, which is grown if it
  * is too small, and returns the part that it fills.
  */
-export function putRecordBatchBody(stream: string, records: readonly RecordPieces[], target: Buffer): Buffer {
+export function putRecordBatchBody(stream: string, records: readonly RecordBuffers[], target: Buffer): Buffer {
   const head = `{"DeliveryStreamName":${JSON.stringify(stream)},"Records":[`;
   let size = Buffer.byteLength(head) + 2;
   for (const pieces of records) size += OPEN.length + CLOSE.length + 1 + base64Length(pieces);
@@ -24,7 +24,7 @@ export function putRecordBatchBody(stream: string, records: readonly RecordPiece
   return body.subarray(0, at);
 }
 
-function base64Length(pieces: RecordPieces): number {
+function base64Length(pieces: RecordBuffers): number {
   let bytes = 0;
   for (const piece of pieces) bytes += piece.length;
   return Math.ceil(bytes / 3) * 4;
@@ -33,7 +33,7 @@ function base64Length(pieces: RecordPieces): number {
 const rest = Buffer.alloc(3);
 
 /** Base64 of the pieces as one text: what a piece leaves over three bytes goes with the start of the next. */
-function putBase64(pieces: RecordPieces, body: Buffer, start: number): number {
+function putBase64(pieces: RecordBuffers, body: Buffer, start: number): number {
   let at = start;
   let over = 0;
   for (const piece of pieces) {

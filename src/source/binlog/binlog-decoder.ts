@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { type Coordinates, fileNumber } from '../../model/coordinates.ts';
 import type { GtidSet } from '../../model/gtid-set.ts';
-import type { MariadbPosition } from '../../model/mariadb-gtid-position.ts';
+import type { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
 import { ByteCursor } from './byte-cursor.ts';
@@ -39,7 +39,7 @@ export interface BinlogHandler<T> {
    */
   prepared(transaction: Transaction): void;
   /** A file begins: all transactions of the files before it. */
-  previous(gtids: GtidSet | MariadbPosition): void;
+  previous(gtids: GtidSet | MariadbGtidPosition): void;
   /** Nothing more to read for now; all before these coordinates has been told. */
   idle(at: Coordinates): void;
 }
@@ -112,11 +112,11 @@ export class BinlogReader<T> {
   readonly #rows: RowsEvent = {
     op: 'c',
     bytes: Buffer.alloc(0),
-    at: 0,
+    imagesStart: 0,
     end: 0,
-    beforeColumns: 0,
-    afterColumns: 0,
-    eventStart: 0,
+    beforeBitmap: 0,
+    afterBitmap: 0,
+    ordinalBase: 0,
     position: 0,
     partialJson: false,
   };
@@ -335,15 +335,15 @@ export class BinlogReader<T> {
     this.#begun = false;
     this.#transaction = {
       gtid: gtid.text,
-      source: gtid.source,
-      number: gtid.number,
+      gtidSource: gtid.source,
+      gtidNumber: gtid.number,
       file: this.#file,
       fileNumber: this.#fileNumber,
       position,
       endPosition: 0,
       serverId: bytes.readUInt32LE(start + 5),
       committedAt: gtid.committedAt || bytes.readUInt32LE(start) * 1000,
-      ends: undefined,
+      preparedTransaction: undefined,
     };
   }
 
@@ -440,14 +440,14 @@ export class BinlogReader<T> {
         return undefined;
       case 'ROLLBACK':
         if (this.#xa.open) this.#xa.close();
-        transaction.ends = this.#xa.end(xid)?.transaction;
+        transaction.preparedTransaction = this.#xa.end(xid)?.transaction;
         this.#commit();
         return undefined;
       case 'COMMIT': {
         if (onePhase && this.#xa.open) return this.#tellParked(this.#xa.close(), position);
         const found = this.#xa.end(xid);
         if (found === undefined) return this.#commitOlder(xid, position);
-        transaction.ends = found.transaction;
+        transaction.preparedTransaction = found.transaction;
         return this.#tellParked(found.parked, position);
       }
     }

@@ -1,5 +1,5 @@
 import { GtidSet } from '../../model/gtid-set.ts';
-import { MariadbPosition } from '../../model/mariadb-gtid-position.ts';
+import { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 
@@ -132,8 +132,8 @@ export function readPreviousGtids(cursor: ByteCursor): GtidSet {
 }
 
 /** MariaDB's GTID_LIST event (code 163): the last GTID of each domain and server; the last of a domain counts. */
-export function readGtidList(cursor: ByteCursor): MariadbPosition {
-  const position = new MariadbPosition();
+export function readGtidList(cursor: ByteCursor): MariadbGtidPosition {
+  const position = new MariadbGtidPosition();
   for (let left = cursor.u32() & 0x0fffffff; left > 0; left--) {
     position.advance(cursor.u32(), cursor.u32(), cursor.u64('sequence number'));
   }

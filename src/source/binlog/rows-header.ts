@@ -56,17 +56,17 @@ export function readRowsBody(kind: RowsKind, cursor: ByteCursor, origin: number,
   if (kind.compressed) {
     const bitmaps = cursor.bytes.subarray(before, cursor.at);
     into.bytes = Buffer.concat([bitmaps, inflateRest(cursor)]);
-    into.beforeColumns = 0;
-    into.afterColumns = after - before;
-    into.at = bitmaps.length;
+    into.beforeBitmap = 0;
+    into.afterBitmap = after - before;
+    into.imagesStart = bitmaps.length;
     into.end = into.bytes.length;
-    into.eventStart = origin - before;
+    into.ordinalBase = origin - before;
     return;
   }
   into.bytes = cursor.bytes;
-  into.beforeColumns = before;
-  into.afterColumns = after;
-  into.at = cursor.at;
+  into.beforeBitmap = before;
+  into.afterBitmap = after;
+  into.imagesStart = cursor.at;
   into.end = cursor.end;
-  into.eventStart = origin;
+  into.ordinalBase = origin;
 }

@@ -34,7 +34,7 @@ export class ParkedRows<T> {
   /** @param before how many bytes of its transaction stand before the event: ordinals go on over its events */
   put(table: T, rows: RowsEvent, before: number): number {
     // The bitmaps stand in front of the images.
-    const from = rows.beforeColumns;
+    const from = rows.beforeBitmap;
     const bytes = Buffer.from(rows.bytes.subarray(from, rows.end));
     const cost = bytes.length + OVERHEAD;
     this.bytes += cost;
@@ -43,11 +43,11 @@ export class ParkedRows<T> {
       rows: {
         ...rows,
         bytes,
-        at: rows.at - from,
+        imagesStart: rows.imagesStart - from,
         end: bytes.length,
-        beforeColumns: 0,
-        afterColumns: rows.afterColumns - from,
-        eventStart: rows.eventStart - from - before,
+        beforeBitmap: 0,
+        afterBitmap: rows.afterBitmap - from,
+        ordinalBase: rows.ordinalBase - from - before,
       },
     });
     return cost;

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'mysql2';
 import type { Coordinates } from '../../model/coordinates.ts';
 import type { Column } from '../../model/table.ts';
-import type { RememberedTable } from '../../model/table-schema.ts';
+import type { ResolvedTableSchema } from '../../model/table-schema.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { connect, endOfBinlog } from '../server/server-info.ts';
@@ -34,7 +34,7 @@ export async function lookUpTable(
   table: StreamTable,
   at: Coordinates,
   signal: AbortSignal,
-): Promise<RememberedTable> {
+): Promise<ResolvedTableSchema> {
   const { schema, name } = table;
   const client = await connect(connection);
   try {

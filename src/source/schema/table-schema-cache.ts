@@ -1,6 +1,6 @@
 import { type Coordinates, isBefore } from '../../model/coordinates.ts';
 import type { Column } from '../../model/table.ts';
-import type { RememberedTable } from '../../model/table-schema.ts';
+import type { ResolvedTableSchema } from '../../model/table-schema.ts';
 
 /** Type, metadata and nullability of each column, as a TABLE_MAP has them. */
 export const shapeOf = (columns: readonly Column[]): string =>
@@ -18,13 +18,13 @@ export function mayAlter(sql: string, table: string): boolean {
 
 /** The columns of tables that the stream does not name; kept with the checkpoint, so that old events keep theirs. */
 export class TableMemory {
-  #tables: RememberedTable[];
+  #tables: ResolvedTableSchema[];
 
-  constructor(tables: readonly RememberedTable[]) {
+  constructor(tables: readonly ResolvedTableSchema[]) {
     this.#tables = [...tables];
   }
 
-  find(schema: string, table: string, shape: string, at: Coordinates): RememberedTable | undefined {
+  find(schema: string, table: string, shape: string, at: Coordinates): ResolvedTableSchema | undefined {
     return this.#tables.find(
       (known) =>
         known.schema === schema &&
@@ -35,7 +35,7 @@ export class TableMemory {
     );
   }
 
-  remember(table: RememberedTable): void {
+  remember(table: ResolvedTableSchema): void {
     this.#tables.push(table);
   }
 
@@ -47,7 +47,7 @@ export class TableMemory {
   }
 
   /** What may still be asked for behind these coordinates; versions that ended before them are forgotten. */
-  since(delivered: Coordinates): RememberedTable[] {
+  since(delivered: Coordinates): ResolvedTableSchema[] {
     if (this.#tables.some(({ until }) => until !== null && isBefore(until, delivered))) {
       this.#tables = this.#tables.filter(({ until }) => until === null || !isBefore(until, delivered));
     }

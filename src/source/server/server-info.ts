@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { Coordinates } from '../../model/coordinates.ts';
 import { GtidSet } from '../../model/gtid-set.ts';
-import { MariadbPosition } from '../../model/mariadb-gtid-position.ts';
+import { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from './connection-error.ts';
 
@@ -20,9 +20,9 @@ export interface ServerFacts {
   /** The binlogs that are still there, oldest first, each with its size in bytes as its position. */
   binlogs: Coordinates[];
   /** Everything committed so far; undefined on a MySQL without GTIDs. */
-  executed: GtidSet | MariadbPosition | undefined;
+  executed: GtidSet | MariadbGtidPosition | undefined;
   /** What was committed and is no longer in any binlog; undefined where the server has no GTIDs or does not say. */
-  purged: GtidSet | MariadbPosition | undefined;
+  purged: GtidSet | MariadbGtidPosition | undefined;
   /** It is a replica that may still receive what it lacks: it applies what another server sends, or is read-only. */
   replicates: boolean;
   /** Collation id to character set. */
@@ -189,9 +189,9 @@ async function mariadbIdentity(
   );
   return {
     identity: `mariadb-${serverId}`,
-    executed: MariadbPosition.parse(String(position ?? '')),
+    executed: MariadbGtidPosition.parse(String(position ?? '')),
     // NULL when the file went in between.
-    purged: typeof purged === 'string' ? MariadbPosition.parse(purged) : undefined,
+    purged: typeof purged === 'string' ? MariadbGtidPosition.parse(purged) : undefined,
   };
 }
 

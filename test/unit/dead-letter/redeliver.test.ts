@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DeadLetterFolder } from '../../../src/dead-letter/dead-letter-store.ts';
 import { type Fate, redeliver } from '../../../src/dead-letter/redeliver.ts';
-import type { Outcome, Sink } from '../../../src/sinks/sink.ts';
+import type { RecordOutcome, Sink } from '../../../src/sinks/sink.ts';
 import { letter, seqOf } from './letters.ts';
 
-const ACCEPTED: Outcome = { kind: 'accepted' };
-const refused = (of: 'record' | 'request' | 'stream'): Outcome => ({
+const ACCEPTED: RecordOutcome = { kind: 'accepted' };
+const refused = (of: 'record' | 'request' | 'stream'): RecordOutcome => ({
   kind: 'refused',
   of,
   reason: 'No.',
@@ -26,7 +26,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 /** Sends letters to a sink that answers each request as told; what it was sent, and what became of the letters. */
-async function retried(ids: string[], answer: (line: string, call: number) => Outcome, more: Partial<Sink> = {}) {
+async function retried(ids: string[], answer: (line: string, call: number) => RecordOutcome, more: Partial<Sink> = {}) {
   const requests: string[][] = [];
   const sink: Sink = {
     limits: { maxRecords: 500, maxRecordBytes: 1000, maxRequestBytes: 4000 },
@@ -122,8 +122,8 @@ describe('letters that are sent again', () => {
 
   test('are measured and sent as the sink encodes them', async () => {
     await folder.write([letter(1, { event: Buffer.alloc(1001, 'x') })]);
-    const encode: Sink['encode'] = async () => [Buffer.from('sm'), Buffer.from('all')];
-    const { requests } = await retried([seqOf(1)], () => ACCEPTED, { encode });
+    const encodeRecord: Sink['encodeRecord'] = async () => [Buffer.from('sm'), Buffer.from('all')];
+    const { requests } = await retried([seqOf(1)], () => ACCEPTED, { encodeRecord });
     expect(requests).toEqual([['small']]);
   });
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Outcome } from '../../../src/sinks/sink.ts';
+import type { RecordOutcome } from '../../../src/sinks/sink.ts';
 import {
   ACCEPTED,
   Bench,
@@ -695,7 +695,7 @@ describe('each event a record', () => {
 
 describe('events that Firehose does not take', () => {
   /** Answers as a stream that refuses `bad`: the whole request, or its record alone. */
-  async function answerAll(bench: Bench, bad: string, refusal: Outcome): Promise<number> {
+  async function answerAll(bench: Bench, bad: string, refusal: RecordOutcome): Promise<number> {
     let requests = 0;
     for (let i = 0; i < 100; i++) {
       await pass(100);
@@ -787,7 +787,10 @@ describe('events that Firehose does not take', () => {
   });
 
   /** Answers until nothing is open any more, each request as `answer` says. */
-  async function answerBy(bench: Bench, answer: (request: Request) => Outcome | Outcome[]): Promise<number> {
+  async function answerBy(
+    bench: Bench,
+    answer: (request: Request) => RecordOutcome | RecordOutcome[],
+  ): Promise<number> {
     let requests = 0;
     for (let i = 0; i < 2000; i++) {
       await pass(100);
@@ -822,7 +825,7 @@ describe('events that Firehose does not take', () => {
     let told = '';
     const bench = new Bench({ onTrouble: ({ event }) => (told = event().toString()) });
     bench.lines(...numbers(200, (i) => `a${i}`), 'b1').commit(1);
-    const stuck = (lines: string[]): Outcome => (lines.includes('a117') ? UNKNOWN : ACCEPTED);
+    const stuck = (lines: string[]): RecordOutcome => (lines.includes('a117') ? UNKNOWN : ACCEPTED);
     await answerBy(bench, ({ records }) => records.map(stuck));
     expect(bench.sink.stored).toEqual(expect.arrayContaining(['b1', 'a0', 'a116']));
     expect(told).toBe('a117\n');

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CHUNK_BYTES, ChunkPool } from '../../../src/delivery/chunk-pool.ts';
 import { Lane } from '../../../src/delivery/lane.ts';
-import type { RecordPieces } from '../../../src/sinks/sink.ts';
+import type { RecordBuffers } from '../../../src/sinks/sink.ts';
 
 type Action =
   | { append: number }
@@ -43,7 +43,7 @@ describe('a lane', () => {
         const committed: Line[] = [];
         let open: Line[] = [];
         let number = 1;
-        let flight: { pieces: RecordPieces; copy: Buffer; lines: Line[] } | undefined;
+        let flight: { pieces: RecordBuffers; copy: Buffer; lines: Line[] } | undefined;
         let fill = 0;
         for (const each of actions) {
           if ('append' in each) {

@@ -1,16 +1,26 @@
 import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.ts';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
-import { Position } from '../../../src/model/replication-position.ts';
+import { ReplicationPosition } from '../../../src/model/replication-position.ts';
 import type { Transaction } from '../../../src/model/rows-event.ts';
-import type { Outcome, Quota, RecordPieces, Sink, SinkLimits } from '../../../src/sinks/sink.ts';
+import type { Quota, RecordBuffers, RecordOutcome, Sink, SinkLimits } from '../../../src/sinks/sink.ts';
 
-export const ACCEPTED: Outcome = { kind: 'accepted' };
-export const THROTTLED: Outcome = { kind: 'throttled', reason: 'slow down' };
-export const UNKNOWN: Outcome = { kind: 'unknown', reason: 'time-out' };
-export const REFUSED: Outcome = { kind: 'refused', of: 'stream', reason: 'no such stream', hint: 'make one' };
+export const ACCEPTED: RecordOutcome = { kind: 'accepted' };
+export const THROTTLED: RecordOutcome = { kind: 'throttled', reason: 'slow down' };
+export const UNKNOWN: RecordOutcome = { kind: 'unknown', reason: 'time-out' };
+export const REFUSED: RecordOutcome = { kind: 'refused', of: 'stream', reason: 'no such stream', hint: 'make one' };
 /** The request is refused, perhaps for one event in it. */
-export const REFUSED_REQUEST: Outcome = { kind: 'refused', of: 'request', reason: 'not valid', hint: 'see the reason' };
-export const REFUSED_RECORD: Outcome = { kind: 'refused', of: 'record', reason: 'not valid', hint: 'see the reason' };
+export const REFUSED_REQUEST: RecordOutcome = {
+  kind: 'refused',
+  of: 'request',
+  reason: 'not valid',
+  hint: 'see the reason',
+};
+export const REFUSED_RECORD: RecordOutcome = {
+  kind: 'refused',
+  of: 'record',
+  reason: 'not valid',
+  hint: 'see the reason',
+};
 
 /** A request that waits for the script to tell what became of it. */
 export interface Request {
@@ -18,7 +28,7 @@ export interface Request {
   records: string[][];
   sizes: number[];
   /** Answers with one outcome for all records, or one for each. */
-  answer(outcomes: Outcome | readonly Outcome[]): void;
+  answer(outcomes: RecordOutcome | readonly RecordOutcome[]): void;
   break(error: unknown): void;
 }
 
@@ -35,7 +45,7 @@ export class ScriptedSink implements Sink {
     this.limits = { maxRecords: 500, maxRecordBytes: 1_024_000, maxRequestBytes: 4_000_000, ...limits };
   }
 
-  send(records: readonly RecordPieces[]): Promise<Outcome[]> {
+  send(records: readonly RecordBuffers[]): Promise<RecordOutcome[]> {
     this.requests++;
     // As the wire does it: what is sent is what the bytes are now.
     const texts = records.map((pieces) => Buffer.concat(pieces).toString().split('\n').slice(0, -1));
@@ -66,30 +76,32 @@ export class ScriptedSink implements Sink {
 export const UUID = '11111111-1111-1111-1111-111111111111';
 
 /** The transaction with this number, and the XA transaction that it ends. */
-export function transaction(number: number, ends?: Transaction): Transaction {
+export function transaction(gtidNumber: number, preparedTransaction?: Transaction): Transaction {
   return {
-    gtid: `${UUID}:${number}`,
-    source: UUID,
-    number,
+    gtid: `${UUID}:${gtidNumber}`,
+    gtidSource: UUID,
+    gtidNumber,
     file: 'binlog.000001',
     fileNumber: 1,
-    position: number * 100,
-    endPosition: number * 100 + 100,
+    position: gtidNumber * 100,
+    endPosition: gtidNumber * 100 + 100,
     serverId: 1,
     committedAt: 0,
-    ends,
+    preparedTransaction,
   };
 }
 
-export const withGtids = (): Position => new Position(new GtidSet(), { file: 'binlog.000001', position: 4 });
-export const withCoordinates = (): Position => new Position(undefined, { file: 'binlog.000001', position: 4 });
+export const withGtids = (): ReplicationPosition =>
+  new ReplicationPosition(new GtidSet(), { file: 'binlog.000001', position: 4 });
+export const withCoordinates = (): ReplicationPosition =>
+  new ReplicationPosition(undefined, { file: 'binlog.000001', position: 4 });
 
 /** A delivery into a scripted sink, and all that it told. */
 export class Bench {
   readonly sink: ScriptedSink;
   /** The sink of a second stream, where lines go that begin with ~. */
   readonly other: ScriptedSink;
-  readonly delivered: Position;
+  readonly delivered: ReplicationPosition;
   readonly delivery: Delivery;
   readonly pressure: boolean[] = [];
   readonly refused: string[] = [];

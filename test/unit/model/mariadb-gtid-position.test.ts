@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MariadbPosition } from '../../../src/model/mariadb-gtid-position.ts';
+import { MariadbGtidPosition } from '../../../src/model/mariadb-gtid-position.ts';
 
 describe('a MariaDB GTID position', () => {
   test.each([
@@ -7,23 +7,23 @@ describe('a MariaDB GTID position', () => {
     ['0-1-1234', '0-1-1234'],
     [' 1-3-45 , 0-1-1234', '0-1-1234,1-3-45'],
   ])('%j is written as %j', (text, canonical) => {
-    expect(MariadbPosition.parse(text).toString()).toBe(canonical);
+    expect(MariadbGtidPosition.parse(text).toString()).toBe(canonical);
   });
 
   test.each(['1-2', 'a-b-c', '0-1-1,0-2-5', '0-1-99999999999999999'])('%j is refused', (text) => {
-    expect(() => MariadbPosition.parse(text)).toThrow(/not part of a MariaDB GTID position/);
+    expect(() => MariadbGtidPosition.parse(text)).toThrow(/not part of a MariaDB GTID position/);
   });
 
   test('a later transaction overwrites, also with a lower number of another server', () => {
-    const position = MariadbPosition.parse('0-1-100');
+    const position = MariadbGtidPosition.parse('0-1-100');
     position.advance(0, 2, 7);
     expect(position.toString()).toBe('0-2-7');
   });
 
   test('contains another whose domains it knows at least as far', () => {
-    const position = MariadbPosition.parse('0-1-100,1-1-5');
-    expect(position.containsAll(MariadbPosition.parse('0-1-100'))).toBe(true);
-    expect(position.containsAll(MariadbPosition.parse('0-1-101'))).toBe(false);
-    expect(position.containsAll(MariadbPosition.parse('2-1-1'))).toBe(false);
+    const position = MariadbGtidPosition.parse('0-1-100,1-1-5');
+    expect(position.containsAll(MariadbGtidPosition.parse('0-1-100'))).toBe(true);
+    expect(position.containsAll(MariadbGtidPosition.parse('0-1-101'))).toBe(false);
+    expect(position.containsAll(MariadbGtidPosition.parse('2-1-1'))).toBe(false);
   });
 });

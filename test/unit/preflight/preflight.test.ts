@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { forEachHost } from '../../../src/config/source-connection.ts';
-import { error, outage, warning } from '../../../src/model/finding.ts';
+import { error, transientError, warning } from '../../../src/model/finding.ts';
 import { ofSeveral } from '../../../src/preflight/preflight.ts';
 import { configFrom } from '../config/config-from.ts';
 
 const hosts = forEachHost(configFrom('source: { url: "mysql://cdc@db1,db2:3307" }\nfirehose: { stream: s }'));
-const down = outage('the server at db1:3306 cannot be reached', 'refused', 'start it');
+const down = transientError('the server at db1:3306 cannot be reached', 'refused', 'start it');
 const wrong = error('log_bin is OFF', 'nothing to follow', 'turn it on');
 const slight = warning('binlogs are purged after 1 hour', 'short', 'longer');
 
@@ -18,11 +18,11 @@ test('what one host lacks is a warning while another can serve, and says of whic
 });
 
 test('where no host can serve but one may come back, that is waited for; where none may, the daemon does not start', () => {
-  expect(ofSeveral(hosts, [[down], [wrong]]).map(({ severity, passing }) => [severity, passing])).toEqual([
+  expect(ofSeveral(hosts, [[down], [wrong]]).map(({ severity, transient }) => [severity, transient])).toEqual([
     ['error', true],
     ['error', true],
   ]);
-  expect(ofSeveral(hosts, [[wrong], [wrong]]).every(({ severity, passing }) => severity === 'error' && !passing)).toBe(
-    true,
-  );
+  expect(
+    ofSeveral(hosts, [[wrong], [wrong]]).every(({ severity, transient }) => severity === 'error' && !transient),
+  ).toBe(true);
 });

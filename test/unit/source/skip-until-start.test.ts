@@ -1,33 +1,33 @@
 import { expect, test } from 'vitest';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
-import { Position } from '../../../src/model/replication-position.ts';
+import { ReplicationPosition } from '../../../src/model/replication-position.ts';
 import type { Transaction } from '../../../src/model/rows-event.ts';
 import { passOver } from '../../../src/source/skip-until-start.ts';
 
 const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const PLACE = { file: 'binlog.000005', position: 500 };
 
-const transaction = (number: number, position: number, ends?: Transaction): Transaction => ({
-  gtid: `${U}:${number}`,
-  source: U,
-  number,
+const transaction = (gtidNumber: number, position: number, preparedTransaction?: Transaction): Transaction => ({
+  gtid: `${U}:${gtidNumber}`,
+  gtidSource: U,
+  gtidNumber,
   file: 'binlog.000005',
   fileNumber: 5,
   position,
   endPosition: position + 50,
   serverId: 1,
   committedAt: 0,
-  ends,
+  preparedTransaction,
 });
 
 function passing(gtids: GtidSet | undefined) {
-  const delivered = new Position(gtids, PLACE);
+  const delivered = new ReplicationPosition(gtids, PLACE);
   const told: string[] = [];
   const over = passOver(
     { skipBefore: PLACE, delivered },
     {
-      commit: ({ number }) => told.push(`commit ${number}`),
-      prepared: ({ number }) => told.push(`prepared ${number}`),
+      commit: ({ gtidNumber }) => told.push(`commit ${gtidNumber}`),
+      prepared: ({ gtidNumber }) => told.push(`prepared ${gtidNumber}`),
     },
   );
   return { delivered, told, over };
@@ -58,8 +58,8 @@ test('an XA transaction that ends before the place is never told of; one that do
 test('without a place to reach all is told', () => {
   const told: number[] = [];
   const over = passOver(
-    { delivered: new Position(undefined, PLACE) },
-    { commit: ({ number }) => told.push(number), prepared: () => {} },
+    { delivered: new ReplicationPosition(undefined, PLACE) },
+    { commit: ({ gtidNumber }) => told.push(gtidNumber), prepared: () => {} },
   );
   over.commit(transaction(1, 100));
   expect(over.skips(transaction(1, 100))).toBe(false);

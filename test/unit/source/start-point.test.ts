@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint-file.ts';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
-import { MariadbPosition } from '../../../src/model/mariadb-gtid-position.ts';
+import { MariadbGtidPosition } from '../../../src/model/mariadb-gtid-position.ts';
 import type { CdcError } from '../../../src/runtime/error.ts';
 import type { ServerFacts } from '../../../src/source/server/server-info.ts';
 import { isBehindCheckpoint, startPoint } from '../../../src/source/start-point.ts';
@@ -25,7 +25,7 @@ const mariadb = (executed: string): ServerFacts => ({
   ...mysql(undefined),
   flavor: 'mariadb',
   identity: 'mariadb-1',
-  executed: MariadbPosition.parse(executed),
+  executed: MariadbGtidPosition.parse(executed),
 });
 
 const checkpoint = (gtids: string | null, over: Partial<Checkpoint> = {}): Checkpoint => ({
@@ -172,7 +172,7 @@ describe('with a checkpoint', () => {
     test('on MariaDB too', () => {
       const saved = checkpoint('0-1-9,1-2-3', { ...later, server: { flavor: 'mariadb', identity: 'mariadb-1' } });
       expect(failure(() => startPoint({ start: 'now' }, saved, mariadb('0-1-20,1-2-3'))).exitCode).toBe(4);
-      const restored = { ...mariadb('0-1-20,1-2-3'), purged: MariadbPosition.parse('0-1-9,1-2-3') };
+      const restored = { ...mariadb('0-1-20,1-2-3'), purged: MariadbGtidPosition.parse('0-1-9,1-2-3') };
       expect(startPoint({ start: 'now' }, saved, restored, 77).epoch).toBe(77);
     });
   });
@@ -213,7 +213,7 @@ describe('with a checkpoint', () => {
 
   test('a MariaDB server that has purged what follows stops it with code 4, and says from where to where', () => {
     const saved = checkpoint('0-1-3', { server: { flavor: 'mariadb', identity: 'mariadb-1' } });
-    const server = { ...mariadb('0-1-9'), purged: MariadbPosition.parse('0-1-5') };
+    const server = { ...mariadb('0-1-9'), purged: MariadbGtidPosition.parse('0-1-5') };
     const error = failure(() => startPoint({ start: 'now' }, saved, server));
     expect(error).toMatchObject({ exitCode: 4, why: 'delivered up to 0-1-3, and purged up to 0-1-5' });
     expect(startPoint({ start: 'now' }, checkpoint('0-1-5', { server: saved.server }), server).dump).toEqual({

@@ -35,12 +35,12 @@ function image(part: string, id: bigint, seq: string): Buffer {
 const transaction: Transaction = {
   ...{
     gtid: '33ba598e-e69a-11f1-82eb-02fc00000001:38',
-    source: '',
-    number: 38,
+    gtidSource: '',
+    gtidNumber: 38,
     serverId: 1,
     committedAt: 1_700_000_000_000,
   },
-  ...{ file: 'binlog.000002', fileNumber: 2, position: 1000, endPosition: 0, ends: undefined },
+  ...{ file: 'binlog.000002', fileNumber: 2, position: 1000, endPosition: 0, preparedTransaction: undefined },
 };
 
 interface Row {
@@ -74,8 +74,8 @@ function summaryOfWritten({ format, op, key = [1, 0], gtid = transaction.gtid, s
     const before = op === 'c' ? Buffer.alloc(0) : image(TRAP, HUGE, 'before');
     const after = op === 'd' ? Buffer.alloc(0) : image(TRAP, HUGE, TRAP);
     const bytes = Buffer.concat([present, before, after]);
-    const rows = { op, bytes, at: 1, end: bytes.length, beforeColumns: 0, afterColumns: 0 };
-    writer.write({ ...rows, eventStart: 1 - 0x1f, position: 0x51c, partialJson: false }, told, 1, emit);
+    const rows = { op, bytes, imagesStart: 1, end: bytes.length, beforeBitmap: 0, afterBitmap: 0 };
+    writer.write({ ...rows, ordinalBase: 1 - 0x1f, position: 0x51c, partialJson: false }, told, 1, emit);
   }
   expect(lines).toHaveLength(1);
   expect(JSON.parse(lines[0] as string)).toBeTypeOf('object');

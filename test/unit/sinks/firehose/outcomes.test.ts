@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { outcomeOfFailure, outcomesOf } from '../../../../src/sinks/firehose/outcomes.ts';
+import { failureOutcome, recordOutcomes } from '../../../../src/sinks/firehose/outcomes.ts';
 
-const answer = (RequestResponses: object[] | undefined): Parameters<typeof outcomesOf>[0] =>
-  ({ FailedPutCount: 0, RequestResponses, $metadata: {} }) as Parameters<typeof outcomesOf>[0];
+const answer = (RequestResponses: object[] | undefined): Parameters<typeof recordOutcomes>[0] =>
+  ({ FailedPutCount: 0, RequestResponses, $metadata: {} }) as Parameters<typeof recordOutcomes>[0];
 
 const failure = (name: string, status?: number): Error =>
   Object.assign(new Error('told'), { name, $metadata: { httpStatusCode: status } });
 
 describe('the outcome of each record', () => {
   test('is told by its own entry, in order', () => {
-    const outcomes = outcomesOf(
+    const outcomes = recordOutcomes(
       answer([
         { RecordId: 'a' },
         { ErrorCode: 'ServiceUnavailableException', ErrorMessage: 'Slow down.' },
@@ -21,7 +21,7 @@ describe('the outcome of each record', () => {
   });
 
   test('an internal failure may have been stored', () => {
-    expect(outcomesOf(answer([{ ErrorCode: 'InternalFailure' }]), 1)[0]?.kind).toBe('unknown');
+    expect(recordOutcomes(answer([{ ErrorCode: 'InternalFailure' }]), 1)[0]?.kind).toBe('unknown');
   });
 
   test.each([
@@ -29,11 +29,11 @@ describe('the outcome of each record', () => {
     ['too few', [{ RecordId: 'a' }]],
     ['too many', [{ RecordId: 'a' }, { RecordId: 'b' }, { RecordId: 'c' }]],
   ])('with %s entries nothing counts as accepted', (_, entries) => {
-    expect(outcomesOf(answer(entries), 2).map(({ kind }) => kind)).toEqual(['unknown', 'unknown']);
+    expect(recordOutcomes(answer(entries), 2).map(({ kind }) => kind)).toEqual(['unknown', 'unknown']);
   });
 
   test('an entry without a record id is not accepted', () => {
-    expect(outcomesOf(answer([{}]), 1)[0]?.kind).toBe('unknown');
+    expect(recordOutcomes(answer([{}]), 1)[0]?.kind).toBe('unknown');
   });
 });
 
@@ -54,7 +54,7 @@ describe('the outcome of a call that failed', () => {
     ['InvalidKMSResourceException', 400, 'refused'],
     ['AccessDeniedException', 400, 'refused'],
   ])('%s (%s) is %s', (name, status, kind) => {
-    expect(outcomeOfFailure(failure(name, status)).kind).toBe(kind);
+    expect(failureOutcome(failure(name, status)).kind).toBe(kind);
   });
 
   test.each([
@@ -64,17 +64,17 @@ describe('the outcome of a call that failed', () => {
     ['ValidationException', 400, 'request'],
     ['Error', 413, 'request'],
   ])('%s (%s) refuses the %s', (name, status, of) => {
-    expect(outcomeOfFailure(failure(name, status))).toMatchObject({ kind: 'refused', of });
+    expect(failureOutcome(failure(name, status))).toMatchObject({ kind: 'refused', of });
   });
 
   test('a record that its own entry refuses is refused alone', () => {
-    const outcomes = outcomesOf(answer([{ RecordId: 'a' }, { ErrorCode: 'ValidationException' }]), 2);
+    const outcomes = recordOutcomes(answer([{ RecordId: 'a' }, { ErrorCode: 'ValidationException' }]), 2);
     expect(outcomes[0]?.kind).toBe('accepted');
     expect(outcomes[1]).toMatchObject({ kind: 'refused', of: 'record' });
   });
 
   test('what is refused comes with what to do', () => {
-    expect(outcomeOfFailure(failure('AccessDeniedException', 400))).toMatchObject({
+    expect(failureOutcome(failure('AccessDeniedException', 400))).toMatchObject({
       hint: expect.stringContaining('PutRecordBatch'),
     });
   });

@@ -324,7 +324,7 @@ describe('XA transactions', () => {
       'c t 3 in :3',
       'commit :3',
     ]);
-    expect(stream.told.transactions[1]?.ends?.gtid.slice(-2)).toBe(':1');
+    expect(stream.told.transactions[1]?.preparedTransaction?.gtid.slice(-2)).toBe(':1');
     expect(stream.told.positions[1]).toBe(stream.told.positions[2]);
     expect(stream.told.positions[1]).toBeGreaterThan(stream.told.positions[0] as number);
     const [, one, two, three] = stream.told.ordinals as [number, number, number, number];

@@ -173,11 +173,15 @@ export class Told implements BinlogHandler<string> {
     return name;
   }
   statement(): void {}
-  rows(table: string, { op, bytes, at, end, eventStart, position }: RowsEvent, { gtid: name }: Transaction): void {
+  rows(
+    table: string,
+    { op, bytes, imagesStart, end, ordinalBase, position }: RowsEvent,
+    { gtid: name }: Transaction,
+  ): void {
     const values: number[] = [];
-    for (let next = at; next < end; next += 5) {
+    for (let next = imagesStart; next < end; next += 5) {
       values.push(bytes.readUInt32LE(next + 1));
-      this.ordinals.push(next - eventStart);
+      this.ordinals.push(next - ordinalBase);
     }
     this.positions.push(position);
     this.said.push(`${op} ${table} ${values} in ${name.slice(-2)}`);
