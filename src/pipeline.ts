@@ -9,7 +9,7 @@ import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openSinks } from './sinks/firehose/open-sinks.ts';
 import { followChanges } from './source/change-stream.ts';
-import { chooseSource } from './source/select-host.ts';
+import { selectHost } from './source/select-host.ts';
 
 /** How long what was read may take to arrive once the source has ended, milliseconds. */
 const DRAIN_MS = 20_000;
@@ -25,9 +25,9 @@ const DRAIN_MS = 20_000;
 export async function runPipeline(given: Config, log: Log, signal: AbortSignal): Promise<void> {
   const file = new CheckpointFile(given.checkpoint.file);
   const saved = await file.load(given.name);
-  const { config, server, start, host, passed } = await chooseSource(given, saved, signal);
-  for (const { host, error } of passed) log.warn({ host, why: error.why, hint: error.hint }, error.message);
-  const { delivered, epoch, memory } = start;
+  const { config, server, start, host, rejected } = await selectHost(given, saved, signal);
+  for (const { host, error } of rejected) log.warn({ host, why: error.why, hint: error.hint }, error.message);
+  const { delivered, epoch, tableSchemas } = start;
 
   const broken = new AbortController();
   /** Firehose itself said no: there is nothing to wait for. */
@@ -41,7 +41,7 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
     epoch,
     gtids: delivered.gtids?.toString() ?? null,
     ...delivered.coordinates,
-    tables: memory.since(delivered.coordinates),
+    tables: tableSchemas.entriesFrom(delivered.coordinates),
   });
   const keeper = new CheckpointKeeper(file, checkpoint, fail);
   await file.save(checkpoint());

@@ -5,9 +5,9 @@ import { Output } from '../codec/bytes/byte-writer.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Config, parseStart } from '../config/schema.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
-import type { BinlogStream } from '../source/binlog/binlog-client.ts';
+import type { BinlogClient } from '../source/binlog/binlog-client.ts';
 import { followChanges } from '../source/change-stream.ts';
-import { chooseSource, type Source } from '../source/select-host.ts';
+import { type SelectedHost, selectHost } from '../source/select-host.ts';
 
 /** Lines of a transaction are held back until its commit, up to this many bytes. */
 const HOLD_BYTES = 16 * 1024 * 1024;
@@ -58,7 +58,7 @@ async function tail(given: Config, from: string, signal: AbortSignal): Promise<v
   });
 
   const held = new Output();
-  let stream: BinlogStream | undefined;
+  let stream: BinlogClient | undefined;
   const flush = (): void => {
     if (held.at === 0) return;
     const lines = Buffer.from(held.bytes.subarray(0, held.at));
@@ -112,9 +112,9 @@ const printedInPart = (): CdcError =>
     why: `it was larger than the ${HOLD_BYTES} bytes that are held back until the commit is seen`,
   });
 
-async function sourceOf(config: Config, from: string, signal: AbortSignal): Promise<Source> {
+async function sourceOf(config: Config, from: string, signal: AbortSignal): Promise<SelectedHost> {
   if (from !== 'checkpoint') {
-    return chooseSource(config, undefined, signal, { start: from === 'start' ? 'earliest' : from, named: '--from' });
+    return selectHost(config, undefined, signal, { start: from === 'start' ? 'earliest' : from, optionName: '--from' });
   }
   const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
   if (saved === undefined) {
@@ -123,5 +123,5 @@ async function sourceOf(config: Config, from: string, signal: AbortSignal): Prom
       hint: 'cdc run writes it; use --from now or --from start until then',
     });
   }
-  return chooseSource(config, saved, signal);
+  return selectHost(config, saved, signal);
 }

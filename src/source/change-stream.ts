@@ -13,14 +13,14 @@ import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/
 import { compileTableFilter } from '../model/table-filter.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import { CdcError } from '../runtime/error.ts';
-import { BinlogStream } from './binlog/binlog-client.ts';
-import { BinlogReader } from './binlog/binlog-decoder.ts';
+import { BinlogClient } from './binlog/binlog-client.ts';
+import { BinlogDecoder } from './binlog/binlog-decoder.ts';
 import type { DecodeText, TableMap } from './binlog/table-map.ts';
-import { findPrepared } from './binlog/xa-recovery.ts';
-import { lookUpTable } from './schema/resolve-table-schema.ts';
-import { shapeOf } from './schema/table-schema-cache.ts';
-import type { ServerFacts } from './server/server-info.ts';
-import { passOver } from './skip-until-start.ts';
+import { findPreparedXa } from './binlog/xa-recovery.ts';
+import { resolveTableSchema } from './schema/resolve-table-schema.ts';
+import { columnSignature } from './schema/table-schema-cache.ts';
+import type { ServerInfo } from './server/server-info.ts';
+import { skipUntilStart } from './skip-until-start.ts';
 import type { StartPoint } from './start-point.ts';
 
 /** Takes the change events of the captured tables, in commit order. */
@@ -46,12 +46,12 @@ const HEARTBEAT_MS = 5_000;
  */
 export function followChanges(
   config: Config,
-  server: ServerFacts,
+  server: ServerInfo,
   start: StartPoint,
   handler: ChangeHandler,
   signal: AbortSignal,
-): BinlogStream {
-  const captures = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
+): BinlogClient {
+  const isCaptured = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
   const keys = keyNames(config, server.caseSensitive);
   const routes = compileRoutes(config.firehose.routes, config.firehose.stream, server);
   const out = new Output();
@@ -66,12 +66,12 @@ export function followChanges(
   };
   const lines: TransactionLines = config.format === 'maxwell' ? new CommitMark(handler) : handler;
   const connection = sourceConnection(config.source);
-  const { memory } = start;
-  const { skips, commit, prepared } = passOver(start, {
+  const { tableSchemas } = start;
+  const { isBeforeStart, commit, xaPrepared } = skipUntilStart(start, {
     commit: (transaction) => lines.commit(transaction),
-    prepared: (transaction) => handler.prepared(transaction),
+    xaPrepared: (transaction) => handler.prepared(transaction),
   });
-  let { gtidsFromStream } = start;
+  let { readGtidsFromFirstFile } = start;
 
   const capture = (table: Table): CapturedTable => {
     const stream = routes.streamOf(table.schema, table.name);
@@ -80,7 +80,7 @@ export function followChanges(
       emit: (keyHash, bytes, from, to) => lines.line(stream, keyHash, bytes, from, to),
     };
   };
-  const table = (map: TableMap, at: Coordinates): CapturedTable | Promise<CapturedTable> => {
+  const tableMap = (map: TableMap, at: Coordinates): CapturedTable | Promise<CapturedTable> => {
     const { columns, primaryKey } = map;
     const captured = (known: Pick<ResolvedTableSchema, 'columns' | 'primaryKey'>): CapturedTable => {
       const version = withKey(map, known.columns, known.primaryKey, keys);
@@ -88,23 +88,23 @@ export function followChanges(
       return capture(version);
     };
     if (tellsAll(map, server)) return captured({ columns: [...columns], primaryKey: [...primaryKey] });
-    const known = memory.find(map.schema, map.name, shapeOf(columns), at);
-    return known ? captured(known) : lookUpTable(connection, memory, map, at, signal).then(captured);
+    const known = tableSchemas.find(map.schema, map.name, columnSignature(columns), at);
+    return known ? captured(known) : resolveTableSchema(connection, tableSchemas, map, at, signal).then(captured);
   };
   const decode: DecodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, server.charsets));
-  const search = { connection, captures, table, decode, heartbeatMs: HEARTBEAT_MS, signal };
+  const search = { connection, captures: isCaptured, table: tableMap, decode, heartbeatMs: HEARTBEAT_MS, signal };
 
-  const reader = (checksum: boolean): BinlogReader<CapturedTable> =>
-    new BinlogReader<CapturedTable>(
+  const reader = (checksum: boolean): BinlogDecoder<CapturedTable> =>
+    new BinlogDecoder<CapturedTable>(
       {
-        captures,
-        table,
-        statement: (sql, at) => memory.statement(sql, at),
+        isCaptured,
+        tableMap,
+        ddl: (sql, at) => tableSchemas.ddl(sql, at),
         rows({ writer, emit }, rows, transaction) {
-          if (!skips(transaction)) writer.write(rows, transaction, Date.now(), emit);
+          if (!isBeforeStart(transaction)) writer.write(rows, transaction, Date.now(), emit);
         },
         truncate(schema, name, position, transaction) {
-          if (skips(transaction)) return;
+          if (isBeforeStart(transaction)) return;
           const { writer, emit } = capture({ schema, name, columns: [], key: [] });
           writer.writeTruncate(position, transaction, Date.now(), emit);
         },
@@ -112,20 +112,20 @@ export function followChanges(
         rollbackTo: (name) => lines.rollbackTo(name),
         commit,
         rollback: () => lines.rollback(),
-        prepared,
-        previous(gtids) {
-          if (gtidsFromStream) start.delivered.gtids = gtids;
-          gtidsFromStream = false;
+        xaPrepared,
+        previousGtids(gtids) {
+          if (readGtidsFromFirstFile) start.delivered.gtids = gtids;
+          readGtidsFromFirstFile = false;
         },
-        idle: (at) => handler.idle(at),
+        heartbeat: (at) => handler.idle(at),
       },
       decode,
       checksum,
-      { findPrepared: (xid, before) => findPrepared(xid, before, search) },
+      { findPreparedXa: (xid, before) => findPreparedXa(xid, before, search) },
     );
 
-  let current: BinlogReader<CapturedTable> | undefined;
-  return new BinlogStream({
+  let current: BinlogDecoder<CapturedTable> | undefined;
+  return new BinlogClient({
     connection,
     serverId: config.source.server_id,
     server,
@@ -152,10 +152,10 @@ function keyNames({ keys }: Config, caseSensitive: boolean): (schema: string, ta
 const HALF_TOLD: ReadonlySet<number> = new Set([ColumnType.TIME, ColumnType.DATETIME, ColumnType.TIMESTAMP]);
 
 /** Whether the stream says all that there is to know of the columns. */
-function tellsAll({ named, columns }: TableMap, { flavor }: ServerFacts): boolean {
-  if (flavor === 'mysql') return named;
+function tellsAll({ hasColumnNames, columns }: TableMap, { flavor }: ServerInfo): boolean {
+  if (flavor === 'mysql') return hasColumnNames;
   return (
-    named &&
+    hasColumnNames &&
     columns.every(
       ({ type, meta, collation }) =>
         !HALF_TOLD.has(type) &&

@@ -4,21 +4,21 @@ import type { Config } from '../config/schema.ts';
 import { forEachHost, sourceConnection } from '../config/source-connection.ts';
 import { parseSourceUrl } from '../config/url.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
-import { readServerFacts, type ServerFacts } from './server/server-info.ts';
+import { readServerInfo, type ServerInfo } from './server/server-info.ts';
 import { isBehindCheckpoint, type StartPoint, type StartRequest, startPoint } from './start-point.ts';
 
 /** A server that can go on from the checkpoint. */
-export interface Source {
+export interface SelectedHost {
   /** Names this host alone: all connections of a run go to one server. */
   config: Config;
-  server: ServerFacts;
+  server: ServerInfo;
   start: StartPoint;
   host: string;
   /** The hosts before it, and why they cannot. */
-  passed: readonly Unfit[];
+  rejected: readonly RejectedHost[];
 }
 
-interface Unfit {
+interface RejectedHost {
   host: string;
   error: CdcError;
 }
@@ -27,45 +27,49 @@ interface Unfit {
  * How long a server may take to have executed what it has itself sent. A transaction is in its binlog, and so with us,
  * before it counts as executed; and a replica that takes over may be a moment behind.
  */
-const CATCH_UP_MS = 10_000;
-const ASK_AGAIN_MS = 250;
+const CATCH_UP_TIMEOUT_MS = 10_000;
+const POLL_INTERVAL_MS = 250;
 
 /**
  * The first host of `source.url` that answers and can go on from the checkpoint; without one, where `request` says.
  * @throws CdcError when none can: to be tried again, if that may help with any of them
  */
-export async function chooseSource(
+export async function selectHost(
   config: Config,
   saved: Checkpoint | undefined,
   signal: AbortSignal,
   request: StartRequest = { start: config.source.start },
-): Promise<Source> {
-  const passed: Unfit[] = [];
+): Promise<SelectedHost> {
+  const rejected: RejectedHost[] = [];
   for (const one of forEachHost(config)) {
     const address = parseSourceUrl(one.source.url);
     const host = `${address.host}:${address.port}`;
     try {
-      const server = await caughtUp(one, saved, signal);
-      return { config: one, server, start: startPoint(request, saved, server), host, passed };
+      const server = await waitUntilCaughtUp(one, saved, signal);
+      return { config: one, server, start: startPoint(request, saved, server), host, rejected };
     } catch (error) {
       signal.throwIfAborted();
-      passed.push({ host, error: asCdcError(error) });
+      rejected.push({ host, error: asCdcError(error) });
     }
   }
-  throw ofAll(passed);
+  throw noUsableHost(rejected);
 }
 
-async function caughtUp(config: Config, saved: Checkpoint | undefined, signal: AbortSignal): Promise<ServerFacts> {
-  const deadline = Date.now() + CATCH_UP_MS;
+async function waitUntilCaughtUp(
+  config: Config,
+  saved: Checkpoint | undefined,
+  signal: AbortSignal,
+): Promise<ServerInfo> {
+  const deadline = Date.now() + CATCH_UP_TIMEOUT_MS;
   for (;;) {
-    const server = await unlessAborted(readServerFacts(sourceConnection(config.source)), signal);
+    const server = await abortable(readServerInfo(sourceConnection(config.source)), signal);
     if (!isBehindCheckpoint(saved, server) || Date.now() > deadline) return server;
-    await sleep(ASK_AGAIN_MS, undefined, { signal });
+    await sleep(POLL_INTERVAL_MS, undefined, { signal });
   }
 }
 
 /** A server that does not answer must not keep the process from ending. */
-async function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+async function abortable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let abort: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
@@ -79,7 +83,7 @@ async function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promis
   }
 }
 
-function ofAll(failures: readonly Unfit[]): CdcError {
+function noUsableHost(failures: readonly RejectedHost[]): CdcError {
   const [first] = failures;
   if (failures.length === 1 && first !== undefined) return first.error;
   const decisive = failures.find(({ error }) => error.kind === 'retry') ?? first;

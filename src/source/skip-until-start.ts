@@ -2,13 +2,13 @@ import type { Transaction } from '../model/rows-event.ts';
 import type { StartPoint } from './start-point.ts';
 
 /** Whom the transactions concern that are not passed over. */
-interface Told {
+interface CommitListener {
   commit(transaction: Transaction): void;
-  prepared(transaction: Transaction): void;
+  xaPrepared(transaction: Transaction): void;
 }
 
-export interface PassedOver extends Told {
-  skips(transaction: Transaction): boolean;
+export interface StartSkipper extends CommitListener {
+  isBeforeStart(transaction: Transaction): boolean;
 }
 
 /**
@@ -16,22 +16,22 @@ export interface PassedOver extends Told {
  * told: the position must not go back to them, or a kill in the meantime would bring them, or repeat what is behind.
  * An XA transaction that is prepared there and has not ended when the place is reached is told of then.
  */
-export function passOver(
+export function skipUntilStart(
   { skipBefore, delivered }: Pick<StartPoint, 'skipBefore' | 'delivered'>,
-  told: Told,
-): PassedOver {
-  if (skipBefore === undefined) return { ...told, skips: () => false };
+  told: CommitListener,
+): StartSkipper {
+  if (skipBefore === undefined) return { ...told, isBeforeStart: () => false };
   let prepared: Transaction[] = [];
-  const skips = ({ file, position }: Transaction): boolean =>
+  const isBeforeStart = ({ file, position }: Transaction): boolean =>
     file === skipBefore.file && position < skipBefore.position;
   const arrived = (): void => {
-    for (const transaction of prepared) told.prepared(transaction);
+    for (const transaction of prepared) told.xaPrepared(transaction);
     prepared = [];
   };
   return {
-    skips,
+    isBeforeStart,
     commit(transaction) {
-      if (!skips(transaction)) {
+      if (!isBeforeStart(transaction)) {
         if (prepared.length > 0) arrived();
         return told.commit(transaction);
       }
@@ -40,11 +40,11 @@ export function passOver(
       delivered.advance(transaction);
       Object.assign(delivered, { file, position });
     },
-    prepared(transaction) {
-      if (skips(transaction)) prepared.push(transaction);
+    xaPrepared(transaction) {
+      if (isBeforeStart(transaction)) prepared.push(transaction);
       else {
         arrived();
-        told.prepared(transaction);
+        told.xaPrepared(transaction);
       }
     },
   };

@@ -5,8 +5,8 @@ import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { ReplicationPosition } from '../model/replication-position.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { DumpStart } from './binlog/binlog-client.ts';
-import { TableMemory } from './schema/table-schema-cache.ts';
-import type { ServerFacts } from './server/server-info.ts';
+import { TableSchemaCache } from './schema/table-schema-cache.ts';
+import type { ServerInfo } from './server/server-info.ts';
 
 export interface StartPoint {
   /** What counts as delivered. */
@@ -14,9 +14,9 @@ export interface StartPoint {
   epoch: number;
   dump: DumpStart;
   /** What is known of tables whose columns the stream does not name. */
-  memory: TableMemory;
+  tableSchemas: TableSchemaCache;
   /** The first file of the dump tells which GTIDs lie before it. */
-  gtidsFromStream: boolean;
+  readGtidsFromFirstFile: boolean;
   /** Transactions that begin before these coordinates are read for their GTIDs only. */
   skipBefore?: Coordinates;
 }
@@ -25,7 +25,7 @@ export interface StartPoint {
 export interface StartRequest {
   start: string;
   /** `source.start` unless told otherwise. */
-  named?: string;
+  optionName?: string;
 }
 
 /**
@@ -35,13 +35,17 @@ export interface StartRequest {
 export function startPoint(
   request: StartRequest,
   saved: Checkpoint | undefined,
-  server: ServerFacts,
+  server: ServerInfo,
   now: number = Math.floor(Date.now() / 1000),
 ): StartPoint {
-  return saved === undefined ? firstStart(request, server, now) : resume(saved, server, now);
+  return saved === undefined ? initialStart(request, server, now) : resume(saved, server, now);
 }
 
-function firstStart({ start, named = 'source.start' }: StartRequest, server: ServerFacts, epoch: number): StartPoint {
+function initialStart(
+  { start, optionName = 'source.start' }: StartRequest,
+  server: ServerInfo,
+  epoch: number,
+): StartPoint {
   const { executed, purged, end } = server;
   const oldest = oldestOf(server);
   if (start === 'now') {
@@ -53,19 +57,19 @@ function firstStart({ start, named = 'source.start' }: StartRequest, server: Ser
       : fromCoordinates(oldest, server, epoch);
   }
   const refuse = (what: string, why: string): CdcError =>
-    new CdcError(`${named} ${start} ${what}`, {
+    new CdcError(`${optionName} ${start} ${what}`, {
       exitCode: 2,
       why,
       hint: `name a place between ${oldest.file}:${oldest.position} and ${end.file}:${end.position}, or now, or earliest`,
     });
   const coordinates = parseCoordinates(start);
   if (coordinates) {
-    const missing = notThere(coordinates, server);
+    const missing = missingReason(coordinates, server);
     if (missing !== undefined) throw refuse('is not in the binlog of the server', missing);
     return fromCoordinates(coordinates, server, epoch);
   }
   const gtids = parseGtids(start, server);
-  const gap = gapBetween(gtids, server);
+  const gap = findGtidGap(gtids, server);
   if (gap !== undefined) throw refuse(gap.ahead ? 'is ahead of the server' : 'is no longer in the binlog', gap.why);
   return fromGtids(gtids, oldest, epoch);
 }
@@ -73,13 +77,13 @@ function firstStart({ start, named = 'source.start' }: StartRequest, server: Ser
 /** Every binlog begins with four bytes that are no event. */
 const FIRST_POSITION = 4;
 
-const oldestOf = ({ binlogs, end }: ServerFacts): Coordinates => ({
+const oldestOf = ({ binlogs, end }: ServerInfo): Coordinates => ({
   file: binlogs[0]?.file ?? end.file,
   position: FIRST_POSITION,
 });
 
 /** Why the server cannot send what follows these coordinates; undefined when it can. */
-function notThere({ file, position }: Coordinates, { binlogs }: ServerFacts): string | undefined {
+function missingReason({ file, position }: Coordinates, { binlogs }: ServerInfo): string | undefined {
   const log = binlogs.find((known) => known.file === file);
   if (log === undefined) return `there is no ${file}: it has ${binlogs[0]?.file} to ${binlogs.at(-1)?.file}`;
   if (position > log.position) return `${file} has ${log.position} bytes`;
@@ -90,7 +94,7 @@ function notThere({ file, position }: Coordinates, { binlogs }: ServerFacts): st
 const REMEDY = 'move the checkpoint file away, start again (source.start says where), and copy the tables anew';
 
 /** GTID containment decides: the server has executed all that we have, and has kept all that we have not. */
-function resume(saved: Checkpoint, server: ServerFacts, now: number): StartPoint {
+function resume(saved: Checkpoint, server: ServerInfo, now: number): StartPoint {
   if (saved.server.flavor !== server.flavor) {
     throw new CdcError(`the checkpoint is of a ${saved.server.flavor} server, this one is ${server.flavor}`, {
       exitCode: 2,
@@ -98,27 +102,27 @@ function resume(saved: Checkpoint, server: ServerFacts, now: number): StartPoint
     });
   }
   const coordinates = { file: saved.file, position: saved.position };
-  const moved = saved.server.identity !== server.identity;
-  const anew = moved || !isBehindOf(server.end, coordinates);
+  const serverChanged = saved.server.identity !== server.identity;
+  const coordinatesRestarted = serverChanged || !isWithinBinlog(server.end, coordinates);
   // Coordinates of another server, or of binlogs that were numbered anew, start anew; seq must not.
-  const epoch = anew ? Math.max(saved.epoch + 1, now) : saved.epoch;
+  const epoch = coordinatesRestarted ? Math.max(saved.epoch + 1, now) : saved.epoch;
   if (saved.gtids !== null && server.executed !== undefined) {
     const gtids = parseGtids(saved.gtids, server);
-    const gap = gapBetween(gtids, server);
-    if (gap !== undefined) throw cannotGoOn(gap, server);
-    if (anew && !moved) refuseReset(gtids, coordinates, server);
+    const gap = findGtidGap(gtids, server);
+    if (gap !== undefined) throw resumeError(gap, server);
+    if (coordinatesRestarted && !serverChanged) refuseReset(gtids, coordinates, server);
     // The old coordinates mean nothing here; the first event brings new ones.
-    if (anew) return fromGtids(gtids, oldestOf(server), epoch);
-    return { ...fromGtids(gtids, coordinates, epoch), memory: new TableMemory(saved.tables) };
+    if (coordinatesRestarted) return fromGtids(gtids, oldestOf(server), epoch);
+    return { ...fromGtids(gtids, coordinates, epoch), tableSchemas: new TableSchemaCache(saved.tables) };
   }
-  if (moved) {
+  if (serverChanged) {
     throw new CdcError('the server is not the one that the checkpoint was made with', {
       exitCode: 4,
       why: `${saved.server.identity} before, ${server.identity} now, and no GTIDs to compare them by`,
       hint: `connect to the old server; or ${REMEDY}`,
     });
   }
-  const missing = notThere(coordinates, server);
+  const missing = missingReason(coordinates, server);
   if (missing !== undefined) {
     throw new CdcError('the server no longer has the binlog of the checkpoint', {
       exitCode: 4,
@@ -126,11 +130,11 @@ function resume(saved: Checkpoint, server: ServerFacts, now: number): StartPoint
       hint: REMEDY,
     });
   }
-  return { ...fromCoordinates(coordinates, server, epoch), memory: new TableMemory(saved.tables) };
+  return { ...fromCoordinates(coordinates, server, epoch), tableSchemas: new TableSchemaCache(saved.tables) };
 }
 
 /** Whether the end of the binlog may lie behind coordinates that were read from it: the numbers of its files only grow. */
-const isBehindOf = (end: Coordinates, read: Coordinates): boolean =>
+const isWithinBinlog = (end: Coordinates, read: Coordinates): boolean =>
   baseName(end.file) === baseName(read.file) && !isBefore(end, read);
 
 const baseName = (file: string): string => file.replace(/\.\d+$/, '');
@@ -139,7 +143,7 @@ const baseName = (file: string): string => file.replace(/\.\d+$/, '');
  * A replica that lags will have what it lacks; any other server that has never executed what was delivered from it, or
  * has lost what follows, will not.
  */
-function cannotGoOn({ ahead, why }: Gap, { replicates }: ServerFacts): CdcError {
+function resumeError({ ahead, why }: Gap, { isReplica }: ServerInfo): CdcError {
   if (!ahead) {
     return new CdcError('the server no longer has the binlog that follows the checkpoint', {
       exitCode: 4,
@@ -147,7 +151,7 @@ function cannotGoOn({ ahead, why }: Gap, { replicates }: ServerFacts): CdcError 
       hint: `restore the purged binlogs; or ${REMEDY}`,
     });
   }
-  if (replicates) {
+  if (isReplica) {
     return new CdcError('the replica is behind the checkpoint', {
       kind: 'retry',
       exitCode: 4,
@@ -166,7 +170,7 @@ function cannotGoOn({ ahead, why }: Gap, { replicates }: ServerFacts): CdcError 
  * The binlogs of the same server are numbered anew. What it has itself written since, under numbers that were delivered
  * before, are other transactions; only what is before all of its binlogs (gtid_purged, set after a restore) is ours.
  */
-function refuseReset(ours: GtidSet | MariadbGtidPosition, saved: Coordinates, server: ServerFacts): void {
+function refuseReset(ours: GtidSet | MariadbGtidPosition, saved: Coordinates, server: ServerInfo): void {
   const { identity, purged, end } = server;
   const rest = ours instanceof GtidSet && purged instanceof GtidSet ? ours.subtract(purged).toString() : `${ours}`;
   const known =
@@ -181,10 +185,10 @@ function refuseReset(ours: GtidSet | MariadbGtidPosition, saved: Coordinates, se
 }
 
 /** Whether the server lacks transactions that the checkpoint has. */
-export function isBehindCheckpoint(saved: Checkpoint | undefined, server: ServerFacts): boolean {
+export function isBehindCheckpoint(saved: Checkpoint | undefined, server: ServerInfo): boolean {
   if (saved === undefined || saved.gtids === null || server.executed === undefined) return false;
   if (saved.server.flavor !== server.flavor) return false;
-  return gapBetween(parseGtids(saved.gtids, server), server)?.ahead === true;
+  return findGtidGap(parseGtids(saved.gtids, server), server)?.ahead === true;
 }
 
 function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinates, epoch: number): StartPoint {
@@ -192,8 +196,8 @@ function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinate
     delivered: new ReplicationPosition(gtids, coordinates),
     epoch,
     dump: { gtids: gtids.toString() },
-    gtidsFromStream: false,
-    memory: new TableMemory([]),
+    readGtidsFromFirstFile: false,
+    tableSchemas: new TableSchemaCache([]),
   };
 }
 
@@ -205,22 +209,28 @@ const LAST_DUMP_POSITION = 2 ** 32 - 1;
  * name a place behind 4 GiB. Coordinates of a checkpoint lie between transactions; one that straddles named ones began
  * before them.
  */
-function fromCoordinates(coordinates: Coordinates, server: ServerFacts, epoch: number): StartPoint {
+function fromCoordinates(coordinates: Coordinates, server: ServerInfo, epoch: number): StartPoint {
   const delivered = new ReplicationPosition(undefined, coordinates);
   if (server.executed === undefined && coordinates.position <= LAST_DUMP_POSITION) {
-    return { delivered, epoch, dump: { coordinates }, gtidsFromStream: false, memory: new TableMemory([]) };
+    return {
+      delivered,
+      epoch,
+      dump: { coordinates },
+      readGtidsFromFirstFile: false,
+      tableSchemas: new TableSchemaCache([]),
+    };
   }
   return {
     delivered,
     epoch,
     dump: { coordinates: { file: coordinates.file, position: FIRST_POSITION } },
-    gtidsFromStream: server.executed !== undefined,
-    memory: new TableMemory([]),
+    readGtidsFromFirstFile: server.executed !== undefined,
+    tableSchemas: new TableSchemaCache([]),
     skipBefore: coordinates,
   };
 }
 
-function parseGtids(text: string, server: ServerFacts): GtidSet | MariadbGtidPosition {
+function parseGtids(text: string, server: ServerInfo): GtidSet | MariadbGtidPosition {
   if (server.executed === undefined) {
     throw new CdcError('the server has no GTIDs', {
       exitCode: 2,
@@ -238,7 +248,7 @@ interface Gap {
 }
 
 /** What keeps the server from going on behind these transactions: it has never had some, or no longer has what follows. */
-function gapBetween(ours: GtidSet | MariadbGtidPosition, { executed, purged }: ServerFacts): Gap | undefined {
+function findGtidGap(ours: GtidSet | MariadbGtidPosition, { executed, purged }: ServerInfo): Gap | undefined {
   const other = 'it was restored, reset, or is another one';
   if (ours instanceof GtidSet && executed instanceof GtidSet) {
     if (!executed.containsAll(ours)) {

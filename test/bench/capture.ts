@@ -1,6 +1,6 @@
 import { type Connection, createConnection } from 'mysql2/promise';
-import { BinlogStream } from '../../src/source/binlog/binlog-client.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { BinlogClient } from '../../src/source/binlog/binlog-client.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import type { Shape } from './shapes.ts';
 
 export interface Captured {
@@ -45,16 +45,16 @@ export async function capture(
   shape: Shape,
 ): Promise<Captured> {
   const client = await createConnection({ ...connection, multipleStatements: true });
-  const start = await readServerFacts(connection);
+  const start = await readServerInfo(connection);
   await fill(client, shape);
-  const { end } = await readServerFacts(connection);
+  const { end } = await readServerInfo(connection);
   client.destroy();
 
   const packets: Buffer[] = [];
   let checksum = false;
   let bytes = 0;
   const done = new AbortController();
-  await new BinlogStream({
+  await new BinlogClient({
     connection,
     serverId: 'auto',
     from: { coordinates: start.end },

@@ -4,8 +4,8 @@ import { EventWriter } from '../../src/codec/event-writer.ts';
 import type { EventFormat } from '../../src/codec/formats/event-format.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
-import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { QUIET } from '../quiet-handler.ts';
 import { type Captured, capture } from './capture.ts';
 import { SHAPES } from './shapes.ts';
@@ -27,7 +27,7 @@ const { values } = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose
 /** Our codec beside zongji's decode, over the same binlog in memory. */
 export async function codec(server: LocalServer): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
-  const { charsets } = await readServerFacts(connection);
+  const { charsets } = await readServerInfo(connection);
   let stringify = false;
   let made = 0;
   const zongji = await zongjiDecoder(connection, (event) => {
@@ -42,11 +42,11 @@ export async function codec(server: LocalServer): Promise<void> {
       let bytes = 0;
       const out = new Output();
       const options: EventFormat = { format, name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
-      const reader = new BinlogReader<EventWriter>(
+      const reader = new BinlogDecoder<EventWriter>(
         {
           ...QUIET,
-          captures: () => captured,
-          table: ({ schema, name, columns, primaryKey }) =>
+          isCaptured: () => captured,
+          tableMap: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, options, out),
           rows: (writer, rows, transaction) =>
             writer.write(rows, transaction, 1_700_000_000_000, (_hash, _bytes, from, to) => {

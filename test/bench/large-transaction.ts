@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { fill } from './capture.ts';
 import { end, startDaemon, startFirehose, usedBy } from './processes.ts';
 import { ORDERS } from './shapes.ts';
@@ -18,12 +18,12 @@ export async function largeTransaction(server: LocalServer, directory: string): 
   mkdirSync(own);
   const client = await createConnection({ ...connection, multipleStatements: true });
   await fill(client, { ...ORDERS, rows: 1 });
-  const start = await readServerFacts(connection);
+  const start = await readServerInfo(connection);
   await client.query(`DELETE FROM t; SET SESSION cte_max_recursion_depth = 10000000;
     INSERT INTO t SELECT ${ORDERS.row} FROM
       (WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < ${ROWS}) SELECT n FROM r) numbers`);
   client.destroy();
-  const { end: binlogEnd } = await readServerFacts(connection);
+  const { end: binlogEnd } = await readServerInfo(connection);
   const plan = join(own, 'faults.json');
   writeFileSync(plan, JSON.stringify({ rules: [{ fault: 'quota', bytes_per_second: SINK_BYTES }] }));
   console.log('| quota of the daemon | rows | MB sent | seconds | MB/s | records sent again | peak RSS, MB |');

@@ -10,8 +10,8 @@ import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
-import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { QUIET } from '../quiet-handler.ts';
 import { type Captured, capture } from './capture.ts';
 import { end, startFirehose } from './processes.ts';
@@ -30,7 +30,7 @@ const PACKETS_AT_ONCE = 500;
  */
 export async function replay(server: LocalServer, directory: string): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
-  const { charsets } = await readServerFacts(connection);
+  const { charsets } = await readServerInfo(connection);
   console.log('| | rows | rows/s | zongji + JSON.stringify, rows/s | ratio |');
   console.log('| --- | ---: | ---: | ---: | ---: |');
   for (const [i, shape] of [ORDERS, { ...ONE_ROW, rows: 100_000 }].entries()) {
@@ -81,10 +81,10 @@ async function pass(
   });
   const emit = (hash: number, bytes: Buffer, from: number, to: number): void =>
     delivery.append(0, hash, bytes, from, to);
-  const reader = new BinlogReader<EventWriter>(
+  const reader = new BinlogDecoder<EventWriter>(
     {
       ...QUIET,
-      table: ({ schema, name, columns, primaryKey }) =>
+      tableMap: ({ schema, name, columns, primaryKey }) =>
         new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
       rows: (writer, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),
       commit: (transaction) => delivery.commit(transaction),

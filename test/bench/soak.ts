@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { end, startDaemon, startFirehose, usedBy } from './processes.ts';
 import { ORDERS } from './shapes.ts';
 
@@ -56,7 +56,7 @@ export async function soak(server: LocalServer, directory: string): Promise<void
     if (from === 1) await discard(client, lake);
   }
   report();
-  const { end: last } = await readServerFacts(connection);
+  const { end: last } = await readServerInfo(connection);
   const caughtUp = await daemon.reached(last, 600_000);
   const { events = 0, requests = 0, retries = 0 } = await daemon.stop();
   client.destroy();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { capture, fill } from './capture.ts';
 import { end, startDaemon, startFirehose, usedBy } from './processes.ts';
 import { ONE_ROW, ORDERS, type Shape } from './shapes.ts';
@@ -28,12 +28,12 @@ export async function wholePath(server: LocalServer, directory: string): Promise
   ];
   for (const [name, shape, rows] of cases) {
     const zongji = await zongjiSpeed(connection, await capture(connection, shape), shape.rows);
-    const start = await readServerFacts(connection);
+    const start = await readServerInfo(connection);
     const client = await createConnection({ ...connection, multipleStatements: true });
     await fill(client, { ...shape, rows });
     await written(client);
     client.destroy();
-    const { end: binlogEnd } = await readServerFacts(connection);
+    const { end: binlogEnd } = await readServerInfo(connection);
     for (let round = 0; round < ROUNDS; round++) {
       const own = join(directory, `${shape.oneRowTransactions ?? false}-${round}`);
       mkdirSync(own);

@@ -6,7 +6,7 @@ import { Delivery } from '../../src/delivery/delivery.ts';
 import { Lane } from '../../src/delivery/lane.ts';
 import { Ledger } from '../../src/delivery/watermark-tracker.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
-import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
+import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import { onRename, onRequest, onWrite } from './intercept.ts';
 
 /** A place in the life of the daemon that it passes again and again. */
@@ -53,8 +53,8 @@ export const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
   'source: between two events of the binlog': {
     passes: 1_000,
     arm(pass) {
-      const { read } = BinlogReader.prototype;
-      BinlogReader.prototype.read = function (...args) {
+      const { read } = BinlogDecoder.prototype;
+      BinlogDecoder.prototype.read = function (...args) {
         pass();
         return read.apply(this, args);
       };

@@ -7,7 +7,7 @@ import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { followChanges } from '../../src/source/change-stream.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
 import { seeded } from '../fuzz/mutate.ts';
 import { History, type Line } from './follow.ts';
@@ -99,7 +99,7 @@ describe('compressed transactions of MySQL', () => {
       directory: tmpdir(),
       env: {},
     });
-    const server = await readServerFacts(sourceConnection(config.source));
+    const server = await readServerInfo(sourceConnection(config.source));
     await connection.query('SET binlog_transaction_compression = ON');
     await connection.query(`INSERT INTO t ${numbers(rows)} i, REPEAT('x', 600) FROM n`);
     const [logs] = await connection.query('SHOW BINARY LOG STATUS');
@@ -245,8 +245,7 @@ describe.each(FLAVORS)('XA transactions of %s', (flavor) => {
     const saved = () => JSON.parse(readFileSync(fixture.checkpoint, 'utf8')) as { gtids: string; position: number };
     try {
       let daemon = await fixture.run();
-      const start = (await readServerFacts(sourceConnection({ url: url(flavor), server_id: 'auto', start: 'now' })))
-        .end;
+      const start = (await readServerInfo(sourceConnection({ url: url(flavor), server_id: 'auto', start: 'now' }))).end;
       for (const sql of begin("'kept'", 'INSERT INTO t (id, v) VALUES (1, 1)')) await one.query(sql);
       await one.query("XA PREPARE 'kept'");
       for (const sql of begin("'dropped'", 'INSERT INTO t (id, v) VALUES (2, 2)')) await two.query(sql);

@@ -3,7 +3,7 @@ import { createConnection } from 'mysql2/promise';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { followChanges } from '../../src/source/change-stream.ts';
-import { readServerFacts, type ServerFacts } from '../../src/source/server/server-info.ts';
+import { readServerInfo, type ServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
 
 /** A line as it was emitted, and the hash that picks its lane. */
@@ -21,7 +21,7 @@ const isMarker = (text: string, id: number | undefined): boolean =>
 export class History {
   readonly #url: string;
   readonly #schema: string;
-  #before: ServerFacts | undefined;
+  #before: ServerInfo | undefined;
 
   constructor(url: string, schema: string) {
     this.#url = url;
@@ -42,7 +42,7 @@ export class History {
     const use = `USE ${this.#schema}`;
     await this.#query(`DROP DATABASE IF EXISTS ${this.#schema}`, `CREATE DATABASE ${this.#schema}`, use, ...setUp);
     await this.#query(use, 'CREATE TABLE marker (id INT PRIMARY KEY)');
-    this.#before = await readServerFacts(this.#connection());
+    this.#before = await readServerInfo(this.#connection());
     await this.#query(use, ...statements, 'SET SESSION binlog_row_image = FULL', 'INSERT INTO marker VALUES (1)');
   }
 
@@ -53,7 +53,7 @@ export class History {
       `source: { url: "${this.#url}" }\nfirehose: { stream: s }\n${yaml.includes('tables:') ? '' : tables}${yaml}`,
       { file: 'cdc.yaml', directory: tmpdir(), env: {} },
     );
-    const server = this.#before as ServerFacts;
+    const server = this.#before as ServerInfo;
     const lines: Line[] = [];
     let open: Line[] = [];
     const savepoints = new Map<string, number>();

@@ -5,9 +5,9 @@ import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { CdcError } from '../../src/runtime/error.ts';
-import { BinlogStream } from '../../src/source/binlog/binlog-client.ts';
-import { BinlogReader } from '../../src/source/binlog/binlog-decoder.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { BinlogClient } from '../../src/source/binlog/binlog-client.ts';
+import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { mutated, seeded } from '../fuzz/mutate.ts';
 import { QUIET } from '../quiet-handler.ts';
 
@@ -63,7 +63,7 @@ async function captureEvents(url: string, schema: string, statements: string[]):
   const client = await createConnection({ uri: url });
   const { hostname: host, port, username: user } = new URL(url);
   const connection = { host, port: Number(port), user };
-  const start = await readServerFacts(connection);
+  const start = await readServerInfo(connection);
   for (const sql of [`CREATE DATABASE ${schema}`, `USE ${schema}`, ...statements, `DROP DATABASE ${schema}`]) {
     await client.query(sql);
   }
@@ -71,7 +71,7 @@ async function captureEvents(url: string, schema: string, statements: string[]):
   const events: Buffer[] = [];
   const done = new AbortController();
   let checksum = false;
-  await new BinlogStream({
+  await new BinlogClient({
     connection,
     serverId: 'auto',
     from: { coordinates: start.end },
@@ -99,7 +99,7 @@ test.each(['mysql', 'mariadb'] as const)(
     const events = await captureEvents(url, `fuzz_${flavor}_${process.pid}`, statements);
     expect(events.length).toBeGreaterThan(20);
     const { hostname: host, port, username: user } = new URL(url);
-    const { charsets } = await readServerFacts({ host, port: Number(port), user });
+    const { charsets } = await readServerInfo({ host, port: Number(port), user });
     const { values } = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } });
     const random = seeded(SEED);
     const passes = Math.ceil(MUTATIONS / events.length / 2);
@@ -116,10 +116,10 @@ test.each(['mysql', 'mariadb'] as const)(
       let written = 0;
       let broken = '';
       const format = { format: 'debezium', name: 'fuzz', epoch: 0, flatPrefix: '_', values, charsets } as const;
-      const reader = new BinlogReader<EventWriter>(
+      const reader = new BinlogDecoder<EventWriter>(
         {
           ...QUIET,
-          table: ({ schema, name, columns, primaryKey }) =>
+          tableMap: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
           rows: (writer, rows, transaction) =>
             writer.write(rows, transaction, 0, (_hash, bytes, from, to) => {

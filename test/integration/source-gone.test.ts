@@ -7,8 +7,8 @@ import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { followChanges } from '../../src/source/change-stream.ts';
-import { TableMemory } from '../../src/source/schema/table-schema-cache.ts';
-import { readServerFacts } from '../../src/source/server/server-info.ts';
+import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
+import { readServerInfo } from '../../src/source/server/server-info.ts';
 import type { StartPoint } from '../../src/source/start-point.ts';
 import { type Cdc, Fixture, startCdc, until } from './pipeline-fixture.ts';
 
@@ -120,7 +120,7 @@ describe('a server without GTIDs', () => {
     await fixture.createSchema(TABLE);
     const { source } = parse(server.url);
     await fixture.query('INSERT INTO far.item VALUES (1), (2)', 'UPDATE far.item SET id = id + 10');
-    const facts = await readServerFacts(sourceConnection(source));
+    const facts = await readServerInfo(sourceConnection(source));
     await fixture.query(
       'INSERT INTO far.item VALUES (3)',
       'DELETE FROM far.item WHERE id > 10',
@@ -150,7 +150,7 @@ describe('a server without GTIDs', () => {
       const stream = followChanges(
         parse(url),
         facts,
-        { delivered, epoch: 1, memory: new TableMemory([]), gtidsFromStream: false, ...over },
+        { delivered, epoch: 1, tableSchemas: new TableSchemaCache([]), readGtidsFromFirstFile: false, ...over },
         {
           line: take,
           savepoint: () => {},

@@ -3,8 +3,8 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import type { CdcError } from '../../src/runtime/error.ts';
-import { BinlogStream, type DumpOptions } from '../../src/source/binlog/binlog-client.ts';
-import { connect, readServerFacts } from '../../src/source/server/server-info.ts';
+import { BinlogClient, type DumpOptions } from '../../src/source/binlog/binlog-client.ts';
+import { connect, readServerInfo } from '../../src/source/server/server-info.ts';
 import { type Cdc, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
@@ -38,11 +38,11 @@ describe.each(FLAVORS)('the dump connection to %s', (flavor) => {
 
   /** A stream through the proxy, its bytes counted, with a heartbeat every 200 ms. */
   async function follow(over: Partial<DumpOptions> = {}) {
-    const facts = await readServerFacts(sourceConnection({ url: fixture.url, server_id: 'auto', start: 'now' }));
+    const facts = await readServerInfo(sourceConnection({ url: fixture.url, server_id: 'auto', start: 'now' }));
     const end = new AbortController();
     ending.push(end);
     const seen = { bytes: 0, events: 0 };
-    const stream = new BinlogStream({
+    const stream = new BinlogClient({
       connection: { host: '127.0.0.1', port: proxy.port, user: 'root' },
       serverId: 'auto',
       from: { coordinates: facts.end },

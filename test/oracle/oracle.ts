@@ -2,8 +2,8 @@ import { type Connection, createConnection, type RowDataPacket } from 'mysql2/pr
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type ChangeHandler, followChanges } from '../../src/source/change-stream.ts';
-import { TableMemory } from '../../src/source/schema/table-schema-cache.ts';
-import { readServerFacts, type ServerFacts } from '../../src/source/server/server-info.ts';
+import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
+import { readServerInfo, type ServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
 import { type Answer, expectedJson, isFloat, type Kind, RENDERINGS, type Values } from './expected-value.ts';
 
@@ -50,14 +50,14 @@ export async function compareWithSelect(url: string, tables: readonly OracleTabl
   return inSchema(url, async (connection, schema) => {
     for (const { create } of tables) await run(connection, create);
     await connection.query('CREATE TABLE done (id INT PRIMARY KEY)');
-    const server = await readServerFacts(sourceConnection(configOf(url, schema, VALUE_SETS[0] as Values).source));
+    const server = await readServerInfo(sourceConnection(configOf(url, schema, VALUE_SETS[0] as Values).source));
     const sources = new Map<string, Source>();
     for (const table of tables) sources.set(table.name, await fill(connection, table));
     for (const { name } of tables) await connection.query(`DELETE FROM ${quoteName(name)}`);
     await connection.query('INSERT INTO done VALUES (1)');
 
     const comparison: Comparison = { values: 0, differences: [] };
-    const memory = new TableMemory([]);
+    const memory = new TableSchemaCache([]);
     for (const values of VALUE_SETS) {
       const judge = new Judge(sources, values, comparison);
       await follow(configOf(url, schema, values), server, memory, (line) => judge.line(line));
@@ -71,10 +71,10 @@ export async function compareWithSelect(url: string, tables: readonly OracleTabl
 export async function captureLines(url: string, statements: readonly string[]): Promise<string[]> {
   return inSchema(url, async (connection, schema) => {
     const config = configOf(url, schema, VALUE_SETS[0] as Values);
-    const server = await readServerFacts(sourceConnection(config.source));
+    const server = await readServerInfo(sourceConnection(config.source));
     await run(connection, [...statements, 'CREATE TABLE done (id INT)', 'INSERT INTO done VALUES (1)']);
     const lines: string[] = [];
-    await follow(config, server, new TableMemory([]), (line) => {
+    await follow(config, server, new TableSchemaCache([]), (line) => {
       const ended = line.includes('"table":"done"');
       if (!ended) lines.push(line);
       return ended;
@@ -227,7 +227,7 @@ const brief = (text: string): string => {
 };
 
 /** The real way: stream, reader, writer, as the daemon has them, from where the server stood. */
-async function follow(config: Config, server: ServerFacts, memory: TableMemory, take: TakeLine): Promise<void> {
+async function follow(config: Config, server: ServerInfo, memory: TableSchemaCache, take: TakeLine): Promise<void> {
   const done = new AbortController();
   const none = (): void => {};
   const line: ChangeHandler['line'] = (_stream, _hash, bytes, from, to) => {

@@ -4,8 +4,8 @@ import type { ConnectionOptions } from 'mysql2';
 import type { Coordinates } from '../../model/coordinates.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../server/connection-error.ts';
-import { identityQuery, type ServerFacts } from '../server/server-info.ts';
-import type { Steps } from './binlog-decoder.ts';
+import { identityQuery, type ServerInfo } from '../server/server-info.ts';
+import type { EventContinuation } from './binlog-decoder.ts';
 
 /** Where the dump begins: behind the transactions of a GTID set or position, or at coordinates. */
 export type DumpStart = { gtids: string } | { coordinates: Coordinates };
@@ -15,14 +15,14 @@ export interface DumpOptions {
   serverId: number | 'auto';
   from: DumpStart;
   /** The server that `from` was decided with: behind a proxy or a name of many addresses another one may answer. */
-  server?: Pick<ServerFacts, 'flavor' | 'identity'>;
+  server?: Pick<ServerInfo, 'flavor' | 'identity'>;
   /** Milliseconds between heartbeats of an idle server; after three without a byte the link counts as dead. */
   heartbeatMs: number;
   /**
    * Takes each whole event, `bytes[start..end)`; what it throws ends the stream with that error. What it returns is
    * the rest of the event: it is driven to its end, while not paused, before the next event is given.
    */
-  onEvent: (bytes: Buffer, start: number, end: number) => Steps | undefined;
+  onEvent: (bytes: Buffer, start: number, end: number) => EventContinuation | undefined;
   /** Called once, before the first event; `checksum` says whether the first events carry a CRC32. */
   onStart: (checksum: boolean) => void;
   signal: AbortSignal;
@@ -59,13 +59,13 @@ interface MysqlConnection {
  * MariaDB's dialect); its packet handler is replaced by ours before the dump begins, so that no event is decoded,
  * filtered or dropped on the way. An instance lives for one connection and is never started again.
  */
-export class BinlogStream {
+export class BinlogClient {
   readonly #options: DumpOptions;
   readonly #zongji: Dump;
   #paused = false;
   #packets = 0;
   /** The event that is not at its end; the connection is paused while there is one. */
-  #rest: Steps | undefined;
+  #pendingEvent: EventContinuation | undefined;
   #driving = false;
   #scheduled = false;
   #ended = false;
@@ -87,8 +87,8 @@ export class BinlogStream {
     if (!this.#paused) return;
     this.#paused = false;
     if (this.#ended) return;
-    if (this.#rest === undefined) this.#zongji.connection?.resume();
-    else this.#driveOn();
+    if (this.#pendingEvent === undefined) this.#zongji.connection?.resume();
+    else this.#resumeContinuation();
   }
 
   /** Follows the binlog until `signal` aborts (then it resolves) or the stream breaks (then it rejects). */
@@ -103,13 +103,13 @@ export class BinlogStream {
         signal.addEventListener('abort', onAbort, { once: true });
         this.#fail = reject;
         this.#start(reject);
-        watchdog = this.#watch(heartbeatMs, reject);
+        watchdog = this.#startWatchdog(heartbeatMs, reject);
       });
     } finally {
       clearInterval(watchdog);
       if (onAbort) signal.removeEventListener('abort', onAbort);
       this.#ended = true;
-      this.#rest = undefined;
+      this.#pendingEvent = undefined;
       await this.#stop();
     }
   }
@@ -128,12 +128,12 @@ export class BinlogStream {
       session(`SET @master_heartbeat_period=${nanoseconds}, @source_heartbeat_period=${nanoseconds}`);
       // Under back-pressure the socket stays full: the server must not take that for a dead client.
       session(`SET SESSION net_write_timeout=${NET_WRITE_TIMEOUT_S}`);
-      if (server !== undefined) this.#demand(server, broken);
+      if (server !== undefined) this.#verifyServerIdentity(server, broken);
       zongji.ctrlConnection.query(`SET SESSION wait_timeout=${WAIT_TIMEOUT_S}`, (error) => error && broken(error));
       onStart(zongji.useChecksum);
       const dump = zongji.BinlogClass.prototype;
       dump.onResult = broken;
-      dump.binlogData = (packet) => this.#packet(packet, dump);
+      dump.binlogData = (packet) => this.#onPacket(packet, dump);
     });
     zongji.start({
       serverId: serverId === 'auto' ? randomInt(1, 2 ** 32 - 1) : serverId,
@@ -144,12 +144,15 @@ export class BinlogStream {
   }
 
   /** The dump is asked for behind the answer. */
-  #demand({ flavor, identity }: Pick<ServerFacts, 'flavor' | 'identity'>, broken: (error: unknown) => void): void {
+  #verifyServerIdentity(
+    { flavor, identity }: Pick<ServerInfo, 'flavor' | 'identity'>,
+    broken: (error: unknown) => void,
+  ): void {
     this.#zongji.connection.query(identityQuery[flavor], (error, rows = []) => {
       if (error) return broken(error);
       const answers = String(Object.values(rows[0] ?? {})[0]);
       if (answers === identity) return;
-      this.#break(
+      this.#failWith(
         new CdcError('another server answers than a moment ago', {
           kind: 'retry',
           why: `${identity} said where to begin, ${answers} would send the binlog: their coordinates differ`,
@@ -159,62 +162,62 @@ export class BinlogStream {
     });
   }
 
-  #packet(packet: Packet, dump: DumpCommand): unknown {
+  #onPacket(packet: Packet, dump: DumpCommand): unknown {
     this.#packets++;
     // The connection is being closed; packets that still arrive are not to be read.
     if (this.#ended) return ignorePackets;
     try {
       if (packet.isEOF()) throw new CdcError('the server ended the binlog dump', { kind: 'retry' });
-      this.#rest = this.#options.onEvent(packet.buffer, packet.offset + 1, packet.end);
+      this.#pendingEvent = this.#options.onEvent(packet.buffer, packet.offset + 1, packet.end);
     } catch (error) {
-      this.#break(error);
+      this.#failWith(error);
       return ignorePackets;
     }
-    if (this.#rest !== undefined) {
-      this.#drive();
-      if (this.#rest !== undefined) this.#zongji.connection.pause();
+    if (this.#pendingEvent !== undefined) {
+      this.#runContinuation();
+      if (this.#pendingEvent !== undefined) this.#zongji.connection.pause();
     }
     return this.#ended ? ignorePackets : dump.binlogData;
   }
 
   /** Goes on with the rest of an event, in slices, so that timers, acknowledgements and signals get their turn. */
-  #drive(): void {
-    const rest = this.#rest;
+  #runContinuation(): void {
+    const rest = this.#pendingEvent;
     if (this.#driving || rest === undefined) return;
     this.#driving = true;
-    const until = performance.now() + SLICE_MS;
+    const until = performance.now() + EVENT_LOOP_SLICE_MS;
     let done: boolean | undefined = false;
     try {
       while (!done && !this.#paused && performance.now() < until) {
         const step = rest.next();
-        if (step.value !== undefined) return this.#await(rest, step.value);
+        if (step.value !== undefined) return this.#awaitStep(rest, step.value);
         done = step.done;
       }
     } catch (error) {
-      this.#break(error);
+      this.#failWith(error);
       return;
     }
     this.#driving = false;
-    if (done) this.#rest = undefined;
+    if (done) this.#pendingEvent = undefined;
     else if (!this.#paused && !this.#scheduled) {
       this.#scheduled = true;
       setImmediate(() => {
         this.#scheduled = false;
-        this.#driveOn();
+        this.#resumeContinuation();
       });
     }
   }
 
   /** Goes on once the promise of a step has settled; a rejection is thrown where the step waits. */
-  #await(rest: Steps, promise: Promise<void>): void {
+  #awaitStep(rest: EventContinuation, promise: Promise<void>): void {
     const goOn = (step: () => void): void => {
       this.#driving = false;
-      if (this.#rest !== rest) return;
+      if (this.#pendingEvent !== rest) return;
       try {
         step();
-        this.#driveOn();
+        this.#resumeContinuation();
       } catch (error) {
-        this.#break(error);
+        this.#failWith(error);
       }
     };
     promise.then(
@@ -224,15 +227,15 @@ export class BinlogStream {
   }
 
   /** Out of a packet's turn: at the end of the event the packets that wait get theirs. */
-  #driveOn(): void {
-    if (this.#rest === undefined || this.#paused) return;
-    this.#drive();
-    if (this.#rest === undefined && !this.#paused && !this.#ended) this.#zongji.connection.resume();
+  #resumeContinuation(): void {
+    if (this.#pendingEvent === undefined || this.#paused) return;
+    this.#runContinuation();
+    if (this.#pendingEvent === undefined && !this.#paused && !this.#ended) this.#zongji.connection.resume();
   }
 
-  #break(error: unknown): void {
+  #failWith(error: unknown): void {
     this.#ended = true;
-    this.#rest = undefined;
+    this.#pendingEvent = undefined;
     this.#fail(asCdcError(error));
   }
 
@@ -241,15 +244,15 @@ export class BinlogStream {
    * an event may be a gigabyte. Nothing is said of a link from which we do not read. Until the first events have come
    * the server may be looking for the place, and MariaDB sends no heartbeat meanwhile.
    */
-  #watch(heartbeatMs: number, fail: (error: CdcError) => void): NodeJS.Timeout {
+  #startWatchdog(heartbeatMs: number, fail: (error: CdcError) => void): NodeJS.Timeout {
     let seen = -1;
     let silent = 0;
     const timer = setInterval(() => {
       const read = this.#zongji.connection?.stream?.bytesRead ?? 0;
-      const busy = this.#paused || this.#rest !== undefined;
+      const busy = this.#paused || this.#pendingEvent !== undefined;
       silent = busy || read !== seen ? 0 : silent + 1;
       seen = read;
-      if (silent < (this.#packets > FIRST_PACKETS ? SILENT_BEATS : SILENT_BEATS_AT_FIRST)) return;
+      if (silent < (this.#packets > STARTUP_PACKETS ? MISSED_HEARTBEATS_MAX : MISSED_HEARTBEATS_MAX_AT_START)) return;
       fail(
         new CdcError('the binlog connection is silent', {
           kind: 'retry',
@@ -271,12 +274,12 @@ export class BinlogStream {
   }
 }
 
-const SILENT_BEATS = 3;
+const MISSED_HEARTBEATS_MAX = 3;
 /** Rotate, format and what lies before the file come at once, wherever in it the dump begins. */
-const FIRST_PACKETS = 3;
-const SILENT_BEATS_AT_FIRST = 12;
+const STARTUP_PACKETS = 3;
+const MISSED_HEARTBEATS_MAX_AT_START = 12;
 /** How long the rest of an event may hold the event loop at a time. */
-const SLICE_MS = 15;
+const EVENT_LOOP_SLICE_MS = 15;
 const NET_WRITE_TIMEOUT_S = 3600;
 const WAIT_TIMEOUT_S = 31_536_000;
 

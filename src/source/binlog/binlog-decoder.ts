@@ -7,24 +7,24 @@ import { asCdcError, CdcError } from '../../runtime/error.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { EventType as E, FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH } from './event-type.ts';
 import { type Gtid, readGtid, readGtidList, readMariadbGtid, readPreviousGtids, readTaggedGtid } from './gtid-event.ts';
-import { inflateRest } from './mariadb-compression.ts';
-import { classify, type Statement } from './query-event.ts';
-import { DUMMY_TABLE_ID, ROWS_KINDS, type RowsKind, readRowsBody, readTableId } from './rows-header.ts';
+import { decompressBody } from './mariadb-compression.ts';
+import { type ClassifiedStatement, classifyStatement } from './query-event.ts';
+import { DUMMY_TABLE_ID, ROWS_KINDS, type RowsEventLayout, readRowsBody, readTableId } from './rows-header.ts';
 import { type DecodeText, readTableMap, readTableName, type TableMap } from './table-map.ts';
 import { embeddedEvents } from './transaction-payload.ts';
 import { statementInsteadOfRows, unsupported } from './unsupported.ts';
-import { type ParkedRows, readXaPrepare, XaTransactions } from './xa-buffer.ts';
+import { type BufferedXaRows, readXaPrepare, XaBuffer } from './xa-buffer.ts';
 
 /** What the reader tells of the stream, in binlog order. `T` is what the handler makes of a table version. */
 export interface BinlogHandler<T> {
-  captures(schema: string, table: string): boolean;
+  isCaptured(schema: string, table: string): boolean;
   /**
    * A version of a captured table, once; what it returns comes back with each of its rows events.
    * @param at where its transaction begins
    */
-  table(map: TableMap, at: Coordinates): T | Promise<T>;
+  tableMap(map: TableMap, at: Coordinates): T | Promise<T>;
   /** A statement that is none of a transaction's frame: DDL and the like. */
-  statement(sql: string, at: Coordinates): void;
+  ddl(sql: string, at: Coordinates): void;
   rows(table: T, rows: RowsEvent, transaction: Transaction): void;
   truncate(schema: string, table: string, position: number, transaction: Transaction): void;
   commit(transaction: Transaction): void;
@@ -37,26 +37,26 @@ export interface BinlogHandler<T> {
    * An XA transaction is prepared. Its rows are told, if ever, with the transaction of its XA COMMIT, whose `ends` is
    * this one; until then it must not count as delivered, or the server would not send its rows again.
    */
-  prepared(transaction: Transaction): void;
+  xaPrepared(transaction: Transaction): void;
   /** A file begins: all transactions of the files before it. */
-  previous(gtids: GtidSet | MariadbGtidPosition): void;
+  previousGtids(gtids: GtidSet | MariadbGtidPosition): void;
   /** Nothing more to read for now; all before these coordinates has been told. */
-  idle(at: Coordinates): void;
+  heartbeat(at: Coordinates): void;
 }
 
 /**
  * What is left of an event: each `next()` tells more of it, so that whoever drives them may pause; a promise among them
  * has to settle first, and what it rejects with is thrown in.
  */
-export type Steps = Generator<Promise<void> | undefined, void, void>;
+export type EventContinuation = Generator<Promise<void> | undefined, void, void>;
 
-export interface MappedTable<T> {
+export interface TableMapEntry<T> {
   /** The bytes of its TABLE_MAP event behind the header: the same bytes are the same version. */
   bytes: Buffer;
   schema: string;
   name: string;
   /** Undefined for a table that is not captured. */
-  captured: T | undefined;
+  handle: T | undefined;
 }
 
 /** Types that may stand inside a compressed transaction: those of its statements and rows. */
@@ -75,14 +75,14 @@ const EMBEDDABLE: ReadonlySet<number> = new Set([
 const CHECKSUM_LENGTH = 4;
 const FLAG_IN_USE = 0x01;
 /** Raw row bytes of XA transactions that are neither committed nor rolled back. */
-const PARKED_BYTES = 128 * 1024 * 1024;
+const XA_BUFFER_MAX_BYTES = 128 * 1024 * 1024;
 
-export interface ReaderOptions<T> {
-  parkedBytes?: number;
+export interface DecoderOptions<T> {
+  xaBufferBytes?: number;
   /** Changes that are logged as statements do not matter to the caller. */
-  passesStatements?: boolean;
+  ignoreStatementDml?: boolean;
   /** The rows of an XA transaction that was prepared before the stream began; undefined if no binlog has them. */
-  findPrepared?: (xid: string, before: Coordinates) => Promise<ParkedRows<MappedTable<T>> | undefined>;
+  findPreparedXa?: (xid: string, before: Coordinates) => Promise<BufferedXaRows<TableMapEntry<T>> | undefined>;
 }
 
 /**
@@ -93,13 +93,13 @@ export interface ReaderOptions<T> {
  * BEGIN, where there are none) and ends with XID, COMMIT, ROLLBACK, XA PREPARE, or, when no BEGIN came, with the one
  * statement it holds.
  */
-export class BinlogReader<T> {
+export class BinlogDecoder<T> {
   readonly #handler: BinlogHandler<T>;
   readonly #decode: DecodeText;
-  readonly #tables = new Map<number, MappedTable<T>>();
-  readonly #xa: XaTransactions<MappedTable<T>>;
-  readonly #passesStatements: boolean;
-  readonly #findPrepared: ReaderOptions<T>['findPrepared'];
+  readonly #tables = new Map<number, TableMapEntry<T>>();
+  readonly #xa: XaBuffer<TableMapEntry<T>>;
+  readonly #ignoreStatementDml: boolean;
+  readonly #findPreparedXa: DecoderOptions<T>['findPreparedXa'];
   #checksum: boolean;
   /** Whether a MariaDB wrote the file, by its FORMAT_DESCRIPTION event. */
   #mariadb = false;
@@ -108,7 +108,7 @@ export class BinlogReader<T> {
   #position = 0;
   #transaction: Transaction | undefined;
   /** Inside BEGIN … COMMIT, where a statement does not commit by itself. */
-  #begun = false;
+  #inExplicitTransaction = false;
   readonly #rows: RowsEvent = {
     op: 'c',
     bytes: Buffer.alloc(0),
@@ -122,18 +122,18 @@ export class BinlogReader<T> {
   };
 
   /** @param checksum whether events carry a CRC32 until the first FORMAT_DESCRIPTION event says so itself */
-  constructor(handler: BinlogHandler<T>, decode: DecodeText, checksum: boolean, options: ReaderOptions<T> = {}) {
+  constructor(handler: BinlogHandler<T>, decode: DecodeText, checksum: boolean, options: DecoderOptions<T> = {}) {
     this.#handler = handler;
     this.#decode = decode;
     this.#checksum = checksum;
-    this.#xa = new XaTransactions(options.parkedBytes ?? PARKED_BYTES);
-    this.#passesStatements = options.passesStatements ?? false;
-    this.#findPrepared = options.findPrepared;
+    this.#xa = new XaBuffer(options.xaBufferBytes ?? XA_BUFFER_MAX_BYTES);
+    this.#ignoreStatementDml = options.ignoreStatementDml ?? false;
+    this.#findPreparedXa = options.findPreparedXa;
   }
 
   /** The rows of an XA transaction that is prepared where the reader stands; it is forgotten here. */
-  takePrepared(xid: string): ParkedRows<MappedTable<T>> | undefined {
-    return this.#xa.end(xid)?.parked;
+  takePreparedXa(xid: string): BufferedXaRows<TableMapEntry<T>> | undefined {
+    return this.#xa.takePrepared(xid)?.parked;
   }
 
   /** Where the reader stands: everything before it has been told. */
@@ -146,25 +146,25 @@ export class BinlogReader<T> {
    * event, to be driven to its end before the next event is read.
    * @throws CdcError for what cannot be understood, with file and position; so do the steps
    */
-  read(bytes: Buffer, start: number, end: number): Steps | undefined {
+  read(bytes: Buffer, start: number, end: number): EventContinuation | undefined {
     const type = bytes[start + 4] as number;
     try {
-      const steps = this.#event(type, bytes, start, end);
-      return steps && this.#located(steps, type);
+      const steps = this.#readEvent(type, bytes, start, end);
+      return steps && this.#withLocation(steps, type);
     } catch (error) {
-      throw this.#locate(error, type);
+      throw this.#addLocation(error, type);
     }
   }
 
-  *#located(steps: Steps, type: number): Steps {
+  *#withLocation(steps: EventContinuation, type: number): EventContinuation {
     try {
       yield* steps;
     } catch (error) {
-      throw this.#locate(error, type);
+      throw this.#addLocation(error, type);
     }
   }
 
-  #locate(error: unknown, type: number): CdcError {
+  #addLocation(error: unknown, type: number): CdcError {
     const { message, why, hint, kind, exitCode } = asCdcError(error);
     return new CdcError(`${message} (at ${this.#file}:${this.#position}, event type ${type})`, {
       kind,
@@ -175,7 +175,7 @@ export class BinlogReader<T> {
     });
   }
 
-  #event(type: number, bytes: Buffer, start: number, end: number): Steps | undefined {
+  #readEvent(type: number, bytes: Buffer, start: number, end: number): EventContinuation | undefined {
     if (end - start < HEADER_LENGTH || bytes.readUInt32LE(start + 9) !== end - start) {
       throw new CdcError('a binlog event has another length than its header says');
     }
@@ -185,7 +185,8 @@ export class BinlogReader<T> {
     if (bodyEnd < start + HEADER_LENGTH) throw new CdcError('a binlog event has no room for its checksum');
     if (this.#checksum) verifyChecksum(bytes, start, bodyEnd, type, flags);
     const position = this.#advance(bytes, start, end, type, flags);
-    if (type === E.TRANSACTION_PAYLOAD) return this.#payload(bytes, start + HEADER_LENGTH, bodyEnd, position);
+    if (type === E.TRANSACTION_PAYLOAD)
+      return this.#transactionPayload(bytes, start + HEADER_LENGTH, bodyEnd, position);
     return this.#dispatch(type, flags, bytes, start, bodyEnd, position, start);
   }
 
@@ -202,7 +203,7 @@ export class BinlogReader<T> {
     end: number,
     position: number,
     origin: number,
-  ): Steps | undefined {
+  ): EventContinuation | undefined {
     const body = start + HEADER_LENGTH;
     const kind = ROWS_KINDS[type];
     if (kind !== undefined) {
@@ -220,20 +221,20 @@ export class BinlogReader<T> {
         return undefined;
       case E.ANONYMOUS_GTID: {
         const { committedAt } = readGtid(new ByteCursor(bytes, body, end));
-        this.#begin({ source: '', number: 0, text: '', committedAt }, bytes, start, position);
+        this.#begin({ gtidSource: '', gtidNumber: 0, text: '', committedAt }, bytes, start, position);
         return undefined;
       }
       case E.MARIADB_GTID: {
         const gtid = readMariadbGtid(new ByteCursor(bytes, body, end), bytes.readUInt32LE(start + 5));
         this.#begin(gtid, bytes, start, position);
-        this.#begun = !gtid.standalone;
+        this.#inExplicitTransaction = !gtid.standalone;
         if (gtid.preparesXa) this.#xa.begin();
         return undefined;
       }
       case E.XID: {
         const cursor = new ByteCursor(bytes, body, end);
-        cursor.take(8);
-        cursor.done('an XID event');
+        cursor.skip(8);
+        cursor.expectEnd('an XID event');
         this.#commit();
         return undefined;
       }
@@ -241,19 +242,19 @@ export class BinlogReader<T> {
       case E.MARIADB_QUERY_COMPRESSED:
         return this.#query(type === E.MARIADB_QUERY_COMPRESSED, bytes, start, end, position);
       case E.XA_PREPARE:
-        return this.#prepare(new ByteCursor(bytes, body, end), position);
+        return this.#xaPrepare(new ByteCursor(bytes, body, end), position);
       case E.ROTATE: {
         const cursor = new ByteCursor(bytes, body, end);
         const next = cursor.u64('a binlog position');
-        this.#enter(cursor.text(cursor.left), next);
+        this.#setPosition(cursor.text(cursor.remaining), next);
         return undefined;
       }
       case E.HEARTBEAT:
       case E.HEARTBEAT_V2:
-        if (this.#transaction === undefined) this.#handler.idle(this.coordinates);
+        if (this.#transaction === undefined) this.#handler.heartbeat(this.coordinates);
         return undefined;
       case E.FORMAT_DESCRIPTION:
-        this.#format(bytes, body, end);
+        this.#formatDescription(bytes, body, end);
         return undefined;
       case E.STOP:
       case E.INTVAR:
@@ -269,13 +270,13 @@ export class BinlogReader<T> {
         return undefined;
       case E.PREVIOUS_GTIDS: {
         const cursor = new ByteCursor(bytes, body, end);
-        this.#handler.previous(readPreviousGtids(cursor));
-        cursor.done('a PREVIOUS_GTIDS event');
+        this.#handler.previousGtids(readPreviousGtids(cursor));
+        cursor.expectEnd('a PREVIOUS_GTIDS event');
         return undefined;
       }
       case E.MARIADB_GTID_LIST: {
         const cursor = new ByteCursor(bytes, body, end);
-        this.#handler.previous(readGtidList(cursor));
+        this.#handler.previousGtids(readGtidList(cursor));
         return undefined;
       }
       default:
@@ -304,7 +305,7 @@ export class BinlogReader<T> {
     return next - size;
   }
 
-  #enter(file: string, position: number): void {
+  #setPosition(file: string, position: number): void {
     if (file !== this.#file) {
       this.#file = file;
       this.#fileNumber = fileNumber(file);
@@ -313,7 +314,7 @@ export class BinlogReader<T> {
   }
 
   /** Binlog version 4, whose events are laid out as read here since MySQL 5.1. */
-  #format(bytes: Buffer, body: number, end: number): void {
+  #formatDescription(bytes: Buffer, body: number, end: number): void {
     const cursor = new ByteCursor(bytes, body, end);
     const version = cursor.u16();
     this.#mariadb = cursor.text(50).includes('MariaDB');
@@ -321,9 +322,9 @@ export class BinlogReader<T> {
     // A crash cut the file before this one off, and with it the transaction at its end, which never committed.
     const transaction = this.#transaction;
     if (transaction !== undefined) {
-      if (this.#xa.open) this.#xa.close();
+      if (this.#xa.open) this.#xa.takeOpen();
       this.#transaction = undefined;
-      this.#begun = false;
+      this.#inExplicitTransaction = false;
       this.#handler.rollback(transaction);
     }
     // A server that restarted numbers its tables anew.
@@ -332,11 +333,11 @@ export class BinlogReader<T> {
 
   #begin(gtid: Gtid, bytes: Buffer, start: number, position: number): void {
     if (this.#transaction !== undefined) throw new CdcError('a transaction begins before the last one ended');
-    this.#begun = false;
+    this.#inExplicitTransaction = false;
     this.#transaction = {
       gtid: gtid.text,
-      gtidSource: gtid.source,
-      gtidNumber: gtid.number,
+      gtidSource: gtid.gtidSource,
+      gtidNumber: gtid.gtidNumber,
       file: this.#file,
       fileNumber: this.#fileNumber,
       position,
@@ -349,49 +350,55 @@ export class BinlogReader<T> {
 
   #commit(): void {
     if (this.#xa.open !== undefined) throw new CdcError('an XA transaction ends without XA PREPARE');
-    const transaction = this.#close();
+    const transaction = this.#endTransaction();
     if (transaction) this.#handler.commit(transaction);
   }
 
-  #close(): Transaction | undefined {
+  #endTransaction(): Transaction | undefined {
     const transaction = this.#transaction;
     this.#transaction = undefined;
-    this.#begun = false;
+    this.#inExplicitTransaction = false;
     if (transaction) transaction.endPosition = this.#position;
     return transaction;
   }
 
-  #query(compressed: boolean, bytes: Buffer, start: number, end: number, position: number): Steps | undefined {
+  #query(
+    compressed: boolean,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    position: number,
+  ): EventContinuation | undefined {
     const cursor = new ByteCursor(bytes, start + HEADER_LENGTH, end);
-    cursor.take(8);
+    cursor.skip(8);
     const schemaLength = cursor.u8();
-    cursor.take(2);
-    cursor.take(cursor.u16());
+    cursor.skip(2);
+    cursor.skip(cursor.u16());
     const schema = cursor.text(schemaLength);
-    cursor.take(1);
+    cursor.skip(1);
     if (this.#transaction === undefined) {
-      this.#begin({ source: '', number: 0, text: '', committedAt: 0 }, bytes, start, position);
+      this.#begin({ gtidSource: '', gtidNumber: 0, text: '', committedAt: 0 }, bytes, start, position);
     }
     const transaction = this.#transaction as Transaction;
     // Nearly all statements of a stream are BEGIN, and nothing else has five letters and a B.
-    if (cursor.left === 5 && bytes[cursor.at] === 0x42) {
-      this.#begun = true;
+    if (cursor.remaining === 5 && bytes[cursor.at] === 0x42) {
+      this.#inExplicitTransaction = true;
       return undefined;
     }
-    const text = compressed ? inflateRest(cursor).toString() : cursor.text(cursor.left);
-    const statement = classify(text);
+    const text = compressed ? decompressBody(cursor).toString() : cursor.text(cursor.remaining);
+    const statement = classifyStatement(text);
     switch (statement.kind) {
       case 'other':
-        this.#handler.statement(text, { file: this.#file, position });
+        this.#handler.ddl(text, { file: this.#file, position });
         break;
       case 'begin':
-        this.#begun = true;
+        this.#inExplicitTransaction = true;
         return undefined;
       case 'commit':
         this.#commit();
         return undefined;
       case 'rollback':
-        if (this.#xa.open) this.#xa.close();
+        if (this.#xa.open) this.#xa.takeOpen();
         this.#handler.rollback(transaction);
         this.#commit();
         return undefined;
@@ -407,84 +414,84 @@ export class BinlogReader<T> {
         return this.#xaStatement(statement, position, transaction);
       case 'truncate': {
         const owner = statement.schema ?? schema;
-        if (this.#handler.captures(owner, statement.table)) {
+        if (this.#handler.isCaptured(owner, statement.table)) {
           this.#handler.truncate(owner, statement.table, position, transaction);
         }
         break;
       }
       case 'dml': {
         const owner = statement.schema ?? schema;
-        if (this.#passesStatements) break;
-        if (statement.table === undefined || this.#handler.captures(owner, statement.table)) {
+        if (this.#ignoreStatementDml) break;
+        if (statement.table === undefined || this.#handler.isCaptured(owner, statement.table)) {
           throw statementInsteadOfRows(statement.verb);
         }
         break;
       }
     }
-    if (!this.#begun) this.#commit();
+    if (!this.#inExplicitTransaction) this.#commit();
     return undefined;
   }
 
   #xaStatement(
-    { verb, xid, onePhase }: Extract<Statement, { kind: 'xa' }>,
+    { verb, xid, onePhase }: Extract<ClassifiedStatement, { kind: 'xa' }>,
     position: number,
     transaction: Transaction,
-  ): Steps | undefined {
+  ): EventContinuation | undefined {
     switch (verb) {
       case 'START':
-        this.#begun = true;
+        this.#inExplicitTransaction = true;
         this.#xa.begin();
         return undefined;
       case 'END':
       case 'PREPARE':
         return undefined;
       case 'ROLLBACK':
-        if (this.#xa.open) this.#xa.close();
-        transaction.preparedTransaction = this.#xa.end(xid)?.transaction;
+        if (this.#xa.open) this.#xa.takeOpen();
+        transaction.preparedTransaction = this.#xa.takePrepared(xid)?.transaction;
         this.#commit();
         return undefined;
       case 'COMMIT': {
-        if (onePhase && this.#xa.open) return this.#tellParked(this.#xa.close(), position);
-        const found = this.#xa.end(xid);
-        if (found === undefined) return this.#commitOlder(xid, position);
+        if (onePhase && this.#xa.open) return this.#emitBufferedRows(this.#xa.takeOpen(), position);
+        const found = this.#xa.takePrepared(xid);
+        if (found === undefined) return this.#commitXaFromOlderBinlog(xid, position);
         transaction.preparedTransaction = found.transaction;
-        return this.#tellParked(found.parked, position);
+        return this.#emitBufferedRows(found.parked, position);
       }
     }
   }
 
-  #prepare(cursor: ByteCursor, position: number): Steps | undefined {
+  #xaPrepare(cursor: ByteCursor, position: number): EventContinuation | undefined {
     const { onePhase, xid } = readXaPrepare(cursor);
     if (this.#xa.open === undefined) throw new CdcError(`XA PREPARE of ${xid}, which has not begun`);
-    if (onePhase) return this.#tellParked(this.#xa.close(), position);
-    const transaction = this.#close() as Transaction;
+    if (onePhase) return this.#emitBufferedRows(this.#xa.takeOpen(), position);
+    const transaction = this.#endTransaction() as Transaction;
     this.#xa.prepare(xid, transaction);
-    this.#handler.prepared(transaction);
+    this.#handler.xaPrepared(transaction);
     return undefined;
   }
 
   /** Tells the rows as part of the open transaction, at the position where they became true, and commits it. */
-  *#tellParked(parked: ParkedRows<MappedTable<T>>, position: number): Steps {
+  *#emitBufferedRows(parked: BufferedXaRows<TableMapEntry<T>>, position: number): EventContinuation {
     for (const { table, rows } of parked.events) {
       rows.position = position;
-      this.#tell(table, rows);
+      this.#emitRows(table, rows);
       yield undefined;
     }
     this.#commit();
   }
 
   /** An XA transaction that was prepared before the stream began is committed in it: its rows are looked for. */
-  *#commitOlder(xid: string, position: number): Steps {
+  *#commitXaFromOlderBinlog(xid: string, position: number): EventContinuation {
     const { file, position: start } = this.#transaction as Transaction;
-    let parked: ParkedRows<MappedTable<T>> | undefined;
-    yield this.#findPrepared?.(xid, { file, position: start }).then((found) => {
+    let parked: BufferedXaRows<TableMapEntry<T>> | undefined;
+    yield this.#findPreparedXa?.(xid, { file, position: start }).then((found) => {
       parked = found;
     });
     if (parked === undefined) throw unknownXa(xid);
-    yield* this.#tellParked(parked, position);
+    yield* this.#emitBufferedRows(parked, position);
   }
 
-  *#payload(bytes: Buffer, from: number, to: number, position: number): Steps {
+  *#transactionPayload(bytes: Buffer, from: number, to: number, position: number): EventContinuation {
     for (const { bytes: inner, start, end, offset } of embeddedEvents(bytes, from, to)) {
       const type = inner[start + 4] as number;
       if (!EMBEDDABLE.has(type)) throw new CdcError(`a compressed transaction holds an event of type ${type}`);
@@ -494,44 +501,44 @@ export class BinlogReader<T> {
     }
   }
 
-  #tableMap(bytes: Buffer, body: number, end: number): Steps | undefined {
+  #tableMap(bytes: Buffer, body: number, end: number): EventContinuation | undefined {
     const cursor = new ByteCursor(bytes, body, end);
     const id = cursor.u48();
     const known = this.#tables.get(id);
     if (known !== undefined && known.bytes.compare(bytes, body, end) === 0) return undefined;
-    cursor.take(2);
+    cursor.skip(2);
     const { schema, name } = readTableName(cursor);
-    const table: MappedTable<T> = { bytes: Buffer.from(bytes.subarray(body, end)), schema, name, captured: undefined };
+    const table: TableMapEntry<T> = { bytes: Buffer.from(bytes.subarray(body, end)), schema, name, handle: undefined };
     this.#tables.set(id, table);
-    if (!this.#handler.captures(schema, name)) return undefined;
+    if (!this.#handler.isCaptured(schema, name)) return undefined;
     const map = readTableMap(schema, name, cursor, this.#decode, this.#mariadb);
     const at = { file: this.#file, position: this.#transaction?.position ?? this.#position };
-    const captured = this.#handler.table(map, at);
-    if (captured instanceof Promise) return learn(table, captured);
-    table.captured = captured;
+    const captured = this.#handler.tableMap(map, at);
+    if (captured instanceof Promise) return resolveTable(table, captured);
+    table.handle = captured;
     return undefined;
   }
 
-  #rowsEvent(kind: RowsKind, cursor: ByteCursor, position: number, origin: number): void {
+  #rowsEvent(kind: RowsEventLayout, cursor: ByteCursor, position: number, origin: number): void {
     const id = readTableId(kind, cursor);
     const table = this.#tables.get(id);
     if (table === undefined) {
       if (id === DUMMY_TABLE_ID) return;
       throw new CdcError(`a rows event names table id ${id}, which no table map has introduced`);
     }
-    if (table.captured === undefined) return;
+    if (table.handle === undefined) return;
     if (this.#transaction === undefined) throw new CdcError('a rows event stands outside of any transaction');
     const rows = this.#rows;
     readRowsBody(kind, cursor, origin, rows);
     rows.position = position;
     const { open } = this.#xa;
-    if (open === undefined) this.#tell(table, rows);
-    else this.#xa.put(open, table, rows, position - this.#transaction.position);
+    if (open === undefined) this.#emitRows(table, rows);
+    else this.#xa.add(open, table, rows, position - this.#transaction.position);
   }
 
-  #tell(table: MappedTable<T>, rows: RowsEvent): void {
+  #emitRows(table: TableMapEntry<T>, rows: RowsEvent): void {
     try {
-      this.#handler.rows(table.captured as T, rows, this.#transaction as Transaction);
+      this.#handler.rows(table.handle as T, rows, this.#transaction as Transaction);
     } catch (error) {
       const { message, why, hint, kind, exitCode } = asCdcError(error);
       throw new CdcError(`${table.schema}.${table.name}: ${message}`, {
@@ -565,8 +572,8 @@ function unknownXa(xid: string): CdcError {
 }
 
 /** The table is told of once its columns are known; its rows stand behind it in the binlog. */
-function* learn<T>(table: MappedTable<T>, captured: Promise<T>): Steps {
+function* resolveTable<T>(table: TableMapEntry<T>, captured: Promise<T>): EventContinuation {
   yield captured.then((value) => {
-    table.captured = value;
+    table.handle = value;
   });
 }

@@ -13,7 +13,7 @@ export class ByteCursor {
   }
 
   /** The offset of the next `length` bytes, which are taken. */
-  take(length: number): number {
+  skip(length: number): number {
     const at = this.at;
     if (!(length >= 0) || at + length > this.end) {
       throw new CdcError('a binlog event is shorter than its own fields say', {
@@ -25,30 +25,30 @@ export class ByteCursor {
   }
 
   u8(): number {
-    return this.bytes[this.take(1)] as number;
+    return this.bytes[this.skip(1)] as number;
   }
 
   u16(): number {
-    return this.bytes.readUInt16LE(this.take(2));
+    return this.bytes.readUInt16LE(this.skip(2));
   }
 
   u32(): number {
-    return this.bytes.readUInt32LE(this.take(4));
+    return this.bytes.readUInt32LE(this.skip(4));
   }
 
   u48(): number {
-    return this.bytes.readUIntLE(this.take(6), 6);
+    return this.bytes.readUIntLE(this.skip(6), 6);
   }
 
   /** Seven bytes, the width of a timestamp in microseconds. */
   u56(): number {
-    const at = this.take(7);
+    const at = this.skip(7);
     return this.bytes.readUInt32LE(at) + this.bytes.readUIntLE(at + 4, 3) * 2 ** 32;
   }
 
   /** Eight bytes that must stay below 2^53. */
   u64(what: string): number {
-    const value = this.bytes.readBigUInt64LE(this.take(8));
+    const value = this.bytes.readBigUInt64LE(this.skip(8));
     if (value > Number.MAX_SAFE_INTEGER) throw new CdcError(`${what} ${value} is beyond 2^53`);
     return Number(value);
   }
@@ -58,33 +58,34 @@ export class ByteCursor {
     const first = this.u8();
     if (first < 0xfb) return first;
     if (first === 0xfc) return this.u16();
-    if (first === 0xfd) return this.bytes.readUIntLE(this.take(3), 3);
+    if (first === 0xfd) return this.bytes.readUIntLE(this.skip(3), 3);
     if (first === 0xfe) return this.u64('a length');
     throw new CdcError('a binlog event holds an invalid length', { why: `length byte 0x${first.toString(16)}` });
   }
 
   text(length: number, encoding: BufferEncoding = 'utf8'): string {
-    const at = this.take(length);
+    const at = this.skip(length);
     return this.bytes.toString(encoding, at, at + length);
   }
 
   slice(length: number): Buffer {
-    const at = this.take(length);
+    const at = this.skip(length);
     return this.bytes.subarray(at, at + length);
   }
 
   /** A cursor over the next `length` bytes, which are taken. */
-  part(length: number): ByteCursor {
-    const at = this.take(length);
+  subCursor(length: number): ByteCursor {
+    const at = this.skip(length);
     return new ByteCursor(this.bytes, at, at + length);
   }
 
   /** @throws CdcError when bytes are left: what has been read is not what it was taken for */
-  done(what: string): void {
-    if (this.left > 0) throw new CdcError(`${what} is longer than its fields`, { why: `${this.left} bytes are left` });
+  expectEnd(what: string): void {
+    if (this.remaining > 0)
+      throw new CdcError(`${what} is longer than its fields`, { why: `${this.remaining} bytes are left` });
   }
 
-  get left(): number {
+  get remaining(): number {
     return this.end - this.at;
   }
 }

@@ -5,8 +5,8 @@ import type { ByteCursor } from './byte-cursor.ts';
 
 export interface Gtid {
   /** `uuid`, `uuid:tag`, or MariaDB's `domain-server`. */
-  source: string;
-  number: number;
+  gtidSource: string;
+  gtidNumber: number;
   /** The text form. */
   text: string;
   /** Commit time on this server in milliseconds; 0 where the event has none. */
@@ -14,11 +14,11 @@ export interface Gtid {
 }
 
 /** Formats 16 bytes as a dashed UUID; remembers the last one, as nearly all GTIDs of a stream share it. */
-class UuidText {
+class UuidFormatter {
   #last: Buffer = Buffer.alloc(0);
   #text = '';
 
-  of(bytes: Buffer): string {
+  format(bytes: Buffer): string {
     if (!this.#last.equals(bytes)) {
       this.#last = Buffer.from(bytes);
       this.#text = bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
@@ -27,23 +27,23 @@ class UuidText {
   }
 }
 
-const uuids = new UuidText();
+const uuids = new UuidFormatter();
 
 /** Bit 55 of the immediate commit timestamp says that the original one follows. */
 const HAS_ORIGINAL = 2 ** 55;
 
 /** GTID_LOG_EVENT (MySQL: control_events.h, Gtid_event): flags, uuid, number, logical clock, commit times. */
 export function readGtid(cursor: ByteCursor): Gtid {
-  cursor.take(1);
-  const source = uuids.of(cursor.slice(16));
-  const number = cursor.u64('transaction number');
+  cursor.skip(1);
+  const gtidSource = uuids.format(cursor.slice(16));
+  const gtidNumber = cursor.u64('transaction number');
   let committedAt = 0;
-  if (cursor.left >= 17 + 7) {
-    cursor.take(17);
+  if (cursor.remaining >= 17 + 7) {
+    cursor.skip(17);
     const micros = cursor.u56();
     committedAt = Math.floor((micros >= HAS_ORIGINAL ? micros - HAS_ORIGINAL : micros) / 1000);
   }
-  return { source, number, text: `${source}:${number}`, committedAt };
+  return { gtidSource, gtidNumber, text: `${gtidSource}:${gtidNumber}`, committedAt };
 }
 
 /** MySQL's serialization varint: the trailing one-bits of the first byte count the bytes that follow. */
@@ -68,7 +68,7 @@ export function readTaggedGtid(cursor: ByteCursor): Gtid {
   let number = 0n;
   let tag = '';
   let committedAt = 0;
-  while (cursor.left > 0) {
+  while (cursor.remaining > 0) {
     const id = varint(cursor);
     if (id === 1n) for (let i = 0; i < 16; i++) uuid[i] = Number(varint(cursor));
     else if (id === 2n) number = signed(varint(cursor));
@@ -79,9 +79,9 @@ export function readTaggedGtid(cursor: ByteCursor): Gtid {
   }
   if (number < 1n || number > BigInt(Number.MAX_SAFE_INTEGER))
     throw new CdcError(`transaction number ${number} is out of range`);
-  const name = uuids.of(uuid);
-  const source = tag === '' ? name : `${name}:${tag}`;
-  return { source, number: Number(number), text: `${source}:${number}`, committedAt };
+  const name = uuids.format(uuid);
+  const gtidSource = tag === '' ? name : `${name}:${tag}`;
+  return { gtidSource, gtidNumber: Number(number), text: `${gtidSource}:${number}`, committedAt };
 }
 
 /** FL_STANDALONE and FL_PREPARED_XA of the flags of MariaDB's GTID event. */
@@ -97,13 +97,13 @@ export interface MariadbGtid extends Gtid {
 
 /** MariaDB's GTID event (code 162): sequence, domain, flags; the server is in the common header. */
 export function readMariadbGtid(cursor: ByteCursor, serverId: number): MariadbGtid {
-  const number = cursor.u64('sequence number');
-  const source = `${cursor.u32()}-${serverId}`;
+  const gtidNumber = cursor.u64('sequence number');
+  const gtidSource = `${cursor.u32()}-${serverId}`;
   const flags = cursor.u8();
   return {
-    source,
-    number,
-    text: `${source}-${number}`,
+    gtidSource,
+    gtidNumber,
+    text: `${gtidSource}-${gtidNumber}`,
     committedAt: 0,
     standalone: (flags & STANDALONE) !== 0,
     preparesXa: (flags & PREPARED_XA) !== 0,
@@ -121,7 +121,7 @@ export function readPreviousGtids(cursor: ByteCursor): GtidSet {
   if (format > 1n) throw new CdcError(`a GTID set has the encoding format ${format}, which is not known`);
   const tagged = format === 1n;
   for (let left = Number(tagged ? (head >> 8n) & 0xffffffffffffn : head); left > 0; left--) {
-    const uuid = uuids.of(cursor.slice(16));
+    const uuid = uuids.format(cursor.slice(16));
     const tag = tagged ? cursor.text(Number(varint(cursor))) : '';
     for (let intervals = cursor.u64('a count of intervals'); intervals > 0; intervals--) {
       const first = cursor.u64('transaction number');

@@ -10,14 +10,14 @@ const broken = (why: string): CdcError => new CdcError('a compressed event is ma
  * Takes the rest of a compressed event and inflates it: a byte with 0x80, the method and the number of length bytes,
  * the length big-endian, a zlib stream (MariaDB: sql/log_event.cc, binlog_buf_uncompress).
  */
-export function inflateRest(cursor: ByteCursor): Buffer {
+export function decompressBody(cursor: ByteCursor): Buffer {
   const head = cursor.u8();
   if ((head & 0x80) === 0 || ((head >> 4) & 7) !== ZLIB) throw broken(`method byte 0x${head.toString(16)}`);
   const width = head & 7;
   if (width < 1 || width > 4) throw broken(`a length of ${width} bytes`);
-  const length = cursor.bytes.readUIntBE(cursor.take(width), width);
+  const length = cursor.bytes.readUIntBE(cursor.skip(width), width);
   if (length === 0) throw broken('it has no content');
-  const packed = cursor.slice(cursor.left);
+  const packed = cursor.slice(cursor.remaining);
   let inflated: { buffer: Buffer; engine: { bytesWritten: number } };
   try {
     inflated = inflateSync(packed, { maxOutputLength: length, info: true }) as unknown as typeof inflated;

@@ -2,7 +2,7 @@ import { CdcError } from '../../runtime/error.ts';
 import { xidText } from './xa-buffer.ts';
 
 /** What a Query event does to the stream. Its text is never parsed further than this needs. */
-export type Statement =
+export type ClassifiedStatement =
   | { kind: 'begin' | 'commit' | 'rollback' | 'other' }
   | { kind: 'savepoint' | 'rollback-to'; name: string }
   | { kind: 'xa'; verb: XaVerb; xid: string; onePhase: boolean }
@@ -24,7 +24,7 @@ const DML = new RegExp(
 );
 const DML_VERB = /^(INSERT|REPLACE|UPDATE|DELETE|LOAD|WITH|CALL|DO)\b/i;
 
-export function classify(text: string): Statement {
+export function classifyStatement(text: string): ClassifiedStatement {
   const sql = text.slice((LEADING_COMMENTS.exec(text)?.[0] ?? '').length);
   const verb = /^[A-Za-z]+/.exec(sql)?.[0].toUpperCase();
   switch (verb) {
@@ -68,7 +68,7 @@ function savepoint(sql: string): string {
   return text.toLowerCase();
 }
 
-function xa(sql: string): Statement {
+function xa(sql: string): ClassifiedStatement {
   const [, verb = '', gtrid = '', bqual = '', format, onePhase] = XA.exec(sql) ?? [];
   if (format === undefined) throw new CdcError('an XA statement cannot be read', { why: sql });
   const upper = verb.toUpperCase();

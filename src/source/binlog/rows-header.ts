@@ -1,10 +1,10 @@
 import type { RowOp, RowsEvent } from '../../model/rows-event.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 import { EventType as E } from './event-type.ts';
-import { inflateRest } from './mariadb-compression.ts';
+import { decompressBody } from './mariadb-compression.ts';
 
 /** What the type of a rows event says of its layout. */
-export interface RowsKind {
+export interface RowsEventLayout {
   op: RowOp;
   /** Version 2 has a block of extra data in its header. */
   version: 1 | 2;
@@ -12,14 +12,14 @@ export interface RowsKind {
   partialJson: boolean;
 }
 
-const kind = (op: RowOp, version: 1 | 2, compressed = false, partialJson = false): RowsKind => ({
+const kind = (op: RowOp, version: 1 | 2, compressed = false, partialJson = false): RowsEventLayout => ({
   op,
   version,
   compressed,
   partialJson,
 });
 
-export const ROWS_KINDS: Readonly<Record<number, RowsKind>> = {
+export const ROWS_KINDS: Readonly<Record<number, RowsEventLayout>> = {
   [E.WRITE_ROWS_V1]: kind('c', 1),
   [E.UPDATE_ROWS_V1]: kind('u', 1),
   [E.DELETE_ROWS_V1]: kind('d', 1),
@@ -39,23 +39,23 @@ export const ROWS_KINDS: Readonly<Record<number, RowsKind>> = {
 export const DUMMY_TABLE_ID = 0xffffff;
 
 /** Takes the header of the body: table id, flags and extra data. */
-export function readTableId({ version }: RowsKind, cursor: ByteCursor): number {
+export function readTableId({ version }: RowsEventLayout, cursor: ByteCursor): number {
   const id = cursor.u48();
-  cursor.take(2);
-  if (version === 2) cursor.take(cursor.u16() - 2);
+  cursor.skip(2);
+  if (version === 2) cursor.skip(cursor.u16() - 2);
   return id;
 }
 
 /** Takes the rest: the count of columns, the bitmaps of those that are there, and the row images. */
-export function readRowsBody(kind: RowsKind, cursor: ByteCursor, origin: number, into: RowsEvent): void {
+export function readRowsBody(kind: RowsEventLayout, cursor: ByteCursor, origin: number, into: RowsEvent): void {
   const bitmap = (cursor.lenenc() + 7) >> 3;
-  const before = cursor.take(bitmap);
-  const after = kind.op === 'u' ? cursor.take(bitmap) : before;
+  const before = cursor.skip(bitmap);
+  const after = kind.op === 'u' ? cursor.skip(bitmap) : before;
   into.op = kind.op;
   into.partialJson = kind.partialJson;
   if (kind.compressed) {
     const bitmaps = cursor.bytes.subarray(before, cursor.at);
-    into.bytes = Buffer.concat([bitmaps, inflateRest(cursor)]);
+    into.bytes = Buffer.concat([bitmaps, decompressBody(cursor)]);
     into.beforeBitmap = 0;
     into.afterBitmap = after - before;
     into.imagesStart = bitmaps.length;

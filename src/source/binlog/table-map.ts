@@ -8,7 +8,7 @@ export interface TableMap {
   name: string;
   columns: readonly Column[];
   /** Whether the event carried column names, as it does with binlog_row_metadata=FULL. */
-  named: boolean;
+  hasColumnNames: boolean;
   /** Column indexes of the primary key, in key order. */
   primaryKey: readonly number[];
 }
@@ -57,9 +57,9 @@ const CHARACTER: ReadonlySet<number> = new Set([
 /** The schema and table name that open the body, behind table id and flags. */
 export function readTableName(cursor: ByteCursor): { schema: string; name: string } {
   const schema = cursor.text(cursor.u8());
-  cursor.take(1);
+  cursor.skip(1);
   const name = cursor.text(cursor.u8());
-  cursor.take(1);
+  cursor.skip(1);
   return { schema, name };
 }
 
@@ -76,7 +76,7 @@ export function readTableMap(
 ): TableMap {
   const count = cursor.lenenc();
   const types = cursor.slice(count);
-  const meta = cursor.part(cursor.lenenc());
+  const meta = cursor.subCursor(cursor.lenenc());
   const columns: Column[] = [];
   for (let i = 0; i < count; i++) columns.push(readColumn(types[i] as number, meta));
   const nullable = cursor.slice((count + 7) >> 3);
@@ -85,9 +85,9 @@ export function readTableMap(
   });
   const map = { schema, name, columns, named: false, primaryKey: [] as number[], mariadb };
   const labels: Buffer[][] = [];
-  while (cursor.left > 0) {
+  while (cursor.remaining > 0) {
     const field = cursor.u8();
-    readField(field, cursor.part(cursor.lenenc()), map, labels);
+    readField(field, cursor.subCursor(cursor.lenenc()), map, labels);
   }
   columns.forEach((column, i) => {
     if (labels[i]) column.labels = labels[i].map((bytes) => decode(bytes, column.collation));
@@ -145,14 +145,14 @@ function readColumn(type: number, meta: ByteCursor): Column {
   return column;
 }
 
-interface Draft {
+interface TableMapBuilder {
   columns: Column[];
   named: boolean;
   primaryKey: number[];
   mariadb: boolean;
 }
 
-function readField(field: number, cursor: ByteCursor, map: Draft, labels: Buffer[][]): void {
+function readField(field: number, cursor: ByteCursor, map: TableMapBuilder, labels: Buffer[][]): void {
   const { columns } = map;
   // One more type than the strings counts as one that has a character set, on each server another.
   const bytes = map.mariadb ? T.GEOMETRY : T.VECTOR;
@@ -183,10 +183,10 @@ function readField(field: number, cursor: ByteCursor, map: Draft, labels: Buffer
     case Field.ENUM_LABELS:
       return readLabels(cursor, columns, T.ENUM, labels);
     case Field.SIMPLE_PRIMARY_KEY:
-      while (cursor.left > 0) map.primaryKey.push(cursor.lenenc());
+      while (cursor.remaining > 0) map.primaryKey.push(cursor.lenenc());
       break;
     case Field.PRIMARY_KEY_WITH_PREFIX:
-      while (cursor.left > 0) {
+      while (cursor.remaining > 0) {
         map.primaryKey.push(cursor.lenenc());
         cursor.lenenc(); // the prefix length: the whole column is the key all the same
       }
@@ -202,7 +202,7 @@ const isLabelled = (column: Column): boolean => column.type === T.ENUM || column
 function readDefaultCharset(cursor: ByteCursor, columns: Column[]): void {
   const collation = cursor.lenenc();
   for (const column of columns) column.collation = collation;
-  while (cursor.left > 0) {
+  while (cursor.remaining > 0) {
     const column = columns[cursor.lenenc()];
     const exception = cursor.lenenc();
     if (column) column.collation = exception;

@@ -90,14 +90,14 @@ function readHeader(cursor: ByteCursor): { compression: number; size: number; pa
   let size: number | undefined;
   let payloadSize: number | undefined;
   for (let field = cursor.lenenc(); field !== END_OF_HEADER; field = cursor.lenenc()) {
-    const value = cursor.part(cursor.lenenc());
+    const value = cursor.subCursor(cursor.lenenc());
     if (field === PAYLOAD_SIZE) payloadSize = value.lenenc();
     else if (field === COMPRESSION_TYPE) compression = value.lenenc();
     else if (field === UNCOMPRESSED_SIZE) size = value.lenenc();
     else throw broken(`header field ${field}`);
-    value.done('a field of a compressed transaction');
+    value.expectEnd('a field of a compressed transaction');
   }
-  const left = cursor.left;
+  const left = cursor.remaining;
   if (payloadSize !== undefined && payloadSize !== left) throw broken(`${left} bytes follow, ${payloadSize} are named`);
   if (size === undefined && compression !== NONE) throw broken('it does not name its size');
   return { compression, size: size ?? left, payload: cursor.at };

@@ -13,30 +13,30 @@ export function readXaPrepare(cursor: ByteCursor): { onePhase: boolean; xid: str
   const bqualLength = cursor.u32();
   const gtrid = cursor.text(gtridLength, 'hex');
   const xid = xidText(gtrid, cursor.text(bqualLength, 'hex'), format);
-  cursor.done('an XA_PREPARE event');
+  cursor.expectEnd('an XA_PREPARE event');
   return { onePhase, xid };
 }
 
 /** What a parked rows event costs beyond its bytes. */
-const OVERHEAD = 400;
+const ROWS_EVENT_OVERHEAD_BYTES = 400;
 
-interface ParkedEvent<T> {
+interface BufferedRowsEvent<T> {
   table: T;
   rows: RowsEvent;
 }
 
 /** Raw copies of the rows events of a transaction that may yet not happen. */
-export class ParkedRows<T> {
-  events: ParkedEvent<T>[] = [];
+export class BufferedXaRows<T> {
+  events: BufferedRowsEvent<T>[] = [];
   bytes = 0;
   readonly #savepoints = new Map<string, number>();
 
   /** @param before how many bytes of its transaction stand before the event: ordinals go on over its events */
-  put(table: T, rows: RowsEvent, before: number): number {
+  add(table: T, rows: RowsEvent, before: number): number {
     // The bitmaps stand in front of the images.
     const from = rows.beforeBitmap;
     const bytes = Buffer.from(rows.bytes.subarray(from, rows.end));
-    const cost = bytes.length + OVERHEAD;
+    const cost = bytes.length + ROWS_EVENT_OVERHEAD_BYTES;
     this.bytes += cost;
     this.events.push({
       table,
@@ -62,7 +62,7 @@ export class ParkedRows<T> {
     const kept = this.#savepoints.get(name);
     if (kept === undefined) throw unknownSavepoint(name);
     const before = this.bytes;
-    for (const { rows } of this.events.splice(kept)) this.bytes -= rows.bytes.length + OVERHEAD;
+    for (const { rows } of this.events.splice(kept)) this.bytes -= rows.bytes.length + ROWS_EVENT_OVERHEAD_BYTES;
     return before - this.bytes;
   }
 }
@@ -74,12 +74,12 @@ const unknownSavepoint = (name: string): CdcError =>
  * The XA transactions of a stream. Their rows stand in the binlog at XA PREPARE, long before anyone knows whether
  * they happened, so they are parked here: until XA COMMIT, which tells them, or XA ROLLBACK, which drops them.
  */
-export class XaTransactions<T> {
+export class XaBuffer<T> {
   readonly #limit: number;
-  readonly #prepared = new Map<string, { transaction: Transaction; parked: ParkedRows<T> }>();
+  readonly #prepared = new Map<string, { transaction: Transaction; parked: BufferedXaRows<T> }>();
   #bytes = 0;
   /** The rows of the XA transaction that the stream is in. */
-  open: ParkedRows<T> | undefined;
+  open: BufferedXaRows<T> | undefined;
 
   /** @param limit bytes that may be parked */
   constructor(limit: number) {
@@ -87,11 +87,11 @@ export class XaTransactions<T> {
   }
 
   begin(): void {
-    this.open = new ParkedRows();
+    this.open = new BufferedXaRows();
   }
 
-  put(open: ParkedRows<T>, table: T, rows: RowsEvent, before: number): void {
-    this.#bytes += open.put(table, rows, before);
+  add(open: BufferedXaRows<T>, table: T, rows: RowsEvent, before: number): void {
+    this.#bytes += open.add(table, rows, before);
     if (this.#bytes <= this.#limit) return;
     throw new CdcError(`the XA transactions that are not committed hold more than ${this.#limit} bytes of rows`, {
       why: `their rows are kept until XA COMMIT; prepared: ${[...this.#prepared.keys()].join(' ') || 'none yet'}`,
@@ -99,12 +99,12 @@ export class XaTransactions<T> {
     });
   }
 
-  rollbackTo(open: ParkedRows<T>, name: string): void {
+  rollbackTo(open: BufferedXaRows<T>, name: string): void {
     this.#bytes -= open.rollbackTo(name);
   }
 
   /** Gives up the open transaction's rows to the caller. */
-  close(): ParkedRows<T> {
+  takeOpen(): BufferedXaRows<T> {
     const open = this.open;
     if (open === undefined) throw new CdcError('an XA transaction ends that never began');
     this.open = undefined;
@@ -114,13 +114,13 @@ export class XaTransactions<T> {
 
   prepare(xid: string, transaction: Transaction): void {
     if (this.#prepared.has(xid)) throw new CdcError(`the XA transaction ${xid} is prepared twice`);
-    const parked = this.close();
+    const parked = this.takeOpen();
     this.#bytes += parked.bytes;
     this.#prepared.set(xid, { transaction, parked });
   }
 
   /** What was prepared under this name, which is forgotten; undefined if that was before the stream began. */
-  end(xid: string): { transaction: Transaction; parked: ParkedRows<T> } | undefined {
+  takePrepared(xid: string): { transaction: Transaction; parked: BufferedXaRows<T> } | undefined {
     const found = this.#prepared.get(xid);
     if (found === undefined) return undefined;
     this.#prepared.delete(xid);

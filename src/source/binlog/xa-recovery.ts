@@ -2,15 +2,15 @@ import type { ConnectionOptions } from 'mysql2/promise';
 import type { Coordinates } from '../../model/coordinates.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { connect, listBinlogs } from '../server/server-info.ts';
-import { BinlogStream } from './binlog-client.ts';
-import { type BinlogHandler, BinlogReader, type MappedTable, type Steps } from './binlog-decoder.ts';
+import { BinlogClient } from './binlog-client.ts';
+import { BinlogDecoder, type BinlogHandler, type EventContinuation, type TableMapEntry } from './binlog-decoder.ts';
 import type { DecodeText, TableMap } from './table-map.ts';
-import { ParkedRows } from './xa-buffer.ts';
+import { BufferedXaRows } from './xa-buffer.ts';
 
-export interface PreparedSearch<T> {
+export interface XaRecoveryOptions<T> {
   connection: ConnectionOptions;
-  captures: BinlogHandler<T>['captures'];
-  table: BinlogHandler<T>['table'];
+  isCaptured: BinlogHandler<T>['isCaptured'];
+  tableMap: BinlogHandler<T>['tableMap'];
   decode: DecodeText;
   heartbeatMs: number;
   signal: AbortSignal;
@@ -20,38 +20,38 @@ export interface PreparedSearch<T> {
  * Looks for the rows of an XA transaction that was prepared before `before`, in the binlogs from there backwards. It
  * happens where a stream begins between XA PREPARE and XA COMMIT, as `start: now` may.
  */
-export async function findPrepared<T>(
+export async function findPreparedXa<T>(
   xid: string,
   before: Coordinates,
-  search: PreparedSearch<T>,
-): Promise<ParkedRows<MappedTable<T>> | undefined> {
+  search: XaRecoveryOptions<T>,
+): Promise<BufferedXaRows<TableMapEntry<T>> | undefined> {
   const files = await binlogs(search.connection);
   for (const file of files.slice(0, files.indexOf(before.file) + 1).reverse()) {
-    const reader = await readFile(file, file === before.file ? before.position : Number.POSITIVE_INFINITY, search);
+    const reader = await scanBinlog(file, file === before.file ? before.position : Number.POSITIVE_INFINITY, search);
     search.signal.throwIfAborted();
-    const found = reader.takePrepared(xid);
-    if (found !== undefined) return withTables(found, search.table);
+    const found = reader.takePreparedXa(xid);
+    if (found !== undefined) return resolveTables(found, search.tableMap);
   }
   return undefined;
 }
 
 /** A table version as it stood in the older binlog. */
-interface OlderTable {
+interface UnresolvedTable {
   map: TableMap;
   at: Coordinates;
 }
 
 /** Only now is it known which tables matter. */
-async function withTables<T>(
-  found: ParkedRows<MappedTable<OlderTable>>,
-  table: PreparedSearch<T>['table'],
-): Promise<ParkedRows<MappedTable<T>>> {
-  const made = new Map<OlderTable, T>();
-  const parked = new ParkedRows<MappedTable<T>>();
+async function resolveTables<T>(
+  found: BufferedXaRows<TableMapEntry<UnresolvedTable>>,
+  table: XaRecoveryOptions<T>['tableMap'],
+): Promise<BufferedXaRows<TableMapEntry<T>>> {
+  const made = new Map<UnresolvedTable, T>();
+  const parked = new BufferedXaRows<TableMapEntry<T>>();
   for (const { table: mapped, rows } of found.events) {
-    const older = mapped.captured as OlderTable;
+    const older = mapped.handle as UnresolvedTable;
     if (!made.has(older)) made.set(older, await table(older.map, older.at));
-    parked.events.push({ table: { ...mapped, captured: made.get(older) }, rows });
+    parked.events.push({ table: { ...mapped, handle: made.get(older) }, rows });
   }
   return parked;
 }
@@ -68,32 +68,36 @@ async function binlogs(options: ConnectionOptions): Promise<string[]> {
 }
 
 /** A reader that has read the file up to `end`. */
-async function readFile<T>(file: string, end: number, search: PreparedSearch<T>): Promise<BinlogReader<OlderTable>> {
-  const { connection, captures, decode, heartbeatMs, signal } = search;
+async function scanBinlog<T>(
+  file: string,
+  end: number,
+  search: XaRecoveryOptions<T>,
+): Promise<BinlogDecoder<UnresolvedTable>> {
+  const { connection, isCaptured, decode, heartbeatMs, signal } = search;
   const done = new AbortController();
   const nothing = (): void => {};
-  const make = (checksum: boolean): BinlogReader<OlderTable> =>
-    new BinlogReader<OlderTable>(
+  const make = (checksum: boolean): BinlogDecoder<UnresolvedTable> =>
+    new BinlogDecoder<UnresolvedTable>(
       {
-        captures,
-        table: (map, at) => ({ map, at }),
+        isCaptured,
+        tableMap: (map, at) => ({ map, at }),
         rows: nothing,
-        statement: nothing,
+        ddl: nothing,
         truncate: nothing,
         commit: nothing,
         rollback: nothing,
         savepoint: nothing,
         rollbackTo: nothing,
-        prepared: nothing,
-        previous: nothing,
-        idle: nothing,
+        xaPrepared: nothing,
+        previousGtids: nothing,
+        heartbeat: nothing,
       },
       decode,
       checksum,
-      { findPrepared: async () => new ParkedRows(), passesStatements: true },
+      { findPreparedXa: async () => new BufferedXaRows(), ignoreStatementDml: true },
     );
   let reader = make(false);
-  function* toTheEnd(steps: Steps): Steps {
+  function* toTheEnd(steps: EventContinuation): EventContinuation {
     yield* steps;
     stopAtEnd();
   }
@@ -101,7 +105,7 @@ async function readFile<T>(file: string, end: number, search: PreparedSearch<T>)
     const at = reader.coordinates;
     if (at.file !== file || at.position >= end) done.abort();
   };
-  const stream = new BinlogStream({
+  const stream = new BinlogClient({
     connection,
     serverId: 'auto',
     from: { coordinates: { file, position: 4 } },

@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib';
 import type { ConnectionOptions } from 'mysql2';
 import { type Coordinates, isBefore } from '../../model/coordinates.ts';
-import { BinlogStream } from '../binlog/binlog-client.ts';
+import { BinlogClient } from '../binlog/binlog-client.ts';
 import { EventType, HEADER_LENGTH } from '../binlog/event-type.ts';
 import { mayAlter } from './table-schema-cache.ts';
 
@@ -9,7 +9,7 @@ import { mayAlter } from './table-schema-cache.ts';
  * The first statement between two places of the binlog that may alter the table; undefined for none. It reads every
  * packet and looks at statements alone.
  */
-export async function findAlteration(
+export async function findDdlFor(
   connection: ConnectionOptions,
   table: string,
   from: Coordinates,
@@ -20,7 +20,7 @@ export async function findAlteration(
   const done = new AbortController();
   let file = from.file;
   let found: string | undefined;
-  await new BinlogStream({
+  await new BinlogClient({
     connection,
     serverId: 'auto',
     from: { coordinates: from },

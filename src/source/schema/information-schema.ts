@@ -2,13 +2,13 @@ import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 
 /** What INFORMATION_SCHEMA says of a table today. */
-export interface DeclaredTable {
-  columns: DeclaredColumn[];
+export interface InformationSchemaTable {
+  columns: InformationSchemaColumn[];
   /** Column indexes of the primary key, in key order. */
   primaryKey: number[];
 }
 
-export interface DeclaredColumn {
+export interface InformationSchemaColumn {
   name: string;
   /** `int`, `varchar`, `enum` … and the whole type, `int(10) unsigned`. */
   dataType: string;
@@ -43,11 +43,11 @@ const KEY = `SELECT COLUMN_NAME FROM information_schema.STATISTICS
   WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
 
 /** Undefined when the table is not there, or not to be seen. */
-export async function readDeclaredTable(
+export async function readInformationSchema(
   connection: Connection,
   schema: string,
   table: string,
-): Promise<DeclaredTable | undefined> {
+): Promise<InformationSchemaTable | undefined> {
   const [columns] = await connection.query<RowDataPacket[]>(COLUMNS, [schema, table]);
   const [key] = await connection.query<RowDataPacket[]>(KEY, [schema, table]);
   const rows = columns as unknown as Row[];
@@ -70,14 +70,14 @@ export async function readDeclaredTable(
 }
 
 /** Types and metadata as a TABLE_MAP would have them; several where servers and table ages differ. */
-function binlogTypes({
+function expectedBinlogTypes({
   dataType,
   octetLength,
   precision,
   scale,
   fraction,
   columnType,
-}: DeclaredColumn): [number, number][] {
+}: InformationSchemaColumn): [number, number][] {
   switch (dataType) {
     case 'tinyint':
       return [[T.TINY, 0]];
@@ -192,14 +192,14 @@ const OLD_TEMPORAL: ReadonlySet<number> = new Set([T.TIME, T.DATETIME, T.TIMESTA
  * The columns of the stream with the names, signs, character sets and labels of the declaration; or why the two are
  * not the same table. Count, types, metadata and nullability must all agree: a guess would name values wrongly.
  */
-export function matchColumns(stream: readonly Column[], declared: DeclaredTable): Column[] | string {
+export function mergeColumns(stream: readonly Column[], declared: InformationSchemaTable): Column[] | string {
   if (stream.length !== declared.columns.length) {
     return `the binlog has ${stream.length} columns, the table has ${declared.columns.length} today`;
   }
   const matched: Column[] = [];
   for (const [i, column] of stream.entries()) {
-    const known = declared.columns[i] as DeclaredColumn;
-    const fits = binlogTypes(known).some(([type, meta]) => type === column.type && meta === column.meta);
+    const known = declared.columns[i] as InformationSchemaColumn;
+    const fits = expectedBinlogTypes(known).some(([type, meta]) => type === column.type && meta === column.meta);
     if (!fits || known.nullable !== column.nullable) {
       return `column ${i + 1} has the binlog type ${column.type} (${column.meta}), the table has ${known.name} ${known.columnType} there today`;
     }

@@ -4,18 +4,18 @@ import type { Column } from '../../model/table.ts';
 import type { ResolvedTableSchema } from '../../model/table-schema.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../server/connection-error.ts';
-import { connect, endOfBinlog } from '../server/server-info.ts';
-import { findAlteration } from './ddl-scan.ts';
-import { matchColumns, readDeclaredTable } from './information-schema.ts';
-import { shapeOf, type TableMemory } from './table-schema-cache.ts';
+import { connect, currentBinlogPosition } from '../server/server-info.ts';
+import { findDdlFor } from './ddl-scan.ts';
+import { mergeColumns, readInformationSchema } from './information-schema.ts';
+import { columnSignature, type TableSchemaCache } from './table-schema-cache.ts';
 
 /** A table as the stream shows it where it does not name its columns, or not all that they are. */
-export interface StreamTable {
+export interface BinlogTable {
   schema: string;
   name: string;
   columns: readonly Column[];
   /** Whether the stream named the columns; their names must be those of the declaration then. */
-  named: boolean;
+  hasColumnNames: boolean;
 }
 
 const ATTEMPTS = 3;
@@ -28,10 +28,10 @@ const REMEDY =
  * binlog may have altered the table. What is proven is remembered.
  * @throws CdcError when it cannot be proven; never a guess
  */
-export async function lookUpTable(
+export async function resolveTableSchema(
   connection: ConnectionOptions,
-  memory: TableMemory,
-  table: StreamTable,
+  memory: TableSchemaCache,
+  table: BinlogTable,
   at: Coordinates,
   signal: AbortSignal,
 ): Promise<ResolvedTableSchema> {
@@ -39,31 +39,31 @@ export async function lookUpTable(
   const client = await connect(connection);
   try {
     for (let attempt = 1; ; attempt++) {
-      const declared = await readDeclaredTable(client, schema, name);
+      const declared = await readInformationSchema(client, schema, name);
       if (declared === undefined)
-        throw unproven(table, 'it has been dropped or renamed since, or the user may not SELECT from it');
+        throw unresolvedError(table, 'it has been dropped or renamed since, or the user may not SELECT from it');
       // Read behind the declaration: a statement that it shows is in the binlog before this end.
-      const end = await endOfBinlog(client);
-      const columns = matchColumns(table.columns, declared);
-      const wrongName = typeof columns === 'string' ? undefined : renamed(table, columns);
-      const altered = await findAlteration(connection, name, at, end, signal);
+      const end = await currentBinlogPosition(client);
+      const columns = mergeColumns(table.columns, declared);
+      const wrongName = typeof columns === 'string' ? undefined : findRenamedColumn(table, columns);
+      const altered = await findDdlFor(connection, name, at, end, signal);
       if (typeof columns !== 'string' && wrongName === undefined && altered === undefined) {
         const known = {
           schema,
           table: name,
-          shape: shapeOf(table.columns),
+          shape: columnSignature(table.columns),
           from: { ...at },
           until: null,
           columns,
           primaryKey: declared.primaryKey,
         };
-        memory.remember(known);
+        memory.add(known);
         return known;
       }
       // A statement that runs just now may be seen in one of the two and not in the other.
       if (altered === undefined && attempt < ATTEMPTS) continue;
       const why = altered !== undefined ? `it may have been altered since: ${altered.slice(0, 200)}` : columns;
-      throw unproven(table, typeof why === 'string' ? why : `column ${wrongName} has another name today`);
+      throw unresolvedError(table, typeof why === 'string' ? why : `column ${wrongName} has another name today`);
     }
   } catch (error) {
     throw connectionError(error, connection);
@@ -72,8 +72,8 @@ export async function lookUpTable(
   }
 }
 
-const renamed = (table: StreamTable, columns: Column[]): string | undefined =>
-  table.named ? columns.find(({ name }, i) => name !== table.columns[i]?.name)?.name : undefined;
+const findRenamedColumn = (table: BinlogTable, columns: Column[]): string | undefined =>
+  table.hasColumnNames ? columns.find(({ name }, i) => name !== table.columns[i]?.name)?.name : undefined;
 
-const unproven = ({ schema, name }: StreamTable, why: string): CdcError =>
+const unresolvedError = ({ schema, name }: BinlogTable, why: string): CdcError =>
   new CdcError(`the columns of ${schema}.${name} cannot be proven`, { exitCode: 4, why, hint: REMEDY });

@@ -3,7 +3,7 @@ import type { Column } from '../../model/table.ts';
 import type { ResolvedTableSchema } from '../../model/table-schema.ts';
 
 /** Type, metadata and nullability of each column, as a TABLE_MAP has them. */
-export const shapeOf = (columns: readonly Column[]): string =>
+export const columnSignature = (columns: readonly Column[]): string =>
   columns.map(({ type, meta, nullable }) => `${type}.${meta}${nullable ? 'n' : ''}`).join(' ');
 
 const DDL = /\b(?:ALTER|CREATE|DROP|RENAME|TRUNCATE)\b/i;
@@ -17,7 +17,7 @@ export function mayAlter(sql: string, table: string): boolean {
 }
 
 /** The columns of tables that the stream does not name; kept with the checkpoint, so that old events keep theirs. */
-export class TableMemory {
+export class TableSchemaCache {
   #tables: ResolvedTableSchema[];
 
   constructor(tables: readonly ResolvedTableSchema[]) {
@@ -35,19 +35,19 @@ export class TableMemory {
     );
   }
 
-  remember(table: ResolvedTableSchema): void {
+  add(table: ResolvedTableSchema): void {
     this.#tables.push(table);
   }
 
   /** A statement was read; what it may alter holds no longer. */
-  statement(sql: string, at: Coordinates): void {
+  ddl(sql: string, at: Coordinates): void {
     for (const known of this.#tables) {
       if (known.until === null && mayAlter(sql, known.table)) known.until = { ...at };
     }
   }
 
   /** What may still be asked for behind these coordinates; versions that ended before them are forgotten. */
-  since(delivered: Coordinates): ResolvedTableSchema[] {
+  entriesFrom(delivered: Coordinates): ResolvedTableSchema[] {
     if (this.#tables.some(({ until }) => until !== null && isBefore(until, delivered))) {
       this.#tables = this.#tables.filter(({ until }) => until === null || !isBefore(until, delivered));
     }

@@ -10,13 +10,13 @@ interface Failure {
 }
 
 /** Who connects, and where to. */
-interface Source extends Pick<ConnectionOptions, 'host' | 'port' | 'user' | 'password' | 'ssl'> {
+interface ConnectionTarget extends Pick<ConnectionOptions, 'host' | 'port' | 'user' | 'password' | 'ssl'> {
   /** Of a dump; with `auto` the next one draws another. */
   serverId?: number | 'auto';
 }
 
 /** What happened, and whether and how it heals. */
-interface Finding extends Pick<ErrorDetails, 'kind' | 'exitCode'> {
+interface Diagnosis extends Pick<ErrorDetails, 'kind' | 'exitCode'> {
   what: string;
   hint: string;
 }
@@ -25,10 +25,10 @@ interface Finding extends Pick<ErrorDetails, 'kind' | 'exitCode'> {
  * The one table of what goes wrong between us and the server, for the checks, the start and the stream alike: `retry`
  * is what may heal while we wait, all else needs a hand. It is read as what / why (the server's own words) / what to do.
  */
-export function connectionError(error: unknown, source: Source): CdcError {
+export function connectionError(error: unknown, source: ConnectionTarget): CdcError {
   if (error instanceof CdcError) return error;
   const failure = error as Failure;
-  const { what, hint, kind, exitCode } = find(failure, source);
+  const { what, hint, kind, exitCode } = diagnose(failure, source);
   return new CdcError(what, {
     ...(kind && { kind }),
     ...(exitCode && { exitCode }),
@@ -39,7 +39,7 @@ export function connectionError(error: unknown, source: Source): CdcError {
 }
 
 /** Server errors that pass: it is full, it is going down, or someone has ended the session. */
-const PASSING: ReadonlySet<string> = new Set([
+const TRANSIENT_ERRORS: ReadonlySet<string> = new Set([
   'ER_SERVER_SHUTDOWN',
   'ER_NORMAL_SHUTDOWN',
   'ER_SHUTDOWN_COMPLETE',
@@ -63,7 +63,7 @@ const PASSING: ReadonlySet<string> = new Set([
   'ER_NET_WRITE_INTERRUPTED',
 ]);
 
-function find(failure: Failure, source: Source): Finding {
+function diagnose(failure: Failure, source: ConnectionTarget): Diagnosis {
   const { code = '', errno = 0, message } = failure;
   const { user } = source;
   const at = `${source.host}:${source.port}`;
@@ -125,7 +125,7 @@ function find(failure: Failure, source: Source): Finding {
         hint: 'give the server a certificate (ssl_cert, ssl_key), or source.tls: disabled where nobody can listen in',
       };
     case 'HANDSHAKE_SSL_ERROR':
-      return tlsFinding(message, at, source);
+      return diagnoseTls(message, at, source);
     case 'AUTH_SWITCH_PLUGIN_ERROR':
     case 'ER_NOT_SUPPORTED_AUTH_MODE':
       return {
@@ -134,8 +134,8 @@ function find(failure: Failure, source: Source): Finding {
         hint: `ALTER USER '${user}'@'%' IDENTIFIED BY '…'; with a password`,
       };
   }
-  if (errno === 1236 || code === 'ER_MASTER_FATAL_ERROR_READING_BINLOG') return dumpFinding(message, source);
-  if (PASSING.has(code)) {
+  if (errno === 1236 || code === 'ER_MASTER_FATAL_ERROR_READING_BINLOG') return diagnoseDump(message, source);
+  if (TRANSIENT_ERRORS.has(code)) {
     return {
       what: `the server at ${at} has ended the connection`,
       kind: 'retry',
@@ -157,7 +157,7 @@ function find(failure: Failure, source: Source): Finding {
   };
 }
 
-function tlsFinding(message: string, at: string, { ssl }: Source): Finding {
+function diagnoseTls(message: string, at: string, { ssl }: ConnectionTarget): Diagnosis {
   // A server that goes down in the middle of the handshake.
   if (/disconnected before secure|ECONNRESET|EPIPE|ETIMEDOUT|socket hang up/i.test(message)) {
     return {
@@ -166,7 +166,7 @@ function tlsFinding(message: string, at: string, { ssl }: Source): Finding {
       hint: 'see that the server runs and is reachable; cdc run tries again by itself',
     };
   }
-  const refuse = (what: string, hint: string): Finding => ({ what, hint, exitCode: 3 });
+  const refuse = (what: string, hint: string): Diagnosis => ({ what, hint, exitCode: 3 });
   if (/altnames|does not match/i.test(message))
     return refuse(
       `the certificate of ${at} is not for that host`,
@@ -193,7 +193,7 @@ const REMEDY =
   'move the checkpoint file away, start again (source.start says where), and copy the tables anew; the checkpoint has not moved';
 
 /** Error 1236, with which the server ends a binlog dump for many reasons that only its text tells apart. */
-function dumpFinding(message: string, { serverId }: Source): Finding {
+function diagnoseDump(message: string, { serverId }: ConnectionTarget): Diagnosis {
   if (/same server_(uuid\/server_)?id|server_id.*already|identical/i.test(message)) {
     return {
       ...(serverId === 'auto' && { kind: 'retry' }),

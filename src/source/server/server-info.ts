@@ -9,7 +9,7 @@ import { connectionError } from './connection-error.ts';
 export type Flavor = 'mysql' | 'mariadb';
 
 /** The server as it was when asked: who it is, what it has executed and what of that it still keeps. */
-export interface ServerFacts {
+export interface ServerInfo {
   flavor: Flavor;
   version: string;
   /** `server_uuid` on MySQL; MariaDB has only its numeric server id. */
@@ -24,19 +24,19 @@ export interface ServerFacts {
   /** What was committed and is no longer in any binlog; undefined where the server has no GTIDs or does not say. */
   purged: GtidSet | MariadbGtidPosition | undefined;
   /** It is a replica that may still receive what it lacks: it applies what another server sends, or is read-only. */
-  replicates: boolean;
+  isReplica: boolean;
   /** Collation id to character set. */
   charsets: Map<number, string>;
 }
 
 /** No question that is asked here takes a server this long; a link that is half open takes for ever. */
-const SILENCE_MS = 20_000;
+const QUERY_TIMEOUT_MS = 20_000;
 
 /**
  * Opens a connection for questions, whose rows come as arrays, the only form in which no column name can do harm.
  * A question that stays without an answer breaks it.
  */
-export async function connect(options: ConnectionOptions, silenceMs = SILENCE_MS): Promise<Connection> {
+export async function connect(options: ConnectionOptions, silenceMs = QUERY_TIMEOUT_MS): Promise<Connection> {
   try {
     const connection = await createConnection({
       connectTimeout: 10_000,
@@ -68,7 +68,7 @@ async function rows(connection: Connection, sql: string): Promise<Row[]> {
 }
 
 /** Runs the first of several spellings that the server understands. */
-async function firstOf(connection: Connection, ...statements: string[]): Promise<Row[]> {
+async function queryFirstSupported(connection: Connection, ...statements: string[]): Promise<Row[]> {
   for (const [i, sql] of statements.entries()) {
     try {
       return await rows(connection, sql);
@@ -82,10 +82,10 @@ async function firstOf(connection: Connection, ...statements: string[]): Promise
 }
 
 /** @throws CdcError when the server is not reachable or cannot be followed at all */
-export async function readServerFacts(options: ConnectionOptions): Promise<ServerFacts> {
+export async function readServerInfo(options: ConnectionOptions): Promise<ServerInfo> {
   const connection = await connect(options);
   try {
-    return await gather(connection);
+    return await queryServerInfo(connection);
   } catch (error) {
     throw connectionError(error, options);
   } finally {
@@ -93,16 +93,16 @@ export async function readServerFacts(options: ConnectionOptions): Promise<Serve
   }
 }
 
-async function gather(connection: Connection): Promise<ServerFacts> {
+async function queryServerInfo(connection: Connection): Promise<ServerInfo> {
   const [[version, serverId, caseNames] = []] = await rows(
     connection,
     'SELECT VERSION(), @@global.server_id, @@global.lower_case_table_names',
   );
   const flavor: Flavor = /mariadb/i.test(String(version)) ? 'mariadb' : 'mysql';
-  const end = await endOfBinlog(connection);
+  const end = await currentBinlogPosition(connection);
   // Behind the end, so that no size is older than it.
   const logs = await rows(connection, 'SHOW BINARY LOGS');
-  if (logs[0] === undefined) throw closedBinlog();
+  if (logs[0] === undefined) throw binlogClosedError();
   return {
     flavor,
     version: String(version),
@@ -110,7 +110,7 @@ async function gather(connection: Connection): Promise<ServerFacts> {
     end,
     binlogs: logs.map(([file, size]) => ({ file: String(file), position: Number(size) })),
     charsets: await readCharsets(connection, flavor),
-    replicates: await replicates(connection),
+    isReplica: await replicates(connection),
     ...(flavor === 'mysql'
       ? await mysqlIdentity(connection)
       : await mariadbIdentity(connection, String(serverId), String(logs[0][0]))),
@@ -118,11 +118,16 @@ async function gather(connection: Connection): Promise<ServerFacts> {
 }
 
 /** Where the next event will be written. @throws CdcError when the server writes no binlog */
-export async function endOfBinlog(connection: Connection): Promise<Coordinates> {
+export async function currentBinlogPosition(connection: Connection): Promise<Coordinates> {
   const [[on] = []] = await rows(connection, 'SELECT @@global.log_bin');
-  if (Number(on) === 0) throw noBinlog();
-  const [current] = await firstOf(connection, 'SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS', 'SHOW BINLOG STATUS');
-  if (current === undefined) throw closedBinlog();
+  if (Number(on) === 0) throw binlogDisabledError();
+  const [current] = await queryFirstSupported(
+    connection,
+    'SHOW BINARY LOG STATUS',
+    'SHOW MASTER STATUS',
+    'SHOW BINLOG STATUS',
+  );
+  if (current === undefined) throw binlogClosedError();
   return { file: String(current[0]), position: Number(current[1]) };
 }
 
@@ -131,14 +136,14 @@ export async function listBinlogs(connection: Connection): Promise<string[]> {
   return (await rows(connection, 'SHOW BINARY LOGS')).map(([file]) => String(file));
 }
 
-const noBinlog = (): CdcError =>
+const binlogDisabledError = (): CdcError =>
   new CdcError('the server does not write a binlog', {
     why: 'log_bin is off',
     hint: 'set log_bin in its configuration and restart it, then run cdc check',
   });
 
 /** What a server says that is shutting down, or has not come up yet. */
-const closedBinlog = (): CdcError =>
+const binlogClosedError = (): CdcError =>
   new CdcError('the server has no binlog open', {
     kind: 'retry',
     why: 'log_bin is on; it is about to stop, or only starts',
@@ -164,8 +169,8 @@ export const identityQuery = {
   mariadb: "SELECT CONCAT('mariadb-', @@global.server_id)",
 } as const;
 
-async function mysqlIdentity(connection: Connection): Promise<Pick<ServerFacts, 'identity' | 'executed' | 'purged'>> {
-  const [[uuid, mode, executed, purged] = []] = await firstOf(
+async function mysqlIdentity(connection: Connection): Promise<Pick<ServerInfo, 'identity' | 'executed' | 'purged'>> {
+  const [[uuid, mode, executed, purged] = []] = await queryFirstSupported(
     connection,
     'SELECT @@global.server_uuid, @@global.gtid_mode, @@global.gtid_executed, @@global.gtid_purged',
   );
@@ -182,7 +187,7 @@ async function mariadbIdentity(
   connection: Connection,
   serverId: string,
   oldest: string,
-): Promise<Pick<ServerFacts, 'identity' | 'executed' | 'purged'>> {
+): Promise<Pick<ServerInfo, 'identity' | 'executed' | 'purged'>> {
   const [[position, purged] = []] = await rows(
     connection,
     `SELECT @@global.gtid_binlog_pos, BINLOG_GTID_POS(${connection.escape(oldest)}, 4)`,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../../src/model/replication-position.ts';
 import type { Transaction } from '../../../src/model/rows-event.ts';
-import { passOver } from '../../../src/source/skip-until-start.ts';
+import { skipUntilStart } from '../../../src/source/skip-until-start.ts';
 
 const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const PLACE = { file: 'binlog.000005', position: 500 };
@@ -23,11 +23,11 @@ const transaction = (gtidNumber: number, position: number, preparedTransaction?:
 function passing(gtids: GtidSet | undefined) {
   const delivered = new ReplicationPosition(gtids, PLACE);
   const told: string[] = [];
-  const over = passOver(
+  const over = skipUntilStart(
     { skipBefore: PLACE, delivered },
     {
       commit: ({ gtidNumber }) => told.push(`commit ${gtidNumber}`),
-      prepared: ({ gtidNumber }) => told.push(`prepared ${gtidNumber}`),
+      xaPrepared: ({ gtidNumber }) => told.push(`prepared ${gtidNumber}`),
     },
   );
   return { delivered, told, over };
@@ -47,8 +47,8 @@ test('what is passed over is told to nobody and does not take the position back;
 test('an XA transaction that ends before the place is never told of; one that does not is told when it is reached', () => {
   const { told, over } = passing(undefined);
   const [ended, open] = [transaction(1, 100), transaction(2, 200)];
-  over.prepared(ended);
-  over.prepared(open);
+  over.xaPrepared(ended);
+  over.xaPrepared(open);
   over.commit(transaction(3, 300, ended));
   expect(told).toEqual([]);
   over.commit(transaction(4, 600, open));
@@ -57,11 +57,11 @@ test('an XA transaction that ends before the place is never told of; one that do
 
 test('without a place to reach all is told', () => {
   const told: number[] = [];
-  const over = passOver(
+  const over = skipUntilStart(
     { delivered: new ReplicationPosition(undefined, PLACE) },
-    { commit: ({ gtidNumber }) => told.push(gtidNumber), prepared: () => {} },
+    { commit: ({ gtidNumber }) => told.push(gtidNumber), xaPrepared: () => {} },
   );
   over.commit(transaction(1, 100));
-  expect(over.skips(transaction(1, 100))).toBe(false);
+  expect(over.isBeforeStart(transaction(1, 100))).toBe(false);
   expect(told).toEqual([1]);
 });

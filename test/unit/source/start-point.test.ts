@@ -3,12 +3,12 @@ import type { Checkpoint } from '../../../src/checkpoint/checkpoint-file.ts';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../../src/model/mariadb-gtid-position.ts';
 import type { CdcError } from '../../../src/runtime/error.ts';
-import type { ServerFacts } from '../../../src/source/server/server-info.ts';
+import type { ServerInfo } from '../../../src/source/server/server-info.ts';
 import { isBehindCheckpoint, startPoint } from '../../../src/source/start-point.ts';
 
 const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
-const mysql = (executed: string | undefined, purged = ''): ServerFacts => ({
+const mysql = (executed: string | undefined, purged = ''): ServerInfo => ({
   flavor: 'mysql',
   version: '9.7.4',
   identity: 'server-a',
@@ -18,10 +18,10 @@ const mysql = (executed: string | undefined, purged = ''): ServerFacts => ({
   executed: executed === undefined ? undefined : GtidSet.parse(executed),
   purged: executed === undefined ? undefined : GtidSet.parse(purged),
   charsets: new Map(),
-  replicates: false,
+  isReplica: false,
 });
 
-const mariadb = (executed: string): ServerFacts => ({
+const mariadb = (executed: string): ServerInfo => ({
   ...mysql(undefined),
   flavor: 'mariadb',
   identity: 'mariadb-1',
@@ -134,7 +134,7 @@ describe('with a checkpoint', () => {
   test('a replica that lags is tried again; a server that nothing is sent to never has what it lacks', () => {
     const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
     const saved = checkpoint(`${U}:1-60`);
-    const lagging = failure(() => startPoint({ start: 'now' }, saved, { ...replica, replicates: true }));
+    const lagging = failure(() => startPoint({ start: 'now' }, saved, { ...replica, isReplica: true }));
     expect(lagging).toMatchObject({ kind: 'retry', why: expect.stringContaining(`${U}:51-60`) });
     expect(failure(() => startPoint({ start: 'now' }, saved, replica))).toMatchObject({ kind: 'fatal', exitCode: 4 });
     expect(isBehindCheckpoint(saved, replica)).toBe(true);

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { BinlogStream } from '../../../../src/source/binlog/binlog-client.ts';
+import { BinlogClient } from '../../../../src/source/binlog/binlog-client.ts';
 
 test('a stream whose end was asked for before it began resolves, without connecting', async () => {
-  const stream = new BinlogStream({
+  const stream = new BinlogClient({
     connection: { host: '127.0.0.1', port: 1, user: 'nobody' },
     serverId: 'auto',
     from: { coordinates: { file: 'binlog.000001', position: 4 } },

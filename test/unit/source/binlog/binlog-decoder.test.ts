@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { CdcError } from '../../../../src/runtime/error.ts';
 import { EventType as E } from '../../../../src/source/binlog/event-type.ts';
-import { ParkedRows } from '../../../../src/source/binlog/xa-buffer.ts';
+import { BufferedXaRows } from '../../../../src/source/binlog/xa-buffer.ts';
 import {
   type EventParts,
   event,
@@ -372,7 +372,7 @@ describe('XA transactions', () => {
   });
 
   test('whose rows are more than may be kept stop, and say which are prepared', () => {
-    const stream = new Stream({ parkedBytes: 3000 });
+    const stream = new Stream({ xaBufferBytes: 3000 });
     stream.read(gtid(1), start, ...rows(1), end, xaPrepare('a'), gtid(2), query("XA START X'62',X'',1"));
     const error = errorOf(() => {
       for (let i = 0; i < 10; i++) stream.read(...rows(i));
@@ -382,7 +382,7 @@ describe('XA transactions', () => {
   });
 
   test('give their room back when they end', () => {
-    const stream = new Stream({ parkedBytes: 3000 });
+    const stream = new Stream({ xaBufferBytes: 3000 });
     for (let i = 1; i < 200; i += 2) {
       stream.read(gtid(i), start, ...rows(1, 2), query('SAVEPOINT `s`'), ...rows(3), query('ROLLBACK TO `s`'), end);
       stream.read(xaPrepare('a'), gtid(i + 1), i % 4 === 1 ? commit : query("XA ROLLBACK X'61',X'',1"));
@@ -391,10 +391,10 @@ describe('XA transactions', () => {
   });
 
   test('that were prepared before the stream began are looked for, and stop it if they are nowhere', async () => {
-    const parked = new ParkedRows<{ bytes: Buffer; schema: string; name: string; captured: string | undefined }>();
+    const parked = new BufferedXaRows<{ bytes: Buffer; schema: string; name: string; captured: string | undefined }>();
     const asked: unknown[] = [];
     const found = new Stream({
-      findPrepared: async (name, before) => {
+      findPreparedXa: async (name, before) => {
         asked.push(name, before);
         return parked;
       },

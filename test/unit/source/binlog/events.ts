@@ -1,6 +1,10 @@
 import { crc32 } from 'node:zlib';
 import type { RowsEvent, Transaction } from '../../../../src/model/rows-event.ts';
-import { type BinlogHandler, BinlogReader, type ReaderOptions } from '../../../../src/source/binlog/binlog-decoder.ts';
+import {
+  BinlogDecoder,
+  type BinlogHandler,
+  type DecoderOptions,
+} from '../../../../src/source/binlog/binlog-decoder.ts';
 import { EventType as E } from '../../../../src/source/binlog/event-type.ts';
 
 /** Bytes of binlog events, put together as a server writes them. */
@@ -165,14 +169,14 @@ export class Told implements BinlogHandler<string> {
   readonly ordinals: number[] = [];
   captured = (_schema: string, table: string): boolean => table !== 'other';
 
-  captures(schema: string, table: string): boolean {
+  isCaptured(schema: string, table: string): boolean {
     return this.captured(schema, table);
   }
-  table({ name }: { name: string }): string {
+  tableMap({ name }: { name: string }): string {
     this.said.push(`table ${name}`);
     return name;
   }
-  statement(): void {}
+  ddl(): void {}
   rows(
     table: string,
     { op, bytes, imagesStart, end, ordinalBase, position }: RowsEvent,
@@ -202,11 +206,11 @@ export class Told implements BinlogHandler<string> {
   rollbackTo(name: string): void {
     this.said.push(`rollback to ${name}`);
   }
-  prepared({ gtid: name }: Transaction): void {
+  xaPrepared({ gtid: name }: Transaction): void {
     this.said.push(`prepared ${name.slice(-2)}`);
   }
-  previous(): void {}
-  idle({ file, position }: { file: string; position: number }): void {
+  previousGtids(): void {}
+  heartbeat({ file, position }: { file: string; position: number }): void {
     this.said.push(`idle ${file}:${position}`);
   }
 }
@@ -214,11 +218,11 @@ export class Told implements BinlogHandler<string> {
 /** A reader at the begin of binlog.000001, and what it told. */
 export class Stream {
   readonly told = new Told();
-  readonly reader: BinlogReader<string>;
+  readonly reader: BinlogDecoder<string>;
   #position = 4;
 
-  constructor(options: ReaderOptions<string> = {}) {
-    this.reader = new BinlogReader<string>(this.told, (bytes) => bytes.toString(), true, options);
+  constructor(options: DecoderOptions<string> = {}) {
+    this.reader = new BinlogDecoder<string>(this.told, (bytes) => bytes.toString(), true, options);
     this.read(rotate('binlog.000001'), format(true));
   }
 
