@@ -74,7 +74,7 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
     start,
     {
       table: (table) => troubled.table(table),
-      line: (stream, keyHash, bytes, from, to) => delivery.append(stream, keyHash, bytes, from, to),
+      event: (stream, keyHash, bytes, from, to) => delivery.append(stream, keyHash, bytes, from, to),
       commit: (transaction) => delivery.commit(transaction),
       rollback: () => delivery.rollback(),
       savepoint: (name) => delivery.savepoint(name),

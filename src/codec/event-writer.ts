@@ -1,43 +1,43 @@
 import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import type { Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
-import type { Output } from './bytes/byte-writer.ts';
-import { DebeziumLine } from './formats/debezium-format.ts';
-import type { EmitLine, EventFormat, LineWriter } from './formats/event-format.ts';
-import { FlatLine } from './formats/flat-format.ts';
-import { MaxwellLine } from './formats/maxwell-format.ts';
-import { RowImages } from './row-image-writer.ts';
+import type { ByteWriter } from './bytes/byte-writer.ts';
+import { DebeziumFormat } from './formats/debezium-format.ts';
+import type { EmitEvent, EventFormatOptions, EventFormatter } from './formats/event-format.ts';
+import { FlatFormat } from './formats/flat-format.ts';
+import { MaxwellFormat } from './formats/maxwell-format.ts';
+import { RowImageWriter } from './row-image-writer.ts';
 
-const LINES = { debezium: DebeziumLine, flat: FlatLine, maxwell: MaxwellLine };
+const LINES = { debezium: DebeziumFormat, flat: FlatFormat, maxwell: MaxwellFormat };
 
 /** Turns the raw row images of one table version into event lines. Compiled once per table map, then reused. */
 export class EventWriter {
   readonly table: Table;
-  readonly #images: RowImages;
-  readonly #line: LineWriter;
+  readonly #images: RowImageWriter;
+  readonly #line: EventFormatter;
 
-  constructor(table: Table, format: EventFormat, out: Output) {
+  constructor(table: Table, format: EventFormatOptions, out: ByteWriter) {
     this.table = table;
-    this.#images = new RowImages(table, format, out);
+    this.#images = new RowImageWriter(table, format, out);
     this.#line = new LINES[format.format](this.#images, format);
   }
 
   /** Writes one line per row, two where an update changes the key, and hands each to `emit`. */
-  write(rows: RowsEvent, transaction: Transaction, now: number, emit: EmitLine): void {
+  write(rows: RowsEvent, transaction: Transaction, now: number, emit: EmitEvent): void {
     const { op, bytes, end } = rows;
     const images = this.#images;
     const line = this.#line;
-    const before = op === 'c' ? images.whole : images.image(bytes, rows.beforeBitmap);
-    const after = op === 'd' ? images.whole : images.image(bytes, rows.afterBitmap);
+    const before = op === 'c' ? images.fullImage : images.layoutFor(bytes, rows.beforeBitmap);
+    const after = op === 'd' ? images.fullImage : images.layoutFor(bytes, rows.afterBitmap);
     images.partialJson = rows.partialJson;
-    line.begin(rows.position, transaction, now, before !== images.whole || after !== images.whole);
+    line.begin(rows.position, transaction, now, before !== images.fullImage || after !== images.fullImage);
     let { imagesStart } = rows;
     for (let row = 0; imagesStart < end; row++) imagesStart = line.row(rows, before, after, imagesStart, row, emit);
     if (imagesStart !== end) throw new CdcError('the last row image of an event passes its end');
   }
 
   /** Writes the event of a TRUNCATE. */
-  writeTruncate(position: number, transaction: Transaction, now: number, emit: EmitLine): void {
+  writeTruncate(position: number, transaction: Transaction, now: number, emit: EmitEvent): void {
     this.#line.begin(position, transaction, now, false);
     this.#line.truncate(emit);
   }

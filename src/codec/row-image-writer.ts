@@ -1,11 +1,11 @@
 import { ColumnType, type Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
-import type { Output } from './bytes/byte-writer.ts';
-import { quoted } from './bytes/json-text.ts';
+import type { ByteWriter } from './bytes/byte-writer.ts';
+import { jsonString } from './bytes/json-text.ts';
 import type { ValueWriter } from './bytes/value-writer.ts';
 import type { Charsets } from './charset/charset.ts';
-import { JsonPatches } from './json/partial-json-updates.ts';
-import { type FindColumnRule, refuseKeyRules, ruledWriter } from './values/column-rule-writer.ts';
+import { PartialJsonUpdates } from './json/partial-json-updates.ts';
+import { assertKeyColumnsKept, type FindColumnRule, ruledValueWriter } from './values/column-rule-writer.ts';
 import { createValueWriter } from './values/create-value-writer.ts';
 import { maxwellValueWriter } from './values/maxwell-value.ts';
 import type { ValueFormat } from './values/value-format.ts';
@@ -23,7 +23,7 @@ interface ImageColumn {
   /** `"name":`, behind a comma unless it comes first; nothing for a dropped column. */
   name: Buffer;
   /** What a NULL is written as: nothing for a dropped column. */
-  none: Buffer;
+  nullText: Buffer;
   put: ValueWriter;
   /** Where its text is noted in a `Spans`, or -1. Key columns come first, in key order. */
   slot: number;
@@ -32,7 +32,7 @@ interface ImageColumn {
 }
 
 /** The columns that an image holds, in table order, and the key columns that it lacks. */
-export interface Image {
+export interface ImageLayout {
   columns: ImageColumn[];
   missing: ImageColumn[];
 }
@@ -45,7 +45,7 @@ const OPEN = 0x7b;
 const CLOSE = 0x7d;
 
 /** Where the text of columns stands in the output, by slot. */
-export class Spans {
+export class ColumnSpans {
   readonly from: Int32Array;
   readonly to: Int32Array;
   constructor(slots: number) {
@@ -58,65 +58,65 @@ export class Spans {
  * Writes the row images of one table version as JSON objects, and the row keys in them. Compiled with the format and
  * the column rules, so that a table without rules pays nothing for them.
  */
-export class RowImages {
+export class RowImageWriter {
   readonly table: Table;
-  readonly out: Output;
+  readonly out: ByteWriter;
   /** Hash of the table's name: the lane of a row without a key. */
   readonly tableHash: number;
   /** The image that holds every column. */
-  readonly whole: Image;
+  readonly fullImage: ImageLayout;
   /** Where the noted columns of the before and after image of the current row stand. */
-  readonly before: Spans;
-  readonly after: Spans;
+  readonly before: ColumnSpans;
+  readonly after: ColumnSpans;
   /** The columns that are not dropped. */
   readonly columnNames: readonly string[];
   /** `"name":` of each slot. */
   readonly names: readonly Buffer[];
   readonly #columns: readonly ImageColumn[];
-  readonly #images = new Map<string, Image>();
+  readonly #images = new Map<string, ImageLayout>();
   readonly #keyNames: readonly Buffer[];
-  readonly #jsonPatches: JsonPatches;
+  readonly #jsonPatches: PartialJsonUpdates;
   /** Whether after images may hold JSON diffs: put() sees an after image in that it has a lender. */
   partialJson = false;
 
-  constructor(table: Table, format: RowImageOptions, out: Output) {
+  constructor(table: Table, format: RowImageOptions, out: ByteWriter) {
     this.table = table;
     this.out = out;
     const rules = table.columns.map(({ name }) => format.columnRule?.(table.schema, table.name, name));
-    refuseKeyRules(table, rules);
+    assertKeyColumnsKept(table, rules);
     this.columnNames = table.columns.filter((_, i) => rules[i]?.kind !== 'drop').map(({ name }) => name);
     let jsonColumns = 0;
     const maxwell = format.format === 'maxwell';
     const names: Buffer[] = [];
     table.key.forEach((column, slot) => {
-      names[slot] = label(table, column);
+      names[slot] = jsonMemberName(table, column);
     });
     this.#columns = table.columns.map((column, i) => {
       const plain = (maxwell ? maxwellValueWriter : createValueWriter)(column, format.values, format.charsets);
       const rule = rules[i];
-      const put = rule === undefined ? plain : ruledWriter(rule, plain);
+      const put = rule === undefined ? plain : ruledValueWriter(rule, plain);
       const json = column.type === ColumnType.JSON ? jsonColumns++ : -1;
       if (rule?.kind === 'drop') return { name: NOTHING, none: NOTHING, put, slot: -1, json };
-      const name = label(table, i);
+      const name = jsonMemberName(table, i);
       // Format maxwell compares every column, to tell which have changed.
       const slot = maxwell && !table.key.includes(i) ? names.push(name) - 1 : table.key.indexOf(i);
       return { name, none: NULL, put, slot, json };
     });
-    this.#jsonPatches = new JsonPatches(jsonColumns);
+    this.#jsonPatches = new PartialJsonUpdates(jsonColumns);
     this.names = names;
     this.#keyNames = names
       .slice(0, table.key.length)
-      .map((name, i) => (i === 0 ? Buffer.concat([KEY, name]) : behindComma(name)));
-    this.whole = punctuated(this.#columns, []);
-    this.before = new Spans(names.length);
-    this.after = new Spans(names.length);
-    const schemaName = quoted(table.schema);
-    const tableName = quoted(table.name);
+      .map((name, i) => (i === 0 ? Buffer.concat([KEY, name]) : withLeadingComma(name)));
+    this.fullImage = withSeparators(this.#columns, []);
+    this.before = new ColumnSpans(names.length);
+    this.after = new ColumnSpans(names.length);
+    const schemaName = jsonString(table.schema);
+    const tableName = jsonString(table.name);
     this.tableHash = fnv(fnv(0x811c9dc5, schemaName, 0, schemaName.length), tableName, 0, tableName.length);
   }
 
   /** The image for a bitmap of present columns; nearly always all of them. */
-  image(bytes: Buffer, bitmap: number): Image {
+  layoutFor(bytes: Buffer, bitmap: number): ImageLayout {
     const count = this.#columns.length;
     const text = bytes.toString('latin1', bitmap, bitmap + ((count + 7) >> 3));
     let image = this.#images.get(text);
@@ -125,7 +125,7 @@ export class RowImages {
       const missing = this.table.key
         .map((column) => this.#columns[column] as ImageColumn)
         .filter((column) => !present.includes(column));
-      image = present.length === count ? this.whole : punctuated(present, missing);
+      image = present.length === count ? this.fullImage : withSeparators(present, missing);
       this.#images.set(text, image);
     }
     return image;
@@ -135,20 +135,27 @@ export class RowImages {
    * Appends the image at `at` as a JSON object, notes its columns in `spans` and returns the offset behind it. Key
    * columns that a partial image lacks are taken from `lender`, the noted before image of the same row.
    */
-  put(image: Image, src: Buffer, at: number, end: number, spans: Spans, lender: Spans | undefined): number {
+  writeImage(
+    image: ImageLayout,
+    src: Buffer,
+    at: number,
+    end: number,
+    spans: ColumnSpans,
+    beforeSpans: ColumnSpans | undefined,
+  ): number {
     const { out } = this;
     const { columns, missing } = image;
     const count = columns.length;
     const patches = this.partialJson ? this.#jsonPatches : undefined;
-    const nulls = patches === undefined ? at : patches.begin(src, at, end, lender !== undefined);
+    const nulls = patches === undefined ? at : patches.begin(src, at, end, beforeSpans !== undefined);
     let from = nulls + ((count + 7) >> 3);
     out.byte(OPEN);
     for (let i = 0; i < count; i++) {
       const column = columns[i] as ImageColumn;
-      out.put(column.name);
+      out.copy(column.name);
       const start = out.at;
-      if (((src[nulls + (i >> 3)] as number) & (1 << (i & 7))) !== 0) out.put(column.none);
-      else if (patches !== undefined && column.json >= 0) from = patches.put(column, src, from, end, out);
+      if (((src[nulls + (i >> 3)] as number) & (1 << (i & 7))) !== 0) out.copy(column.nullText);
+      else if (patches !== undefined && column.json >= 0) from = patches.writeColumn(column, src, from, end, out);
       else from = column.put(src, from, end, out);
       if (column.slot >= 0) {
         spans.from[column.slot] = start;
@@ -157,12 +164,12 @@ export class RowImages {
     }
     if (from > end)
       throw new CdcError('a row image is longer than its event', { why: `it passes the end by ${from - end} bytes` });
-    if (missing.length > 0) this.#putMissingKey(missing, spans, lender);
+    if (missing.length > 0) this.#putMissingKey(missing, spans, beforeSpans);
     out.byte(CLOSE);
     return from;
   }
 
-  #putMissingKey(missing: ImageColumn[], spans: Spans, lender: Spans | undefined): void {
+  #putMissingKey(missing: ImageColumn[], spans: ColumnSpans, lender: ColumnSpans | undefined): void {
     const { out } = this;
     for (const { name, slot } of missing) {
       if (lender === undefined) {
@@ -170,21 +177,21 @@ export class RowImages {
           hint: 'set binlog_row_image=FULL, or MINIMAL with the key columns logged',
         });
       }
-      out.put(name);
+      out.copy(name);
       spans.from[slot] = out.at;
-      out.repeat(lender.from[slot] as number, lender.to[slot] as number);
+      out.copyFromSelf(lender.from[slot] as number, lender.to[slot] as number);
       spans.to[slot] = out.at;
     }
   }
 
   /** Whether both images of the row have the same key. */
-  sameKey(): boolean {
-    for (let slot = 0; slot < this.#keyNames.length; slot++) if (!this.sameText(slot)) return false;
+  hasSameKey(): boolean {
+    for (let slot = 0; slot < this.#keyNames.length; slot++) if (!this.hasSameText(slot)) return false;
     return true;
   }
 
   /** Whether both images of the row have the same text in a slot. */
-  sameText(slot: number): boolean {
+  hasSameText(slot: number): boolean {
     const { bytes } = this.out;
     const a = this.before.from[slot] as number;
     const b = this.after.from[slot] as number;
@@ -195,22 +202,22 @@ export class RowImages {
   }
 
   /** Appends `,"key":…` and returns the hash that picks the lane. */
-  putKey(spans: Spans): number {
+  writeKey(spans: ColumnSpans): number {
     const { out } = this;
     if (this.#keyNames.length === 0) {
-      out.put(NO_KEY);
+      out.copy(NO_KEY);
       return this.tableHash;
     }
     for (let i = 0; i < this.#keyNames.length; i++) {
-      out.put(this.#keyNames[i] as Buffer);
-      out.repeat(spans.from[i] as number, spans.to[i] as number);
+      out.copy(this.#keyNames[i] as Buffer);
+      out.copyFromSelf(spans.from[i] as number, spans.to[i] as number);
     }
     out.byte(CLOSE);
     return this.hashKey(spans);
   }
 
   /** The hash that picks the lane. Of a key's text as it is sent: equal keys have equal text, hashed ones too. */
-  hashKey(spans: Spans): number {
+  hashKey(spans: ColumnSpans): number {
     let hash = this.tableHash;
     for (let i = 0; i < this.#keyNames.length; i++) {
       hash = fnv(hash, this.out.bytes, spans.from[i] as number, spans.to[i] as number);
@@ -220,16 +227,17 @@ export class RowImages {
   }
 }
 
-const label = (table: Table, column: number): Buffer => Buffer.from(`${quoted(table.columns[column]?.name ?? '')}:`);
+const jsonMemberName = (table: Table, column: number): Buffer =>
+  Buffer.from(`${jsonString(table.columns[column]?.name ?? '')}:`);
 
-const behindComma = (name: Buffer): Buffer => Buffer.concat([Buffer.from(','), name]);
+const withLeadingComma = (name: Buffer): Buffer => Buffer.concat([Buffer.from(','), name]);
 
 /** An image of these columns, each but the first that is written behind a comma. */
-function punctuated(columns: readonly ImageColumn[], missing: readonly ImageColumn[]): Image {
+function withSeparators(columns: readonly ImageColumn[], missing: readonly ImageColumn[]): ImageLayout {
   let first = true;
   const punctuate = (column: ImageColumn): ImageColumn => {
     if (column.name.length === 0) return column;
-    const name = first ? column.name : behindComma(column.name);
+    const name = first ? column.name : withLeadingComma(column.name);
     first = false;
     return { ...column, name };
   };

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
 import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
-import { Output } from '../codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../codec/bytes/byte-writer.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Config, parseStart } from '../config/schema.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
@@ -57,7 +57,7 @@ async function tail(given: Config, from: string, signal: AbortSignal): Promise<v
     closed.abort();
   });
 
-  const held = new Output();
+  const held = new ByteWriter();
   let stream: BinlogClient | undefined;
   const flush = (): void => {
     if (held.at === 0) return;
@@ -75,8 +75,8 @@ async function tail(given: Config, from: string, signal: AbortSignal): Promise<v
     server,
     start,
     {
-      line(_stream, _keyHash, bytes, lineFrom, lineTo) {
-        held.put(bytes.subarray(lineFrom, lineTo));
+      event(_stream, _keyHash, bytes, lineFrom, lineTo) {
+        held.copy(bytes.subarray(lineFrom, lineTo));
         if (held.at <= HOLD_BYTES) return;
         flush();
         printed = true;

@@ -1,4 +1,4 @@
-import { type EventSummary, summaryOf } from '../codec/formats/parse-event.ts';
+import { type ParsedEvent, parseEvent } from '../codec/formats/parse-event.ts';
 import type { Config } from '../config/schema.ts';
 import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
 import type { Table } from '../model/table.ts';
@@ -62,9 +62,9 @@ export class TroubledEvents {
     );
   }
 
-  #summary(event: Buffer): EventSummary {
+  #summary(event: Buffer): ParsedEvent {
     const { format, flat_prefix } = this.#config;
-    const { table } = summaryOf(event, format, [], flat_prefix);
-    return summaryOf(event, format, this.#keyColumns.get(table) ?? [], flat_prefix);
+    const { table } = parseEvent(event, format, [], flat_prefix);
+    return parseEvent(event, format, this.#keyColumns.get(table) ?? [], flat_prefix);
   }
 }

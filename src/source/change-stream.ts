@@ -1,8 +1,8 @@
-import { Output } from '../codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../codec/charset/charset.ts';
 import { EventWriter } from '../codec/event-writer.ts';
-import type { EmitLine, EventFormat } from '../codec/formats/event-format.ts';
-import { CommitMark, type TransactionLines } from '../codec/formats/maxwell-commit-marker.ts';
+import type { EmitEvent, EventFormatOptions } from '../codec/formats/event-format.ts';
+import { MaxwellCommitMarker, type TransactionHandler } from '../codec/formats/maxwell-commit-marker.ts';
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/source-connection.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
@@ -24,7 +24,7 @@ import { skipUntilStart } from './skip-until-start.ts';
 import type { StartPoint } from './start-point.ts';
 
 /** Takes the change events of the captured tables, in commit order. */
-export interface ChangeHandler extends TransactionLines {
+export interface ChangeHandler extends TransactionHandler {
   /** A table, or a new version of it, of which lines come. */
   table?(table: Table): void;
   /** An XA transaction is prepared: its lines come, if ever, with the transaction that ends it. */
@@ -35,7 +35,7 @@ export interface ChangeHandler extends TransactionLines {
 /** What is made of a version of a captured table. */
 interface CapturedTable {
   writer: EventWriter;
-  emit: EmitLine;
+  emit: EmitEvent;
 }
 
 const HEARTBEAT_MS = 5_000;
@@ -54,8 +54,8 @@ export function followChanges(
   const isCaptured = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
   const keys = keyNames(config, server.caseSensitive);
   const routes = compileRoutes(config.firehose.routes, config.firehose.stream, server);
-  const out = new Output();
-  const format: EventFormat = {
+  const out = new ByteWriter();
+  const format: EventFormatOptions = {
     format: config.format,
     name: config.name,
     epoch: start.epoch,
@@ -64,7 +64,7 @@ export function followChanges(
     charsets: server.charsets,
     columnRule: compileColumnRules(config.columns, { caseSensitive: server.caseSensitive }),
   };
-  const lines: TransactionLines = config.format === 'maxwell' ? new CommitMark(handler) : handler;
+  const lines: TransactionHandler = config.format === 'maxwell' ? new MaxwellCommitMarker(handler) : handler;
   const connection = sourceConnection(config.source);
   const { tableSchemas } = start;
   const { isBeforeStart, commit, xaPrepared } = skipUntilStart(start, {
@@ -77,7 +77,7 @@ export function followChanges(
     const stream = routes.streamOf(table.schema, table.name);
     return {
       writer: new EventWriter(table, format, out),
-      emit: (keyHash, bytes, from, to) => lines.line(stream, keyHash, bytes, from, to),
+      emit: (keyHash, bytes, from, to) => lines.event(stream, keyHash, bytes, from, to),
     };
   };
   const tableMap = (map: TableMap, at: Coordinates): CapturedTable | Promise<CapturedTable> => {

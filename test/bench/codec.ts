@@ -1,7 +1,7 @@
-import { Output } from '../../src/codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../../src/codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
-import type { EventFormat } from '../../src/codec/formats/event-format.ts';
+import type { EventFormatOptions } from '../../src/codec/formats/event-format.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
@@ -36,12 +36,12 @@ export async function codec(server: LocalServer): Promise<void> {
     else made += event.rows.length;
   });
 
-  const ours = (name: string, format: EventFormat['format'], captured = true): Contender => ({
+  const ours = (name: string, format: EventFormatOptions['format'], captured = true): Contender => ({
     name,
     run({ packets, checksum }) {
       let bytes = 0;
-      const out = new Output();
-      const options: EventFormat = { format, name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
+      const out = new ByteWriter();
+      const options: EventFormatOptions = { format, name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
       const reader = new BinlogDecoder<EventWriter>(
         {
           ...QUIET,

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Output } from '../../src/codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../../src/codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
-import type { EventFormat } from '../../src/codec/formats/event-format.ts';
+import type { EventFormatOptions } from '../../src/codec/formats/event-format.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
@@ -59,10 +59,10 @@ export async function replay(server: LocalServer, directory: string): Promise<vo
 async function pass(
   { packets, checksum }: Captured,
   sink: FirehoseSink,
-  charsets: EventFormat['charsets'],
+  charsets: EventFormatOptions['charsets'],
 ): Promise<void> {
-  const out = new Output();
-  const format: EventFormat = { format: 'debezium', name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
+  const out = new ByteWriter();
+  const format: EventFormatOptions = { format: 'debezium', name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
   let paused = false;
   let broken: unknown;
   const delivery = new Delivery({

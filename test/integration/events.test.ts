@@ -119,7 +119,7 @@ describe('compressed transactions of MySQL', () => {
       server,
       startPoint({ start: 'now' }, undefined, server),
       {
-        line() {
+        event() {
           lines++;
           if (paused) mostAfterPause = Math.max(mostAfterPause, ++afterPause);
           else if (lines % 20_000 === 0) {

@@ -63,7 +63,7 @@ export class History {
       server,
       startPoint({ start: 'now' }, undefined, server, 1),
       {
-        line(_stream, keyHash, bytes, from, to) {
+        event(_stream, keyHash, bytes, from, to) {
           const text = bytes.toString('utf8', from, to);
           if (isMarker(text, marker)) done.abort();
           else open.push({ text, event: JSON.parse(text), keyHash });

@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise';
 import { expect, inject, test } from 'vitest';
-import { Output } from '../../src/codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../../src/codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import { configSchema } from '../../src/config/schema.ts';
@@ -112,7 +112,7 @@ test.each(['mysql', 'mariadb'] as const)(
       target: number,
       damaged: Buffer,
     ): { ms: number; written: number; broken: string } => {
-      const out = new Output(4096);
+      const out = new ByteWriter(4096);
       let written = 0;
       let broken = '';
       const format = { format: 'debezium', name: 'fuzz', epoch: 0, flatPrefix: '_', values, charsets } as const;

@@ -152,7 +152,7 @@ describe('a server without GTIDs', () => {
         facts,
         { delivered, epoch: 1, tableSchemas: new TableSchemaCache([]), readGtidsFromFirstFile: false, ...over },
         {
-          line: take,
+          event: take,
           savepoint: () => {},
           rollbackTo: () => {},
           commit: ({ position }) => {

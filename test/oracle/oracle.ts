@@ -230,7 +230,7 @@ const brief = (text: string): string => {
 async function follow(config: Config, server: ServerInfo, memory: TableSchemaCache, take: TakeLine): Promise<void> {
   const done = new AbortController();
   const none = (): void => {};
-  const line: ChangeHandler['line'] = (_stream, _hash, bytes, from, to) => {
+  const line: ChangeHandler['event'] = (_stream, _hash, bytes, from, to) => {
     if (!done.signal.aborted && take(bytes.toString('utf8', from, to))) done.abort();
   };
   const handler = { line, commit: none, savepoint: none, rollbackTo: none, rollback: none, prepared: none, idle: none };

@@ -2,7 +2,7 @@
 const SHORT = 40;
 
 /** A growing byte buffer that event lines are written into; `at` is where the next byte goes. */
-export class Output {
+export class ByteWriter {
   bytes: Buffer;
   at = 0;
 
@@ -19,7 +19,7 @@ export class Output {
   }
 
   /** Appends constant bytes. */
-  put(constant: Uint8Array): void {
+  copy(constant: Uint8Array): void {
     const length = constant.length;
     this.ensure(length);
     const { bytes } = this;
@@ -30,7 +30,7 @@ export class Output {
   }
 
   /** Appends what already stands in this buffer at `from..to`. */
-  repeat(from: number, to: number): void {
+  copyFromSelf(from: number, to: number): void {
     const length = to - from;
     this.ensure(length);
     const { bytes, at } = this;

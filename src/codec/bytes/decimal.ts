@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from './byte-writer.ts';
+import type { ByteWriter } from './byte-writer.ts';
 import { putPadded, putUint32 } from './number-text.ts';
 
 /** Bytes that hold 0 to 9 decimal digits (MySQL: strings/decimal.cc, dig2bytes). */
@@ -32,7 +32,7 @@ export function decimalLayout(precision: number, scale: number): DecimalLayout {
  * bit, negative numbers with every byte inverted (MySQL: strings/decimal.cc, bin2decimal).
  * @throws CdcError for a group that has more digits than it may
  */
-export function putDecimal(out: Output, src: Uint8Array, at: number, layout: DecimalLayout): void {
+export function putDecimal(out: ByteWriter, src: Uint8Array, at: number, layout: DecimalLayout): void {
   const { groups, integer } = layout;
   const negative = ((src[at] as number) & 0x80) === 0;
   const invert = negative ? 0xff : 0;

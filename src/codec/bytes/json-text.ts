@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { Output } from './byte-writer.ts';
+import type { ByteWriter } from './byte-writer.ts';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -18,7 +18,7 @@ for (const [char, letter] of ['\bb', '\ff', '\nn', '\rr', '\tt', '""', '\\\\']) 
 const SHORT = 40;
 
 /** Appends `src[from..to)`, UTF-8, as the inside of a JSON string. */
-export function putEscaped(out: Output, src: Uint8Array, from: number, to: number): void {
+export function putEscaped(out: ByteWriter, src: Uint8Array, from: number, to: number): void {
   let i = from;
   while (i < to && ESCAPE[src[i] as number] === 0) i++;
   // Room for an escape of two bytes in place of each byte that is left; a control character asks for its own.
@@ -46,7 +46,7 @@ export function putEscaped(out: Output, src: Uint8Array, from: number, to: numbe
 const LONGEST_ESCAPE = 6;
 
 /** Copies bytes that stand for themselves; there is room for them. */
-function putRun(out: Output, src: Uint8Array, from: number, to: number): void {
+function putRun(out: ByteWriter, src: Uint8Array, from: number, to: number): void {
   const { bytes, at } = out;
   const length = to - from;
   if (length <= SHORT) for (let i = 0; i < length; i++) bytes[at + i] = src[from + i] as number;
@@ -73,7 +73,7 @@ const NEEDS: Uint8Array = ESCAPE.map((letter, byte) => (letter !== 0 ? NEEDS_ESC
 const ONE_PASS = 128;
 
 /** Appends `src[from..to)` as a JSON string. Returns false, and appends nothing, when it is not sound UTF-8. */
-export function putText(out: Output, src: Buffer, from: number, to: number): boolean {
+export function putText(out: ByteWriter, src: Buffer, from: number, to: number): boolean {
   const length = to - from;
   let needs = 0;
   if (length <= ONE_PASS) {
@@ -98,13 +98,13 @@ export function putText(out: Output, src: Buffer, from: number, to: number): boo
 }
 
 /** Appends UTF-8 bytes as a JSON string, quotes included. */
-export function putQuoted(out: Output, src: Uint8Array, from: number, to: number): void {
+export function putQuoted(out: ByteWriter, src: Uint8Array, from: number, to: number): void {
   out.byte(QUOTE);
   putEscaped(out, src, from, to);
   out.byte(QUOTE);
 }
 
 /** A text as the bytes of a JSON string, quotes included: for constants. */
-export function quoted(text: string): Buffer {
+export function jsonString(text: string): Buffer {
   return Buffer.from(JSON.stringify(text));
 }

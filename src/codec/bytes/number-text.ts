@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from './byte-writer.ts';
+import type { ByteWriter } from './byte-writer.ts';
 
 const ZERO = 0x30;
 const MINUS = 0x2d;
@@ -8,7 +8,7 @@ const MINUS = 0x2d;
 export const NUMBER_ROOM = 32;
 
 /** Decimal digits of an integer from 0 to 2^32 - 1. */
-export function putUint32(out: Output, value: number): void {
+export function putUint32(out: ByteWriter, value: number): void {
   out.ensure(NUMBER_ROOM);
   const { bytes } = out;
   const length =
@@ -42,7 +42,7 @@ export function putUint32(out: Output, value: number): void {
 }
 
 /** Exactly `width` decimal digits, zeros in front. */
-export function putPadded(out: Output, value: number, width: number): void {
+export function putPadded(out: ByteWriter, value: number, width: number): void {
   out.ensure(NUMBER_ROOM);
   const { bytes } = out;
   let at = out.at + width;
@@ -56,14 +56,14 @@ export function putPadded(out: Output, value: number, width: number): void {
 }
 
 /** Decimal digits of an integer from 0 to 2^53 - 1. */
-export function putUint53(out: Output, value: number): void {
+export function putUint53(out: ByteWriter, value: number): void {
   if (value <= 0xffffffff) return putUint32(out, value);
   const high = Math.floor(value / 1e9);
   putUint32(out, high);
   putPadded(out, value - high * 1e9, 9);
 }
 
-export function putInt32(out: Output, value: number): void {
+export function putInt32(out: ByteWriter, value: number): void {
   if (value < 0) {
     out.byte(MINUS);
     putUint32(out, -value);
@@ -71,13 +71,13 @@ export function putInt32(out: Output, value: number): void {
 }
 
 /** An unsigned 64-bit integer in two halves, all digits exact. */
-export function putUint64(out: Output, high: number, low: number): void {
+export function putUint64(out: ByteWriter, high: number, low: number): void {
   if (high < 0x200000) putUint53(out, high * 0x100000000 + low);
   else out.ascii(((BigInt(high) << 32n) | BigInt(low)).toString());
 }
 
 /** A signed 64-bit integer in two halves (two's complement), all digits exact. */
-export function putInt64(out: Output, high: number, low: number): void {
+export function putInt64(out: ByteWriter, high: number, low: number): void {
   if (high < 0x80000000) return putUint64(out, high, low);
   out.byte(MINUS);
   const negatedLow = (~low + 1) >>> 0;
@@ -87,7 +87,7 @@ export function putInt64(out: Output, high: number, low: number): void {
 const HEX = Buffer.from('0123456789abcdef');
 
 /** `width` lower-case hex digits of an integer below 2^53. */
-export function putHex(out: Output, value: number, width: number): void {
+export function putHex(out: ByteWriter, value: number, width: number): void {
   out.ensure(width);
   const { bytes } = out;
   const end = out.at + width;

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import iconv from 'iconv-lite';
 import { CdcError } from '../../runtime/error.ts';
-import { quoted } from '../bytes/json-text.ts';
+import { jsonString } from '../bytes/json-text.ts';
 import { decodeMultiByte, isMultiByte } from './multi-byte-charsets.ts';
 import { HIGH_HALVES, SWE7_LOW } from './single-byte-charsets.ts';
 
@@ -50,7 +50,7 @@ export function decodeText(bytes: Buffer, charset: string): string {
 
 /** For a single-byte charset: the JSON-escaped UTF-8 of each of its 256 bytes. */
 export function escapedBytes(charset: string): Buffer[] {
-  return Array.from({ length: 256 }, (_, byte) => quoted(decodeSingleByte([byte], charset)).subarray(1, -1));
+  return Array.from({ length: 256 }, (_, byte) => jsonString(decodeSingleByte([byte], charset)).subarray(1, -1));
 }
 
 function decodeSingleByte(bytes: Iterable<number>, charset: string): string {

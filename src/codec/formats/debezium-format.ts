@@ -1,8 +1,14 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
-import { quoted } from '../bytes/json-text.ts';
+import { jsonString } from '../bytes/json-text.ts';
 import { putHex, putUint32 } from '../bytes/number-text.ts';
-import type { Image, RowImages } from '../row-image-writer.ts';
-import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './event-format.ts';
+import type { ImageLayout, RowImageWriter } from '../row-image-writer.ts';
+import {
+  type EmitEvent,
+  type EventFormatOptions,
+  type EventFormatter,
+  ORDINAL_LENGTH,
+  seqPrefix,
+} from './event-format.ts';
 
 const NO_ORDINAL = '0'.repeat(ORDINAL_LENGTH);
 const INSERT = Buffer.from('{"op":"c","before":null,"after":');
@@ -12,8 +18,8 @@ const AFTER = Buffer.from(',"after":');
 const NO_AFTER = Buffer.from(',"after":null');
 
 /** Format `debezium`: `{"op":…,"before":…,"after":…,"key":…,"seq":…,"source":{…},"ts_ms":…}`. */
-export class DebeziumLine implements LineWriter {
-  readonly #images: RowImages;
+export class DebeziumFormat implements EventFormatter {
+  readonly #images: RowImageWriter;
   readonly #epoch: number;
   readonly #sourceHead: string;
   /** The parts of a line that all rows of one event share: from `seq` to the row number, with a gap for the ordinal. */
@@ -22,18 +28,18 @@ export class DebeziumLine implements LineWriter {
   #timeTail: Buffer;
   #partial = false;
 
-  constructor(images: RowImages, { name, epoch }: EventFormat) {
+  constructor(images: RowImageWriter, { name, epoch }: EventFormatOptions) {
     const { schema, name: table } = images.table;
     this.#images = images;
     this.#epoch = epoch;
-    this.#sourceHead = `","source":{"connector":"mysql","name":${quoted(name)},"db":${quoted(schema)},"table":${quoted(table)},"server_id":`;
+    this.#sourceHead = `","source":{"connector":"mysql","name":${jsonString(name)},"db":${jsonString(schema)},"table":${jsonString(table)},"server_id":`;
     this.#sourceTail = this.#timeTail = Buffer.alloc(0);
   }
 
   begin(position: number, transaction: Transaction, now: number, partial: boolean): void {
     const { gtid, file, serverId, committedAt } = transaction;
     this.#partial = partial;
-    const seq = `,"seq":"${seqHead(this.#epoch, transaction, position)}`;
+    const seq = `,"seq":"${seqPrefix(this.#epoch, transaction, position)}`;
     this.#ordinalAt = seq.length;
     const name = gtid === '' ? 'null' : `"${gtid}"`;
     this.#sourceTail = Buffer.from(
@@ -42,57 +48,57 @@ export class DebeziumLine implements LineWriter {
     this.#timeTail = Buffer.from(`,"ts_ms":${committedAt},"snapshot":"false"},"ts_ms":${now}}\n`);
   }
 
-  row(rows: RowsEvent, before: Image, after: Image, at: number, row: number, emit: EmitLine): number {
+  row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, row: number, emit: EmitEvent): number {
     const { op, bytes, end, ordinalBase } = rows;
     const images = this.#images;
     const { out } = images;
     out.at = 0;
-    out.put(op === 'u' ? UPDATE : op === 'c' ? INSERT : DELETE);
+    out.copy(op === 'u' ? UPDATE : op === 'c' ? INSERT : DELETE);
     if (op !== 'u') {
-      const next = images.put(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
-      if (op === 'd') out.put(NO_AFTER);
-      this.#end(at - ordinalBase, row, emit, images.putKey(images.after), 0);
+      const next = images.writeImage(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
+      if (op === 'd') out.copy(NO_AFTER);
+      this.#end(at - ordinalBase, row, emit, images.writeKey(images.after), 0);
       return next;
     }
-    const middle = images.put(before, bytes, at, end, images.before, undefined);
-    out.put(AFTER);
-    const next = images.put(after, bytes, middle, end, images.after, images.before);
-    if (images.sameKey()) {
-      this.#end(at - ordinalBase, row, emit, images.putKey(images.after), 0);
+    const middle = images.writeImage(before, bytes, at, end, images.before, undefined);
+    out.copy(AFTER);
+    const next = images.writeImage(after, bytes, middle, end, images.after, images.before);
+    if (images.hasSameKey()) {
+      this.#end(at - ordinalBase, row, emit, images.writeKey(images.after), 0);
       return next;
     }
     // A changed key is the end of one row and the begin of another. The after image may borrow key text from the
     // before image, so that one stays in front while the second line is made.
     out.at = 0;
-    out.put(DELETE);
-    images.put(before, bytes, at, end, images.before, undefined);
-    out.put(NO_AFTER);
-    this.#end(at - ordinalBase, row, emit, images.putKey(images.before), 0);
+    out.copy(DELETE);
+    images.writeImage(before, bytes, at, end, images.before, undefined);
+    out.copy(NO_AFTER);
+    this.#end(at - ordinalBase, row, emit, images.writeKey(images.before), 0);
     const from = out.at;
-    out.put(INSERT);
-    images.put(after, bytes, middle, end, images.after, images.before);
-    this.#end(middle - ordinalBase, row, emit, images.putKey(images.after), from);
+    out.copy(INSERT);
+    images.writeImage(after, bytes, middle, end, images.after, images.before);
+    this.#end(middle - ordinalBase, row, emit, images.writeKey(images.after), from);
     return next;
   }
 
-  truncate(emit: EmitLine): void {
+  truncate(emit: EmitEvent): void {
     const { out, tableHash } = this.#images;
     out.at = 0;
     out.ascii('{"op":"t","before":null,"after":null,"key":null');
     this.#end(0, 0, emit, tableHash, 0);
   }
 
-  #end(ordinal: number, row: number, emit: EmitLine, hash: number, from: number): void {
+  #end(ordinal: number, row: number, emit: EmitEvent, hash: number, from: number): void {
     const { out } = this.#images;
     if (this.#partial) out.ascii(',"partial":true');
     const ordinalAt = out.at + this.#ordinalAt;
-    out.put(this.#sourceTail);
+    out.copy(this.#sourceTail);
     const behind = out.at;
     out.at = ordinalAt;
     putHex(out, ordinal, ORDINAL_LENGTH);
     out.at = behind;
     putUint32(out, row);
-    out.put(this.#timeTail);
+    out.copy(this.#timeTail);
     emit(hash, out.bytes, from, out.at);
   }
 }

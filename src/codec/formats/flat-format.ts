@@ -1,16 +1,22 @@
 import type { RowOp, RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { quoted } from '../bytes/json-text.ts';
+import { jsonString } from '../bytes/json-text.ts';
 import { putHex } from '../bytes/number-text.ts';
-import type { Image, RowImages } from '../row-image-writer.ts';
-import { type EmitLine, type EventFormat, type LineWriter, ORDINAL_LENGTH, seqHead } from './event-format.ts';
+import type { ImageLayout, RowImageWriter } from '../row-image-writer.ts';
+import {
+  type EmitEvent,
+  type EventFormatOptions,
+  type EventFormatter,
+  ORDINAL_LENGTH,
+  seqPrefix,
+} from './event-format.ts';
 
 /** Names of the metadata fields behind their prefix. */
 const FIELDS = ['op', 'seq', 'deleted', 'partial', 'ts_ms', 'db', 'table'];
 
 /** Format `flat`: the row's columns at top level, then the metadata fields; a delete carries the last image. */
-export class FlatLine implements LineWriter {
-  readonly #images: RowImages;
+export class FlatFormat implements EventFormatter {
+  readonly #images: RowImageWriter;
   readonly #epoch: number;
   readonly #tableTail: string;
   readonly #prefix: string;
@@ -24,7 +30,7 @@ export class FlatLine implements LineWriter {
   #timeTail: Buffer;
   #isPartial = false;
 
-  constructor(images: RowImages, { epoch, flatPrefix }: EventFormat) {
+  constructor(images: RowImageWriter, { epoch, flatPrefix }: EventFormatOptions) {
     const { schema, name: table } = images.table;
     this.#images = images;
     this.#epoch = epoch;
@@ -34,44 +40,44 @@ export class FlatLine implements LineWriter {
     this.#deleted = Buffer.from(`","${flatPrefix}deleted":true`);
     this.#live = Buffer.from(`","${flatPrefix}deleted":false`);
     this.#partial = Buffer.from(`,"${flatPrefix}partial":true`);
-    this.#tableTail = `,"${flatPrefix}db":${quoted(schema)},"${flatPrefix}table":${quoted(table)}}\n`;
+    this.#tableTail = `,"${flatPrefix}db":${jsonString(schema)},"${flatPrefix}table":${jsonString(table)}}\n`;
     this.#seqHead = this.#timeTail = Buffer.alloc(0);
     refuseCollisions(images, flatPrefix);
   }
 
   begin(position: number, transaction: Transaction, _now: number, partial: boolean): void {
     this.#isPartial = partial;
-    this.#seqHead = Buffer.from(seqHead(this.#epoch, transaction, position));
+    this.#seqHead = Buffer.from(seqPrefix(this.#epoch, transaction, position));
     this.#timeTail = Buffer.from(`,"${this.#prefix}ts_ms":${transaction.committedAt}${this.#tableTail}`);
   }
 
-  row(rows: RowsEvent, before: Image, after: Image, at: number, _row: number, emit: EmitLine): number {
+  row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, _row: number, emit: EmitEvent): number {
     const { op, bytes, end, ordinalBase } = rows;
     const images = this.#images;
     const { out } = images;
     out.at = 0;
     if (op !== 'u') {
-      const next = images.put(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
+      const next = images.writeImage(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
       this.#end(op, at - ordinalBase, emit, images.hashKey(images.after), 0);
       return next;
     }
     // The before image is written in front to compare its key, and sent only if the key changed.
-    const middle = images.put(before, bytes, at, end, images.before, undefined);
+    const middle = images.writeImage(before, bytes, at, end, images.before, undefined);
     const from = out.at;
-    const next = images.put(after, bytes, middle, end, images.after, images.before);
-    if (images.sameKey()) {
+    const next = images.writeImage(after, bytes, middle, end, images.after, images.before);
+    if (images.hasSameKey()) {
       this.#end('u', at - ordinalBase, emit, images.hashKey(images.after), from);
       return next;
     }
     out.at = from;
     this.#end('d', at - ordinalBase, emit, images.hashKey(images.before), 0);
     const second = out.at;
-    images.put(after, bytes, middle, end, images.after, images.before);
+    images.writeImage(after, bytes, middle, end, images.after, images.before);
     this.#end('c', middle - ordinalBase, emit, images.hashKey(images.after), second);
     return next;
   }
 
-  truncate(emit: EmitLine): void {
+  truncate(emit: EmitEvent): void {
     const { out, tableHash } = this.#images;
     out.at = 0;
     out.ascii('{}');
@@ -79,22 +85,22 @@ export class FlatLine implements LineWriter {
   }
 
   /** Turns the closing brace of the image into the metadata fields. */
-  #end(op: RowOp | 't', ordinal: number, emit: EmitLine, hash: number, from: number): void {
+  #end(op: RowOp | 't', ordinal: number, emit: EmitEvent, hash: number, from: number): void {
     const { out } = this.#images;
     out.at -= 1;
     if (out.at - from > 1) out.byte(0x2c);
-    out.put(this.#heads[op]);
-    out.put(this.#seqHead);
+    out.copy(this.#heads[op]);
+    out.copy(this.#seqHead);
     putHex(out, ordinal, ORDINAL_LENGTH);
-    out.put(op === 'd' ? this.#deleted : this.#live);
-    if (this.#isPartial) out.put(this.#partial);
-    out.put(this.#timeTail);
+    out.copy(op === 'd' ? this.#deleted : this.#live);
+    if (this.#isPartial) out.copy(this.#partial);
+    out.copy(this.#timeTail);
     emit(hash, out.bytes, from, out.at);
   }
 }
 
 /** Compares without case: the readers of a lake do. */
-function refuseCollisions({ table, columnNames }: RowImages, prefix: string): void {
+function refuseCollisions({ table, columnNames }: RowImageWriter, prefix: string): void {
   const own = new Set(FIELDS.map((name) => (prefix + name).toLowerCase()));
   const collision = columnNames.find((name) => own.has(name.toLowerCase()));
   if (collision !== undefined) {

@@ -2,10 +2,10 @@ import { parseSeq } from '../../model/seq.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { formatRawObject, parseRawObject } from '../../runtime/raw-json.ts';
-import type { EventFormat } from './event-format.ts';
+import type { EventFormatOptions } from './event-format.ts';
 
 /** What a finished event line says of itself, whatever its format. */
-export interface EventSummary {
+export interface ParsedEvent {
   /** `shop.orders`, as a pattern of `tables` names it. */
   table: string;
   /** The key columns as the JSON text that the event has of them, digit for digit; null where it has none. */
@@ -17,7 +17,7 @@ export interface EventSummary {
   gtid: string | null;
 }
 
-const MAXWELL_OPS = new Map<string, EventSummary['op']>([
+const MAXWELL_OPS = new Map<string, ParsedEvent['op']>([
   ['insert', 'c'],
   ['update', 'u'],
   ['delete', 'd'],
@@ -28,12 +28,12 @@ const MAXWELL_OPS = new Map<string, EventSummary['op']>([
  * Reads a line that an `EventWriter` has finished. For the few events that are set aside: it goes over the whole line.
  * @param keyColumns the key columns of its table, for the formats whose events do not say which they are
  */
-export function summaryOf(
+export function parseEvent(
   line: Buffer,
-  format: EventFormat['format'],
+  format: EventFormatOptions['format'],
   keyColumns: readonly string[],
   flatPrefix: string,
-): EventSummary {
+): ParsedEvent {
   const event = parseRawObject(line.toString());
   if (format === 'debezium') {
     const source = parseRawObject(raw(event, 'source'));
@@ -42,7 +42,7 @@ export function summaryOf(
       table: formatTableName(text(source, 'db'), text(source, 'table')),
       key: key === 'null' ? null : key,
       seq: text(event, 'seq'),
-      op: text(event, 'op') as EventSummary['op'],
+      op: text(event, 'op') as ParsedEvent['op'],
       position: `${text(source, 'file')}:${raw(source, 'pos')}`,
       gtid: raw(source, 'gtid') === 'null' ? null : text(source, 'gtid'),
     };
@@ -67,7 +67,7 @@ export function summaryOf(
     table: formatTableName(text(event, `${flatPrefix}db`), text(event, `${flatPrefix}table`)),
     key: keyOf(event, keyColumns),
     seq,
-    op: text(event, `${flatPrefix}op`) as EventSummary['op'],
+    op: text(event, `${flatPrefix}op`) as ParsedEvent['op'],
     position: `*.${String(place.file).padStart(6, '0')}:${place.position}`,
     gtid: null,
   };

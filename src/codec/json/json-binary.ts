@@ -1,6 +1,6 @@
 import { ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../bytes/byte-writer.ts';
+import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { decimalLayout, putDecimal } from '../bytes/decimal.ts';
 import { putQuoted } from '../bytes/json-text.ts';
 import { doubleText, putInt32, putInt64, putPadded, putUint32, putUint64 } from '../bytes/number-text.ts';
@@ -39,13 +39,13 @@ const LITERALS = ['null', 'true', 'false'];
 const broken = (why: string): CdcError => new CdcError('a JSON document in the binlog is malformed', { why });
 
 /** Values written per document byte at most: what references the same bytes again and again is not a document. */
-class Reader {
+class JsonbReader {
   readonly src: Buffer;
-  readonly out: Output;
+  readonly out: ByteWriter;
   #left: number;
   #behindLength = 0;
 
-  constructor(src: Buffer, out: Output, length: number) {
+  constructor(src: Buffer, out: ByteWriter, length: number) {
     this.src = src;
     this.out = out;
     this.#left = length;
@@ -199,7 +199,7 @@ class Reader {
 }
 
 /** MySQL's packed temporal: the fraction in the low 24 bits (MySQL: my_time.cc, TIME_from_longlong_*_packed). */
-function putPackedTemporal(out: Output, type: number, packed: bigint): void {
+function putPackedTemporal(out: ByteWriter, type: number, packed: bigint): void {
   const negative = packed < 0n;
   const absolute = negative ? -packed : packed;
   const micros = Number(absolute & 0xffffffn);
@@ -225,7 +225,7 @@ function putPackedTemporal(out: Output, type: number, packed: bigint): void {
   out.byte(0x22);
 }
 
-function putClock(out: Output, hour: number, minute: number, second: number, micros: number): void {
+function putClock(out: ByteWriter, hour: number, minute: number, second: number, micros: number): void {
   putPadded(out, hour, hour > 99 ? 3 : 2);
   out.byte(0x3a);
   putPadded(out, minute, 2);
@@ -260,8 +260,8 @@ export function jsonDoubleText(value: number): string {
  * Appends the text of the document in `src[from..to)`.
  * An empty document is JSON null: the server stores it so for a NOT NULL column without a value.
  */
-export function putJsonDocument(out: Output, src: Buffer, from: number, to: number): void {
+export function putJsonDocument(out: ByteWriter, src: Buffer, from: number, to: number): void {
   if (from === to) return out.ascii('null');
   // Shared bytes do occur within reason: equal keys are stored once for several entries at most.
-  new Reader(src, out, (to - from) * 4 + 64).value(src[from] as number, from + 1, to, 0);
+  new JsonbReader(src, out, (to - from) * 4 + 64).value(src[from] as number, from + 1, to, 0);
 }

@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import { Output } from '../bytes/byte-writer.ts';
+import { ByteWriter } from '../bytes/byte-writer.ts';
 import { type PathLeg, parseJsonPath } from './json-path.ts';
 import {
   DOUBLE,
@@ -103,7 +103,7 @@ export function patchDocument(src: Buffer, from: number, to: number, diffs: Buff
     }
     apply(operation, parent, last, value);
   }
-  const out = new Output(to - from + (end - at) + 256);
+  const out = new ByteWriter(to - from + (end - at) + 256);
   out.byte(0);
   const type = encode(root, out);
   out.bytes[0] = type;
@@ -208,11 +208,11 @@ const isInline = (type: number, large: boolean): boolean =>
   type === LITERAL || type === INT16 || type === UINT16 || (large && (type === INT32 || type === UINT32));
 
 /** Appends the value without its type, which is returned. Containers that were taken apart take the large form. */
-function encode(node: Node, out: Output): number {
+function encode(node: Node, out: ByteWriter): number {
   if (node.kind === 'stored') {
     const size = storedSize(node);
     check(node.at, size, node.end);
-    out.put(node.src.subarray(node.at, node.at + size));
+    out.copy(node.src.subarray(node.at, node.at + size));
     return node.type;
   }
   const start = out.at;
@@ -229,7 +229,7 @@ function encode(node: Node, out: Output): number {
     const entry = keyEntries + i * 6;
     out.bytes.writeUInt32LE(out.at - start, entry);
     out.bytes.writeUInt16LE(key.length, entry + 4);
-    out.put(key);
+    out.copy(key);
   });
   values.forEach((value, i) => {
     const entry = valueEntries + i * 5;

@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../bytes/byte-writer.ts';
+import type { ByteWriter } from '../bytes/byte-writer.ts';
 import type { ValueWriter } from '../bytes/value-writer.ts';
 import { lenenc, patchDocument } from './json-diff.ts';
 
@@ -17,7 +17,7 @@ interface JsonColumn {
  * image's diffs applied to them. In front of an after image stand its value options and, for those, a bitmap with one
  * bit for each JSON column of the table, present or not (MySQL: rpl_record.cc, unpack_row).
  */
-export class JsonPatches {
+export class PartialJsonUpdates {
   readonly #columns: number;
   /** Where the before image has each document, length in front; -1 for a document that it does not hold. */
   readonly #documents: Int32Array;
@@ -48,7 +48,7 @@ export class JsonPatches {
   }
 
   /** Writes a JSON column of the image. Returns the offset behind it. */
-  put(column: JsonColumn, src: Buffer, at: number, end: number, out: Output): number {
+  writeColumn(column: JsonColumn, src: Buffer, at: number, end: number, out: ByteWriter): number {
     if (!this.#after) {
       this.#documents[column.json] = at;
       return column.put(src, at, end, out);
@@ -63,9 +63,16 @@ export class JsonPatches {
     if (to > end) throw new CdcError('a value in a row image is longer than its event');
     // A column that is dropped has no name, and its document does not matter.
     if (name.length === 0) return to;
-    const stands = this.#documents[json] as number;
-    if (stands < 0) throw noDocument(name);
-    const patched = patchDocument(src, stands + 4, stands + 4 + src.readUInt32LE(stands), src, from, to);
+    const documentOffset = this.#documents[json] as number;
+    if (documentOffset < 0) throw noDocument(name);
+    const patched = patchDocument(
+      src,
+      documentOffset + 4,
+      documentOffset + 4 + src.readUInt32LE(documentOffset),
+      src,
+      from,
+      to,
+    );
     const value = Buffer.allocUnsafe(4 + patched.length);
     value.writeUInt32LE(patched.length, 0);
     patched.copy(value, 4);

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { ColumnRule } from '../../model/column-rules.ts';
 import type { Table } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../bytes/byte-writer.ts';
+import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { putQuoted } from '../bytes/json-text.ts';
 import type { ValueWriter } from '../bytes/value-writer.ts';
 
@@ -15,7 +15,7 @@ const LETTER_N = 0x6e;
 const STAR = 0x2a;
 
 /** A writer that applies the rule to what `put` writes. NULL, and a value that is written as `null`, stays null. */
-export function ruledWriter(rule: ColumnRule, put: ValueWriter): ValueWriter {
+export function ruledValueWriter(rule: ColumnRule, put: ValueWriter): ValueWriter {
   switch (rule.kind) {
     case 'drop':
       return (src, at, end, out) => {
@@ -25,17 +25,17 @@ export function ruledWriter(rule: ColumnRule, put: ValueWriter): ValueWriter {
         return next;
       };
     case 'hash':
-      return rewriting(put, (text, out) => {
+      return rewriteValue(put, (text, out) => {
         out.byte(QUOTE);
         out.ascii(createHmac('sha256', rule.secret).update(text).digest('hex'));
         out.byte(QUOTE);
       });
     case 'mask':
-      return rewriting(put, (text, out) => putMasked(out, text, rule.keep));
+      return rewriteValue(put, (text, out) => putMasked(out, text, rule.keep));
   }
 }
 
-function rewriting(put: ValueWriter, rewrite: (text: Buffer, out: Output) => void): ValueWriter {
+function rewriteValue(put: ValueWriter, rewrite: (text: Buffer, out: ByteWriter) => void): ValueWriter {
   return (src, at, end, out) => {
     const start = out.at;
     const next = put(src, at, end, out);
@@ -55,7 +55,7 @@ function plainText(bytes: Buffer, from: number, to: number): Buffer {
 }
 
 /** A value that is no longer than what a mask would keep is masked whole. */
-function putMasked(out: Output, text: Buffer, keep: number): void {
+function putMasked(out: ByteWriter, text: Buffer, keep: number): void {
   let characters = 0;
   for (const byte of text) if (startsCharacter(byte)) characters++;
   const stars = characters > keep ? characters - keep : characters;
@@ -69,7 +69,7 @@ function putMasked(out: Output, text: Buffer, keep: number): void {
 const startsCharacter = (byte: number): boolean => (byte & 0xc0) !== 0x80;
 
 /** A key must tell rows apart: hashed it does, masked or dropped it would not, and rows would replace one another. */
-export function refuseKeyRules(table: Table, rules: readonly (ColumnRule | undefined)[]): void {
+export function assertKeyColumnsKept(table: Table, rules: readonly (ColumnRule | undefined)[]): void {
   for (const column of table.key) {
     const { kind } = rules[column] ?? {};
     if (kind === 'drop' || kind === 'mask') {

@@ -1,6 +1,6 @@
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { Output } from '../bytes/byte-writer.ts';
+import { ByteWriter } from '../bytes/byte-writer.ts';
 import { decimalLayout, putDecimal } from '../bytes/decimal.ts';
 import { putEscaped } from '../bytes/json-text.ts';
 import { doubleText, floatText, putInt32, putInt64, putUint32, putUint53, putUint64 } from '../bytes/number-text.ts';
@@ -168,7 +168,7 @@ function bitWriter(length: number, asString: boolean): ValueWriter {
 
 function jsonWriter(width: number, nested: boolean): ValueWriter {
   if (nested) return sizedWriter(width, putJsonDocument);
-  const document = new Output(4096);
+  const document = new ByteWriter(4096);
   return sizedWriter(width, (out, src, from, to) => {
     document.at = 0;
     putJsonDocument(document, src, from, to);

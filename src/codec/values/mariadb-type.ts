@@ -1,16 +1,16 @@
-import type { Putter } from '../bytes/value-writer.ts';
+import type { BytesFormatter } from '../bytes/value-writer.ts';
 
 // MariaDB's types that travel as BINARY(16) and BINARY(4), once someone has proven which a column is.
 
-export const putUuid: Putter = (out, src, from, to) => {
+export const putUuid: BytesFormatter = (out, src, from, to) => {
   const hex = src.toString('hex', from, to);
   out.ascii(`"${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}"`);
 };
 
-export const putInet4: Putter = (out, src, from, to) => out.ascii(`"${src.subarray(from, to).join('.')}"`);
+export const putInet4: BytesFormatter = (out, src, from, to) => out.ascii(`"${src.subarray(from, to).join('.')}"`);
 
 /** As INET6_NTOA prints it: the longest run of zero words, even of one, becomes `::` (MariaDB: sql_type_inet.cc). */
-export const putInet6: Putter = (out, src, from) => {
+export const putInet6: BytesFormatter = (out, src, from) => {
   const words = Array.from({ length: 8 }, (_, i) => src.readUInt16BE(from + i * 2));
   let gap = -1;
   let length = 0;

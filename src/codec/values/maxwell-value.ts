@@ -1,6 +1,6 @@
 import { type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { quoted } from '../bytes/json-text.ts';
+import { jsonString } from '../bytes/json-text.ts';
 import type { ValueWriter } from '../bytes/value-writer.ts';
 import type { Charsets } from '../charset/charset.ts';
 import { createValueWriter } from './create-value-writer.ts';
@@ -23,7 +23,7 @@ export function maxwellValueWriter(column: Column, format: ValueFormat, charsets
 }
 
 function setWriter(labels: readonly string[], width: number): ValueWriter {
-  const texts = labels.map(quoted);
+  const texts = labels.map(jsonString);
   return (src, at, end, out) => {
     if (at + width > end) throw new CdcError('a SET value is longer than its event');
     let first = true;
@@ -33,7 +33,7 @@ function setWriter(labels: readonly string[], width: number): ValueWriter {
       const text = texts[i];
       if (text === undefined) throw new CdcError(`a SET value has member ${i} of ${labels.length} labels`);
       if (!first) out.byte(0x2c);
-      out.put(text);
+      out.copy(text);
       first = false;
     }
     out.byte(0x5d);

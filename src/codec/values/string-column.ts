@@ -1,9 +1,9 @@
 import { BINARY_COLLATION, type Column } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../bytes/byte-writer.ts';
-import { putQuoted, putText, quoted } from '../bytes/json-text.ts';
+import type { ByteWriter } from '../bytes/byte-writer.ts';
+import { jsonString, putQuoted, putText } from '../bytes/json-text.ts';
 import { byteAt, checkLength, LENGTH_READERS, u16 } from '../bytes/row-bytes.ts';
-import type { Putter, ValueWriter } from '../bytes/value-writer.ts';
+import type { BytesFormatter, ValueWriter } from '../bytes/value-writer.ts';
 import {
   type Charsets,
   charsetOf,
@@ -20,7 +20,7 @@ const QUOTE = 0x22;
 const COMMA = 0x2c;
 
 /** A length of `width` bytes, then the bytes that `put` writes. */
-export function sizedWriter(width: number, put: Putter): ValueWriter {
+export function sizedWriter(width: number, put: BytesFormatter): ValueWriter {
   const length = LENGTH_READERS[width];
   if (length === undefined || width === 0) throw new CdcError(`a column has a length of ${width} bytes`);
   return (src, at, end, out) => {
@@ -48,7 +48,7 @@ export function compressedWriter(column: Column, width: number, format: ValueFor
 }
 
 /** Appends bytes as a base64 or hex string. */
-export function putBinary(out: Output, src: Buffer, from: number, to: number, encoding: 'base64' | 'hex'): void {
+export function putBinary(out: ByteWriter, src: Buffer, from: number, to: number, encoding: 'base64' | 'hex'): void {
   const room = encoding === 'hex' ? (to - from) * 2 : Math.ceil((to - from) / 3) * 4;
   out.ensure(room + 2);
   out.byte(QUOTE);
@@ -56,14 +56,14 @@ export function putBinary(out: Output, src: Buffer, from: number, to: number, en
   out.byte(QUOTE);
 }
 
-function textPutter(column: Column, format: ValueFormat, charsets: Charsets): Putter {
+function textPutter(column: Column, format: ValueFormat, charsets: Charsets): BytesFormatter {
   if (column.collation === BINARY_COLLATION) {
     return (out, src, from, to) => putBinary(out, src, from, to, format.binary);
   }
   const charset = charsetOf(column.collation, charsets);
   if (isUtf8Charset(charset)) {
     return (out, src, from, to) => {
-      if (!putText(out, src, from, to)) out.put(quoted(decodeText(src.subarray(from, to), charset)));
+      if (!putText(out, src, from, to)) out.copy(jsonString(decodeText(src.subarray(from, to), charset)));
     };
   }
   const convert = isSingleByte(charset) ? singleByteConverter(charset) : converter(charset);
@@ -74,17 +74,17 @@ function textPutter(column: Column, format: ValueFormat, charsets: Charsets): Pu
   };
 }
 
-function singleByteConverter(charset: string): Putter {
+function singleByteConverter(charset: string): BytesFormatter {
   const escaped = escapedBytes(charset);
   return (out, src, from, to) => {
     out.byte(QUOTE);
-    for (let i = from; i < to; i++) out.put(escaped[byteAt(src, i)] as Buffer);
+    for (let i = from; i < to; i++) out.copy(escaped[byteAt(src, i)] as Buffer);
     out.byte(QUOTE);
   };
 }
 
-function converter(charset: string): Putter {
-  return (out, src, from, to) => out.put(quoted(decodeText(src.subarray(from, to), charset)));
+function converter(charset: string): BytesFormatter {
+  return (out, src, from, to) => out.copy(jsonString(decodeText(src.subarray(from, to), charset)));
 }
 
 function isAscii(src: Buffer, from: number, to: number): boolean {
@@ -93,7 +93,7 @@ function isAscii(src: Buffer, from: number, to: number): boolean {
 }
 
 /** BINARY(n): the binlog drops trailing zero bytes, the value has them. */
-export function fixedBytesWriter(length: number, put: Putter): ValueWriter {
+export function fixedBytesWriter(length: number, put: BytesFormatter): ValueWriter {
   const width = length > 255 ? 2 : 1;
   return (src, at, end, out) => {
     checkLength(at, width, end);
@@ -112,18 +112,18 @@ export function fixedBytesWriter(length: number, put: Putter): ValueWriter {
 
 export function enumWriter(labels: readonly string[], width: number): ValueWriter {
   // Index 0 is the empty string that an invalid value became.
-  const texts = ['', ...labels].map(quoted);
+  const texts = ['', ...labels].map(jsonString);
   return (src, at, _end, out) => {
     const index = width === 1 ? byteAt(src, at) : u16(src, at);
     const text = texts[index];
     if (text === undefined) throw new CdcError(`an ENUM value has index ${index} of ${labels.length} labels`);
-    out.put(text);
+    out.copy(text);
     return at + width;
   };
 }
 
 export function setWriter(labels: readonly string[], width: number): ValueWriter {
-  const texts = labels.map((label) => quoted(label).subarray(1, -1));
+  const texts = labels.map((label) => jsonString(label).subarray(1, -1));
   return (src, at, end, out) => {
     checkLength(at, width, end);
     let first = true;
@@ -133,7 +133,7 @@ export function setWriter(labels: readonly string[], width: number): ValueWriter
       const text = texts[i];
       if (text === undefined) throw new CdcError(`a SET value has member ${i} of ${labels.length} labels`);
       if (!first) out.byte(COMMA);
-      out.put(text);
+      out.copy(text);
       first = false;
     }
     out.byte(QUOTE);

@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../bytes/byte-writer.ts';
+import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { NUMBER_ROOM, putPadded, putUint32, putUint53 } from '../bytes/number-text.ts';
 
 export type TemporalStyle = 'iso' | 'mysql' | 'epoch_micros';
@@ -56,7 +56,7 @@ function twoDigits(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = ZERO + value - tens * 10;
 }
 
-function putClock(out: Output, seconds: number, micros: number, digits: number): void {
+function putClock(out: ByteWriter, seconds: number, micros: number, digits: number): void {
   if (micros > 999_999) throw impossible(`${micros} microseconds`);
   out.ensure(NUMBER_ROOM);
   const { bytes } = out;
@@ -81,7 +81,7 @@ function putClock(out: Output, seconds: number, micros: number, digits: number):
   }
 }
 
-function putYearMonthDay(out: Output, year: number, month: number, day: number): void {
+function putYearMonthDay(out: ByteWriter, year: number, month: number, day: number): void {
   if (year > 9999 || month > 12) throw impossible(`year ${year}, month ${month}`);
   out.ensure(NUMBER_ROOM);
   const { bytes, at } = out;
@@ -105,7 +105,7 @@ function epochDays(year: number, month: number, day: number): number {
   return era * 146_097 + dayOfEra - 719_468;
 }
 
-function putMicros(out: Output, seconds: number, micros: number): void {
+function putMicros(out: ByteWriter, seconds: number, micros: number): void {
   const negative = seconds < 0;
   let whole = negative ? -seconds : seconds;
   let rest = micros;
@@ -135,7 +135,7 @@ function isDay(year: number, month: number, day: number): boolean {
  * `epoch_micros` such a value keeps its text. A zero month or day is null where `zero_dates: null` says so.
  */
 export function putDateTime(
-  out: Output,
+  out: ByteWriter,
   year: number,
   month: number,
   day: number,
@@ -159,7 +159,7 @@ export function putDateTime(
   out.byte(QUOTE);
 }
 
-export function putDate(out: Output, year: number, month: number, day: number, options: TemporalOptions): void {
+export function putDate(out: ByteWriter, year: number, month: number, day: number, options: TemporalOptions): void {
   if (options.zeroNull && (month === 0 || day === 0)) return out.ascii('null');
   if (options.style === 'epoch_micros' && isDay(year, month, day)) {
     return putMicros(out, epochDays(year, month, day) * 86_400, 0);
@@ -171,7 +171,7 @@ export function putDate(out: Output, year: number, month: number, day: number, o
 
 /** Appends a TIMESTAMP, seconds since 1970 in UTC; 0 with no fraction is MySQL's zero timestamp. */
 export function putTimestamp(
-  out: Output,
+  out: ByteWriter,
   seconds: number,
   micros: number,
   digits: number,
@@ -216,7 +216,7 @@ function civilDay(days: number): CivilDay {
 
 /** Appends a TIME, which is a duration of either sign. `epoch_micros` gives its microseconds. */
 export function putDuration(
-  out: Output,
+  out: ByteWriter,
   negative: boolean,
   seconds: number,
   micros: number,

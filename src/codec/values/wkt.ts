@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import type { Output } from '../bytes/byte-writer.ts';
+import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { doubleText } from '../bytes/number-text.ts';
 
 const POINT = 1;
@@ -33,22 +33,22 @@ const broken = (why: string): CdcError =>
  * coordinates in stored order with all their digits. WKT has no SRID: one that is not 0 stands in front as in PostGIS's
  * extended form, `SRID=4326;POINT (1 2)`.
  */
-export function putWkt(out: Output, src: Buffer, from: number, to: number): void {
+export function putWkt(out: ByteWriter, src: Buffer, from: number, to: number): void {
   if (from + 4 > to) throw broken('it is shorter than an SRID');
   const srid = src.readUInt32LE(from);
   if (srid !== 0) out.ascii(`SRID=${srid};`);
-  const reader = new Reader(src, from + 4, to, out);
+  const reader = new WkbReader(src, from + 4, to, out);
   reader.geometry(0);
   if (reader.at !== to) throw broken(`${to - reader.at} bytes are left over`);
 }
 
-class Reader {
+class WkbReader {
   readonly src: Buffer;
   readonly end: number;
-  readonly out: Output;
+  readonly out: ByteWriter;
   at: number;
 
-  constructor(src: Buffer, at: number, end: number, out: Output) {
+  constructor(src: Buffer, at: number, end: number, out: ByteWriter) {
     this.src = src;
     this.at = at;
     this.end = end;

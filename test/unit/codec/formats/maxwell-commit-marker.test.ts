@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CommitMark } from '../../../../src/codec/formats/maxwell-commit-marker.ts';
+import { MaxwellCommitMarker } from '../../../../src/codec/formats/maxwell-commit-marker.ts';
 import type { Transaction } from '../../../../src/model/rows-event.ts';
 
 const transaction = {} as Transaction;
@@ -9,8 +9,8 @@ function told(...calls: (string | { savepoint: string } | { to: string })[]): st
   const lines: string[] = [];
   const savepoints = new Map<string, number>();
   let committed = -1;
-  const mark = new CommitMark({
-    line: (_stream, hash, bytes, from, to) => void lines.push(`${hash} ${bytes.toString('utf8', from, to)}`),
+  const mark = new MaxwellCommitMarker({
+    event: (_stream, hash, bytes, from, to) => void lines.push(`${hash} ${bytes.toString('utf8', from, to)}`),
     savepoint: (name) => void savepoints.set(name, lines.length),
     rollbackTo(name) {
       lines.length = savepoints.get(name) as number;
@@ -29,7 +29,7 @@ function told(...calls: (string | { savepoint: string } | { to: string })[]): st
     else if (typeof call === 'string') {
       // The buffer is only valid during the call.
       const buffer = Buffer.from(`..{"row":"${call}"..`);
-      mark.line(0, hash++, buffer, 2, buffer.length - 2);
+      mark.event(0, hash++, buffer, 2, buffer.length - 2);
       buffer.fill('!');
     } else if ('savepoint' in call) mark.savepoint(call.savepoint);
     else mark.rollbackTo(call.to);

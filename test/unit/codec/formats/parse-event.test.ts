@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../../../../src/codec/bytes/byte-writer.ts';
 import { EventWriter } from '../../../../src/codec/event-writer.ts';
-import type { EventFormat } from '../../../../src/codec/formats/event-format.ts';
-import { summaryOf } from '../../../../src/codec/formats/parse-event.ts';
+import type { EventFormatOptions } from '../../../../src/codec/formats/event-format.ts';
+import { parseEvent } from '../../../../src/codec/formats/parse-event.ts';
 import type { Transaction } from '../../../../src/model/rows-event.ts';
 import { type Column, ColumnType } from '../../../../src/model/table.ts';
 
@@ -44,7 +44,7 @@ const transaction: Transaction = {
 };
 
 interface Row {
-  format: EventFormat['format'];
+  format: EventFormatOptions['format'];
   op: 'c' | 'u' | 'd' | 't';
   key?: number[];
   gtid?: string;
@@ -61,7 +61,7 @@ function summaryOfWritten({ format, op, key = [1, 0], gtid = transaction.gtid, s
       ...{ format, name: 'shop', epoch: 0x6b02e25e, flatPrefix: '_', charsets: new Map([[45, 'utf8mb4']]) },
       values: { ...values, zero_dates: 'text' },
     },
-    new Output(),
+    new ByteWriter(),
   );
   const lines: string[] = [];
   const emit = (_hash: number, bytes: Buffer, from: number, to: number) => {
@@ -80,7 +80,7 @@ function summaryOfWritten({ format, op, key = [1, 0], gtid = transaction.gtid, s
   expect(lines).toHaveLength(1);
   expect(JSON.parse(lines[0] as string)).toBeTypeOf('object');
   const names = key.map((index) => (columns[index] as Column).name);
-  return summaryOf(Buffer.from(lines[0] as string), format, names, '_');
+  return parseEvent(Buffer.from(lines[0] as string), format, names, '_');
 }
 
 describe.each(['debezium', 'flat', 'maxwell'] as const)('a line of format %s', (format) => {
@@ -123,7 +123,7 @@ describe.each(['debezium', 'flat', 'maxwell'] as const)('a line of format %s', (
 
 test('the prefix of format flat is that of the configuration', () => {
   const line = `{"id":7,"_seq":"mine","__op":"d","__seq":"${SEQ}","__deleted":true,"__ts_ms":1,"__db":"a","__table":"b"}\n`;
-  expect(summaryOf(Buffer.from(line), 'flat', ['id'], '__')).toMatchObject({
+  expect(parseEvent(Buffer.from(line), 'flat', ['id'], '__')).toMatchObject({
     op: 'd',
     key: '{"id":7}',
     seq: SEQ,
@@ -133,11 +133,11 @@ test('the prefix of format flat is that of the configuration', () => {
 
 test('a key column that the event does not hold is left out of the key', () => {
   const line = `{"a":1,"_op":"c","_seq":"${SEQ}","_deleted":false,"_ts_ms":1,"_db":"s","_table":"t"}\n`;
-  expect(summaryOf(Buffer.from(line), 'flat', ['a', 'b'], '_').key).toBe('{"a":1}');
+  expect(parseEvent(Buffer.from(line), 'flat', ['a', 'b'], '_').key).toBe('{"a":1}');
 });
 
 test.each(['debezium', 'flat', 'maxwell'] as const)('what is no line of format %s is an error', (format) => {
   for (const line of ['{}\n', '{"op":"c"}\n', '', 'x']) {
-    expect(() => summaryOf(Buffer.from(line), format, [], '_')).toThrow();
+    expect(() => parseEvent(Buffer.from(line), format, [], '_')).toThrow();
   }
 });

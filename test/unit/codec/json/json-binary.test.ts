@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../../../../src/codec/bytes/byte-writer.ts';
 import { jsonDoubleText, putJsonDocument } from '../../../../src/codec/json/json-binary.ts';
 
 // The type oracle compares documents of a real server; here is what only older or broken ones write.
 
 function text(hex: string): string {
-  const out = new Output(16);
+  const out = new ByteWriter(16);
   const bytes = Buffer.from(hex, 'hex');
   putJsonDocument(out, bytes, 0, bytes.length);
   return out.bytes.toString('utf8', 0, out.at);

@@ -1,16 +1,16 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
-import { ruledWriter } from '../../../../src/codec/values/column-rule-writer.ts';
+import { ByteWriter } from '../../../../src/codec/bytes/byte-writer.ts';
+import { ruledValueWriter } from '../../../../src/codec/values/column-rule-writer.ts';
 import type { ColumnRule } from '../../../../src/model/column-rules.ts';
 
 /** What a rule makes of a value that would be written as `json`. */
 function ruled(rule: ColumnRule, json: string): string {
-  const out = new Output(8);
+  const out = new ByteWriter(8);
   out.ascii('[');
-  const write = ruledWriter(rule, (_src, at, _end, to) => {
-    to.put(Buffer.from(json));
+  const write = ruledValueWriter(rule, (_src, at, _end, to) => {
+    to.copy(Buffer.from(json));
     return at + 7;
   });
   expect(write(Buffer.alloc(0), 3, 9, out)).toBe(10);

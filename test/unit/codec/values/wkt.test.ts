@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../../../../src/codec/bytes/byte-writer.ts';
 import { putWkt } from '../../../../src/codec/values/wkt.ts';
 
 function wkt(stored: Buffer): string {
-  const out = new Output(16);
+  const out = new ByteWriter(16);
   putWkt(out, Buffer.concat([Buffer.from('ab'), stored, Buffer.from('cd')]), 2, 2 + stored.length);
   return out.bytes.toString('utf8', 0, out.at);
 }

@@ -1,4 +1,4 @@
-import { Output } from '../../../../src/codec/bytes/byte-writer.ts';
+import { ByteWriter } from '../../../../src/codec/bytes/byte-writer.ts';
 import { createValueWriter } from '../../../../src/codec/values/create-value-writer.ts';
 import type { ValueFormat } from '../../../../src/codec/values/value-format.ts';
 import type { Column } from '../../../../src/model/table.ts';
@@ -26,7 +26,7 @@ export function written(column: Partial<Column>, bytes: Buffer | string, format:
     ...column,
   };
   const src = typeof bytes === 'string' ? Buffer.from(bytes, 'hex') : bytes;
-  const out = new Output(16);
+  const out = new ByteWriter(16);
   const next = createValueWriter(whole, { ...DEFAULTS, ...format }, CHARSETS)(src, 0, src.length, out);
   if (next !== src.length) throw new Error(`${next} of ${src.length} bytes consumed`);
   return out.bytes.toString('utf8', 0, out.at);
