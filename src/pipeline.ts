@@ -47,23 +47,23 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
   await file.save(checkpoint());
 
   const { firehose } = config;
-  const streams = await openSinks(
+  const targets = await openSinks(
     compileRoutes(firehose.routes, firehose.stream, server).streams,
     { region: firehose.region, endpoint: firehose.endpoint, timeoutMs: firehose.timeout },
     { gzip: firehose.compression === 'gzip', quota: firehose.quota },
   );
   const troubled = new TroubledEvents(config, log);
   const delivery = new Delivery({
-    streams,
+    targets,
     delivered,
     aggregation: aggregationOf(firehose.aggregate),
     lingerMs: firehose.linger,
-    bans: troubled.bans,
-    setAside: (event) => troubled.setAside(event),
-    onTrouble: (trouble) => troubled.tell(trouble),
-    onPressure: (paused) => (paused ? stream.pause() : stream.resume()),
+    isDeadLettered: troubled.bans,
+    deadLetter: (event) => troubled.setAside(event),
+    onRetry: (trouble) => troubled.tell(trouble),
+    onBackpressure: (paused) => (paused ? stream.pause() : stream.resume()),
     onDelivered: () => keeper.moved(),
-    onRefused(error) {
+    onFatal(error) {
       refused = true;
       fail(error);
     },
@@ -79,8 +79,8 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
       rollback: () => delivery.rollback(),
       savepoint: (name) => delivery.savepoint(name),
       rollbackTo: (name) => delivery.rollbackTo(name),
-      prepared: (transaction) => delivery.prepared(transaction),
-      idle: (at) => delivery.idle(at),
+      prepared: (transaction) => delivery.xaPrepared(transaction),
+      idle: (at) => delivery.heartbeat(at),
     },
     ending,
   );
@@ -91,13 +91,13 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
   );
   try {
     await stream.follow();
-    if (!broken.signal.aborted) log.info({ waiting: delivery.heldBytes }, 'ending: delivering what was read');
+    if (!broken.signal.aborted) log.info({ waiting: delivery.bufferedBytes }, 'ending: delivering what was read');
   } catch (error) {
     fail(error);
   } finally {
     if (!refused) await drainWithin(delivery, DRAIN_MS, log);
     delivery.stop();
-    for (const { sink } of streams) sink.close();
+    for (const { sink } of targets) sink.close();
     await keeper.save().catch(fail);
     log.info({ ...delivery.counters, ...delivered.coordinates, gtids: delivered.gtids?.toString() }, 'stopped');
   }
@@ -108,7 +108,7 @@ async function drainWithin(delivery: Delivery, ms: number, log: Log): Promise<vo
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
-      log.warn({ waiting: delivery.heldBytes }, 'not everything could be delivered in time; it will be read again');
+      log.warn({ waiting: delivery.bufferedBytes }, 'not everything could be delivered in time; it will be read again');
       resolve();
     }, ms);
   });

@@ -8,7 +8,7 @@ export type Aggregation = { maxEvents: number; maxBytes: number } | 'off';
  * What settles together on its way: one record with the slices of some lanes or, where each event is a record, a run
  * of records of one lane.
  */
-export interface Parcel {
+export interface Batch {
   records: RecordBuffers[];
   lanes: Lane[];
   events: number;
@@ -16,12 +16,12 @@ export interface Parcel {
 }
 
 /** Packs the slices of lanes into one request: as few records as hold them. */
-export class Packer {
+export class BatchBuilder {
   readonly #aggregation: Aggregation;
   readonly #maxRecordBytes: number;
-  readonly #parcels: Parcel[] = [];
+  readonly #parcels: Batch[] = [];
   /** The record that may still take a slice. */
-  #open: Parcel | undefined;
+  #open: Batch | undefined;
   #records = 0;
   #bytes = 0;
 
@@ -38,12 +38,12 @@ export class Packer {
     return this.#bytes;
   }
 
-  get parcels(): Parcel[] {
+  get parcels(): Batch[] {
     return this.#parcels;
   }
 
   /** Whether what waits in the lane fits into the record that is open. */
-  fits(lane: Lane): boolean {
+  fitsOpenRecord(lane: Lane): boolean {
     const { waitingBytes, waitingEvents } = lane;
     return (
       this.#aggregation !== 'off' &&
@@ -56,29 +56,29 @@ export class Packer {
   /** Takes from the lane what fits into one record and `maxBytes`; without aggregation, into `maxRecords` records. */
   add(lane: Lane, maxBytes: number, maxRecords: number, maxEvents = Number.POSITIVE_INFINITY): void {
     if (this.#aggregation === 'off') {
-      const bytes = lane.take(maxBytes, Math.min(maxRecords, maxEvents), this.#maxRecordBytes);
-      const records = lane.flightByEvent().map((event) => [event]);
+      const bytes = lane.startFlight(maxBytes, Math.min(maxRecords, maxEvents), this.#maxRecordBytes);
+      const records = lane.inFlightByEvent().map((event) => [event]);
       this.#push({ records, lanes: [lane], events: records.length, bytes });
       return;
     }
-    const joins = this.fits(lane);
-    const bytes = lane.take(
+    const joins = this.fitsOpenRecord(lane);
+    const bytes = lane.startFlight(
       Math.min(this.#aggregation.maxBytes, maxBytes),
       Math.min(this.#aggregation.maxEvents, maxEvents),
     );
     if (joins && this.#open !== undefined) {
-      this.#open.records[0] = [...(this.#open.records[0] as RecordBuffers), ...lane.flight()];
+      this.#open.records[0] = [...(this.#open.records[0] as RecordBuffers), ...lane.inFlightBuffers()];
       this.#open.lanes.push(lane);
-      this.#open.events += lane.flightEvents;
+      this.#open.events += lane.inFlightEvents;
       this.#open.bytes += bytes;
       this.#bytes += bytes;
       return;
     }
-    this.#open = { records: [lane.flight()], lanes: [lane], events: lane.flightEvents, bytes };
+    this.#open = { records: [lane.inFlightBuffers()], lanes: [lane], events: lane.inFlightEvents, bytes };
     this.#push(this.#open);
   }
 
-  #push(parcel: Parcel): void {
+  #push(parcel: Batch): void {
     this.#parcels.push(parcel);
     this.#records += parcel.records.length;
     this.#bytes += parcel.bytes;

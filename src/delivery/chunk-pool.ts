@@ -1,8 +1,8 @@
 /** Bytes of one chunk, at most and at least. An event that is larger gets a chunk of its own size. */
 export const CHUNK_BYTES = 64 * 1024;
-const LEAST_BYTES = 2 * 1024;
+const CHUNK_BYTES_MIN = 2 * 1024;
 /** Bytes of free chunks that are kept for the next events. */
-const KEPT_BYTES = 16 * 1024 * 1024;
+const FREE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A stretch of a lane's bytes. Offsets count the lane's bytes since it began. */
 export interface Chunk {
@@ -19,16 +19,16 @@ export class ChunkPool {
 
   /** @param size bytes of a chunk, kept within bounds */
   constructor(size = CHUNK_BYTES) {
-    this.#size = Math.floor(Math.max(LEAST_BYTES, Math.min(CHUNK_BYTES, size)));
+    this.#size = Math.floor(Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES, size)));
   }
 
-  take(base: number, length: number): Chunk {
+  acquire(base: number, length: number): Chunk {
     const bytes =
       length > this.#size ? Buffer.allocUnsafeSlow(length) : (this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#size));
     return { bytes, base, used: 0 };
   }
 
-  giveBack({ bytes }: Chunk): void {
-    if (bytes.length === this.#size && this.#free.length * this.#size < KEPT_BYTES) this.#free.push(bytes);
+  release({ bytes }: Chunk): void {
+    if (bytes.length === this.#size && this.#free.length * this.#size < FREE_BYTES_MAX) this.#free.push(bytes);
   }
 }

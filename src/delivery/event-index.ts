@@ -1,7 +1,7 @@
 const INITIAL = 256;
 
 /** A queue of events in a lane: where each ends and which transaction it belongs to; numbers only, no objects. */
-export class EventMarks {
+export class EventIndex {
   #ends = new Float64Array(INITIAL);
   #transactions = new Float64Array(INITIAL);
   #head = 0;

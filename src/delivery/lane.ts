@@ -1,6 +1,6 @@
 import type { RecordBuffers } from '../sinks/sink.ts';
 import type { Chunk, ChunkPool } from './chunk-pool.ts';
-import { EventMarks } from './event-index.ts';
+import { EventIndex } from './event-index.ts';
 
 /**
  * The events of the keys that share it, in commit order. They are in three parts, front to back: in flight (at most one
@@ -14,57 +14,57 @@ export class Lane {
   #settled = 0;
   #committed = 0;
   #appended = 0;
-  readonly #marks = new EventMarks();
-  #flightEvents = 0;
+  readonly #events = new EventIndex();
+  #inFlightEvents = 0;
   #committedEvents = 0;
   /** Where the events begin that are not to be sent, oldest first. */
-  #banned: number[] = [];
+  #deadLetterStarts: number[] = [];
 
   /** Whether what waits has waited long enough. */
-  due = false;
+  lingerExpired = false;
   /** Whether it waits after a failure, and how many there were since something was accepted. */
-  resting = false;
+  backingOff = false;
   attempts = 0;
   /** The oldest so many events travel alone, `narrow` of them at most: one of them was refused. */
-  suspects = 0;
-  narrow = 0;
+  isolatedEvents = 0;
+  isolationBatchSize = 0;
   /** The open transaction that has appended here, as its number. */
-  touchedBy = -1;
+  openTransaction = -1;
 
   constructor(pool: ChunkPool) {
     this.#pool = pool;
   }
 
-  get flightEvents(): number {
-    return this.#flightEvents;
+  get inFlightEvents(): number {
+    return this.#inFlightEvents;
   }
 
   get waitingEvents(): number {
-    return this.#committedEvents - this.#flightEvents;
+    return this.#committedEvents - this.#inFlightEvents;
   }
 
   get waitingBytes(): number {
-    return this.#committed - this.#flightEnd();
+    return this.#committed - this.#inFlightEnd();
   }
 
   /** Events of the open transaction. */
   get openEvents(): number {
-    return this.#marks.count - this.#committedEvents;
+    return this.#events.count - this.#committedEvents;
   }
 
   /** Bytes of the oldest event. */
-  get headBytes(): number {
-    return this.#marks.end(0) - this.#settled;
+  get oldestEventBytes(): number {
+    return this.#events.end(0) - this.#settled;
   }
 
   /** Whether the oldest event was appended as one that is not to be sent. */
-  get headIsBanned(): boolean {
-    return this.#banned[0] === this.#settled;
+  get oldestIsDeadLetter(): boolean {
+    return this.#deadLetterStarts[0] === this.#settled;
   }
 
   /** The number of the oldest transaction that has an event here which is not settled; Infinity for none. */
   get oldestTransaction(): number {
-    return this.#marks.count === 0 ? Number.POSITIVE_INFINITY : this.#marks.transaction(0);
+    return this.#events.count === 0 ? Number.POSITIVE_INFINITY : this.#events.transaction(0);
   }
 
   /** @param transaction a number that never falls: of the open transaction, or of a part of it */
@@ -72,42 +72,46 @@ export class Lane {
     const length = to - from;
     let chunk = this.#chunks[this.#chunks.length - 1];
     if (chunk === undefined || chunk.used + length > chunk.bytes.length) {
-      chunk = this.#pool.take(this.#appended, length);
+      chunk = this.#pool.acquire(this.#appended, length);
       this.#chunks.push(chunk);
     }
     source.copy(chunk.bytes, chunk.used, from, to);
     chunk.used += length;
     this.#appended += length;
-    this.#marks.push(this.#appended, transaction);
+    this.#events.push(this.#appended, transaction);
   }
 
   /** The event that was appended last is not to be sent. */
-  ban(): void {
-    const { count } = this.#marks;
-    this.#banned.push(count > 1 ? this.#marks.end(count - 2) : this.#settled);
+  markDeadLetter(): void {
+    const { count } = this.#events;
+    this.#deadLetterStarts.push(count > 1 ? this.#events.end(count - 2) : this.#settled);
   }
 
   /** What was appended stays, and may be sent. Returns its bytes. */
   commit(): number {
     const bytes = this.#appended - this.#committed;
     this.#committed = this.#appended;
-    this.#committedEvents = this.#marks.count;
+    this.#committedEvents = this.#events.count;
     return bytes;
   }
 
   /** Takes back what the open transaction appended under `number` or a later one. Returns its bytes. */
-  takeBack(number: number): number {
-    const kept = this.#committedEvents + this.#marks.countBelow(number, this.#committedEvents);
-    const end = kept > this.#committedEvents ? this.#marks.end(kept - 1) : this.#committed;
+  discardFrom(number: number): number {
+    const kept = this.#committedEvents + this.#events.countBelow(number, this.#committedEvents);
+    const end = kept > this.#committedEvents ? this.#events.end(kept - 1) : this.#committed;
     const taken = this.#appended - end;
     this.#appended = end;
-    this.#marks.keepOldest(kept);
-    while (this.#banned.length > 0 && (this.#banned[this.#banned.length - 1] as number) >= end) this.#banned.pop();
+    this.#events.keepOldest(kept);
+    while (
+      this.#deadLetterStarts.length > 0 &&
+      (this.#deadLetterStarts[this.#deadLetterStarts.length - 1] as number) >= end
+    )
+      this.#deadLetterStarts.pop();
     for (let last = this.#chunks.at(-1); last && last.base + last.used > end; last = this.#chunks.at(-1)) {
       last.used = Math.max(0, end - last.base);
       // A chunk without anything unsettled goes; the oldest event is always in the first one.
       if (last.used > 0 && last.base + last.used > this.#settled) break;
-      this.#pool.giveBack(this.#chunks.pop() as Chunk);
+      this.#pool.release(this.#chunks.pop() as Chunk);
     }
     return taken;
   }
@@ -117,23 +121,23 @@ export class Lane {
    * Only when nothing is in flight and something waits.
    * @param maxEventBytes the events end before one that is larger
    */
-  take(maxBytes: number, maxEvents: number, maxEventBytes = Number.POSITIVE_INFINITY): number {
+  startFlight(maxBytes: number, maxEvents: number, maxEventBytes = Number.POSITIVE_INFINITY): number {
     const from = this.#settled;
-    const stop = this.#banned.find((start) => start > from) ?? Number.POSITIVE_INFINITY;
-    const fitting = this.#marks.countUpTo(Math.min(from + maxBytes, stop), 0);
-    this.#flightEvents = Math.max(1, Math.min(fitting, maxEvents, this.#committedEvents));
+    const stop = this.#deadLetterStarts.find((start) => start > from) ?? Number.POSITIVE_INFINITY;
+    const fitting = this.#events.countUpTo(Math.min(from + maxBytes, stop), 0);
+    this.#inFlightEvents = Math.max(1, Math.min(fitting, maxEvents, this.#committedEvents));
     if (maxEventBytes < maxBytes) {
-      for (let i = 1; i < this.#flightEvents; i++) {
-        if (this.#marks.end(i) - this.#marks.end(i - 1) > maxEventBytes) this.#flightEvents = i;
+      for (let i = 1; i < this.#inFlightEvents; i++) {
+        if (this.#events.end(i) - this.#events.end(i - 1) > maxEventBytes) this.#inFlightEvents = i;
       }
     }
-    this.due = this.due && this.waitingEvents > 0;
-    return this.#flightEnd() - from;
+    this.lingerExpired = this.lingerExpired && this.waitingEvents > 0;
+    return this.#inFlightEnd() - from;
   }
 
   /** The bytes in flight; they stay unchanged until `settle`. */
-  flight(): RecordBuffers {
-    const end = this.#flightEnd();
+  inFlightBuffers(): RecordBuffers {
+    const end = this.#inFlightEnd();
     const pieces: Buffer[] = [];
     for (const { bytes, base, used } of this.#chunks) {
       const from = Math.max(0, this.#settled - base);
@@ -145,18 +149,18 @@ export class Lane {
   }
 
   /** A copy of the oldest event. */
-  head(): Buffer {
+  oldestEvent(): Buffer {
     const [{ bytes, base }] = this.#chunks as [Chunk];
-    return Buffer.from(bytes.subarray(this.#settled - base, this.#marks.end(0) - base));
+    return Buffer.from(bytes.subarray(this.#settled - base, this.#events.end(0) - base));
   }
 
   /** The events in flight, each by itself; they stay unchanged until `settle`. */
-  flightByEvent(): Buffer[] {
+  inFlightByEvent(): Buffer[] {
     const events: Buffer[] = [];
     let from = this.#settled;
     let index = 0;
-    for (let i = 0; i < this.#flightEvents; i++) {
-      const to = this.#marks.end(i);
+    for (let i = 0; i < this.#inFlightEvents; i++) {
+      const to = this.#events.end(i);
       let chunk = this.#chunks[index] as Chunk;
       while (from >= chunk.base + chunk.used) chunk = this.#chunks[++index] as Chunk;
       events.push(chunk.bytes.subarray(from - chunk.base, to - chunk.base));
@@ -169,23 +173,24 @@ export class Lane {
    * The oldest `events` of those in flight are at their destination, or set aside for good; the others wait again.
    * Returns the bytes of the former.
    */
-  settle(events = this.#flightEvents): number {
-    const end = events === 0 ? this.#settled : this.#marks.end(events - 1);
+  settle(events = this.#inFlightEvents): number {
+    const end = events === 0 ? this.#settled : this.#events.end(events - 1);
     const length = end - this.#settled;
     this.#settled = end;
-    this.#marks.dropOldest(events);
+    this.#events.dropOldest(events);
     this.#committedEvents -= events;
-    this.#flightEvents = 0;
-    while (this.#banned.length > 0 && (this.#banned[0] as number) < end) this.#banned.shift();
+    this.#inFlightEvents = 0;
+    while (this.#deadLetterStarts.length > 0 && (this.#deadLetterStarts[0] as number) < end)
+      this.#deadLetterStarts.shift();
     let done = 0;
     for (let chunk = this.#chunks[0]; chunk && chunk.base + chunk.used <= end; chunk = this.#chunks[++done]) {
-      this.#pool.giveBack(chunk);
+      this.#pool.release(chunk);
     }
     if (done > 0) this.#chunks.splice(0, done);
     return length;
   }
 
-  #flightEnd(): number {
-    return this.#flightEvents === 0 ? this.#settled : this.#marks.end(this.#flightEvents - 1);
+  #inFlightEnd(): number {
+    return this.#inFlightEvents === 0 ? this.#settled : this.#events.end(this.#inFlightEvents - 1);
   }
 }

@@ -4,7 +4,7 @@ import type { Quota } from '../sinks/sink.ts';
  * Keeps requests within a quota by spacing them: the next may go once the quota has had the time for the last one. There
  * are no bursts, so that no second holds more than the quota allows, wherever it is cut.
  */
-export class Pace {
+export class RequestPacer {
   readonly #quota: Quota | undefined;
   #next = 0;
 
@@ -13,17 +13,17 @@ export class Pace {
   }
 
   /** Milliseconds until the next request may go. */
-  wait(now: number): number {
+  delayMs(now: number): number {
     return Math.max(0, this.#next - now);
   }
 
   /** A request goes now. */
-  spend(now: number, records: number, bytes: number): void {
+  charge(now: number, records: number, bytes: number): void {
     this.#next = Math.max(now, this.#next) + this.#time(records, bytes);
   }
 
   /** The request of so many records, for which `spent` bytes were counted, has turned out to have `bytes`. */
-  correct(records: number, spent: number, bytes: number): void {
+  adjust(records: number, spent: number, bytes: number): void {
     this.#next += this.#time(records, bytes) - this.#time(records, spent);
   }
 

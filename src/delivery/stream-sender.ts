@@ -2,12 +2,12 @@ import PQueue from 'p-queue';
 import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Quota, RecordBuffers, RecordOutcome, Sink } from '../sinks/sink.ts';
-import { type Aggregation, Packer, type Parcel } from './batch-builder.ts';
+import { type Aggregation, type Batch, BatchBuilder } from './batch-builder.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { Lane } from './lane.ts';
-import { Pace } from './request-pacer.ts';
+import { RequestPacer } from './request-pacer.ts';
 
-export interface ShipperOptions {
+export interface SenderOptions {
   stream: string;
   sink: Sink;
   quota?: Quota | undefined;
@@ -18,12 +18,12 @@ export interface ShipperOptions {
   pool: ChunkPool;
   counters: DeliveryCounters;
   /** Puts an event into a dead letter; resolves when that is durable. */
-  setAside: (event: DeadLetterRequest) => Promise<void>;
-  onTrouble: (trouble: RetryReport) => void;
+  deadLetter: (event: DeadLetterRequest) => Promise<void>;
+  onRetry: (trouble: RetryReport) => void;
   /** So many events are at their destination, or set aside for good. */
   onSettled: (events: number, bytes: number) => void;
   /** The stream refuses everything, a dead letter could not be written, or the sink itself broke. */
-  onRefused: (error: CdcError) => void;
+  onFatal: (error: CdcError) => void;
 }
 
 export interface DeliveryCounters {
@@ -40,13 +40,13 @@ export interface DeliveryCounters {
 
 export const LANES = 64;
 /** What fills about a record goes without waiting for the linger time. */
-const EAGER_BYTES = 500_000;
+const FLUSH_BYTES = 500_000;
 /** It is not the events that are bad when so many are refused one after the other and none is accepted. */
-const REFUSED_IN_A_ROW = 20;
+const CONSECUTIVE_REJECTIONS_MAX = 20;
 /** Failures of the same events, one after the other, after which they are parted. */
-const STUCK_ATTEMPTS = 6;
+const ISOLATE_AFTER_ATTEMPTS = 6;
 /** As many as a record may hold by default. */
-const PARTED_EVENTS = 500;
+const ISOLATION_EVENTS_MAX = 500;
 const RETRY_BASE_MS = 100;
 const RETRY_CAP_MS = 10_000;
 
@@ -55,42 +55,42 @@ const RETRY_CAP_MS = 10_000;
  * requests. A lane has one slice in flight at most, so no retry can reorder a key, and a record that fails delays only the
  * lanes that are in it.
  */
-export class Shipper {
-  readonly #options: ShipperOptions;
+export class StreamSender {
+  readonly #options: SenderOptions;
   readonly #lanes: readonly Lane[];
   readonly #queue: PQueue;
-  readonly #pace: Pace;
+  readonly #pacer: RequestPacer;
   readonly #abort = new AbortController();
   readonly #maxRequestBytes: number;
   readonly #eagerBytes: number;
 
   /** The lanes with lines of the open transaction that may still be taken back. */
-  #touched: Lane[] = [];
+  #openLanes: Lane[] = [];
 
   /** Bytes that may go now: of lanes that have nothing in flight and do not rest; counted anew with each request. */
-  #ready = 0;
+  #sendableBytes = 0;
   /** What has settled since it was told. */
-  #done = { events: 0, bytes: 0 };
+  #unreported = { events: 0, bytes: 0 };
   /** The lane that the next request looks at first. */
-  #turn = 0;
-  #linger: NodeJS.Timeout | undefined;
-  #nextTurn: NodeJS.Timeout | undefined;
-  readonly #rests = new Set<NodeJS.Timeout>();
+  #nextLaneIndex = 0;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  #pacingTimer: NodeJS.Timeout | undefined;
+  readonly #backoffTimers = new Set<NodeJS.Timeout>();
   /** Whether a record was ever accepted, and the events that were refused since the last one. */
-  #takesEvents = false;
-  #refusedInARow = 0;
+  #hasAccepted = false;
+  #consecutiveRejections = 0;
   #draining = false;
   #stopped = false;
 
-  constructor(options: ShipperOptions) {
+  constructor(options: SenderOptions) {
     this.#options = options;
     this.#lanes = Array.from({ length: LANES }, () => new Lane(options.pool));
     this.#queue = new PQueue({ concurrency: options.requestsInFlight });
     this.#queue.on('next', () => this.#pump());
-    this.#pace = new Pace(options.quota);
+    this.#pacer = new RequestPacer(options.quota);
     // No request is more than the quota of a second, unless a single event is.
     this.#maxRequestBytes = Math.min(options.sink.limits.maxRequestBytes, options.quota?.bytes ?? Infinity);
-    this.#eagerBytes = Math.min(EAGER_BYTES, this.#maxRequestBytes / 2);
+    this.#eagerBytes = Math.min(FLUSH_BYTES, this.#maxRequestBytes / 2);
   }
 
   /** The number of the oldest transaction that has an event here which is not settled; Infinity for none. */
@@ -107,35 +107,35 @@ export class Shipper {
    */
   append(part: number, first: number, keyHash: number, bytes: Buffer, from: number, to: number, banned: boolean): void {
     const lane = this.#lanes[(keyHash ^ (keyHash >>> 15)) & (LANES - 1)] as Lane;
-    if (lane.touchedBy !== first) {
-      lane.touchedBy = first;
-      this.#touched.push(lane);
+    if (lane.openTransaction !== first) {
+      lane.openTransaction = first;
+      this.#openLanes.push(lane);
     }
     lane.append(bytes, from, to, part);
-    if (banned) lane.ban();
+    if (banned) lane.markDeadLetter();
   }
 
   /** The lines of the open transaction may go. */
-  release(): void {
+  makeSendable(): void {
     let bytes = 0;
-    for (const lane of this.#touched) {
+    for (const lane of this.#openLanes) {
       bytes += lane.commit();
-      lane.touchedBy = -1;
+      lane.openTransaction = -1;
     }
-    this.#touched = [];
+    this.#openLanes = [];
     if (bytes === 0) return;
-    this.#ready += bytes;
-    this.#linger ??= setTimeout(() => this.#lingerOver(), this.#options.lingerMs);
-    if (this.#ready >= this.#eagerBytes) this.#pump();
+    this.#sendableBytes += bytes;
+    this.#lingerTimer ??= setTimeout(() => this.#onLingerExpired(), this.#options.lingerMs);
+    if (this.#sendableBytes >= this.#eagerBytes) this.#pump();
   }
 
   /** Takes back the lines of the open transaction from this part on. */
-  takeBack(part: number): { events: number; bytes: number } {
+  discardFrom(part: number): { events: number; bytes: number } {
     let events = 0;
     let bytes = 0;
-    for (const lane of this.#touched) {
+    for (const lane of this.#openLanes) {
       const before = lane.openEvents;
-      bytes += lane.takeBack(part);
+      bytes += lane.discardFrom(part);
       events += before - lane.openEvents;
     }
     return { events, bytes };
@@ -151,88 +151,88 @@ export class Shipper {
   stop(): void {
     this.#stopped = true;
     this.#abort.abort();
-    clearTimeout(this.#linger);
-    clearTimeout(this.#nextTurn);
-    for (const timer of this.#rests) clearTimeout(timer);
+    clearTimeout(this.#lingerTimer);
+    clearTimeout(this.#pacingTimer);
+    for (const timer of this.#backoffTimers) clearTimeout(timer);
     this.#queue.clear();
   }
 
-  #lingerOver(): void {
-    this.#linger = undefined;
-    for (const lane of this.#lanes) lane.due = lane.waitingEvents > 0;
+  #onLingerExpired(): void {
+    this.#lingerTimer = undefined;
+    for (const lane of this.#lanes) lane.lingerExpired = lane.waitingEvents > 0;
     this.#pump();
   }
 
   /** It is called by timers and by the queue, where nobody would catch what it throws. */
   #pump(): void {
     try {
-      this.#sendWhatMayGo();
+      this.#sendReady();
     } catch (error) {
-      this.#options.onRefused(asCdcError(error));
+      this.#options.onFatal(asCdcError(error));
     }
   }
 
   /** Sends requests while a place is free, the quota allows one, and something is to be sent. */
-  #sendWhatMayGo(): void {
+  #sendReady(): void {
     while (!this.#stopped && this.#queue.pending + this.#queue.size < this.#queue.concurrency) {
-      const wait = this.#pace.wait(performance.now());
+      const wait = this.#pacer.delayMs(performance.now());
       if (wait > 0) {
-        this.#nextTurn ??= setTimeout(() => {
-          this.#nextTurn = undefined;
+        this.#pacingTimer ??= setTimeout(() => {
+          this.#pacingTimer = undefined;
           this.#pump();
         }, wait);
         return;
       }
       const { parcels, records, bytes } = this.#assemble();
       if (parcels.length === 0) return;
-      this.#pace.spend(performance.now(), records, bytes);
-      this.#queue.add(() => this.#send(parcels)).catch((error) => this.#options.onRefused(asCdcError(error)));
+      this.#pacer.charge(performance.now(), records, bytes);
+      this.#queue.add(() => this.#send(parcels)).catch((error) => this.#options.onFatal(asCdcError(error)));
     }
   }
 
   /** The next request: a lane under suspicion alone, or some of what waits in the others. */
-  #assemble(): Packer {
+  #assemble(): BatchBuilder {
     const { limits } = this.#options.sink;
-    const packer = new Packer(this.#options.aggregation, limits.maxRecordBytes);
-    const idle = this.#idleLanes();
-    this.#ready = 0;
-    for (const lane of idle) this.#ready += lane.waitingBytes;
-    const single = idle.find((lane) => lane.suspects > 0 || lane.headBytes > limits.maxRecordBytes);
+    const packer = new BatchBuilder(this.#options.aggregation, limits.maxRecordBytes);
+    const idle = this.#sendableLanes();
+    this.#sendableBytes = 0;
+    for (const lane of idle) this.#sendableBytes += lane.waitingBytes;
+    const single = idle.find((lane) => lane.isolatedEvents > 0 || lane.oldestEventBytes > limits.maxRecordBytes);
     if (single !== undefined) {
-      const large = single.headBytes > limits.maxRecordBytes;
-      packer.add(single, this.#maxRequestBytes, limits.maxRecords, large ? 1 : single.narrow);
+      const large = single.oldestEventBytes > limits.maxRecordBytes;
+      packer.add(single, this.#maxRequestBytes, limits.maxRecords, large ? 1 : single.isolationBatchSize);
       return packer;
     }
-    const eager = this.#draining || this.#ready >= this.#eagerBytes;
+    const eager = this.#draining || this.#sendableBytes >= this.#eagerBytes;
     for (const lane of idle) {
-      if (!eager && !lane.due) continue;
+      if (!eager && !lane.lingerExpired) continue;
       const room = this.#maxRequestBytes - packer.bytes;
       const places = limits.maxRecords - packer.records;
-      if (places === 0 && !packer.fits(lane)) break;
+      if (places === 0 && !packer.fitsOpenRecord(lane)) break;
       if (packer.records > 0 && room < Math.min(lane.waitingBytes, limits.maxRecordBytes)) break;
       packer.add(lane, room, places);
     }
-    this.#turn = (this.#turn + 1) % LANES;
-    this.#ready -= packer.bytes;
+    this.#nextLaneIndex = (this.#nextLaneIndex + 1) % LANES;
+    this.#sendableBytes -= packer.bytes;
     return packer;
   }
 
   /** The lanes that have something to send and nothing in flight, each in its turn. */
-  #idleLanes(): Lane[] {
+  #sendableLanes(): Lane[] {
     const { maxRecordBytes } = this.#options.sink.limits;
     const idle: Lane[] = [];
     for (let i = 0; i < LANES; i++) {
-      const lane = this.#lanes[(this.#turn + i) % LANES] as Lane;
-      if (lane.flightEvents > 0 || lane.resting || lane.waitingEvents === 0) continue;
-      if (lane.headIsBanned) this.#setAside(lane, 'named by the operator');
-      else if (lane.headBytes > maxRecordBytes && this.#options.sink.encodeRecord === undefined) {
-        this.#setAside(lane, tooLarge(lane.headBytes, maxRecordBytes));
+      const lane = this.#lanes[(this.#nextLaneIndex + i) % LANES] as Lane;
+      if (lane.inFlightEvents > 0 || lane.backingOff || lane.waitingEvents === 0) continue;
+      if (lane.oldestIsDeadLetter) this.#deadLetter(lane, 'named by the operator');
+      else if (lane.oldestEventBytes > maxRecordBytes && this.#options.sink.encodeRecord === undefined) {
+        this.#deadLetter(lane, tooLarge(lane.oldestEventBytes, maxRecordBytes));
       } else idle.push(lane);
     }
     return idle;
   }
 
-  async #send(parcels: Parcel[]): Promise<void> {
+  async #send(parcels: Batch[]): Promise<void> {
     if (this.#stopped) return;
     const { sink, counters } = this.#options;
     let records = parcels.flatMap((parcel) => parcel.records);
@@ -241,15 +241,15 @@ export class Shipper {
       records = await Promise.all(records.map(sink.encodeRecord));
       if (this.#stopped) return;
       const bytes = sum(records.map(bytesOf));
-      this.#pace.correct(records.length, packed, bytes);
-      clearTimeout(this.#nextTurn);
-      this.#nextTurn = undefined;
+      this.#pacer.adjust(records.length, packed, bytes);
+      clearTimeout(this.#pacingTimer);
+      this.#pacingTimer = undefined;
       this.#pump();
       // Only now is it known whether a large event, which travels alone, fits into a record.
       const lane = parcels.length === 1 && parcels[0]?.events === 1 ? parcels[0].lanes[0] : undefined;
       if (lane !== undefined && bytes > sink.limits.maxRecordBytes) {
         this.#settleLane(lane, 0);
-        return this.#setAside(lane, tooLarge(bytes, sink.limits.maxRecordBytes));
+        return this.#deadLetter(lane, tooLarge(bytes, sink.limits.maxRecordBytes));
       }
     }
     counters.requests++;
@@ -263,24 +263,24 @@ export class Shipper {
       for (const record of records.slice(at, at + accepted)) counters.bytes += bytesOf(record);
       at += its.length;
     }
-    this.#tellDone();
+    this.#reportSettled();
   }
 
   /**
    * A record that lanes share settles as a whole; a run of records up to the first that failed, which is sent again with
    * all that follow it. Returns how many records have settled.
    */
-  #settle({ lanes, records, events }: Parcel, outcomes: readonly RecordOutcome[], alone: boolean): number {
+  #settle({ lanes, records, events }: Batch, outcomes: readonly RecordOutcome[], alone: boolean): number {
     const { counters } = this.#options;
     const failed = outcomes.findIndex(({ kind }) => kind !== 'accepted');
     const failure = outcomes[failed];
     if (failed !== 0) {
-      this.#takesEvents = true;
-      this.#refusedInARow = 0;
+      this.#hasAccepted = true;
+      this.#consecutiveRejections = 0;
     }
     if (failure === undefined || failure.kind === 'accepted') {
       counters.events += events;
-      for (const lane of lanes) this.#settleLane(lane, lane.flightEvents);
+      for (const lane of lanes) this.#settleLane(lane, lane.inFlightEvents);
       return records.length;
     }
     const isRun = this.#options.aggregation === 'off';
@@ -291,10 +291,10 @@ export class Shipper {
     if (failure.kind !== 'refused') {
       counters.retries += unsettled.length;
       for (const lane of lanes) this.#settleLane(lane, failed);
-      this.#rest(lanes, failure.reason);
-      if (failure.kind === 'unknown') this.#partTheStuck(lanes);
-    } else if (failure.of === 'stream') this.#giveUp(failure);
-    else this.#suspect(lanes, failed, failure, alone || failure.of === 'record');
+      this.#backOff(lanes, failure.reason);
+      if (failure.kind === 'unknown') this.#isolateStuck(lanes);
+    } else if (failure.of === 'stream') this.#failStream(failure);
+    else this.#isolateRejected(lanes, failed, failure, alone || failure.of === 'record');
     return failed;
   }
 
@@ -303,103 +303,108 @@ export class Shipper {
    * of them: they travel alone, by halves, until it is found.
    * @param known whether it is a record of these lanes, and not another of the request
    */
-  #suspect(lanes: readonly Lane[], settled: number, failure: Refusal, known: boolean): void {
+  #isolateRejected(lanes: readonly Lane[], settled: number, failure: Rejection, known: boolean): void {
     for (const lane of lanes) {
       const ofRun = this.#options.aggregation === 'off' && failure.of === 'record';
-      const events = ofRun ? 1 : lane.flightEvents - settled;
+      const events = ofRun ? 1 : lane.inFlightEvents - settled;
       const alone = known && lanes.length === 1;
-      const found = alone && lane.flightEvents === 1;
+      const found = alone && lane.inFlightEvents === 1;
       this.#settleLane(lane, settled);
-      lane.due = true;
-      lane.suspects = alone ? events : Math.max(lane.suspects, events);
-      lane.narrow = alone && events > 1 ? events >> 1 : events;
-      if (found && !this.#takesEvents && lane.attempts < STUCK_ATTEMPTS) {
+      lane.lingerExpired = true;
+      lane.isolatedEvents = alone ? events : Math.max(lane.isolatedEvents, events);
+      lane.isolationBatchSize = alone && events > 1 ? events >> 1 : events;
+      if (found && !this.#hasAccepted && lane.attempts < ISOLATE_AFTER_ATTEMPTS) {
         // Before the stream has taken anything, it is not known that it is the event that is bad.
-        this.#rest([lane], failure.reason);
+        this.#backOff([lane], failure.reason);
         continue;
       }
       lane.attempts++;
       if (!found) continue;
-      if (!this.#takesEvents || ++this.#refusedInARow > REFUSED_IN_A_ROW) return this.#giveUp(failure, NAME_THE_EVENT);
-      this.#setAside(lane, `refused by Firehose: ${failure.reason}`);
+      if (!this.#hasAccepted || ++this.#consecutiveRejections > CONSECUTIVE_REJECTIONS_MAX)
+        return this.#failStream(failure, DEAD_LETTER_HINT);
+      this.#deadLetter(lane, `refused by Firehose: ${failure.reason}`);
     }
   }
 
-  #giveUp({ reason, hint }: Refusal, orElse = ''): void {
+  #failStream({ reason, hint }: Rejection, orElse = ''): void {
     const what = `Firehose refused the events of the stream ${this.#options.stream}`;
-    this.#options.onRefused(new CdcError(what, { why: reason, hint: `${hint}${orElse}` }));
+    this.#options.onFatal(new CdcError(what, { why: reason, hint: `${hint}${orElse}` }));
   }
 
   #settleLane(lane: Lane, events: number): void {
     const bytes = lane.settle(events);
     if (events === 0) return;
     lane.attempts = 0;
-    lane.suspects = Math.max(0, lane.suspects - events);
-    lane.narrow = lane.suspects;
-    this.#done.events += events;
-    this.#done.bytes += bytes;
+    lane.isolatedEvents = Math.max(0, lane.isolatedEvents - events);
+    lane.isolationBatchSize = lane.isolatedEvents;
+    this.#unreported.events += events;
+    this.#unreported.bytes += bytes;
   }
 
   /** Full jitter over a doubling bound, without end (AWS Architecture Blog, "Exponential Backoff And Jitter"). */
-  #rest(lanes: readonly Lane[], reason: string): void {
+  #backOff(lanes: readonly Lane[], reason: string): void {
     const attempts = 1 + Math.max(...lanes.map((lane) => lane.attempts));
     for (const lane of lanes) {
       lane.attempts = attempts;
-      lane.resting = true;
+      lane.backingOff = true;
     }
     const bound = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(attempts - 1, 10));
     const timer = setTimeout(() => {
-      this.#rests.delete(timer);
+      this.#backoffTimers.delete(timer);
       for (const lane of lanes) {
-        lane.resting = false;
-        lane.due = true;
+        lane.backingOff = false;
+        lane.lingerExpired = true;
       }
       this.#pump();
     }, Math.random() * bound);
-    this.#rests.add(timer);
+    this.#backoffTimers.add(timer);
     const [first] = lanes;
-    if (first) this.#options.onTrouble({ stream: this.#options.stream, reason, attempts, event: () => first.head() });
+    if (first)
+      this.#options.onRetry({ stream: this.#options.stream, reason, attempts, event: () => first.oldestEvent() });
   }
 
   /**
    * One event may hold up all that share its record, when Firehose fails at it without saying so: they travel alone
    * then, by halves, until those that are sound have gone and the one is told by its name.
    */
-  #partTheStuck(lanes: readonly Lane[]): void {
+  #isolateStuck(lanes: readonly Lane[]): void {
     for (const lane of lanes) {
-      if (lane.attempts < STUCK_ATTEMPTS) continue;
-      const events = Math.min(lane.waitingEvents, lane.suspects > 0 ? lane.narrow : PARTED_EVENTS);
-      lane.suspects = events;
-      lane.narrow = lanes.length === 1 ? Math.max(1, events >> 1) : events;
+      if (lane.attempts < ISOLATE_AFTER_ATTEMPTS) continue;
+      const events = Math.min(
+        lane.waitingEvents,
+        lane.isolatedEvents > 0 ? lane.isolationBatchSize : ISOLATION_EVENTS_MAX,
+      );
+      lane.isolatedEvents = events;
+      lane.isolationBatchSize = lanes.length === 1 ? Math.max(1, events >> 1) : events;
     }
   }
 
   /** The oldest event of the lane goes to the dead letters, and then counts as settled. */
-  #setAside(lane: Lane, reason: string): void {
-    lane.take(0, 1);
-    const { stream, counters, setAside, onRefused } = this.#options;
-    setAside({ stream, event: lane.head(), reason, attempts: lane.attempts })
+  #deadLetter(lane: Lane, reason: string): void {
+    lane.startFlight(0, 1);
+    const { stream, counters, deadLetter, onFatal } = this.#options;
+    deadLetter({ stream, event: lane.oldestEvent(), reason, attempts: lane.attempts })
       .then(() => {
         if (this.#stopped) return;
         counters.deadLetters++;
         this.#settleLane(lane, 1);
-        lane.due = true;
-        this.#tellDone();
+        lane.lingerExpired = true;
+        this.#reportSettled();
         this.#pump();
       })
-      .catch((error) => onRefused(asCdcError(error)));
+      .catch((error) => onFatal(asCdcError(error)));
   }
 
-  #tellDone(): void {
-    const { events, bytes } = this.#done;
-    this.#done = { events: 0, bytes: 0 };
+  #reportSettled(): void {
+    const { events, bytes } = this.#unreported;
+    this.#unreported = { events: 0, bytes: 0 };
     this.#options.onSettled(events, bytes);
   }
 }
 
-type Refusal = Extract<RecordOutcome, { kind: 'refused' }>;
+type Rejection = Extract<RecordOutcome, { kind: 'refused' }>;
 
-const NAME_THE_EVENT =
+const DEAD_LETTER_HINT =
   '; if it is not the stream but one event, name its seq, which the warnings in the log have, in dead_letter.events';
 
 const tooLarge = (bytes: number, limit: number): string =>

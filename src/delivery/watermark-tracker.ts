@@ -5,10 +5,10 @@ import type { Transaction } from '../model/rows-event.ts';
 
 interface Entry {
   /** The number that delivery gave the transaction; -1 when nothing has to arrive. */
-  ordinal: number;
+  transactionNumber: number;
   transaction: Transaction | undefined;
   /** Transactions that committed behind it and count with it. */
-  followers: ReplicationPosition | undefined;
+  coalesced: ReplicationPosition | undefined;
   /** Where its events end, in bytes that were ever appended. */
   end: number;
 }
@@ -22,11 +22,11 @@ interface Entry {
  * send it again. Coordinates and MariaDB's positions can leave nothing out: from XA PREPARE on all transactions are
  * tied into a knot, until none is prepared and all of the knot have arrived.
  */
-export class Ledger {
+export class WatermarkTracker {
   readonly #delivered: ReplicationPosition;
   readonly #entries: Entry[] = [];
   #head = 0;
-  #knot: { ordinal: number; position: ReplicationPosition } | undefined;
+  #xaBarrier: { transactionNumber: number; position: ReplicationPosition } | undefined;
   #prepared = 0;
   /** Where the events of what is delivered end. */
   #end = 0;
@@ -36,45 +36,50 @@ export class Ledger {
     this.#delivered = delivered;
   }
 
-  get waiting(): number {
+  get pendingCount(): number {
     return this.#entries.length - this.#head;
   }
 
   /** Bytes of the transactions that wait: a restart sends what of them has arrived again. */
-  get waitingBytes(): number {
-    return this.waiting === 0 ? 0 : (this.#entries[this.#entries.length - 1] as Entry).end - this.#end;
+  get pendingBytes(): number {
+    return this.pendingCount === 0 ? 0 : (this.#entries[this.#entries.length - 1] as Entry).end - this.#end;
   }
 
-  prepared(transaction: Transaction): void {
+  xaPrepared(transaction: Transaction): void {
     if (this.#delivered.gtids instanceof GtidSet) return;
     this.#prepared++;
-    this.#knot ??= { ordinal: -1, position: this.#delivered.empty() };
-    this.#knot.position.advance(transaction);
+    this.#xaBarrier ??= { transactionNumber: -1, position: this.#delivered.empty() };
+    this.#xaBarrier.position.advance(transaction);
   }
 
   /**
    * Returns whether the position moved; where entries wait and nothing is unsettled, `settledBefore` moves it.
    * @param end the bytes that were appended until now
    */
-  committed(ordinal: number, transaction: Transaction, hasRows: boolean, end: number): boolean {
-    const knot = this.#knot;
+  committed(transactionNumber: number, transaction: Transaction, hasRows: boolean, end: number): boolean {
+    const knot = this.#xaBarrier;
     if (knot === undefined) {
-      if (!hasRows) return this.#follow(transaction);
-      this.#entries.push({ ordinal, transaction, followers: undefined, end });
+      if (!hasRows) return this.#coalesce(transaction);
+      this.#entries.push({ transactionNumber, transaction, coalesced: undefined, end });
       return false;
     }
     knot.position.advance(transaction);
-    if (hasRows) knot.ordinal = ordinal;
+    if (hasRows) knot.transactionNumber = transactionNumber;
     if (transaction.preparedTransaction !== undefined) this.#prepared--;
     if (this.#prepared > 0) return false;
-    this.#knot = undefined;
-    this.#entries.push({ ordinal: knot.ordinal, transaction: undefined, followers: knot.position, end });
+    this.#xaBarrier = undefined;
+    this.#entries.push({
+      transactionNumber: knot.transactionNumber,
+      transaction: undefined,
+      coalesced: knot.position,
+      end,
+    });
     return false;
   }
 
   /** Nothing more is in the binlog before these coordinates. Returns whether the position moved. */
-  idle(at: Coordinates): boolean {
-    if (this.waiting > 0 || this.#knot !== undefined) return false;
+  heartbeat(at: Coordinates): boolean {
+    if (this.pendingCount > 0 || this.#xaBarrier !== undefined) return false;
     if (at.file === this.#delivered.file && at.position <= this.#delivered.position) return false;
     this.#delivered.file = at.file;
     this.#delivered.position = at.position;
@@ -82,11 +87,11 @@ export class Ledger {
   }
 
   /** Everything of the transactions numbered below `oldest` is settled. Returns whether the position moved. */
-  settledBefore(oldest: number): boolean {
+  advanceTo(oldest: number): boolean {
     const before = this.#head;
-    for (let entry = this.#entries[this.#head]; entry !== undefined && entry.ordinal < oldest; ) {
+    for (let entry = this.#entries[this.#head]; entry !== undefined && entry.transactionNumber < oldest; ) {
       if (entry.transaction) this.#delivered.advance(entry.transaction);
-      if (entry.followers) this.#delivered.advanceAll(entry.followers);
+      if (entry.coalesced) this.#delivered.advanceAll(entry.coalesced);
       this.#end = entry.end;
       entry = this.#entries[++this.#head];
     }
@@ -98,14 +103,14 @@ export class Ledger {
     return moved;
   }
 
-  #follow(transaction: Transaction): boolean {
+  #coalesce(transaction: Transaction): boolean {
     const last = this.#entries[this.#entries.length - 1];
     if (last === undefined) {
       this.#delivered.advance(transaction);
       return true;
     }
-    last.followers ??= this.#delivered.empty();
-    last.followers.advance(transaction);
+    last.coalesced ??= this.#delivered.empty();
+    last.coalesced.advance(transaction);
     return false;
   }
 }

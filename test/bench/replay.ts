@@ -66,16 +66,16 @@ async function pass(
   let paused = false;
   let broken: unknown;
   const delivery = new Delivery({
-    streams: [{ name: 'bench', sink }],
+    targets: [{ name: 'bench', sink }],
     delivered: new ReplicationPosition(new GtidSet(), { file: 'binlog.000001', position: 4 }),
     aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
     lingerMs: 100,
-    setAside: async () => {},
-    onPressure: (now) => {
+    deadLetter: async () => {},
+    onBackpressure: (now) => {
       paused = now;
     },
     onDelivered() {},
-    onRefused: (error) => {
+    onFatal: (error) => {
       broken = error;
     },
   });

@@ -4,7 +4,7 @@ import { CheckpointKeeper } from '../../src/checkpoint/checkpointer.ts';
 import { TroubledEvents } from '../../src/dead-letter/delivery-error-handler.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { Lane } from '../../src/delivery/lane.ts';
-import { Ledger } from '../../src/delivery/watermark-tracker.ts';
+import { WatermarkTracker } from '../../src/delivery/watermark-tracker.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import { onRename, onRequest, onWrite } from './intercept.ts';
@@ -93,9 +93,9 @@ export const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
   'source: an XA transaction is prepared': {
     passes: 6,
     arm(pass) {
-      const { prepared } = Delivery.prototype;
-      Delivery.prototype.prepared = function (transaction) {
-        prepared.call(this, transaction);
+      const { xaPrepared } = Delivery.prototype;
+      Delivery.prototype.xaPrepared = function (transaction) {
+        xaPrepared.call(this, transaction);
         pass();
       };
     },
@@ -131,9 +131,9 @@ export const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
   'settling: the watermark has moved': {
     passes: 60,
     arm(pass) {
-      const { settledBefore } = Ledger.prototype;
-      Ledger.prototype.settledBefore = function (oldest) {
-        const moved = settledBefore.call(this, oldest);
+      const { advanceTo } = WatermarkTracker.prototype;
+      WatermarkTracker.prototype.advanceTo = function (oldest) {
+        const moved = advanceTo.call(this, oldest);
         if (moved) pass();
         return moved;
       };

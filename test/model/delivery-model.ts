@@ -239,7 +239,7 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
   const { single, paced } = world.setup;
   let paused = false;
   const delivery = new Made({
-    streams: Array.from({ length: STREAMS }, (_, i) => ({
+    targets: Array.from({ length: STREAMS }, (_, i) => ({
       name: String(i),
       sink: sink(i),
       quota: paced ? { requests: 50, records: 300, bytes: 3000 } : undefined,
@@ -249,8 +249,8 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
     lingerMs: 20,
     budgetBytes: BUDGET,
     requestsInFlight: 3,
-    bans: (bytes, from, to) => fateOf(bytes.toString('utf8', from, to)) === 'named',
-    setAside: ({ event, reason, attempts }) =>
+    isDeadLettered: (bytes, from, to) => fateOf(bytes.toString('utf8', from, to)) === 'named',
+    deadLetter: ({ event, reason, attempts }) =>
       new Promise((resolve) => {
         const line = event.toString().slice(0, -1);
         // As a file: what is being written when the daemon dies may be there or not.
@@ -268,7 +268,7 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
           }
         });
       }),
-    onPressure: (now) => {
+    onBackpressure: (now) => {
       paused = now;
     },
     onDelivered() {
@@ -278,11 +278,11 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
         fail(error);
       }
     },
-    onRefused: fail,
+    onFatal: fail,
   });
   const rest = world.rest();
   const parked = new Set<Entry>();
-  for (let round = 0; rest.length > 0 || delivery.heldBytes > 0; round++) {
+  for (let round = 0; rest.length > 0 || delivery.bufferedBytes > 0; round++) {
     if (isRefusal(broken)) break;
     if (broken !== undefined) throw broken;
     expect(round, 'it does not come to an end').toBeLessThan(5000);
@@ -304,7 +304,7 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
       default: {
         const entry = paused ? undefined : rest.shift();
         if (entry) tell(delivery, entry, parked);
-        expect(delivery.heldBytes).toBeLessThanOrEqual(BUDGET + SLACK);
+        expect(delivery.bufferedBytes).toBeLessThanOrEqual(BUDGET + SLACK);
         // Nothing to be read: time passes.
         if (entry === undefined) await vi.advanceTimersByTimeAsync(50);
       }
@@ -327,7 +327,7 @@ function tell(delivery: Delivery, entry: Entry, parked: Set<Entry>): void {
   };
   if (kind === 'prepare') {
     parked.add(entry);
-    delivery.prepared(transaction);
+    delivery.xaPrepared(transaction);
     return;
   }
   if (prepared !== undefined) {

@@ -153,7 +153,7 @@ describe('order and failures', () => {
         const request = open[Math.floor(random() * open.length)];
         request?.answer(request.records.map(() => (random() < 0.6 ? ACCEPTED : random() < 0.5 ? THROTTLED : UNKNOWN)));
       }
-      for (let i = 0; i < 300 && bench.delivery.heldBytes > 0; i++) {
+      for (let i = 0; i < 300 && bench.delivery.bufferedBytes > 0; i++) {
         await pass(200);
         for (const request of [...bench.sink.open].reverse()) {
           request.answer(request.records.map(() => (random() < 0.8 ? ACCEPTED : THROTTLED)));
@@ -308,12 +308,12 @@ describe('the watermark', () => {
   test('takes the end of an idle binlog only when nothing waits', async () => {
     const bench = new Bench({ delivered: withCoordinates() });
     bench.lines('a1').commit(1);
-    bench.delivery.idle({ file: 'binlog.000001', position: 777 });
+    bench.delivery.heartbeat({ file: 'binlog.000001', position: 777 });
     expect(bench.done).toBe('4');
     await pass(100);
     bench.sink.open[0]?.answer(ACCEPTED);
     await pass(0);
-    bench.delivery.idle({ file: 'binlog.000001', position: 777 });
+    bench.delivery.heartbeat({ file: 'binlog.000001', position: 777 });
     expect(bench.done).toBe('777');
   });
 
@@ -347,7 +347,7 @@ describe('what did not happen', () => {
     expect(bench.sink.open[0]?.records).toEqual([['a1', 'a3']]);
     bench.sink.open[0]?.answer(ACCEPTED);
     await pass(0);
-    expect(bench.delivery.heldBytes).toBe(0);
+    expect(bench.delivery.bufferedBytes).toBe(0);
     expect(bench.done).toBe('1-3');
   });
 
@@ -365,7 +365,7 @@ describe('what did not happen', () => {
     expect(bench.sink.open[0]?.records.flat().sort()).toEqual(['a1', 'a4', 'd4', 'd6']);
     bench.sink.open[0]?.answer(ACCEPTED);
     await pass(0);
-    expect(bench.delivery.heldBytes).toBe(0);
+    expect(bench.delivery.bufferedBytes).toBe(0);
     expect(bench.done).toBe('1');
   });
 
@@ -375,7 +375,7 @@ describe('what did not happen', () => {
     bench.lines('a1').delivery.rollbackTo('s');
     bench.commit(1);
     expect(bench.done).toBe('1');
-    expect(bench.delivery.heldBytes).toBe(0);
+    expect(bench.delivery.bufferedBytes).toBe(0);
   });
 
   test('savepoints end with their transaction', () => {
@@ -401,7 +401,7 @@ describe('prepared XA transactions', () => {
   test('stay out of the GTID set until the one that ends them has arrived; others pass them', async () => {
     const bench = new Bench();
     const prepared = transaction(1);
-    bench.delivery.prepared(prepared);
+    bench.delivery.xaPrepared(prepared);
     bench.lines('a2').commit(2);
     await pass(100);
     bench.sink.open[0]?.answer(ACCEPTED);
@@ -419,18 +419,18 @@ describe('prepared XA transactions', () => {
     const bench = new Bench({ delivered: withCoordinates() });
     const [first, second] = [transaction(2), transaction(4)];
     bench.lines('a1').commit(1);
-    bench.delivery.prepared(first);
+    bench.delivery.xaPrepared(first);
     bench.lines('a3').commit(3);
-    bench.delivery.prepared(second);
+    bench.delivery.xaPrepared(second);
     bench.lines('b2').commit(5, first);
     for (let i = 0; i < 2; i++) {
       await pass(100);
       for (const request of [...bench.sink.open]) request.answer(ACCEPTED);
     }
     await pass(0);
-    expect(bench.delivery.heldBytes).toBe(0);
+    expect(bench.delivery.bufferedBytes).toBe(0);
     expect(bench.done).toBe('200');
-    bench.delivery.idle({ file: 'binlog.000001', position: 9999 });
+    bench.delivery.heartbeat({ file: 'binlog.000001', position: 9999 });
     expect(bench.done).toBe('200');
     // An XA ROLLBACK: nothing has to arrive.
     bench.commit(6, second);
@@ -440,7 +440,7 @@ describe('prepared XA transactions', () => {
   test('hold it until the rows between have arrived too', async () => {
     const bench = new Bench({ delivered: withCoordinates(), aggregation: { maxEvents: 1, maxBytes: 524288 } });
     const prepared = transaction(1);
-    bench.delivery.prepared(prepared);
+    bench.delivery.xaPrepared(prepared);
     bench.lines('a2', 'b2').commit(2).commit(3, prepared);
     await pass(100);
     bench.sink.open[0]?.answer([ACCEPTED, THROTTLED]);
@@ -460,18 +460,18 @@ describe('pressure', () => {
     let most = 0;
     while (bench.pressure.length === 0) {
       bench.lines(`${String.fromCharCode(48 + (number % 40))}${'x'.repeat(18)}`).commit(++number);
-      most = Math.max(most, bench.delivery.heldBytes);
+      most = Math.max(most, bench.delivery.bufferedBytes);
     }
     expect(bench.pressure).toEqual([true]);
     expect(most).toBeLessThanOrEqual(1020);
     while (bench.pressure.length === 1) {
-      expect(bench.delivery.heldBytes).toBeGreaterThan(500);
+      expect(bench.delivery.bufferedBytes).toBeGreaterThan(500);
       await pass(1);
       bench.sink.open[0]?.answer(ACCEPTED);
       await pass(0);
     }
     expect(bench.pressure).toEqual([true, false]);
-    expect(bench.delivery.heldBytes).toBeLessThanOrEqual(500);
+    expect(bench.delivery.bufferedBytes).toBeLessThanOrEqual(500);
   });
 
   test('a transaction larger than the budget flows through it', async () => {
@@ -487,7 +487,7 @@ describe('pressure', () => {
         for (const request of [...bench.sink.open]) request.answer(ACCEPTED);
         await pass(0);
       }
-      most = Math.max(most, bench.delivery.heldBytes);
+      most = Math.max(most, bench.delivery.bufferedBytes);
     }
     expect(appended).toBe(500);
     expect(most).toBeLessThanOrEqual(1020);
@@ -618,7 +618,7 @@ describe('several streams', () => {
     }
     // Four budgets of ten bytes each, though all of them have arrived.
     expect(number).toBe(41);
-    expect(bench.delivery.heldBytes).toBe(4);
+    expect(bench.delivery.bufferedBytes).toBe(4);
     bench.other.open[0]?.answer(ACCEPTED);
     await pass(0);
     expect(bench.pressure).toEqual([true, false]);
@@ -752,7 +752,7 @@ describe('events that Firehose does not take', () => {
   });
 
   test('an event that the operator has named is set aside unsent; one that was rolled back is not', async () => {
-    const bench = new Bench({ bans: (bytes, from, to) => bytes.toString('utf8', from, to).includes('bad') });
+    const bench = new Bench({ isDeadLettered: (bytes, from, to) => bytes.toString('utf8', from, to).includes('bad') });
     bench.lines('a1', 'a2bad');
     bench.delivery.rollback();
     bench.lines('abad', 'a3', 'a4bad', 'a5').commit(1);
@@ -770,7 +770,7 @@ describe('events that Firehose does not take', () => {
     let write: { done: () => void; failed: (error: Error) => void } | undefined;
     const bench = new Bench({
       limits: { maxRecordBytes: 5 },
-      setAside: () => new Promise((done, failed) => (write = { done, failed })),
+      deadLetter: () => new Promise((done, failed) => (write = { done, failed })),
     });
     bench.lines('a12345').commit(1);
     await pass(100);
@@ -823,7 +823,7 @@ describe('events that Firehose does not take', () => {
 
   test('an event that fails without a word is parted from the others, which arrive, and is told by itself', async () => {
     let told = '';
-    const bench = new Bench({ onTrouble: ({ event }) => (told = event().toString()) });
+    const bench = new Bench({ onRetry: ({ event }) => (told = event().toString()) });
     bench.lines(...numbers(200, (i) => `a${i}`), 'b1').commit(1);
     const stuck = (lines: string[]): RecordOutcome => (lines.includes('a117') ? UNKNOWN : ACCEPTED);
     await answerBy(bench, ({ records }) => records.map(stuck));
@@ -858,7 +858,7 @@ describe('events that Firehose does not take', () => {
   test('trouble is told with the oldest event that waits for it', async () => {
     const told: string[] = [];
     const bench = new Bench({
-      onTrouble: ({ stream, reason, attempts, event }) => told.push(`${stream} ${reason} ${attempts} ${event()}`),
+      onRetry: ({ stream, reason, attempts, event }) => told.push(`${stream} ${reason} ${attempts} ${event()}`),
     });
     bench.lines('a1', 'a2').commit(1);
     await pass(100);
@@ -940,5 +940,5 @@ test('what a sink encodes is what is sent and counted', async () => {
   bench.sink.open[0]?.answer(ACCEPTED);
   await pass(0);
   expect(bench.delivery.counters).toMatchObject({ events: 1, bytes: 5 });
-  expect(bench.delivery.heldBytes).toBe(0);
+  expect(bench.delivery.bufferedBytes).toBe(0);
 });

@@ -60,22 +60,22 @@ describe('a lane', () => {
             const from = number - each.takeBack;
             const gone = open.filter((line) => line.number >= from);
             open = open.filter((line) => line.number < from);
-            expect(lane.takeBack(from)).toBe(gone.reduce((sum, { bytes }) => sum + bytes.length, 0));
+            expect(lane.discardFrom(from)).toBe(gone.reduce((sum, { bytes }) => sum + bytes.length, 0));
           } else if ('take' in each) {
-            if (lane.flightEvents > 0 || lane.waitingEvents === 0) continue;
-            const length = lane.take(each.take, 5);
-            const events = lane.flightEvents;
+            if (lane.inFlightEvents > 0 || lane.waitingEvents === 0) continue;
+            const length = lane.startFlight(each.take, 5);
+            const events = lane.inFlightEvents;
             expect(events).toBeLessThanOrEqual(5);
             expect(length <= each.take || events === 1).toBe(true);
             const lines = committed.slice(0, events);
-            const pieces = lane.flight();
+            const pieces = lane.inFlightBuffers();
             const copy = Buffer.concat(pieces);
             expect(copy.length).toBe(length);
             expect(copy.equals(Buffer.concat(lines.map((line) => line.bytes)))).toBe(true);
-            const single = lane.flightByEvent();
+            const single = lane.inFlightByEvent();
             expect(single.map((event) => event.length)).toEqual(lines.map((line) => line.bytes.length));
             expect(Buffer.concat(single).equals(copy)).toBe(true);
-            expect(lane.head().equals(lines[0]?.bytes ?? Buffer.of())).toBe(true);
+            expect(lane.oldestEvent().equals(lines[0]?.bytes ?? Buffer.of())).toBe(true);
             flight = { pieces, copy, lines };
           } else if (flight !== undefined) {
             expect(Buffer.concat(flight.pieces).equals(flight.copy)).toBe(true);
@@ -85,7 +85,7 @@ describe('a lane', () => {
             other.append(Buffer.alloc(60_000, 255), 0, 60_000, number);
             other.commit();
             if (other.waitingEvents > 20) {
-              other.take(1e9, 1e9);
+              other.startFlight(1e9, 1e9);
               other.settle();
             }
           }
@@ -109,11 +109,11 @@ describe('a lane', () => {
     append(10, 'a', 1);
     lane.commit();
     append(10, 'b', 2);
-    lane.take(100, 1);
+    lane.startFlight(100, 1);
     lane.settle();
-    lane.takeBack(2);
+    lane.discardFrom(2);
     append(CHUNK_BYTES, 'c', 2);
     lane.commit();
-    expect(lane.head().equals(Buffer.alloc(CHUNK_BYTES, 'c'))).toBe(true);
+    expect(lane.oldestEvent().equals(Buffer.alloc(CHUNK_BYTES, 'c'))).toBe(true);
   });
 });

@@ -117,19 +117,19 @@ export class Bench {
     this.other = new ScriptedSink(limits);
     this.delivered = rest.delivered ?? withGtids();
     this.delivery = new Delivery({
-      streams: [
+      targets: [
         { name: 'first', sink: this.sink, quota },
         { name: 'other', sink: this.other, quota },
       ],
       delivered: this.delivered,
       aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
       lingerMs: 100,
-      setAside: async ({ event, reason }) => {
+      deadLetter: async ({ event, reason }) => {
         this.aside.push([event.toString().trimEnd(), reason]);
       },
-      onPressure: (paused) => this.pressure.push(paused),
+      onBackpressure: (paused) => this.pressure.push(paused),
       onDelivered: () => this.moves.push(this.done),
-      onRefused: (error) => this.refused.push(error.message),
+      onFatal: (error) => this.refused.push(error.message),
       ...rest,
     });
   }
