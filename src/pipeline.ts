@@ -1,5 +1,5 @@
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
-import { CheckpointKeeper } from './checkpoint/checkpointer.ts';
+import { Checkpointer } from './checkpoint/checkpointer.ts';
 import type { Config } from './config/schema.ts';
 import { TroubledEvents } from './dead-letter/delivery-error-handler.ts';
 import type { Aggregation } from './delivery/batch-builder.ts';
@@ -43,7 +43,7 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
     ...delivered.coordinates,
     tables: tableSchemas.entriesFrom(delivered.coordinates),
   });
-  const keeper = new CheckpointKeeper(file, checkpoint, fail);
+  const keeper = new Checkpointer(file, checkpoint, fail);
   await file.save(checkpoint());
 
   const { firehose } = config;
@@ -62,7 +62,7 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
     deadLetter: (event) => troubled.setAside(event),
     onRetry: (trouble) => troubled.tell(trouble),
     onBackpressure: (paused) => (paused ? stream.pause() : stream.resume()),
-    onDelivered: () => keeper.moved(),
+    onDelivered: () => keeper.markDirty(),
     onFatal(error) {
       refused = true;
       fail(error);

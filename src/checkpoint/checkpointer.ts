@@ -3,11 +3,11 @@ import type { Checkpoint, CheckpointFile } from './checkpoint-file.ts';
 const INTERVAL_MS = 200;
 
 /** Saves the checkpoint while it moves: one write at a time, at most five a second. */
-export class CheckpointKeeper {
+export class Checkpointer {
   readonly #file: CheckpointFile;
   readonly #current: () => Checkpoint;
   readonly #onError: (error: unknown) => void;
-  #moved = false;
+  #dirty = false;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -18,8 +18,8 @@ export class CheckpointKeeper {
     this.#onError = onError;
   }
 
-  moved(): void {
-    this.#moved = true;
+  markDirty(): void {
+    this.#dirty = true;
     this.#timer ??= setTimeout(() => {
       this.save().catch(this.#onError);
     }, INTERVAL_MS);
@@ -31,13 +31,13 @@ export class CheckpointKeeper {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     // Another save may have begun meanwhile.
-    if (!this.#moved) return this.#writing;
-    this.#moved = false;
+    if (!this.#dirty) return this.#writing;
+    this.#dirty = false;
     this.#writing = this.#file.save(this.#current());
     try {
       await this.#writing;
     } catch (error) {
-      this.#moved = true;
+      this.#dirty = true;
       this.#writing = Promise.resolve();
       throw error;
     }

@@ -1,6 +1,6 @@
 import files from 'node:fs/promises';
 import { CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
-import { CheckpointKeeper } from '../../src/checkpoint/checkpointer.ts';
+import { Checkpointer } from '../../src/checkpoint/checkpointer.ts';
 import { TroubledEvents } from '../../src/dead-letter/delivery-error-handler.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { Lane } from '../../src/delivery/lane.ts';
@@ -186,8 +186,8 @@ export const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
         stop.call(this);
         stopped = true;
       };
-      const { save } = CheckpointKeeper.prototype;
-      CheckpointKeeper.prototype.save = async function () {
+      const { save } = Checkpointer.prototype;
+      Checkpointer.prototype.save = async function () {
         await save.call(this);
         if (stopped) pass();
       };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Checkpoint, CheckpointFile } from '../../../src/checkpoint/checkpoint-file.ts';
-import { CheckpointKeeper } from '../../../src/checkpoint/checkpointer.ts';
+import { Checkpointer } from '../../../src/checkpoint/checkpointer.ts';
 
 const sample: Checkpoint = {
   name: 'shop',
@@ -81,12 +81,12 @@ describe('the checkpoint keeper', () => {
   test('saves what is delivered at the time of the write, never what was current when it was asked', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     let position = 1;
-    const keeper = new CheckpointKeeper(
+    const keeper = new Checkpointer(
       file,
       () => ({ ...sample, position }),
       (error) => expect.unreachable(String(error)),
     );
-    keeper.moved();
+    keeper.markDirty();
     position = 2;
     await keeper.save();
     expect((await file.load('shop'))?.position).toBe(2);
@@ -104,15 +104,15 @@ describe('the checkpoint keeper', () => {
       },
     });
     let position = 1;
-    const keeper = new CheckpointKeeper(
+    const keeper = new Checkpointer(
       slow,
       () => ({ ...sample, position }),
       (error) => expect.unreachable(String(error)),
     );
-    keeper.moved();
+    keeper.markDirty();
     const writes = [keeper.save()];
     position = 2;
-    keeper.moved();
+    keeper.markDirty();
     writes.push(keeper.save());
     await keeper.save();
     expect((await file.load('shop'))?.position).toBe(2);
@@ -123,7 +123,7 @@ describe('the checkpoint keeper', () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     mkdirSync(`${file.path}.tmp`);
     const error = await new Promise((resolve) => {
-      new CheckpointKeeper(file, () => sample, resolve).moved();
+      new Checkpointer(file, () => sample, resolve).markDirty();
     });
     expect(String(error)).toMatch(/cannot write the checkpoint/);
   });
