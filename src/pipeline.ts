@@ -1,7 +1,7 @@
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import type { Config } from './config/schema.ts';
-import { TroubledEvents } from './dead-letter/delivery-error-handler.ts';
+import { DeliveryErrorHandler } from './dead-letter/delivery-error-handler.ts';
 import type { Aggregation } from './delivery/batch-builder.ts';
 import { Delivery } from './delivery/delivery.ts';
 import { compileRoutes } from './model/routes.ts';
@@ -52,15 +52,15 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
     { region: firehose.region, endpoint: firehose.endpoint, timeoutMs: firehose.timeout },
     { gzip: firehose.compression === 'gzip', quota: firehose.quota },
   );
-  const troubled = new TroubledEvents(config, log);
+  const troubled = new DeliveryErrorHandler(config, log);
   const delivery = new Delivery({
     targets,
     delivered,
     aggregation: aggregationOf(firehose.aggregate),
     lingerMs: firehose.linger,
-    isDeadLettered: troubled.bans,
-    deadLetter: (event) => troubled.setAside(event),
-    onRetry: (trouble) => troubled.tell(trouble),
+    isDeadLettered: troubled.isListedByOperator,
+    deadLetter: (event) => troubled.deadLetter(event),
+    onRetry: (trouble) => troubled.logRetry(trouble),
     onBackpressure: (paused) => (paused ? stream.pause() : stream.resume()),
     onDelivered: () => keeper.markDirty(),
     onFatal(error) {

@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import type { StoredLetter } from '../dead-letter/dead-letter.ts';
-import { fateText, letterDetails, listText, strangeText } from '../dead-letter/dead-letter-report.ts';
-import { DeadLetterFolder } from '../dead-letter/dead-letter-store.ts';
-import { type Fate, redeliver } from '../dead-letter/redeliver.ts';
+import type { StoredDeadLetter } from '../dead-letter/dead-letter.ts';
+import { formatDeadLetters, formatResult, formatUnreadable, letterDetails } from '../dead-letter/dead-letter-report.ts';
+import { DeadLetterStore } from '../dead-letter/dead-letter-store.ts';
+import { type RedeliveryResult, redeliver } from '../dead-letter/redeliver.ts';
 import { compileRoutes } from '../model/routes.ts';
 import { parseTableName } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
@@ -53,8 +53,8 @@ const listCommand = (): Command =>
       const folder = open(loadConfig(config));
       const { letters, strange } = await folder.list();
       if (json) return print(`${JSON.stringify({ directory: folder.directory, letters, strange }, null, 2)}\n`);
-      process.stderr.write(strangeText(strange));
-      await print(listText(letters, folder.directory));
+      process.stderr.write(formatUnreadable(strange));
+      await print(formatDeadLetters(letters, folder.directory));
     });
 
 const showCommand = (): Command =>
@@ -104,10 +104,10 @@ Example:
       await retry(config, folder, all ? ids : texts.map((text) => idNamed(text, ids, folder.directory)), signal);
     });
 
-async function retry(config: Config, folder: DeadLetterFolder, ids: string[], signal: AbortSignal): Promise<void> {
+async function retry(config: Config, folder: DeadLetterStore, ids: string[], signal: AbortSignal): Promise<void> {
   const { region, endpoint, timeout: timeoutMs, compression } = config.firehose;
   const sinks = new Map<string, Sink>();
-  const route = (letter: StoredLetter): { stream: string; sink: Sink } => {
+  const route = (letter: StoredDeadLetter): { stream: string; sink: Sink } => {
     const stream = streamOf(config, letter);
     const gzip = compression === 'gzip';
     const sink = sinks.get(stream) ?? new FirehoseSink({ stream, region, endpoint, timeoutMs, gzip });
@@ -115,13 +115,13 @@ async function retry(config: Config, folder: DeadLetterFolder, ids: string[], si
     return { stream, sink };
   };
   let remaining = 0;
-  const onFate = (id: string, fate: Fate): void => {
+  const onResult = (id: string, fate: RedeliveryResult): void => {
     if (!fate.sent) remaining++;
-    process.stdout.write(fateText(id, fate));
+    process.stdout.write(formatResult(id, fate));
   };
   const chosen = [...new Set(ids)];
   try {
-    await redeliver(folder, chosen, { route, onFate, signal });
+    await redeliver(folder, chosen, { route, onResult, signal });
   } finally {
     for (const sink of sinks.values()) sink.close();
   }
@@ -133,7 +133,7 @@ async function retry(config: Config, folder: DeadLetterFolder, ids: string[], si
  * The stream where the events of the letter's table go now. How the server compares names is not known here: where that
  * decides, it is the stream that the letter was meant for.
  */
-function streamOf({ firehose }: Config, letter: StoredLetter): string {
+function streamOf({ firehose }: Config, letter: StoredDeadLetter): string {
   const { schema, table } = parseTableName(letter.table);
   const [exact = firehose.stream, folded] = [true, false].map((caseSensitive) => {
     const { streams, streamOf: indexOf } = compileRoutes(firehose.routes, firehose.stream, { caseSensitive });
@@ -142,8 +142,8 @@ function streamOf({ firehose }: Config, letter: StoredLetter): string {
   return folded === letter.stream ? folded : exact;
 }
 
-const open = ({ name, dead_letter: { directory, max_bytes } }: Config): DeadLetterFolder =>
-  new DeadLetterFolder(directory, name, max_bytes);
+const open = ({ name, dead_letter: { directory, max_bytes } }: Config): DeadLetterStore =>
+  new DeadLetterStore(directory, name, max_bytes);
 
 /**
  * The id that a text names in full, by its beginning or by its end.

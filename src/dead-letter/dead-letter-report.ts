@@ -1,12 +1,12 @@
-import type { StoredLetter } from './dead-letter.ts';
-import type { ListedLetter, StrangeFile } from './dead-letter-store.ts';
-import type { Fate } from './redeliver.ts';
+import type { StoredDeadLetter } from './dead-letter.ts';
+import type { ListedLetter, UnreadableFile } from './dead-letter-store.ts';
+import type { RedeliveryResult } from './redeliver.ts';
 
 const KEY_WIDTH = 40;
 const REASON_WIDTH = 70;
 
 /** The letters as a table, the oldest event first, and a line that sums up. */
-export function listText(letters: readonly ListedLetter[], directory: string): string {
+export function formatDeadLetters(letters: readonly ListedLetter[], directory: string): string {
   if (letters.length === 0) return `no dead letters in ${plain(directory)}\n`;
   const rows = letters.map(({ seq, at, table, key, reason, attempts, bytes }) => [
     seq,
@@ -26,11 +26,11 @@ export function listText(letters: readonly ListedLetter[], directory: string): s
 }
 
 /** What to say of files that are no letters. */
-export const strangeText = (strange: readonly StrangeFile[]): string =>
+export const formatUnreadable = (strange: readonly UnreadableFile[]): string =>
   strange.map(({ file, why }) => `warning: cannot read ${plain(file)}: ${plain(why)}\n`).join('');
 
 /** Everything of one letter, a field a line. */
-export function letterDetails(letter: StoredLetter, file: string): string {
+export function letterDetails(letter: StoredDeadLetter, file: string): string {
   const { seq, at, stream, table, key, op, position, gtid, reason, attempts, event } = letter;
   const fields = {
     id: seq,
@@ -53,7 +53,7 @@ export function letterDetails(letter: StoredLetter, file: string): string {
 }
 
 /** What became of one letter. */
-export const fateText = (seq: string, fate: Fate): string =>
+export const formatResult = (seq: string, fate: RedeliveryResult): string =>
   fate.sent
     ? `sent   ${seq} to ${fate.stream}\n`
     : `stays  ${seq}: ${plain(fate.reason)}\n${fate.hint ? `       do: ${plain(fate.hint)}\n` : ''}`;

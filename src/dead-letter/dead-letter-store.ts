@@ -2,16 +2,16 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ensureDirectory, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
-import { type Letter, letterText, parseLetter, type StoredLetter } from './dead-letter.ts';
+import { type DeadLetter, parseDeadLetter, type StoredDeadLetter, serializeDeadLetter } from './dead-letter.ts';
 
 /** A letter without its event. */
-export interface ListedLetter extends Omit<StoredLetter, 'event'> {
+export interface ListedLetter extends Omit<StoredDeadLetter, 'event'> {
   /** Of the event. */
   bytes: number;
 }
 
 /** A file of the folder that is not what it should be. */
-export interface StrangeFile {
+export interface UnreadableFile {
   file: string;
   why: string;
 }
@@ -27,12 +27,12 @@ const ABANDONED_MS = 3_600_000;
  * The dead letters of one pipeline: a file for each, named by the event's seq. So the daemon that writes an event again
  * after a crash writes the same file, and neither it nor a command needs to know of the other.
  */
-export class DeadLetterFolder {
+export class DeadLetterStore {
   readonly directory: string;
   readonly #pipeline: string;
   readonly #maxBytes: number;
   /** What the letters take; NaN until it has been looked up. */
-  #taken = Number.NaN;
+  #usedBytes = Number.NaN;
   #lastWrite: Promise<void> = Promise.resolve();
 
   constructor(directory: string, pipeline: string, maxBytes: number) {
@@ -49,13 +49,13 @@ export class DeadLetterFolder {
    * Sets events aside; once it resolves they outlive a power cut.
    * @throws CdcError, fatal, when one cannot be written or there would be more than `maxBytes`
    */
-  write(letters: readonly Letter[]): Promise<void> {
+  write(letters: readonly DeadLetter[]): Promise<void> {
     const at = new Date().toISOString();
     return this.#store(letters.map((letter) => ({ ...letter, at })));
   }
 
   /** Writes a letter anew that a retry could not deliver. */
-  rewrite(letter: StoredLetter): Promise<void> {
+  update(letter: StoredDeadLetter): Promise<void> {
     return this.#store([letter]);
   }
 
@@ -69,11 +69,11 @@ export class DeadLetterFolder {
   }
 
   /** The letters in order of seq, and the files that are none; nothing is touched. Other pipelines' are passed over. */
-  async list(): Promise<{ letters: ListedLetter[]; strange: StrangeFile[] }> {
+  async list(): Promise<{ letters: ListedLetter[]; strange: UnreadableFile[] }> {
     const letters: ListedLetter[] = [];
     const strange = (await this.#names())
       .filter((name) => !LETTER_NAME.test(name))
-      .map((file): StrangeFile => ({ file, why: 'it is not a dead letter of cdc' }));
+      .map((file): UnreadableFile => ({ file, why: 'it is not a dead letter of cdc' }));
     for (const seq of await this.ids()) {
       try {
         const { event, ...letter } = await this.#read(seq);
@@ -87,7 +87,7 @@ export class DeadLetterFolder {
   }
 
   /** @throws CdcError when it is not there, damaged, or of another pipeline; it is left as it is */
-  async read(seq: string): Promise<StoredLetter> {
+  async read(seq: string): Promise<StoredDeadLetter> {
     try {
       return await this.#read(seq);
     } catch (error) {
@@ -118,11 +118,11 @@ export class DeadLetterFolder {
     }
   }
 
-  async #read(seq: string): Promise<StoredLetter> {
+  async #read(seq: string): Promise<StoredDeadLetter> {
     const path = this.pathOf(seq);
     // Reading a pipe would wait for ever.
     if (!(await stat(path)).isFile()) throw new Error('it is not a file');
-    return parseLetter(await readFile(path, 'utf8'), this.#pipeline, seq);
+    return parseDeadLetter(await readFile(path, 'utf8'), this.#pipeline, seq);
   }
 
   async #names(): Promise<string[]> {
@@ -139,16 +139,16 @@ export class DeadLetterFolder {
   }
 
   /** One at a time: what they take together is counted. */
-  #store(letters: readonly StoredLetter[]): Promise<void> {
+  #store(letters: readonly StoredDeadLetter[]): Promise<void> {
     const stored = this.#lastWrite.then(() => this.#storeNow(letters));
     this.#lastWrite = stored.catch(() => {});
     return stored;
   }
 
-  async #storeNow(letters: readonly StoredLetter[]): Promise<void> {
+  async #storeNow(letters: readonly StoredDeadLetter[]): Promise<void> {
     let at = this.directory;
     try {
-      if (Number.isNaN(this.#taken)) await this.#prepare();
+      if (Number.isNaN(this.#usedBytes)) await this.#prepare();
       for (const letter of letters) {
         at = this.pathOf(letter.seq);
         await this.#storeOne(letter, at);
@@ -156,7 +156,7 @@ export class DeadLetterFolder {
       at = this.directory;
       await fsyncDirectory(this.directory);
     } catch (error) {
-      this.#taken = Number.NaN;
+      this.#usedBytes = Number.NaN;
       if (error instanceof CdcError) throw error;
       throw new CdcError(`cannot write the dead letter ${at}`, {
         why: (error as Error).message,
@@ -169,18 +169,18 @@ export class DeadLetterFolder {
   async #prepare(): Promise<void> {
     await ensureDirectory(this.directory, 0o700);
     await fsyncDirectory(dirname(this.directory));
-    this.#taken = await this.#measure();
+    this.#usedBytes = await this.#measure();
   }
 
-  async #storeOne(letter: StoredLetter, path: string): Promise<void> {
-    const text = letterText(this.#pipeline, letter);
+  async #storeOne(letter: StoredDeadLetter, path: string): Promise<void> {
+    const text = serializeDeadLetter(this.#pipeline, letter);
     const size = onDisk(Buffer.byteLength(text));
     const growth = size - (await sizeOf(path));
     // What a command has delivered meanwhile is known only from a new look.
-    if (this.#taken + growth > this.#maxBytes) this.#taken = await this.#measure();
-    if (this.#taken + growth > this.#maxBytes) throw this.#full(letter, size);
+    if (this.#usedBytes + growth > this.#maxBytes) this.#usedBytes = await this.#measure();
+    if (this.#usedBytes + growth > this.#maxBytes) throw this.#limitError(letter, size);
     await writeFileAtomic(path, `${path}.${process.pid}.tmp`, text);
-    this.#taken += growth;
+    this.#usedBytes += growth;
   }
 
   /** What the letters take; what kills have left half written goes. */
@@ -197,9 +197,9 @@ export class DeadLetterFolder {
     return sum;
   }
 
-  #full({ seq, table }: StoredLetter, size: number): CdcError {
+  #limitError({ seq, table }: StoredDeadLetter, size: number): CdcError {
     return new CdcError(`the dead letters would pass dead_letter.max_bytes (${this.#maxBytes})`, {
-      why: `those of "${this.#pipeline}" in ${this.directory} take ${this.#taken} bytes, and the event ${seq} of ${table} would take ${size}`,
+      why: `those of "${this.#pipeline}" in ${this.directory} take ${this.#usedBytes} bytes, and the event ${seq} of ${table} would take ${size}`,
       hint: 'deliver them (cdc dead-letter retry --all), move their files away, or raise dead_letter.max_bytes; nothing was lost',
     });
   }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CdcError } from '../runtime/error.ts';
 
 /** An event that is set aside, and why. */
-export interface Letter {
+export interface DeadLetter {
   /** The stream that it was meant for. */
   stream: string;
   /** `shop.orders`, as a pattern of `tables` names it. */
@@ -23,7 +23,7 @@ export interface Letter {
 }
 
 /** A letter that lies in the folder. */
-export interface StoredLetter extends Letter {
+export interface StoredDeadLetter extends DeadLetter {
   /** When it was set aside, in ISO 8601. */
   at: string;
 }
@@ -47,7 +47,7 @@ const fileSchema = z.strictObject({
 });
 
 /** A letter as its file holds it: JSON, with the line as a string and the key as the text that it is. */
-export function letterText(pipeline: string, letter: StoredLetter): string {
+export function serializeDeadLetter(pipeline: string, letter: StoredDeadLetter): string {
   const { at, stream, table, key, seq, position, gtid, op, reason, attempts, event } = letter;
   // Anything else would come back as other bytes.
   if (!isUtf8(event)) throw new CdcError(`the event ${seq} of ${table} is not UTF-8`);
@@ -60,7 +60,7 @@ export function letterText(pipeline: string, letter: StoredLetter): string {
 }
 
 /** @throws Error that says why the text is not the letter that `seq` names */
-export function parseLetter(text: string, pipeline: string, seq: string): StoredLetter {
+export function parseDeadLetter(text: string, pipeline: string, seq: string): StoredDeadLetter {
   const parsed = fileSchema.safeParse(JSON.parse(text));
   if (!parsed.success) {
     throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));

@@ -4,30 +4,30 @@ import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts
 import type { Table } from '../model/table.ts';
 import { formatTableName } from '../model/table-filter.ts';
 import type { Log } from '../runtime/log.ts';
-import { DeadLetterFolder } from './dead-letter-store.ts';
+import { DeadLetterStore } from './dead-letter-store.ts';
 
 /** The log says of each stream at most so often that it fails. */
-const TOLD_EVERY_MS = 10_000;
+const RETRY_LOG_INTERVAL_MS = 10_000;
 
 /** What is said and done about events that Firehose does not take, or not now. */
-export class TroubledEvents {
+export class DeliveryErrorHandler {
   readonly #config: Config;
   readonly #log: Log;
-  readonly #folder: DeadLetterFolder;
+  readonly #store: DeadLetterStore;
   readonly #keyColumns = new Map<string, string[]>();
-  readonly #toldAt = new Map<string, number>();
+  readonly #loggedAt = new Map<string, number>();
   /** Whether the operator has named the event of this line in `dead_letter.events`; undefined where none is named. */
-  readonly bans: ((bytes: Buffer, from: number, to: number) => boolean) | undefined;
+  readonly isListedByOperator: ((bytes: Buffer, from: number, to: number) => boolean) | undefined;
 
   constructor(config: Config, log: Log) {
     this.#config = config;
     this.#log = log;
     const { directory, max_bytes, events } = config.dead_letter;
     const name = config.format === 'flat' ? `${config.flat_prefix}seq` : 'seq';
-    this.#folder = new DeadLetterFolder(directory, config.name, max_bytes);
+    this.#store = new DeadLetterStore(directory, config.name, max_bytes);
     const named = events.map((seq) => Buffer.from(`"${name}":"${seq}"`));
     if (named.length > 0) {
-      this.bans = (bytes, from, to) => {
+      this.isListedByOperator = (bytes, from, to) => {
         const line = bytes.subarray(from, to);
         return named.some((seq) => line.includes(seq));
       };
@@ -43,18 +43,18 @@ export class TroubledEvents {
   }
 
   /** Writes the event into a dead letter. */
-  async setAside({ stream, event, reason, attempts }: DeadLetterRequest): Promise<void> {
+  async deadLetter({ stream, event, reason, attempts }: DeadLetterRequest): Promise<void> {
     const summary = this.#summary(event);
     const { table, key, seq } = summary;
-    await this.#folder.write([{ stream, ...summary, reason, attempts, event }]);
+    await this.#store.write([{ stream, ...summary, reason, attempts, event }]);
     this.#log.warn({ stream, table, key, seq, why: reason }, 'an event is in the dead letters now');
   }
 
   /** Says that something failed and is tried again. */
-  tell({ stream, reason, attempts, event }: RetryReport): void {
+  logRetry({ stream, reason, attempts, event }: RetryReport): void {
     const now = performance.now();
-    if (now - (this.#toldAt.get(stream) ?? Number.NEGATIVE_INFINITY) < TOLD_EVERY_MS) return;
-    this.#toldAt.set(stream, now);
+    if (now - (this.#loggedAt.get(stream) ?? Number.NEGATIVE_INFINITY) < RETRY_LOG_INTERVAL_MS) return;
+    this.#loggedAt.set(stream, now);
     const { table, key, seq } = this.#summary(event());
     this.#log.warn(
       { stream, why: reason, attempts, oldest: { table, key, seq } },

@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CdcError } from '../runtime/error.ts';
 import type { RecordOutcome, Sink } from '../sinks/sink.ts';
-import type { StoredLetter } from './dead-letter.ts';
-import type { DeadLetterFolder } from './dead-letter-store.ts';
+import type { StoredDeadLetter } from './dead-letter.ts';
+import type { DeadLetterStore } from './dead-letter-store.ts';
 
 /** What became of a letter: with Firehose, or still in the folder. */
-export type Fate = { sent: true; stream: string } | { sent: false; reason: string; hint?: string | undefined };
+export type RedeliveryResult =
+  | { sent: true; stream: string }
+  | { sent: false; reason: string; hint?: string | undefined };
 
-export interface Redelivery {
+export interface RedeliveryOptions {
   /** The stream where the events of the letter's table go now. */
-  route: (letter: StoredLetter) => { stream: string; sink: Sink };
-  onFate: (seq: string, fate: Fate) => void;
+  route: (letter: StoredDeadLetter) => { stream: string; sink: Sink };
+  onResult: (seq: string, fate: RedeliveryResult) => void;
   signal: AbortSignal;
 }
 
@@ -23,24 +25,28 @@ const LONGEST_PAUSE_MS = 5_000;
  * Sends letters, each alone in its request, so that none can make another fail. What is accepted leaves the folder, all
  * else stays. Their order does not matter: later events of their keys have been sent already, and `seq` tells.
  */
-export async function redeliver(folder: DeadLetterFolder, seqs: readonly string[], to: Redelivery): Promise<void> {
+export async function redeliver(
+  folder: DeadLetterStore,
+  seqs: readonly string[],
+  to: RedeliveryOptions,
+): Promise<void> {
   /** Streams that refuse everything: asking again for each letter would tell nothing. */
-  const closed = new Map<string, Fate>();
+  const rejectingStreams = new Map<string, RedeliveryResult>();
   const waiting = seqs.values();
   const worker = async (): Promise<void> => {
-    for (const seq of waiting) to.onFate(seq, await redeliverOne(folder, seq, to, closed));
+    for (const seq of waiting) to.onResult(seq, await redeliverOne(folder, seq, to, rejectingStreams));
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
 async function redeliverOne(
-  folder: DeadLetterFolder,
+  folder: DeadLetterStore,
   seq: string,
-  { route, signal }: Redelivery,
-  closed: Map<string, Fate>,
-): Promise<Fate> {
+  { route, signal }: RedeliveryOptions,
+  rejectingStreams: Map<string, RedeliveryResult>,
+): Promise<RedeliveryResult> {
   if (signal.aborted) return INTERRUPTED;
-  let letter: StoredLetter;
+  let letter: StoredDeadLetter;
   try {
     letter = await folder.read(seq);
   } catch (error) {
@@ -48,7 +54,7 @@ async function redeliverOne(
     return { sent: false, reason: [message, why].filter(Boolean).join(': '), hint };
   }
   const { stream, sink } = route(letter);
-  const isClosed = closed.get(stream);
+  const isClosed = rejectingStreams.get(stream);
   if (isClosed !== undefined) return isClosed;
 
   const record = sink.encodeRecord ? await sink.encodeRecord([letter.event]) : [letter.event];
@@ -59,7 +65,7 @@ async function redeliverOne(
     return { sent: false, reason: `${bytes} bytes are more than a Firehose record may have (${maxRecordBytes})`, hint };
   }
 
-  const outcome = await sendPatiently(sink, record, signal);
+  const outcome = await sendWithRetry(sink, record, signal);
   if (outcome.kind === 'accepted') {
     await folder.remove(seq);
     return { sent: true, stream };
@@ -69,21 +75,25 @@ async function redeliverOne(
   const hint = isRefused ? outcome.hint : 'try again later';
   if (isRefused && outcome.of === 'stream') {
     // That says nothing of this letter.
-    const fate: Fate = { sent: false, reason: `the stream ${stream} refuses everything: ${outcome.reason}`, hint };
-    closed.set(stream, fate);
+    const fate: RedeliveryResult = {
+      sent: false,
+      reason: `the stream ${stream} refuses everything: ${outcome.reason}`,
+      hint,
+    };
+    rejectingStreams.set(stream, fate);
     return fate;
   }
   // A stream that is busy, or credentials that are out of reach, say nothing of this letter either.
   if (outcome.kind === 'throttled') return { sent: false, reason: outcome.reason, hint };
   const reason = isRefused ? `refused by Firehose: ${outcome.reason}` : outcome.reason;
-  await folder.rewrite({ ...letter, stream, reason, attempts: letter.attempts + 1 });
+  await folder.update({ ...letter, stream, reason, attempts: letter.attempts + 1 });
   return { sent: false, reason, hint };
 }
 
-const INTERRUPTED: Fate = { sent: false, reason: 'interrupted' };
+const INTERRUPTED: RedeliveryResult = { sent: false, reason: 'interrupted' };
 
 /** Tries a few times where that may help; a letter that may have been stored may be sent again. */
-async function sendPatiently(sink: Sink, record: readonly Buffer[], signal: AbortSignal): Promise<RecordOutcome> {
+async function sendWithRetry(sink: Sink, record: readonly Buffer[], signal: AbortSignal): Promise<RecordOutcome> {
   for (let tries = 1; ; tries++) {
     const [outcome = NO_OUTCOME] = await sink.send([record], signal);
     if (outcome.kind === 'accepted' || outcome.kind === 'refused' || tries === TRIES) return outcome;

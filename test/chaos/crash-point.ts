@@ -1,7 +1,7 @@
 import files from 'node:fs/promises';
 import { CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.ts';
-import { TroubledEvents } from '../../src/dead-letter/delivery-error-handler.ts';
+import { DeliveryErrorHandler } from '../../src/dead-letter/delivery-error-handler.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { Lane } from '../../src/delivery/lane.ts';
 import { WatermarkTracker } from '../../src/delivery/watermark-tracker.ts';
@@ -146,9 +146,9 @@ export const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
   'dead letter: durable, not settled': {
     passes: 2,
     arm(pass) {
-      const { setAside } = TroubledEvents.prototype;
-      TroubledEvents.prototype.setAside = async function (event) {
-        await setAside.call(this, event);
+      const { deadLetter } = DeliveryErrorHandler.prototype;
+      DeliveryErrorHandler.prototype.deadLetter = async function (event) {
+        await deadLetter.call(this, event);
         pass();
       };
     },

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { DeadLetterFolder, type ListedLetter } from '../../src/dead-letter/dead-letter-store.ts';
+import { DeadLetterStore, type ListedLetter } from '../../src/dead-letter/dead-letter-store.ts';
 import { listObjects } from '../../src/lake/objects.ts';
 import type { FaultPlan } from '../../src/local/firehose/faults.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
@@ -19,14 +19,14 @@ const SPECIAL = letter(0xabc, {
 
 let directory: string;
 let letters: string;
-let folder: DeadLetterFolder;
+let folder: DeadLetterStore;
 let firehose: LocalFirehose | undefined;
 let calls: number;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'cdc-dead-letter-'));
   letters = join(directory, 'state', 'dead-letter');
-  folder = new DeadLetterFolder(letters, 'shop', 1024 ** 3);
+  folder = new DeadLetterStore(letters, 'shop', 1024 ** 3);
   calls = 0;
   firehose = await startLocalFirehose({
     listen: { host: '127.0.0.1', port: 0 },
@@ -181,8 +181,8 @@ describe('cdc dead-letter list', () => {
 
   test('looks where the configuration says, and only at letters of its pipeline', async () => {
     configure('http://127.0.0.1:1', 'dead_letter: { directory: elsewhere }');
-    await new DeadLetterFolder(join(directory, 'elsewhere'), 'shop', 1e9).write([letter(7)]);
-    await new DeadLetterFolder(join(directory, 'elsewhere'), 'other', 1e9).write([letter(8)]);
+    await new DeadLetterStore(join(directory, 'elsewhere'), 'shop', 1e9).write([letter(7)]);
+    await new DeadLetterStore(join(directory, 'elsewhere'), 'other', 1e9).write([letter(8)]);
     const { stdout } = await deadLetter('list');
     expect(stdout).toContain(seqOf(7));
     expect(stdout).not.toContain(seqOf(8));

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DeadLetterFolder } from '../../../src/dead-letter/dead-letter-store.ts';
+import { DeadLetterStore } from '../../../src/dead-letter/dead-letter-store.ts';
 import { letter, seqOf } from './letters.ts';
 
 const GIB = 1024 ** 3;
@@ -23,11 +23,11 @@ const BLOCK = 4096;
 
 let root: string;
 let directory: string;
-let folder: DeadLetterFolder;
+let folder: DeadLetterStore;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'cdc-dead-letter-'));
   directory = join(root, 'state', 'dead-letter');
-  folder = new DeadLetterFolder(directory, 'shop', GIB);
+  folder = new DeadLetterStore(directory, 'shop', GIB);
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -76,7 +76,7 @@ describe('a dead letter', () => {
 
   test('written again, as after a crash, is one file', async () => {
     await folder.write([letter(1)]);
-    await new DeadLetterFolder(directory, 'shop', GIB).write([letter(1, { attempts: 5 })]);
+    await new DeadLetterStore(directory, 'shop', GIB).write([letter(1, { attempts: 5 })]);
     expect(readdirSync(directory)).toEqual([fileOf(1)]);
     expect((await folder.read(seqOf(1))).attempts).toBe(5);
   });
@@ -106,7 +106,7 @@ describe('a dead letter', () => {
 });
 
 describe('the limit', () => {
-  const limited = () => new DeadLetterFolder(directory, 'shop', 2 * BLOCK);
+  const limited = () => new DeadLetterStore(directory, 'shop', 2 * BLOCK);
 
   test('stops a letter that would pass it with a fatal error and its hint, and those before it stay', async () => {
     await expect(limited().write([letter(1), letter(2), letter(3)])).rejects.toMatchObject({
@@ -142,13 +142,13 @@ describe('the limit', () => {
   test('sees what others have removed meanwhile', async () => {
     const one = limited();
     await one.write([letter(1), letter(2)]);
-    await new DeadLetterFolder(directory, 'shop', GIB).remove(seqOf(1));
+    await new DeadLetterStore(directory, 'shop', GIB).remove(seqOf(1));
     await one.write([letter(3)]);
     expect(await one.ids()).toEqual([seqOf(2), seqOf(3)]);
   });
 
   test('is of one pipeline', async () => {
-    await new DeadLetterFolder(directory, 'shop.eu', GIB).write([letter(1), letter(2), letter(3)]);
+    await new DeadLetterStore(directory, 'shop.eu', GIB).write([letter(1), letter(2), letter(3)]);
     await limited().write([letter(1), letter(2)]);
     expect(await folder.ids()).toHaveLength(2);
   });
@@ -214,9 +214,9 @@ describe('the list', () => {
 
   test('leaves out the letters of other pipelines, also of those whose names begin alike', async () => {
     await folder.write([letter(1)]);
-    await new DeadLetterFolder(directory, 'shop.eu', GIB).write([letter(2)]);
+    await new DeadLetterStore(directory, 'shop.eu', GIB).write([letter(2)]);
     expect(await folder.list()).toMatchObject({ letters: [{ seq: seqOf(1) }], strange: [] });
-    expect(await new DeadLetterFolder(directory, 'shop.eu', GIB).ids()).toEqual([seqOf(2)]);
+    expect(await new DeadLetterStore(directory, 'shop.eu', GIB).ids()).toEqual([seqOf(2)]);
   });
 });
 

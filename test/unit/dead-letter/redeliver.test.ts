@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DeadLetterFolder } from '../../../src/dead-letter/dead-letter-store.ts';
-import { type Fate, redeliver } from '../../../src/dead-letter/redeliver.ts';
+import { DeadLetterStore } from '../../../src/dead-letter/dead-letter-store.ts';
+import { type RedeliveryResult, redeliver } from '../../../src/dead-letter/redeliver.ts';
 import type { RecordOutcome, Sink } from '../../../src/sinks/sink.ts';
 import { letter, seqOf } from './letters.ts';
 
@@ -16,11 +16,11 @@ const refused = (of: 'record' | 'request' | 'stream'): RecordOutcome => ({
 });
 
 let directory: string;
-let folder: DeadLetterFolder;
+let folder: DeadLetterStore;
 const ending = { controller: new AbortController() };
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'cdc-redeliver-'));
-  folder = new DeadLetterFolder(directory, 'shop', 1024 ** 3);
+  folder = new DeadLetterStore(directory, 'shop', 1024 ** 3);
   ending.controller = new AbortController();
 });
 afterEach(() => rmSync(directory, { recursive: true }));
@@ -38,10 +38,10 @@ async function retried(ids: string[], answer: (line: string, call: number) => Re
     close() {},
     ...more,
   };
-  const fates = new Map<string, Fate>();
+  const fates = new Map<string, RedeliveryResult>();
   await redeliver(folder, ids, {
     route: ({ table }) => ({ stream: table === 'shop.orders' ? 'now' : 'elsewhere', sink }),
-    onFate: (seq, fate) => void fates.set(seq, fate),
+    onResult: (seq, fate) => void fates.set(seq, fate),
     signal: ending.controller.signal,
   });
   return { requests, fates };
