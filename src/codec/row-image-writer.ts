@@ -96,11 +96,11 @@ export class RowImageWriter {
       const rule = rules[i];
       const put = rule === undefined ? plain : ruledValueWriter(rule, plain);
       const json = column.type === ColumnType.JSON ? jsonColumns++ : -1;
-      if (rule?.kind === 'drop') return { name: NOTHING, none: NOTHING, put, slot: -1, json };
+      if (rule?.kind === 'drop') return { name: NOTHING, nullText: NOTHING, put, slot: -1, json };
       const name = jsonMemberName(table, i);
       // Format maxwell compares every column, to tell which have changed.
       const slot = maxwell && !table.key.includes(i) ? names.push(name) - 1 : table.key.indexOf(i);
-      return { name, none: NULL, put, slot, json };
+      return { name, nullText: NULL, put, slot, json };
     });
     this.#jsonPatches = new PartialJsonUpdates(jsonColumns);
     this.names = names;

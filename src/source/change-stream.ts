@@ -92,7 +92,7 @@ export function followChanges(
     return known ? captured(known) : resolveTableSchema(connection, tableSchemas, map, at, signal).then(captured);
   };
   const decode: DecodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, server.charsets));
-  const search = { connection, captures: isCaptured, table: tableMap, decode, heartbeatMs: HEARTBEAT_MS, signal };
+  const search = { connection, isCaptured, tableMap, decode, heartbeatMs: HEARTBEAT_MS, signal };
 
   const reader = (checksum: boolean): BinlogDecoder<CapturedTable> =>
     new BinlogDecoder<CapturedTable>(

@@ -5,8 +5,8 @@ import type { EventFormatOptions } from '../../src/codec/formats/event-format.ts
 import { configSchema } from '../../src/config/schema.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
+import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
-import { QUIET } from '../quiet-handler.ts';
 import { type Captured, capture } from './capture.ts';
 import { SHAPES } from './shapes.ts';
 import { zongjiDecoder } from './zongji-decode.ts';
@@ -44,7 +44,7 @@ export async function codec(server: LocalServer): Promise<void> {
       const options: EventFormatOptions = { format, name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
       const reader = new BinlogDecoder<EventWriter>(
         {
-          ...QUIET,
+          ...IGNORE_EVENTS,
           isCaptured: () => captured,
           tableMap: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, options, out),

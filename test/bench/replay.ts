@@ -11,8 +11,8 @@ import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
+import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
-import { QUIET } from '../quiet-handler.ts';
 import { type Captured, capture } from './capture.ts';
 import { end, startFirehose } from './processes.ts';
 import { ONE_ROW, ORDERS } from './shapes.ts';
@@ -83,7 +83,7 @@ async function pass(
     delivery.append(0, hash, bytes, from, to);
   const reader = new BinlogDecoder<EventWriter>(
     {
-      ...QUIET,
+      ...IGNORE_EVENTS,
       tableMap: ({ schema, name, columns, primaryKey }) =>
         new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
       rows: (writer, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),

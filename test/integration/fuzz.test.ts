@@ -7,9 +7,9 @@ import { configSchema } from '../../src/config/schema.ts';
 import { CdcError } from '../../src/runtime/error.ts';
 import { BinlogClient } from '../../src/source/binlog/binlog-client.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
+import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { mutated, seeded } from '../fuzz/mutate.ts';
-import { QUIET } from '../quiet-handler.ts';
 
 /** `npm run fuzz` asks for a million and more. */
 const MUTATIONS = Number(process.env.CDC_FUZZ_MUTATIONS ?? 20_000);
@@ -118,7 +118,7 @@ test.each(['mysql', 'mariadb'] as const)(
       const format = { format: 'debezium', name: 'fuzz', epoch: 0, flatPrefix: '_', values, charsets } as const;
       const reader = new BinlogDecoder<EventWriter>(
         {
-          ...QUIET,
+          ...IGNORE_EVENTS,
           tableMap: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
           rows: (writer, rows, transaction) =>

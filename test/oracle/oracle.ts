@@ -230,11 +230,19 @@ const brief = (text: string): string => {
 async function follow(config: Config, server: ServerInfo, memory: TableSchemaCache, take: TakeLine): Promise<void> {
   const done = new AbortController();
   const none = (): void => {};
-  const line: ChangeHandler['event'] = (_stream, _hash, bytes, from, to) => {
+  const event: ChangeHandler['event'] = (_stream, _hash, bytes, from, to) => {
     if (!done.signal.aborted && take(bytes.toString('utf8', from, to))) done.abort();
   };
-  const handler = { line, commit: none, savepoint: none, rollbackTo: none, rollback: none, prepared: none, idle: none };
-  const start = { ...startPoint({ start: 'now' }, undefined, server), memory };
+  const handler = {
+    event,
+    commit: none,
+    savepoint: none,
+    rollbackTo: none,
+    rollback: none,
+    prepared: none,
+    idle: none,
+  };
+  const start = { ...startPoint({ start: 'now' }, undefined, server), tableSchemas: memory };
   await followChanges(config, server, start, handler, done.signal).follow();
 }
 

@@ -83,7 +83,7 @@ export function readTableMap(
   columns.forEach((column, i) => {
     column.nullable = ((nullable[i >> 3] as number) & (1 << (i & 7))) !== 0;
   });
-  const map = { schema, name, columns, named: false, primaryKey: [] as number[], mariadb };
+  const map = { schema, name, columns, hasColumnNames: false, primaryKey: [] as number[], mariadb };
   const labels: Buffer[][] = [];
   while (cursor.remaining > 0) {
     const field = cursor.u8();
@@ -147,7 +147,7 @@ function readColumn(type: number, meta: ByteCursor): Column {
 
 interface TableMapBuilder {
   columns: Column[];
-  named: boolean;
+  hasColumnNames: boolean;
   primaryKey: number[];
   mariadb: boolean;
 }
@@ -176,7 +176,7 @@ function readField(field: number, cursor: ByteCursor, map: TableMapBuilder, labe
       return readCharsets(cursor, columns.filter(isLabelled));
     case Field.COLUMN_NAME:
       for (const column of columns) column.name = cursor.text(cursor.lenenc());
-      map.named = true;
+      map.hasColumnNames = true;
       break;
     case Field.SET_LABELS:
       return readLabels(cursor, columns, T.SET, labels);

@@ -4,6 +4,7 @@ import { connectionError } from '../server/connection-error.ts';
 import { connect, listBinlogs } from '../server/server-info.ts';
 import { BinlogClient } from './binlog-client.ts';
 import { BinlogDecoder, type BinlogHandler, type EventContinuation, type TableMapEntry } from './binlog-decoder.ts';
+import { IGNORE_EVENTS } from './ignore-events.ts';
 import type { DecodeText, TableMap } from './table-map.ts';
 import { BufferedXaRows } from './xa-buffer.ts';
 
@@ -75,23 +76,9 @@ async function scanBinlog<T>(
 ): Promise<BinlogDecoder<UnresolvedTable>> {
   const { connection, isCaptured, decode, heartbeatMs, signal } = search;
   const done = new AbortController();
-  const nothing = (): void => {};
   const make = (checksum: boolean): BinlogDecoder<UnresolvedTable> =>
     new BinlogDecoder<UnresolvedTable>(
-      {
-        isCaptured,
-        tableMap: (map, at) => ({ map, at }),
-        rows: nothing,
-        ddl: nothing,
-        truncate: nothing,
-        commit: nothing,
-        rollback: nothing,
-        savepoint: nothing,
-        rollbackTo: nothing,
-        xaPrepared: nothing,
-        previousGtids: nothing,
-        heartbeat: nothing,
-      },
+      { ...IGNORE_EVENTS, isCaptured, tableMap: (map, at) => ({ map, at }) },
       decode,
       checksum,
       { findPreparedXa: async () => new BufferedXaRows(), ignoreStatementDml: true },

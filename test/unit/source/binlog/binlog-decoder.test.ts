@@ -391,7 +391,7 @@ describe('XA transactions', () => {
   });
 
   test('that were prepared before the stream began are looked for, and stop it if they are nowhere', async () => {
-    const parked = new BufferedXaRows<{ bytes: Buffer; schema: string; name: string; captured: string | undefined }>();
+    const parked = new BufferedXaRows<{ bytes: Buffer; schema: string; name: string; handle: string | undefined }>();
     const asked: unknown[] = [];
     const found = new Stream({
       findPreparedXa: async (name, before) => {
