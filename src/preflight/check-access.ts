@@ -1,10 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import { error, type Finding, indentedList, warning } from '../model/finding.ts';
-import { atLeast, type PatternFacts, type ServerFacts } from './gather-server.ts';
+import { atLeast, type PatternFacts, type PreflightFacts } from './gather-server.ts';
 import { quoteName } from './query.ts';
 
 /** What the account lacks, what keeps tables out of reach, and whether another replica has our id. */
-export function judgeAccess(server: ServerFacts, config: Config): Finding[] {
+export function checkAccess(server: PreflightFacts, config: Config): Finding[] {
   return [
     ...judgeReplication(server),
     ...server.patterns.flatMap((pattern) => judgePattern(pattern, server)),
@@ -13,9 +13,9 @@ export function judgeAccess(server: ServerFacts, config: Config): Finding[] {
   ].filter((problem, i, all) => all.findIndex(({ what, fix }) => what === problem.what && fix === problem.fix) === i);
 }
 
-function judgeReplication({ mayStream, mayMonitor, flavor, version, account }: ServerFacts): Finding[] {
+function judgeReplication({ canReplicate, canReadBinlogStatus, flavor, version, account }: PreflightFacts): Finding[] {
   const monitor = flavor === 'mariadb' && atLeast(version, 10, 5) ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
-  const missing = [...(mayStream ? [] : ['REPLICATION SLAVE']), ...(mayMonitor ? [] : [monitor])];
+  const missing = [...(canReplicate ? [] : ['REPLICATION SLAVE']), ...(canReadBinlogStatus ? [] : [monitor])];
   if (missing.length === 0) return [];
   return [
     error(
@@ -26,7 +26,7 @@ function judgeReplication({ mayStream, mayMonitor, flavor, version, account }: S
   ];
 }
 
-function judgePattern({ pattern, matches, maySelect, closed }: PatternFacts, { account }: ServerFacts): Finding[] {
+function judgePattern({ pattern, matches, maySelect, closed }: PatternFacts, { account }: PreflightFacts): Finding[] {
   if (maySelect) {
     if (matches > 0) return [];
     const why = pattern.exclude
@@ -56,7 +56,7 @@ function grantTarget({ schema, table }: PatternFacts['pattern']): string {
 }
 
 /** Schemas that the server keeps out of its binlog although they are captured. */
-function judgeBinlogFilters({ binlogSchemas: { only, ignored }, tables }: ServerFacts): Finding[] {
+function judgeBinlogFilters({ binlogSchemas: { only, ignored }, tables }: PreflightFacts): Finding[] {
   const schemas = [...new Set(tables.map((table) => table.schema))];
   const unlogged = schemas.filter((schema) => ignored.includes(schema) || (only.length > 0 && !only.includes(schema)));
   if (unlogged.length === 0) return [];
@@ -69,7 +69,7 @@ function judgeBinlogFilters({ binlogSchemas: { only, ignored }, tables }: Server
   ];
 }
 
-function judgeReplicas({ replicas }: ServerFacts, config: Config): Finding[] {
+function judgeReplicas({ replicas }: PreflightFacts, config: Config): Finding[] {
   const twin = replicas.find(({ id }) => id === config.source.server_id);
   if (!twin) return [];
   return [

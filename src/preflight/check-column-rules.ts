@@ -5,7 +5,7 @@ import { compileTableFilter } from '../model/table-filter.ts';
 import type { TableFacts } from './gather-tables.ts';
 
 /** Column rules must match something, and leave keys distinct. */
-export function judgeColumnRules(tables: TableFacts[], config: Config, caseSensitive: boolean): Finding[] {
+export function checkColumnRules(tables: TableFacts[], config: Config, caseSensitive: boolean): Finding[] {
   const idle = Object.keys(config.columns).filter((pattern) => {
     const is = compileColumnPattern(pattern, { caseSensitive });
     return !tables.some(({ schema, name, columns }) => columns.some((column) => is(schema, name, column)));

@@ -1,13 +1,13 @@
 import type { Config } from '../config/schema.ts';
 import { error, type Finding, warning } from '../model/finding.ts';
-import { atLeast, type ServerFacts, type Variable } from './gather-server.ts';
+import { atLeast, type PreflightFacts, type Variable } from './gather-server.ts';
 
-export type Settings = Pick<ServerFacts, 'flavor' | 'version' | 'variables'>;
+export type Settings = Pick<PreflightFacts, 'flavor' | 'version' | 'variables'>;
 
 const REOPEN = 'sessions that are open keep their own value until they reconnect';
 
 /** What is wrong with the server's global variables. */
-export function judgeSettings(server: Settings, config: Config): Finding[] {
+export function checkSettings(server: Settings, config: Config): Finding[] {
   return [
     ...judgeBinlog(server),
     ...judgeRowEvents(server),

@@ -2,17 +2,17 @@ import type { Config } from '../config/schema.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
 import { error, type Finding, indentedList, warning } from '../model/finding.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
-import { judgeColumnRules } from './check-column-rules.ts';
-import { atLeast, type ServerFacts } from './gather-server.ts';
+import { checkColumnRules } from './check-column-rules.ts';
+import { atLeast, type PreflightFacts } from './gather-server.ts';
 import type { TableFacts } from './gather-tables.ts';
 
 /** The metadata fields of format flat, without their prefix (docs/EVENTS.md). */
 const FLAT_FIELDS = ['op', 'seq', 'deleted', 'ts_ms', 'db', 'table', 'partial'];
 
-type Tables = Pick<ServerFacts, 'flavor' | 'version' | 'tables' | 'variables'>;
+type Tables = Pick<PreflightFacts, 'flavor' | 'version' | 'tables' | 'variables'>;
 
 /** What the captured tables need: keys, column names, and foreign keys that the binlog shows. */
-export function judgeTables(server: Tables, config: Config): Finding[] {
+export function checkTables(server: Tables, config: Config): Finding[] {
   const caseSensitive = server.variables.lower_case_table_names === '0';
   const keys = Object.entries(config.keys).map(([name, columns]) => {
     const is = compileTableFilter([name], { caseSensitive });
@@ -28,7 +28,7 @@ export function judgeTables(server: Tables, config: Config): Finding[] {
   }));
   return [
     ...keys.flatMap(judgeKeys),
-    ...judgeColumnRules(server.tables, config, caseSensitive),
+    ...checkColumnRules(server.tables, config, caseSensitive),
     ...judgeRoutes(server.tables, Object.keys(config.firehose.routes), caseSensitive),
     ...(keyless.length > 0 ? [keylessProblem(keyless)] : []),
     ...judgeCascades(server),

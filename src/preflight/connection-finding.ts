@@ -4,7 +4,7 @@ import { error, type Finding, transientError } from '../model/finding.ts';
 import { connectionError } from '../source/server/connection-error.ts';
 
 /** Why the source could not be talked to, as a finding of the check. */
-export function connectionProblem(failure: unknown, source: Config['source']): Finding {
+export function connectionFinding(failure: unknown, source: Config['source']): Finding {
   const { message, kind, why = '', hint = '' } = connectionError(failure, sourceConnection(source));
   return (kind === 'retry' ? transientError : error)(message, why, hint);
 }

@@ -2,19 +2,19 @@ import type { Connection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
 import { compileTableFilter, parseTablePattern, type TablePattern } from '../model/table-filter.ts';
 import { gatherTables, type TableFacts } from './gather-tables.ts';
-import { type Ask, askOver, maySelect, unlessDenied } from './query.ts';
+import { canSelect, type Query, queryOn, undefinedIfDenied } from './query.ts';
 
 /** What is known about the source, as plain data; the judges decide what of it is wrong. */
-export interface ServerFacts {
+export interface PreflightFacts {
   flavor: 'mysql' | 'mariadb';
   version: readonly [major: number, minor: number, patch: number];
   /** The account as GRANT takes it, `'cdc'@'%'`. */
   account: string;
   /** Global variables by their lower-case name; one that the server does not know is absent. */
   variables: Readonly<Partial<Record<Variable, string>>>;
-  mayStream: boolean;
+  canReplicate: boolean;
   /** May ask for the binlog position. */
-  mayMonitor: boolean;
+  canReadBinlogStatus: boolean;
   /** binlog_do_db and binlog_ignore_db, where they can be seen. */
   binlogSchemas: { only: string[]; ignored: string[] };
   /** Replicas that have registered, where they can be seen. */
@@ -50,21 +50,21 @@ const VARIABLES = [
 ] as const;
 export type Variable = (typeof VARIABLES)[number];
 
-export async function gatherServer(connection: Connection, config: Config): Promise<ServerFacts> {
-  const ask = askOver(connection);
+export async function gatherServer(connection: Connection, config: Config): Promise<PreflightFacts> {
+  const ask = queryOn(connection);
   const [[versionText, account] = []] = await ask('SELECT VERSION(), CURRENT_USER()');
   const flavor = /mariadb/i.test(String(versionText)) ? 'mariadb' : 'mysql';
   const version = parseVersion(String(versionText));
-  const variables: ServerFacts['variables'] = Object.fromEntries(
+  const variables: PreflightFacts['variables'] = Object.fromEntries(
     (await ask('SHOW GLOBAL VARIABLES WHERE Variable_name IN (?)', [VARIABLES])).map(([k, v]) => [
       String(k).toLowerCase(),
       String(v ?? ''),
     ]),
   );
   const renamed = flavor === 'mysql' && atLeast(version, 8, 2);
-  const status = await unlessDenied(ask(renamed ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS'));
+  const status = await undefinedIfDenied(ask(renamed ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS'));
   const newNames = flavor === 'mysql' && atLeast(version, 8, 0, 22);
-  const replicas = await unlessDenied(ask(newNames ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS'));
+  const replicas = await undefinedIfDenied(ask(newNames ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS'));
   const caseSensitive = variables.lower_case_table_names === '0';
   const visible = await gatherTables(ask, flavor === 'mysql' && atLeast(version, 8, 0));
   const captured = compileTableFilter(config.tables, { caseSensitive });
@@ -75,8 +75,8 @@ export async function gatherServer(connection: Connection, config: Config): Prom
     variables,
     // MySQL shows replicas to whom it would stream to. MariaDB asks for another privilege there, but its SHOW GRANTS
     // resolves roles and PUBLIC.
-    mayStream: flavor === 'mysql' ? replicas !== undefined : grantsReplicationSlave(await ask('SHOW GRANTS')),
-    mayMonitor: status !== undefined,
+    canReplicate: flavor === 'mysql' ? replicas !== undefined : grantsReplicationSlave(await ask('SHOW GRANTS')),
+    canReadBinlogStatus: status !== undefined,
     binlogSchemas: { only: schemaList(status?.[0]?.[2]), ignored: schemaList(status?.[0]?.[3]) },
     replicas: (replicas ?? []).map(([id, host]) => ({ id: Number(id), host: String(host || 'an unnamed host') })),
     patterns: await gatherPatterns(ask, config.tables, visible.names, caseSensitive),
@@ -85,7 +85,7 @@ export async function gatherServer(connection: Connection, config: Config): Prom
 }
 
 async function gatherPatterns(
-  ask: Ask,
+  ask: Query,
   texts: readonly string[],
   visible: readonly (readonly [string, string])[],
   caseSensitive: boolean,
@@ -95,11 +95,11 @@ async function gatherPatterns(
     const pattern = parseTablePattern(text);
     const filter = compileTableFilter([pattern.exclude ? text.replace('!', '') : text], { caseSensitive });
     const matched = visible.filter(([schema, table]) => filter(schema, table));
-    const all = pattern.exclude || (await maySelect(ask, probe(pattern.schema), probe(pattern.table)));
+    const all = pattern.exclude || (await canSelect(ask, probe(pattern.schema), probe(pattern.table)));
     const closed: string[] = [];
     if (!all) {
       for (const [schema, table] of matched)
-        if (!(await maySelect(ask, schema, table))) closed.push(`${schema}.${table}`);
+        if (!(await canSelect(ask, schema, table))) closed.push(`${schema}.${table}`);
     }
     facts.push({ pattern, matches: matched.length, maySelect: all, closed });
   }

@@ -1,4 +1,4 @@
-import { type Ask, quoteTable } from './query.ts';
+import { type Query, quoteTable } from './query.ts';
 
 /** A captured table, as INFORMATION_SCHEMA shows it to this account. */
 export interface TableFacts {
@@ -20,7 +20,7 @@ interface VisibleTables {
 const CHANGING_RULES = ['CASCADE', 'SET NULL', 'SET DEFAULT'];
 
 /** `constraintsShown`: whether REFERENTIAL_CONSTRAINTS shows rows to an account that may only SELECT. */
-export async function gatherTables(ask: Ask, constraintsShown: boolean): Promise<VisibleTables> {
+export async function gatherTables(ask: Query, constraintsShown: boolean): Promise<VisibleTables> {
   const rows = await ask(
     `SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
      WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')

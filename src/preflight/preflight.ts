@@ -5,17 +5,17 @@ import { parseSourceUrl } from '../config/url.ts';
 import { error, type Finding, transientError, warning } from '../model/finding.ts';
 import { CdcError } from '../runtime/error.ts';
 import { checkStreams } from '../sinks/firehose/preflight.ts';
-import { judgeAccess } from './check-access.ts';
-import { judgeSettings } from './check-settings.ts';
-import { judgeTables } from './check-tables.ts';
-import { connectionProblem } from './connection-finding.ts';
+import { checkAccess } from './check-access.ts';
+import { checkSettings } from './check-settings.ts';
+import { checkTables } from './check-tables.ts';
+import { connectionFinding } from './connection-finding.ts';
 import { gatherServer } from './gather-server.ts';
 import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
 
 /** Everything that stands in the way of `cdc run`, at once: source, stream and checkpoint, errors first. Writes nothing. */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const facts = Promise.all([checkSource(config, signal), checkStreams(config.firehose)]);
-  const [source, stream] = await Promise.race([facts, interruption(signal)]);
+  const [source, stream] = await Promise.race([facts, rejectOnAbort(signal)]);
   const files = [
     ...checkCheckpointFile(config.checkpoint.file),
     ...checkDeadLetterFolder(config.dead_letter.directory),
@@ -29,10 +29,10 @@ async function checkSource(config: Config, signal: AbortSignal): Promise<Finding
   const hosts = forEachHost(config);
   const found = await Promise.all(hosts.map((host) => checkHost(host, signal)));
   const [only] = found;
-  return only !== undefined && hosts.length === 1 ? only : ofSeveral(hosts, found);
+  return only !== undefined && hosts.length === 1 ? only : mergeHostFindings(hosts, found);
 }
 
-export function ofSeveral(hosts: readonly Config[], found: readonly Finding[][]): Finding[] {
+export function mergeHostFindings(hosts: readonly Config[], found: readonly Finding[][]): Finding[] {
   const errors = found.map((problems) => problems.filter(({ severity }) => severity === 'error'));
   const serves = errors.some((of) => of.length === 0);
   const mayServe = errors.some((of) => of.every(({ transient }) => transient));
@@ -54,18 +54,18 @@ async function checkHost(config: Config, signal: AbortSignal): Promise<Finding[]
     signal.addEventListener('abort', end, { once: true });
     try {
       const facts = await gatherServer(connection, config);
-      return [...judgeSettings(facts, config), ...judgeAccess(facts, config), ...judgeTables(facts, config)];
+      return [...checkSettings(facts, config), ...checkAccess(facts, config), ...checkTables(facts, config)];
     } finally {
       signal.removeEventListener('abort', end);
       end();
     }
   } catch (failure) {
-    return [connectionProblem(failure as Error, config.source)];
+    return [connectionFinding(failure as Error, config.source)];
   }
 }
 
 /** mysql2 settles no query of a connection that was destroyed, so nothing else would end the wait. */
-function interruption(signal: AbortSignal): Promise<never> {
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const end = () => reject(new CdcError('the check was interrupted'));
     if (signal.aborted) end();

@@ -1,10 +1,10 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 
 /** A query whose rows come as arrays. */
-export type Ask = (sql: string, values?: unknown[]) => Promise<(string | number | null)[][]>;
+export type Query = (sql: string, values?: unknown[]) => Promise<(string | number | null)[][]>;
 
-export const askOver =
-  (connection: Connection): Ask =>
+export const queryOn =
+  (connection: Connection): Query =>
   async (sql, values) => {
     const [rows] = await connection.query<RowDataPacket[]>({
       sql,
@@ -19,7 +19,7 @@ export const askOver =
 const DENIED: ReadonlySet<unknown> = new Set([1044, 1045, 1142, 1143, 1227]);
 
 /** What the server answers, or undefined where it refuses for want of a privilege. */
-export async function unlessDenied<T>(answer: Promise<T>): Promise<T | undefined> {
+export async function undefinedIfDenied<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (thrown) {
@@ -29,12 +29,12 @@ export async function unlessDenied<T>(answer: Promise<T>): Promise<T | undefined
 }
 
 /** Whether this account may read a table of that name. A table that is not there, or is broken, is not refused. */
-export async function maySelect(ask: Ask, schema: string, table: string): Promise<boolean> {
+export async function canSelect(ask: Query, schema: string, table: string): Promise<boolean> {
   const answer = ask(`SELECT * FROM ${quoteTable(schema, table)} LIMIT 0`).catch((thrown) => {
     if (DENIED.has(thrown.errno) || thrown.fatal) throw thrown;
     return [];
   });
-  return (await unlessDenied(answer)) !== undefined;
+  return (await undefinedIfDenied(answer)) !== undefined;
 }
 
 /** Not `??` of mysql2, which splits a name at its dots. */

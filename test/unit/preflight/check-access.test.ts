@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { judgeAccess } from '../../../src/preflight/check-access.ts';
+import { checkAccess } from '../../../src/preflight/check-access.ts';
 import {
   atLeast,
   grantsReplicationSlave,
+  type PreflightFacts,
   parseVersion,
   quoteAccount,
-  type ServerFacts,
 } from '../../../src/preflight/gather-server.ts';
 import { config, pattern, soundMariadb, soundServer } from './sound.ts';
 
-const judged = (server: ServerFacts, source = '') =>
-  judgeAccess(server, config('', source)).map(({ severity, what, fix }) => `${severity} ${what} -> ${fix}`);
+const judged = (server: PreflightFacts, source = '') =>
+  checkAccess(server, config('', source)).map(({ severity, what, fix }) => `${severity} ${what} -> ${fix}`);
 
 test('an account that may do all it needs gives no problem', () => {
   expect(judged(soundServer())).toEqual([]);
@@ -18,16 +18,16 @@ test('an account that may do all it needs gives no problem', () => {
 
 describe('the GRANT names exactly what is missing', () => {
   test('by the names of MySQL', () => {
-    expect(judged(soundServer({ mayStream: false, mayMonitor: false }))).toEqual([
+    expect(judged(soundServer({ canReplicate: false, canReadBinlogStatus: false }))).toEqual([
       "error 'cdc'@'%' lacks REPLICATION SLAVE and REPLICATION CLIENT -> GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'cdc'@'%';",
     ]);
-    expect(judged(soundServer({ mayMonitor: false }))).toEqual([
+    expect(judged(soundServer({ canReadBinlogStatus: false }))).toEqual([
       expect.stringContaining('-> GRANT REPLICATION CLIENT ON'),
     ]);
   });
 
   test('by the names of MariaDB 10.5', () => {
-    expect(judged({ ...soundMariadb(), mayStream: false, mayMonitor: false })).toEqual([
+    expect(judged({ ...soundMariadb(), canReplicate: false, canReadBinlogStatus: false })).toEqual([
       expect.stringContaining("-> GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO 'cdc'@'%';"),
     ]);
   });

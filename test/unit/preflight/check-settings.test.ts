@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { judgeSettings } from '../../../src/preflight/check-settings.ts';
-import type { ServerFacts } from '../../../src/preflight/gather-server.ts';
+import { checkSettings } from '../../../src/preflight/check-settings.ts';
+import type { PreflightFacts } from '../../../src/preflight/gather-server.ts';
 import { config, soundMariadb, soundServer, withVariables } from './sound.ts';
 
 /** `severity what -> fix` of each problem. */
-const judged = (server: ServerFacts, source = '') =>
-  judgeSettings(server, config('', source)).map(({ severity, what, fix }) => `${severity} ${what} -> ${fix}`);
+const judged = (server: PreflightFacts, source = '') =>
+  checkSettings(server, config('', source)).map(({ severity, what, fix }) => `${severity} ${what} -> ${fix}`);
 
 test('a sound server of either flavor gives no problem', () => {
   expect(judged(soundServer())).toEqual([]);
@@ -14,7 +14,7 @@ test('a sound server of either flavor gives no problem', () => {
 });
 
 describe('each setting that is wrong is named with the statement that corrects it', () => {
-  test.each<[Partial<ServerFacts['variables']>, string]>([
+  test.each<[Partial<PreflightFacts['variables']>, string]>([
     [{ log_bin: 'OFF' }, 'error log_bin is OFF -> log_bin = binlog under [mysqld]'],
     [{ binlog_format: 'MIXED' }, "error binlog_format is MIXED -> SET PERSIST binlog_format = 'ROW';"],
     [{ binlog_format: 'STATEMENT' }, "error binlog_format is STATEMENT -> SET PERSIST binlog_format = 'ROW';"],
@@ -40,7 +40,7 @@ describe('each setting that is wrong is named with the statement that corrects i
     expect(judged(withVariables(variables))).toEqual([expect.stringContaining(expected)]);
   });
 
-  test.each<[Partial<ServerFacts['variables']>, string]>([
+  test.each<[Partial<PreflightFacts['variables']>, string]>([
     [{ binlog_format: 'MIXED' }, "SET GLOBAL binlog_format = 'ROW'; -- and binlog_format = ROW under [mysqld]"],
     [{ binlog_row_metadata: 'NO_LOG' }, "SET GLOBAL binlog_row_metadata = 'FULL'; -- and"],
     [

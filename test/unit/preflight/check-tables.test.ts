@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
-import { judgeTables } from '../../../src/preflight/check-tables.ts';
+import { checkTables } from '../../../src/preflight/check-tables.ts';
 import { cascadesIn } from '../../../src/preflight/gather-tables.ts';
 import { config, soundMariadb, soundServer, table } from './sound.ts';
 
 const judged = (tables: ReturnType<typeof table>[], more: string | Config = '', server = soundServer()) =>
-  judgeTables({ ...server, tables }, typeof more === 'string' ? config(more) : more).map(
+  checkTables({ ...server, tables }, typeof more === 'string' ? config(more) : more).map(
     ({ severity, what, fix }) => `${severity} ${what} -> ${fix}`,
   );
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { connectionProblem } from '../../../src/preflight/connection-finding.ts';
+import { connectionFinding } from '../../../src/preflight/connection-finding.ts';
 import { configFrom } from '../config/config-from.ts';
 
 const source = configFrom('source: { url: "mysql://cdc:hunter2@db.example:3307" }\nfirehose: { stream: s }').source;
@@ -26,7 +26,7 @@ test.each([
   ['ER_CON_COUNT_ERROR', 'Too many connections', 'the server at db.example:3307 has no connection to spare'],
   ['ER_PARSE_ERROR', 'You have an error in your SQL syntax', 'the server at db.example:3307 refused a question'],
 ])('%s (%s) is told apart', (code, message, what) => {
-  const problem = connectionProblem({ code, message }, source);
+  const problem = connectionFinding({ code, message }, source);
   expect(problem).toMatchObject({ severity: 'error', what });
   expect(JSON.stringify(problem)).not.toContain('hunter2');
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { forEachHost } from '../../../src/config/source-connection.ts';
 import { error, transientError, warning } from '../../../src/model/finding.ts';
-import { ofSeveral } from '../../../src/preflight/preflight.ts';
+import { mergeHostFindings } from '../../../src/preflight/preflight.ts';
 import { configFrom } from '../config/config-from.ts';
 
 const hosts = forEachHost(configFrom('source: { url: "mysql://cdc@db1,db2:3307" }\nfirehose: { stream: s }'));
@@ -10,19 +10,21 @@ const wrong = error('log_bin is OFF', 'nothing to follow', 'turn it on');
 const slight = warning('binlogs are purged after 1 hour', 'short', 'longer');
 
 test('what one host lacks is a warning while another can serve, and says of which host it speaks', () => {
-  expect(ofSeveral(hosts, [[down], [slight]])).toEqual([
+  expect(mergeHostFindings(hosts, [[down], [slight]])).toEqual([
     warning(down.what, down.why, down.fix),
     { ...slight, what: `db2:3307: ${slight.what}` },
   ]);
-  expect(ofSeveral(hosts, [[wrong], []])).toMatchObject([{ severity: 'warning', what: 'db1:3306: log_bin is OFF' }]);
+  expect(mergeHostFindings(hosts, [[wrong], []])).toMatchObject([
+    { severity: 'warning', what: 'db1:3306: log_bin is OFF' },
+  ]);
 });
 
 test('where no host can serve but one may come back, that is waited for; where none may, the daemon does not start', () => {
-  expect(ofSeveral(hosts, [[down], [wrong]]).map(({ severity, transient }) => [severity, transient])).toEqual([
+  expect(mergeHostFindings(hosts, [[down], [wrong]]).map(({ severity, transient }) => [severity, transient])).toEqual([
     ['error', true],
     ['error', true],
   ]);
   expect(
-    ofSeveral(hosts, [[wrong], [wrong]]).every(({ severity, transient }) => severity === 'error' && !transient),
+    mergeHostFindings(hosts, [[wrong], [wrong]]).every(({ severity, transient }) => severity === 'error' && !transient),
   ).toBe(true);
 });

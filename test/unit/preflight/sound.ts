@@ -1,11 +1,11 @@
 import type { Config } from '../../../src/config/schema.ts';
 import { parseTablePattern } from '../../../src/model/table-filter.ts';
-import type { PatternFacts, ServerFacts } from '../../../src/preflight/gather-server.ts';
+import type { PatternFacts, PreflightFacts } from '../../../src/preflight/gather-server.ts';
 import type { TableFacts } from '../../../src/preflight/gather-tables.ts';
 import { configFrom } from '../config/config-from.ts';
 
 /** What a sound MySQL 9.7 tells, save for what the test changes. */
-export const soundServer = (changes: Partial<ServerFacts> = {}): ServerFacts => ({
+export const soundServer = (changes: Partial<PreflightFacts> = {}): PreflightFacts => ({
   flavor: 'mysql',
   version: [9, 7, 4],
   account: "'cdc'@'%'",
@@ -20,8 +20,8 @@ export const soundServer = (changes: Partial<ServerFacts> = {}): ServerFacts => 
     lower_case_table_names: '0',
     server_id: '7',
   },
-  mayStream: true,
-  mayMonitor: true,
+  canReplicate: true,
+  canReadBinlogStatus: true,
   binlogSchemas: { only: [], ignored: [] },
   replicas: [],
   patterns: [pattern('shop.*')],
@@ -29,7 +29,7 @@ export const soundServer = (changes: Partial<ServerFacts> = {}): ServerFacts => 
   ...changes,
 });
 
-export const soundMariadb = (changes: Partial<ServerFacts['variables']> = {}): ServerFacts =>
+export const soundMariadb = (changes: Partial<PreflightFacts['variables']> = {}): PreflightFacts =>
   soundServer({
     flavor: 'mariadb',
     version: [10, 11, 18],
@@ -46,7 +46,7 @@ export const soundMariadb = (changes: Partial<ServerFacts['variables']> = {}): S
     },
   });
 
-export const withVariables = (changes: Partial<ServerFacts['variables']>): ServerFacts =>
+export const withVariables = (changes: Partial<PreflightFacts['variables']>): PreflightFacts =>
   soundServer({ variables: { ...soundServer().variables, ...changes } });
 
 export const table = (name: string, changes: Partial<TableFacts> = {}): TableFacts => ({
