@@ -4,13 +4,13 @@ import type { z } from 'zod';
 import { configSchema, RESERVED_KEYS, RESERVED_VALUES } from './schema.ts';
 
 /** One thing that is wrong with the configuration, and where. */
-export interface Problem {
+export interface ConfigIssue {
   path: readonly PropertyKey[];
   message: string;
 }
 
 /** `tables[1]`, `source.url`, `keys."shop.log"`. */
-export function pathText(path: readonly PropertyKey[]): string {
+export function keyPath(path: readonly PropertyKey[]): string {
   let text = '';
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`;
@@ -22,7 +22,7 @@ export function pathText(path: readonly PropertyKey[]): string {
 const TYPES: Record<string, string> = { object: 'a map', record: 'a map', array: 'a list', string: 'text' };
 
 /** zod's findings in the words of a configuration file; values are not repeated, for they may be secrets. */
-export function wording(issue: z.core.$ZodRawIssue): string | undefined {
+export function issueMessage(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type') {
     if (issue.input === undefined) return 'is missing';
     const expected = TYPES[issue.expected] ?? `a ${issue.expected}`;
@@ -40,7 +40,7 @@ function typeText(value: unknown): string {
   return typeof value === 'string' ? 'text' : `a ${typeof value}`;
 }
 
-export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
+export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): ConfigIssue[] {
   const choice = issue.code === 'invalid_union' ? mapOrWord(issue) : undefined;
   if (choice !== undefined) {
     // Where a map is given, a map was meant.
@@ -50,7 +50,7 @@ export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] 
     return inner.flatMap((each) => describeIssue(each, raw));
   }
   if (issue.code !== 'unrecognized_keys') {
-    const reserved = RESERVED_VALUES[pathText(issue.path)];
+    const reserved = RESERVED_VALUES[keyPath(issue.path)];
     const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
     if (reserved !== undefined && value === reserved) {
       return [{ path: issue.path, message: `${reserved} is not available in this version` }];
@@ -59,8 +59,8 @@ export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] 
   }
   return issue.keys.map((key) => {
     const path = [...issue.path, key];
-    if (RESERVED_KEYS.includes(pathText(path))) return { path, message: 'not available in this version' };
-    const near = nearest(key, pathText(issue.path));
+    if (RESERVED_KEYS.includes(keyPath(path))) return { path, message: 'not available in this version' };
+    const near = nearest(key, keyPath(issue.path));
     return { path, message: `unknown key${near ? `, did you mean ${near}?` : ''}` };
   });
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import { CdcError } from '../runtime/error.ts';
-import { describeIssue, lineOf, type Problem, pathText, wording } from './config-issue.ts';
+import { type ConfigIssue, describeIssue, issueMessage, keyPath, lineOf } from './config-issue.ts';
 import { type Config, configSchema } from './schema.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -31,19 +31,19 @@ export function parseConfig(text: string, at: { file: string; directory: string;
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   refuseUnlessMap(document, text, lines, at.file);
 
-  const problems: Problem[] = [];
+  const problems: ConfigIssue[] = [];
   const raw = interpolate(document.toJS(), at.env, [], problems);
   const read = readNamedFiles(raw, at.directory, problems);
   readColumnSecrets(raw, at.directory, problems);
-  const parsed = configSchema.safeParse(raw, { error: wording });
-  const unset = new Set(problems.map(({ path }) => pathText(path)));
+  const parsed = configSchema.safeParse(raw, { error: issueMessage });
+  const unset = new Set(problems.map(({ path }) => keyPath(path)));
   for (const issue of parsed.error?.issues ?? []) {
     // What stands where a variable is not set says nothing about the configuration.
-    for (const problem of describeIssue(issue, raw)) if (!unset.has(pathText(problem.path))) problems.push(problem);
+    for (const problem of describeIssue(issue, raw)) if (!unset.has(keyPath(problem.path))) problems.push(problem);
   }
   if (!parsed.success || problems.length > 0) {
     const found = problems
-      .map(({ path, message }) => ({ line: lineOf(document, lines, path), text: `${pathText(path)}: ${message}` }))
+      .map(({ path, message }) => ({ line: lineOf(document, lines, path), text: `${keyPath(path)}: ${message}` }))
       .sort((a, b) => a.line - b.line)
       .map((problem) => `line ${problem.line}, ${problem.text}`);
     throw refusal(at.file, found);
@@ -94,7 +94,7 @@ function refusal(file: string, found: string[]): CdcError {
 }
 
 /** `${NAME}` in any string stands for the environment variable; `$${` for a literal `${`. */
-function interpolate(value: unknown, env: Environment, path: Path, problems: Problem[]): unknown {
+function interpolate(value: unknown, env: Environment, path: Path, problems: ConfigIssue[]): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (match, name?: string) => {
       if (name === undefined) return '${';
@@ -117,7 +117,7 @@ function interpolate(value: unknown, env: Environment, path: Path, problems: Pro
 }
 
 /** Puts the contents of each secret_file in `columns` where the secret would stand. */
-function readColumnSecrets(raw: unknown, directory: string, problems: Problem[]): void {
+function readColumnSecrets(raw: unknown, directory: string, problems: ConfigIssue[]): void {
   const { columns } = raw as { columns?: unknown };
   if (columns === null || typeof columns !== 'object') return;
   for (const [column, rule] of Object.entries(columns) as [string, Record<string, unknown> | null][]) {
@@ -130,7 +130,7 @@ function readColumnSecrets(raw: unknown, directory: string, problems: Problem[])
 }
 
 /** The contents of source.password_file and source.ca_file. */
-function readNamedFiles(raw: unknown, directory: string, problems: Problem[]): { password?: string; ca?: string } {
+function readNamedFiles(raw: unknown, directory: string, problems: ConfigIssue[]): { password?: string; ca?: string } {
   const source = (raw as { source?: Record<string, unknown> | null }).source;
   const read = (key: 'password_file' | 'ca_file'): string | undefined => {
     const file = source?.[key];
@@ -141,7 +141,7 @@ function readNamedFiles(raw: unknown, directory: string, problems: Problem[]): {
   return { ...(password !== undefined && { password }), ...(ca !== undefined && { ca }) };
 }
 
-function readNamed(file: string, directory: string, path: Path, problems: Problem[]): string | undefined {
+function readNamed(file: string, directory: string, path: Path, problems: ConfigIssue[]): string | undefined {
   try {
     return readFileSync(resolve(directory, file), 'utf8');
   } catch (error) {

@@ -16,7 +16,7 @@ import { canVerifyIdentity, hostUrls, parseSourceUrl, TLS_MODES, tlsMode } from 
  */
 
 /** A number that may be written as text with a unit, or come as text from the environment. */
-const quantity = (parse: (text: string | number) => number | undefined, rule: Rule) =>
+const numberWithUnit = (parse: (text: string | number) => number | undefined, rule: Rule) =>
   z.union([z.string(), z.number()], { error: `must be ${rule.what}` }).transform((text, context) => {
     const amount = parse(text);
     if (amount !== undefined && amount >= rule.min && amount <= rule.max) return amount;
@@ -29,7 +29,7 @@ interface Rule {
   what: string;
 }
 
-const whole = (text: string | number) => (/^\d{1,10}$/.test(String(text)) ? Number(text) : undefined);
+const parseInteger = (text: string | number) => (/^\d{1,10}$/.test(String(text)) ? Number(text) : undefined);
 
 /** What Firehose takes for the name of a stream; it makes a safe file name too. */
 const plainName = z
@@ -40,12 +40,12 @@ const plainName = z
   );
 
 /** A string that `parse` accepts; what `parse` throws becomes the message. */
-const textThat = (parse: (text: string) => unknown) =>
+const validatedString = (parse: (text: string) => unknown) =>
   z.string().superRefine((text, context) => {
-    report(context, () => parse(text));
+    runCheck(context, () => parse(text));
   });
 
-function report(context: z.RefinementCtx, check: () => unknown, path: PropertyKey[] = []): boolean {
+function runCheck(context: z.RefinementCtx, check: () => unknown, path: PropertyKey[] = []): boolean {
   try {
     check();
     return true;
@@ -73,7 +73,7 @@ export function parseStart(text: string): void {
 
 const source = z
   .strictObject({
-    url: textThat((text) => hostUrls(text).forEach(parseSourceUrl)).describe(
+    url: validatedString((text) => hostUrls(text).forEach(parseSourceUrl)).describe(
       'The server to follow, mysql://user[:password]@host[:port][,host[:port]]; of several hosts the first that can go on serves. Special characters in user and password are percent-encoded.',
     ),
     password: z
@@ -97,13 +97,13 @@ const source = z
       .union([z.string(), z.number()], { error: 'must be auto or a whole number from 1 to 4294967295' })
       .default('auto')
       .transform((text, context): 'auto' | number => {
-        const id = whole(text) ?? 0;
+        const id = parseInteger(text) ?? 0;
         if (text === 'auto' || (id >= 1 && id <= 4294967295)) return text === 'auto' ? text : id;
         context.addIssue({ code: 'custom', message: 'must be auto or a whole number from 1 to 4294967295' });
         return z.NEVER;
       })
       .describe('The replication server id, unique among the replicas of the source. auto draws one at random.'),
-    start: textThat(parseStart)
+    start: validatedString(parseStart)
       .default('now')
       .describe('Where to begin when there is no checkpoint: now, earliest, a GTID set, or file:position.'),
   })
@@ -158,10 +158,10 @@ const values = z.strictObject({
 });
 
 const aggregate = z.strictObject({
-  max_events: quantity(whole, { min: 1, max: 100_000, what: 'a whole number from 1 to 100000' })
+  max_events: numberWithUnit(parseInteger, { min: 1, max: 100_000, what: 'a whole number from 1 to 100000' })
     .prefault(500)
     .describe('Events in one record at most; dynamic partitioning allows 500.'),
-  max_bytes: quantity(parseSize, {
+  max_bytes: numberWithUnit(parseSize, {
     min: 1,
     max: 1_024_000,
     what: 'a size such as 512KiB, of 1,024,000 bytes (1000KiB) at most',
@@ -175,18 +175,18 @@ const routes = z.record(z.string(), plainName).superRefine((byTable, context) =>
     const check = (): void => {
       if (parseTablePattern(pattern).exclude) throw new Error('says where tables go; a pattern with ! names none');
     };
-    report(context, check, [pattern]);
+    runCheck(context, check, [pattern]);
   }
 });
 
 const quota = z.strictObject({
-  bytes: quantity(parseSize, { min: 1024, max: 2 ** 40, what: 'a size such as 5MiB, of 1KiB at least' })
+  bytes: numberWithUnit(parseSize, { min: 1024, max: 2 ** 40, what: 'a size such as 5MiB, of 1KiB at least' })
     .optional()
     .describe('Bytes a second.'),
-  requests: quantity(whole, { min: 1, max: 1e9, what: 'a whole number, 1 at least' })
+  requests: numberWithUnit(parseInteger, { min: 1, max: 1e9, what: 'a whole number, 1 at least' })
     .optional()
     .describe('Requests a second.'),
-  records: quantity(whole, { min: 1, max: 1e9, what: 'a whole number, 1 at least' })
+  records: numberWithUnit(parseInteger, { min: 1, max: 1e9, what: 'a whole number, 1 at least' })
     .optional()
     .describe('Records a second.'),
 });
@@ -220,14 +220,14 @@ const firehose = z.strictObject({
     .describe(
       "What each stream takes in a second. Default: what AWS gives a stream of the region. off: no limit but the stream's own answers, as it is with a local Firehose.",
     ),
-  linger: quantity(parseDuration, {
+  linger: numberWithUnit(parseDuration, {
     min: 0,
     max: 60_000,
     what: 'a duration such as 100ms, of 60s at most',
   })
     .prefault('100ms')
     .describe('How long an event may wait for company before it is sent.'),
-  timeout: quantity(parseDuration, {
+  timeout: numberWithUnit(parseDuration, {
     min: 100,
     max: 300_000,
     what: 'a duration such as 30s, from 100ms to 300s',
@@ -237,13 +237,13 @@ const firehose = z.strictObject({
 });
 
 const tables = z.array(z.string()).superRefine((patterns, context) => {
-  const sound = patterns.map((text, i) => report(context, () => parseTablePattern(text), [i]));
-  if (sound.every(Boolean)) report(context, () => compileTableFilter(patterns, { caseSensitive: true }));
+  const sound = patterns.map((text, i) => runCheck(context, () => parseTablePattern(text), [i]));
+  if (sound.every(Boolean)) runCheck(context, () => compileTableFilter(patterns, { caseSensitive: true }));
 });
 
 const keys = z.record(z.string(), z.array(z.string().min(1)).min(1)).superRefine((byTable, context) => {
   for (const [table, columns] of Object.entries(byTable)) {
-    report(context, () => parseTableName(table), [table]);
+    runCheck(context, () => parseTableName(table), [table]);
     if (new Set(columns).size < columns.length) {
       context.addIssue({ code: 'custom', path: [table], message: 'names a column twice' });
     }
@@ -277,12 +277,12 @@ const columnRule = z
   });
 
 const columns = z.record(z.string(), columnRule).superRefine((byColumn, context) => {
-  for (const column of Object.keys(byColumn)) report(context, () => parseColumnPattern(column), [column]);
+  for (const column of Object.keys(byColumn)) runCheck(context, () => parseColumnPattern(column), [column]);
 });
 
 const deadLetter = z.strictObject({
   directory: z.string().min(1).optional().describe('Default: dead-letter, beside the checkpoint file.'),
-  max_bytes: quantity(parseSize, {
+  max_bytes: numberWithUnit(parseSize, {
     min: 1,
     max: Number.MAX_SAFE_INTEGER,
     what: 'a size such as 1GiB, of 1 byte at least',

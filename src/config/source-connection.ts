@@ -3,7 +3,7 @@ import type { Config } from './schema.ts';
 import { hostUrls, parseSourceUrl, tlsMode } from './url.ts';
 
 /** The configuration as it is for each of its hosts: whoever holds one of them knows of no other. */
-export const forEachHost = (config: Config): Config[] =>
+export const configPerHost = (config: Config): Config[] =>
   hostUrls(config.source.url).map((url) => ({ ...config, source: { ...config.source, url } }));
 
 /** How mysql2, and zongji through it, connects to the source. */

@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
-import { forEachHost, sourceConnection } from '../config/source-connection.ts';
+import { configPerHost, sourceConnection } from '../config/source-connection.ts';
 import { parseSourceUrl } from '../config/url.ts';
 import { error, type Finding, transientError, warning } from '../model/finding.ts';
 import { CdcError } from '../runtime/error.ts';
@@ -26,7 +26,7 @@ export async function preflight(config: Config, signal: AbortSignal): Promise<Fi
 
 /** Each host is looked at, for each may have to serve; what one of them lacks stops nobody while another can. */
 async function checkSource(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  const hosts = forEachHost(config);
+  const hosts = configPerHost(config);
   const found = await Promise.all(hosts.map((host) => checkHost(host, signal)));
   const [only] = found;
   return only !== undefined && hosts.length === 1 ? only : mergeHostFindings(hosts, found);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
 import type { Config } from '../config/schema.ts';
-import { forEachHost, sourceConnection } from '../config/source-connection.ts';
+import { configPerHost, sourceConnection } from '../config/source-connection.ts';
 import { parseSourceUrl } from '../config/url.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import { readServerInfo, type ServerInfo } from './server/server-info.ts';
@@ -41,7 +41,7 @@ export async function selectHost(
   request: StartRequest = { start: config.source.start },
 ): Promise<SelectedHost> {
   const rejected: RejectedHost[] = [];
-  for (const one of forEachHost(config)) {
+  for (const one of configPerHost(config)) {
     const address = parseSourceUrl(one.source.url);
     const host = `${address.host}:${address.port}`;
     try {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { forEachHost, sourceConnection } from '../../../src/config/source-connection.ts';
+import { configPerHost, sourceConnection } from '../../../src/config/source-connection.ts';
 import { hostUrls, parseSourceUrl, tlsMode } from '../../../src/config/url.ts';
 import type { CdcError } from '../../../src/runtime/error.ts';
 import { configFrom, thrownBy } from './config-from.ts';
@@ -66,7 +66,7 @@ describe('a source url of several hosts', () => {
 
   test('gives one configuration for each, which differ in the url alone; TLS is decided for each', () => {
     const config = configFrom('source: { url: "mysql://cdc@db.example:1,127.0.0.1:2" }\nfirehose: { stream: s }');
-    const [first, second] = forEachHost(config);
+    const [first, second] = configPerHost(config);
     expect(first).toEqual({ ...config, source: { ...config.source, url: 'mysql://cdc@db.example:1' } });
     expect(sourceConnection(first?.source ?? config.source).ssl).toBeDefined();
     expect(sourceConnection(second?.source ?? config.source)).toMatchObject({ host: '127.0.0.1', port: 2 });

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { forEachHost } from '../../../src/config/source-connection.ts';
+import { configPerHost } from '../../../src/config/source-connection.ts';
 import { error, transientError, warning } from '../../../src/model/finding.ts';
 import { mergeHostFindings } from '../../../src/preflight/preflight.ts';
 import { configFrom } from '../config/config-from.ts';
 
-const hosts = forEachHost(configFrom('source: { url: "mysql://cdc@db1,db2:3307" }\nfirehose: { stream: s }'));
+const hosts = configPerHost(configFrom('source: { url: "mysql://cdc@db1,db2:3307" }\nfirehose: { stream: s }'));
 const down = transientError('the server at db1:3306 cannot be reached', 'refused', 'start it');
 const wrong = error('log_bin is OFF', 'nothing to follow', 'turn it on');
 const slight = warning('binlogs are purged after 1 hour', 'short', 'longer');
