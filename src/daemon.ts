@@ -6,13 +6,13 @@ import { preflight } from './preflight/preflight.ts';
 import { asCdcError, CdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 30_000;
+const RESTART_DELAY_BASE_MS = 500;
+const RESTART_DELAY_MAX_MS = 30_000;
 /** A pipeline that ran this long was healthy: the next failure waits as if it were the first. */
-const HEALTHY_MS = 60_000;
+const BACKOFF_RESET_AFTER_MS = 60_000;
 
 /** What `cdc check` would call an error stops the daemon before it begins, unless it may pass by itself. */
-async function refuseWhatCannotWork(config: Config, log: Log, signal: AbortSignal): Promise<void> {
+async function assertPreflight(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   const problems = await preflight(config, signal);
   for (const { what, why, fix } of problems.filter(({ severity, transient }) => severity === 'warning' || transient)) {
     log.warn({ why, hint: fix }, what);
@@ -31,20 +31,20 @@ async function refuseWhatCannotWork(config: Config, log: Log, signal: AbortSigna
 /** Runs the pipeline until `signal` aborts; after a failure that may heal it starts again, for ever. */
 export async function runDaemon(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   try {
-    await refuseWhatCannotWork(config, log, signal);
+    await assertPreflight(config, log, signal);
   } catch (error) {
     if (signal.aborted) return;
     throw error;
   }
   const unlock = await new CheckpointFile(config.checkpoint.file).lock();
   try {
-    await keepRunning(config, log, signal);
+    await runWithRestarts(config, log, signal);
   } finally {
     await unlock();
   }
 }
 
-async function keepRunning(config: Config, log: Log, signal: AbortSignal): Promise<void> {
+async function runWithRestarts(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   for (let attempt = 0; !signal.aborted; attempt++) {
     const startedAt = Date.now();
     try {
@@ -54,8 +54,8 @@ async function keepRunning(config: Config, log: Log, signal: AbortSignal): Promi
       if (cause === signal.reason) return;
       const error = asCdcError(cause);
       if (error.kind !== 'retry') throw error;
-      if (Date.now() - startedAt > HEALTHY_MS) attempt = 0;
-      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempt, 10));
+      if (Date.now() - startedAt > BACKOFF_RESET_AFTER_MS) attempt = 0;
+      const wait = Math.min(RESTART_DELAY_MAX_MS, RESTART_DELAY_BASE_MS * 2 ** Math.min(attempt, 10));
       log.warn({ why: error.why, hint: error.hint, retryInMs: wait }, error.message);
       await sleep(wait, undefined, { signal }).catch(() => {});
     }

@@ -4,8 +4,8 @@ import { asCdcError, formatError } from './runtime/error.ts';
 import { version } from './runtime/version.ts';
 
 /** Every command takes the one signal that ends it; SIGINT and SIGTERM are its only sources. */
-const ending = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => ending.abort(name));
+const shutdown = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => shutdown.abort(name));
 
 // Told once in the README; on standard error it would stand among JSON lines.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
@@ -25,11 +25,11 @@ const program = new Command('cdc')
   .version(version)
   .showHelpAfterError('(cdc --help shows the commands, cdc COMMAND --help one of them with an example)')
   .exitOverride();
-for (const command of commands) program.addCommand(reportingAs(program, command(ending.signal)));
+for (const command of commands) program.addCommand(inheritOutputSettings(program, command(shutdown.signal)));
 
 /** A command, and those below it, report wrong usage as the program does. */
-function reportingAs(program: Command, command: Command): Command {
-  for (const below of command.commands) reportingAs(program, below);
+function inheritOutputSettings(program: Command, command: Command): Command {
+  for (const below of command.commands) inheritOutputSettings(program, below);
   return command.copyInheritedSettings(program);
 }
 

@@ -12,7 +12,7 @@ import { followChanges } from './source/change-stream.ts';
 import { selectHost } from './source/select-host.ts';
 
 /** How long what was read may take to arrive once the source has ended, milliseconds. */
-const DRAIN_MS = 20_000;
+const DRAIN_TIMEOUT_MS = 20_000;
 
 /**
  * The way of a row, once from start to end:
@@ -22,18 +22,18 @@ const DRAIN_MS = 20_000;
  * Runs until `signal` aborts, then delivers what it has read, saves the checkpoint and resolves.
  * Rejects with what broke it; the checkpoint is then where the last acknowledged transaction ended.
  */
-export async function runPipeline(given: Config, log: Log, signal: AbortSignal): Promise<void> {
-  const file = new CheckpointFile(given.checkpoint.file);
-  const saved = await file.load(given.name);
-  const { config, server, start, host, rejected } = await selectHost(given, saved, signal);
+export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const file = new CheckpointFile(loaded.checkpoint.file);
+  const saved = await file.load(loaded.name);
+  const { config, server, start, host, rejected } = await selectHost(loaded, saved, signal);
   for (const { host, error } of rejected) log.warn({ host, why: error.why, hint: error.hint }, error.message);
   const { delivered, epoch, tableSchemas } = start;
 
-  const broken = new AbortController();
+  const failure = new AbortController();
   /** Firehose itself said no: there is nothing to wait for. */
-  let refused = false;
-  const ending = AbortSignal.any([signal, broken.signal]);
-  const fail = (error: unknown): void => broken.abort(asCdcError(error));
+  let sinkRejected = false;
+  const ending = AbortSignal.any([signal, failure.signal]);
+  const fail = (error: unknown): void => failure.abort(asCdcError(error));
 
   const checkpoint = (): Checkpoint => ({
     name: config.name,
@@ -43,7 +43,7 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
     ...delivered.coordinates,
     tables: tableSchemas.entriesFrom(delivered.coordinates),
   });
-  const keeper = new Checkpointer(file, checkpoint, fail);
+  const checkpointer = new Checkpointer(file, checkpoint, fail);
   await file.save(checkpoint());
 
   const { firehose } = config;
@@ -62,9 +62,9 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
     deadLetter: (event) => troubled.deadLetter(event),
     onRetry: (trouble) => troubled.logRetry(trouble),
     onBackpressure: (paused) => (paused ? stream.pause() : stream.resume()),
-    onDelivered: () => keeper.markDirty(),
+    onDelivered: () => checkpointer.markDirty(),
     onFatal(error) {
-      refused = true;
+      sinkRejected = true;
       fail(error);
     },
   });
@@ -91,20 +91,20 @@ export async function runPipeline(given: Config, log: Log, signal: AbortSignal):
   );
   try {
     await stream.follow();
-    if (!broken.signal.aborted) log.info({ waiting: delivery.bufferedBytes }, 'ending: delivering what was read');
+    if (!failure.signal.aborted) log.info({ waiting: delivery.bufferedBytes }, 'ending: delivering what was read');
   } catch (error) {
     fail(error);
   } finally {
-    if (!refused) await drainWithin(delivery, DRAIN_MS, log);
+    if (!sinkRejected) await drainWithTimeout(delivery, DRAIN_TIMEOUT_MS, log);
     delivery.stop();
     for (const { sink } of targets) sink.close();
-    await keeper.save().catch(fail);
+    await checkpointer.save().catch(fail);
     log.info({ ...delivery.counters, ...delivered.coordinates, gtids: delivered.gtids?.toString() }, 'stopped');
   }
-  if (broken.signal.aborted) throw broken.signal.reason;
+  if (failure.signal.aborted) throw failure.signal.reason;
 }
 
-async function drainWithin(delivery: Delivery, ms: number, log: Log): Promise<void> {
+async function drainWithTimeout(delivery: Delivery, ms: number, log: Log): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
