@@ -22,12 +22,12 @@ export const checkCommand = (signal: AbortSignal): Command =>
       const loaded = loadConfig(config);
       const problems = [...(await checkStart(loaded, signal)), ...(await preflight(loaded, signal))];
       const ok = problems.every(({ severity }) => severity !== 'error');
-      process.stdout.write(json ? `${JSON.stringify({ ok, problems }, null, 2)}\n` : report(problems));
+      process.stdout.write(json ? `${JSON.stringify({ ok, problems }, null, 2)}\n` : formatFindings(problems));
       if (!ok) process.exitCode = 3;
     });
 
 /** The problems for a person, errors first, and a line that sums up. */
-export function report(problems: readonly Finding[]): string {
+export function formatFindings(problems: readonly Finding[]): string {
   const listed = (['error', 'warning'] as const).flatMap((severity) =>
     problems
       .filter((problem) => problem.severity === severity)

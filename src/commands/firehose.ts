@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { parseSize } from '../config/units.ts';
 import { type CheckedPlan, parseFaultPlan } from '../local/firehose/faults.ts';
 import { type LocalFirehose, startLocalFirehose } from '../local/firehose/server.ts';
-import { checkOwnStream, type StreamOptions } from '../local/firehose/stream-options.ts';
+import { type StreamOptions, validateLocalStream } from '../local/firehose/stream-options.ts';
 import { CdcError, formatError } from '../runtime/error.ts';
 
 interface Flags {
@@ -66,7 +66,7 @@ export function firehoseCommand(signal: AbortSignal): Command {
     .action(async (flags: Flags) => {
       const settings = streamSettings(flags);
       // Refused now, not at the first record of a stream that comes later.
-      checkOwnStream({ ...settings, name: 'any' });
+      validateLocalStream({ ...settings, name: 'any' });
       const faults = flags.faults === undefined ? undefined : readPlan(flags.faults);
       const firehose = await startLocalFirehose({
         faults,
@@ -74,11 +74,11 @@ export function firehoseCommand(signal: AbortSignal): Command {
         listen: parseListen(flags.listen),
         lake: flags.lake,
         streams: (flags.stream ?? []).map((name) => ({ ...settings, name })),
-        onUnknownStream: flags.strict ? undefined : (name) => ({ ...settings, name }),
+        autoCreateStream: flags.strict ? undefined : (name) => ({ ...settings, name }),
         log: print,
       });
       print(`Local Firehose on ${firehose.endpoint}, delivering into ${flags.lake}`);
-      if (flags.faults !== undefined) followPlan(flags.faults, firehose);
+      if (flags.faults !== undefined) watchPlan(flags.faults, firehose);
       await aborted(signal);
       if (flags.faults !== undefined) unwatchFile(flags.faults);
       await firehose.close();
@@ -100,7 +100,7 @@ function readPlan(path: string): CheckedPlan {
 }
 
 /** A plan that became bad, or was read half written, is told, and the one before it stays. */
-function followPlan(path: string, firehose: LocalFirehose): void {
+function watchPlan(path: string, firehose: LocalFirehose): void {
   watchFile(path, { interval: 500 }, () => {
     try {
       const plan = readPlan(path);

@@ -28,14 +28,14 @@ Examples:
     )
     .action(async (tables: string[], { config: file, from }: { config: string; from: string }) => {
       const config = loadConfig(file);
-      if (from !== 'start' && from !== 'checkpoint') demandStart(from);
+      if (from !== 'start' && from !== 'checkpoint') assertStart(from);
       if (tables.length > 0) config.tables = tables;
       await tail(config, from, signal);
     });
 }
 
 /** @throws CdcError with exit code 2 when the text is no place to begin */
-function demandStart(from: string): void {
+function assertStart(from: string): void {
   try {
     parseStart(from);
   } catch (error) {
@@ -57,12 +57,12 @@ async function tail(given: Config, from: string, signal: AbortSignal): Promise<v
     closed.abort();
   });
 
-  const held = new ByteWriter();
+  const buffered = new ByteWriter();
   let stream: BinlogClient | undefined;
   const flush = (): void => {
-    if (held.at === 0) return;
-    const lines = Buffer.from(held.bytes.subarray(0, held.at));
-    held.at = 0;
+    if (buffered.at === 0) return;
+    const lines = Buffer.from(buffered.bytes.subarray(0, buffered.at));
+    buffered.at = 0;
     if (process.stdout.write(lines)) return;
     stream?.pause();
     process.stdout.once('drain', () => stream?.resume());
@@ -76,17 +76,17 @@ async function tail(given: Config, from: string, signal: AbortSignal): Promise<v
     start,
     {
       event(_stream, _keyHash, bytes, lineFrom, lineTo) {
-        held.copy(bytes.subarray(lineFrom, lineTo));
-        if (held.at <= HOLD_BYTES) return;
+        buffered.copy(bytes.subarray(lineFrom, lineTo));
+        if (buffered.at <= HOLD_BYTES) return;
         flush();
         printed = true;
         savepoints.clear();
       },
-      savepoint: (name) => savepoints.set(name, held.at),
+      savepoint: (name) => savepoints.set(name, buffered.at),
       rollbackTo(name) {
         const at = savepoints.get(name);
         if (at === undefined) throw printedInPart();
-        held.at = at;
+        buffered.at = at;
       },
       commit() {
         flush();
@@ -95,7 +95,7 @@ async function tail(given: Config, from: string, signal: AbortSignal): Promise<v
       },
       rollback() {
         if (printed) throw printedInPart();
-        held.at = 0;
+        buffered.at = 0;
       },
       prepared() {},
       idle() {},

@@ -60,7 +60,7 @@ export async function foldLake(options: FoldOptions): Promise<Fold> {
     await connection.run('CREATE SCHEMA cdc_lake');
     await connection.run(KEY_MACRO);
     await connection.run(`CREATE TABLE cdc_lake.events AS ${eventsSql(options, format, flatPrefix)}`).catch(damaged);
-    await demandEvents(connection);
+    await assertAllEvents(connection);
     await connection.run(STATE_SQL);
     await completePartialRows(connection, format);
     const [counts] = await select(connection, countsSql(format, flatPrefix));
@@ -198,14 +198,14 @@ async function describeTables(connection: DuckDBConnection, format: 'debezium' |
     table: String(table),
     events: Number(events),
     rows: Number(rows),
-    ...(Number(keyless) > 0 && { unfoldable: unfoldable(Number(keyless), format) }),
+    ...(Number(keyless) > 0 && { unfoldable: notFoldableReason(Number(keyless), format) }),
   }));
 }
 
-const unfoldable = (events: number, format: 'debezium' | 'flat'): string =>
+const notFoldableReason = (events: number, format: 'debezium' | 'flat'): string =>
   `${events} of its events have no key${format === 'debezium' ? '; give the table a primary key, or name key columns under `keys` in the configuration' : ': its key columns were not given'}`;
 
-async function demandEvents(connection: DuckDBConnection): Promise<void> {
+async function assertAllEvents(connection: DuckDBConnection): Promise<void> {
   const [odd] = await select(
     connection,
     `SELECT filename, left(line, 200) FROM cdc_lake.events

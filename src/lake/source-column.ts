@@ -20,10 +20,10 @@ export interface ColumnReader {
   sameValue?(source: string, lake: string): boolean;
 }
 
-export const quoted = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
+export const quoteIdentifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
 export function columnReader(column: SourceColumn, values: ValueOptions): ColumnReader {
-  const c = quoted(column.name);
+  const c = quoteIdentifier(column.name);
   const { name, dataType } = column;
   const utf8 = `CONVERT(${c} USING utf8mb4)`;
   // "+ 0" and "* 1e0" drop ZEROFILL and display widths; "* 1e0" also widens a FLOAT, which the text protocol would round.

@@ -1,7 +1,7 @@
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
 import { CdcError } from '../runtime/error.ts';
-import { type ColumnReader, columnReader, quoted } from './source-column.ts';
+import { type ColumnReader, columnReader, quoteIdentifier } from './source-column.ts';
 
 /** A table of the source as it is to be read: its columns, and those that identify a row. */
 export interface SourceTable {
@@ -64,8 +64,8 @@ export async function describeTable(
 /** Reads a whole table in key order, in one consistent read that is streamed, a bounded chunk of rows at a time. */
 export async function* readTable(connection: Connection, table: SourceTable): AsyncGenerator<SourceRow[]> {
   const sql =
-    `SELECT ${table.columns.map((column) => column.select).join(', ')} FROM ${quoted(table.schema)}.${quoted(table.table)}` +
-    (table.key.length > 0 ? ` ORDER BY ${table.key.map(quoted).join(', ')}` : '');
+    `SELECT ${table.columns.map((column) => column.select).join(', ')} FROM ${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)}` +
+    (table.key.length > 0 ? ` ORDER BY ${table.key.map(quoteIdentifier).join(', ')}` : '');
   const rows = connection.query({ sql, rowsAsArray: true, typeCast: raw }).stream({ highWaterMark: 256 });
   let chunk: SourceRow[] = [];
   let bytes = 0;

@@ -35,7 +35,7 @@ export async function cost(server: LocalServer, directory: string): Promise<void
       const firehose = await startLocalFirehose({
         listen: { host: '127.0.0.1', port: 0 },
         lake: join(own, 'lake'),
-        onUnknownStream: () => ({ name: 'any' }),
+        autoCreateStream: () => ({ name: 'any' }),
         onCall(call) {
           records += call.records.length;
           for (const { data } of call.records) {

@@ -29,7 +29,7 @@ export async function latency(server: LocalServer, directory: string): Promise<v
     const firehose = await startLocalFirehose({
       listen: { host: '127.0.0.1', port: 0 },
       lake: join(own, 'lake'),
-      onUnknownStream: () => ({ name: 'any' }),
+      autoCreateStream: () => ({ name: 'any' }),
       onCall({ records }) {
         const now = performance.now();
         for (const { data } of records) {

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LedgerEntry } from '../../src/local/firehose/call-log.ts';
+import type { CallLogEntry } from '../../src/local/firehose/call-log.ts';
 import { checkCheckpoint, lagOf, type SeenCheckpoint } from './checkpoint-check.ts';
 import { DeliveryCheck } from './delivery-check.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
@@ -73,7 +73,7 @@ export class Judge {
   };
 
   /** The sink has decided on a call, and is about to answer. */
-  called({ call, at, fault, answered, records }: LedgerEntry): void {
+  called({ call, at, fault, answered, records }: CallLogEntry): void {
     this.sink.calls++;
     if (fault !== null) {
       this.sink.faulty++;

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FirehoseClient, PutRecordBatchCommand, PutRecordCommand } from '@aws-sdk/client-firehose';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { firehoseCommand } from '../../src/commands/firehose.ts';
-import { decodeEntry, type LedgerEntry } from '../../src/local/firehose/call-log.ts';
+import { type CallLogEntry, decodeEntry } from '../../src/local/firehose/call-log.ts';
 import type { FaultPlan } from '../../src/local/firehose/faults.ts';
 import { type LocalFirehoseOptions, startLocalFirehose } from '../../src/local/firehose/server.ts';
 
@@ -39,7 +39,7 @@ function clientFor(endpoint: string): FirehoseClient {
 async function start(rules: Rule[], options: Partial<LocalFirehoseOptions> = {}) {
   const lake = join(folder, `lake-${lakes++}`);
   const ledger = `${lake}.ndjson`;
-  const calls: LedgerEntry[] = [];
+  const calls: CallLogEntry[] = [];
   const firehose = await startLocalFirehose({
     listen: { host: '127.0.0.1', port: 0 },
     lake,
@@ -53,12 +53,12 @@ async function start(rules: Rule[], options: Partial<LocalFirehoseOptions> = {})
   return { firehose, lake, ledger: () => readLedger(ledger), calls, client: clientFor(firehose.endpoint) };
 }
 
-const copyOf = (entry: LedgerEntry): LedgerEntry => ({
+const copyOf = (entry: CallLogEntry): CallLogEntry => ({
   ...entry,
   records: entry.records.map((record) => ({ ...record, data: Buffer.from(record.data) })),
 });
 
-const readLedger = (path: string): LedgerEntry[] =>
+const readLedger = (path: string): CallLogEntry[] =>
   readFileSync(path, 'utf8').split('\n').slice(0, -1).map(decodeEntry);
 
 const put = (client: FirehoseClient, ...records: string[]) =>
@@ -81,7 +81,7 @@ const lakeText = (lake: string): string =>
     .join('');
 
 /** `+` accepted, `s` stored without being accepted, `-` neither. */
-const fates = ({ records }: LedgerEntry): string =>
+const fates = ({ records }: CallLogEntry): string =>
   records.map(({ accepted, stored }) => (accepted ? '+' : stored ? 's' : '-')).join('');
 
 const OK = { RecordId: expect.any(String) };

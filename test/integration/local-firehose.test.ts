@@ -153,7 +153,7 @@ describe('puts', () => {
   test('an unknown stream is created where the owner describes it', async () => {
     const { client, firehose, lake } = await start({
       streams: [],
-      onUnknownStream: (name) => (name === 's' ? { name, prefix: 'new/' } : undefined),
+      autoCreateStream: (name) => (name === 's' ? { name, prefix: 'new/' } : undefined),
     });
     await put(client, 'x');
     await expect(

@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { listObjects } from '../../src/lake/objects.ts';
-import type { LedgerEntry } from '../../src/local/firehose/call-log.ts';
+import type { CallLogEntry } from '../../src/local/firehose/call-log.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { Fixture, until } from './pipeline-fixture.ts';
@@ -28,8 +28,8 @@ beforeEach(async () => {
   firehose = await startLocalFirehose({
     listen: { host: '127.0.0.1', port: 0 },
     lake: fixture.lake,
-    onUnknownStream: () => ({ name: 'any', bufferSeconds: 0.5 }),
-    onCall: ({ stream, records }: LedgerEntry) => {
+    autoCreateStream: () => ({ name: 'any', bufferSeconds: 0.5 }),
+    onCall: ({ stream, records }: CallLogEntry) => {
       calls.push({ stream, at: performance.now(), records: records.map(({ data }) => Buffer.from(data)) });
     },
   });

@@ -8,7 +8,7 @@ import { parseDocument } from 'yaml';
 import { parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { readCreateDeliveryStream } from '../../src/local/firehose/create-request.ts';
-import { checkStream } from '../../src/local/firehose/stream-options.ts';
+import { validateStream } from '../../src/local/firehose/stream-options.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) =>
@@ -206,7 +206,7 @@ test('docs/aws-stream.yaml describes a stream that Firehose creates', () => {
   const template = parseDocument(read('docs/aws-stream.yaml'), { logLevel: 'silent' });
   expect(template.errors).toEqual([]);
   const { Properties } = template.toJS().Resources.Stream;
-  const settings = checkStream(readCreateDeliveryStream({ ...Properties, DeliveryStreamName: 'shop-changes' }));
+  const settings = validateStream(readCreateDeliveryStream({ ...Properties, DeliveryStreamName: 'shop-changes' }));
   expect(settings.query?.map(({ name }) => name)).toEqual(['db', 'table']);
 });
 

@@ -10,7 +10,7 @@ import { startLocalFirehose } from '../firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../mysql/server.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
 import { SHOP, SHOP_DDL } from './shop.ts';
-import { judge, type Verdict } from './verify.ts';
+import { type DemoResult, verifyDemo } from './verify.ts';
 import { connectShop, expectedEvents, runWorkload, type WorkloadCounts } from './workload.ts';
 
 export interface DemoOptions {
@@ -26,7 +26,7 @@ export interface DemoOptions {
   signal: AbortSignal;
 }
 
-export interface DemoResult extends Verdict {
+export interface DemoResult extends DemoResult {
   seed: number;
   server: string;
   workload: WorkloadCounts;
@@ -62,12 +62,12 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 
     const configFile = join(directory, 'cdc.yaml');
     writeFileSync(configFile, configText(server.url, firehose.endpoint));
-    const { workload, kills } = await stream(options, server, configFile, lake, cleanup);
+    const { workload, kills } = await runThroughKill(options, server, configFile, lake, cleanup);
 
     await firehose.close();
     report('folding the lake and comparing it with MySQL row by row');
     const objects = await listObjects(lake, STREAM);
-    const verdict = await judge({
+    const verdict = await verifyDemo({
       objects: objects.map(({ path }) => path),
       database: join(directory, 'lake.duckdb'),
       sourceUrl: server.url,
@@ -91,7 +91,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 }
 
 /** The daemon's part: started, killed in the middle of the workload, started again, and ended when all has landed. */
-async function stream(
+async function runThroughKill(
   options: DemoOptions,
   server: LocalServer,
   configFile: string,
@@ -108,7 +108,13 @@ async function stream(
   cleanup.push(async () => ending.abort()); // whatever still runs when one part has failed
 
   const checkpoint = loadConfig(configFile).checkpoint.file;
-  await until(() => existsSync(checkpoint), READY_WITHIN, daemon, signal, 'the daemon did not write its checkpoint');
+  await waitUntil(
+    () => existsSync(checkpoint),
+    READY_WITHIN,
+    daemon,
+    signal,
+    'the daemon did not write its checkpoint',
+  );
   report(`the daemon follows; ${rate} transactions/s for ${seconds} s`);
 
   let shown = Date.now();
@@ -140,7 +146,7 @@ async function stream(
     }
     return false;
   };
-  await until(landed, DELIVERED_WITHIN, daemon, signal, 'the last change did not reach the lake');
+  await waitUntil(landed, DELIVERED_WITHIN, daemon, signal, 'the last change did not reach the lake');
   await daemon.stop(ENDED_WITHIN);
   return { workload, kills: 1 };
 }
@@ -182,7 +188,7 @@ const configText = (url: string, endpoint: string): string =>
     firehose: { region: 'us-east-1', stream: STREAM, endpoint },
   });
 
-async function until(
+async function waitUntil(
   done: () => boolean | Promise<boolean>,
   withinMs: number,
   daemon: DaemonProcess,

@@ -1,7 +1,7 @@
 import type { Random } from './random.ts';
 import { APP_EVENTS, SOURCES } from './shop.ts';
 
-export interface Statement {
+export interface ShopStatement {
   sql: string;
   values: unknown[];
   /** What it does to rows; `move` changes the primary key. */
@@ -19,19 +19,19 @@ export interface Payment {
 export const NAMES = ['Ada', 'Zoë', 'Łukasz', "O'Neil", '李雷', 'Наташа', 'Renée "R" 🦊', 'back\\slash', 'two\nlines'];
 const TEXTS = ['hi!', 'does it come in “blue”?', '👍🏽', 'C:\\temp', '{"not": "json"}', 'ünïcödé ✓', 'line\nbreak', ''];
 
-export const statement = (effect: Statement['effect'], sql: string, values: unknown[] = []): Statement => ({
+export const statement = (effect: ShopStatement['effect'], sql: string, values: unknown[] = []): ShopStatement => ({
   sql,
   values,
   effect,
 });
 
-const insert = (table: string, columns: Record<string, unknown>): Statement => {
+const insert = (table: string, columns: Record<string, unknown>): ShopStatement => {
   const names = Object.keys(columns);
   const sql = `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`;
   return statement('insert', sql, Object.values(columns));
 };
 
-export const insertUser = (random: Random, id: number): Statement =>
+export const insertUser = (random: Random, id: number): ShopStatement =>
   insert('users', {
     id,
     email: `user${id}@example.com`,
@@ -47,7 +47,12 @@ export const insertUser = (random: Random, id: number): Statement =>
     created_at: moment(random, 3),
   });
 
-export const insertEvent = (random: Random, user: number, number: number, type = random.pick(APP_EVENTS)): Statement =>
+export const insertEvent = (
+  random: Random,
+  user: number,
+  number: number,
+  type = random.pick(APP_EVENTS),
+): ShopStatement =>
   insert('app_events', {
     user_id: user,
     number,
@@ -61,7 +66,7 @@ export const insertEvent = (random: Random, user: number, number: number, type =
     happened_at: moment(random, 6),
   });
 
-export const insertOrder = (random: Random, id: bigint, user: number): Statement =>
+export const insertOrder = (random: Random, id: bigint, user: number): ShopStatement =>
   insert('orders', {
     id,
     user_id: user,
@@ -74,7 +79,7 @@ export const insertOrder = (random: Random, id: bigint, user: number): Statement
     placed_at: moment(random, 6),
   });
 
-export const insertPayment = (random: Random, { reference, order, user }: Payment): Statement =>
+export const insertPayment = (random: Random, { reference, order, user }: Payment): ShopStatement =>
   insert('payments', {
     reference,
     order_id: order,

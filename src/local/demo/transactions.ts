@@ -7,7 +7,7 @@ import {
   insertUser,
   NAMES,
   type Payment,
-  type Statement,
+  type ShopStatement,
   statement,
 } from './statements.ts';
 
@@ -16,9 +16,9 @@ import {
  * has users of its own, so its history does not depend on how clients interleave; only the points of a few shared users
  * are raised by all, which makes contended rows whose end is the same in any order.
  */
-export interface Transaction {
+export interface ShopTransaction {
   name: string;
-  statements: Statement[];
+  statements: ShopStatement[];
   commit: boolean;
 }
 
@@ -27,7 +27,7 @@ const USERS_PER_CLIENT = 10_000_000;
 const FIRST_ORDER = 2n ** 53n + 1n;
 
 /** The shared users, to be created once before the clients begin. */
-export function openingTransaction(seed: number): Transaction {
+export function openingTransaction(seed: number): ShopTransaction {
   const random = seededRandom(seed);
   return committed(
     'open',
@@ -35,7 +35,7 @@ export function openingTransaction(seed: number): Transaction {
   );
 }
 
-export function* shopTransactions(seed: number, client: number): Generator<Transaction, never> {
+export function* shopTransactions(seed: number, client: number): Generator<ShopTransaction, never> {
   const random = seededRandom(Math.imul(seed, 0x9e3779b1) + Math.imul(client + 1, 0x85ebca6b));
   const shop = new Shop(random, client);
   yield shop.signUp();
@@ -70,13 +70,13 @@ class Shop {
     return this.#orders.length > 0 && this.#payments.length > 0;
   }
 
-  signUp(): Transaction {
+  signUp(): ShopTransaction {
     const id = (this.#client + 1) * USERS_PER_CLIENT + this.#users.length;
     this.#users.push(id);
     return committed('sign up', [insertUser(this.#random, id), this.#event(id, 'JOIN')]);
   }
 
-  useApp(): Transaction {
+  useApp(): ShopTransaction {
     const user = this.#user();
     return committed(
       'use the app',
@@ -84,7 +84,7 @@ class Shop {
     );
   }
 
-  buy(): Transaction {
+  buy(): ShopTransaction {
     const user = this.#user();
     const payment = this.#newPayment(user);
     this.#orders.push(payment.order);
@@ -97,7 +97,7 @@ class Shop {
     ]);
   }
 
-  changeProfile(): Transaction {
+  changeProfile(): ShopTransaction {
     const random = this.#random;
     const sql = 'UPDATE users SET name = ?, premium = ?, rating = ?, preferences = ?, flags = ? WHERE id = ?';
     const preferences = {
@@ -117,25 +117,25 @@ class Shop {
     ]);
   }
 
-  earnPoints(): Transaction {
+  earnPoints(): ShopTransaction {
     return committed('earn points', [addPoints(this.#random.pick(SHARED_USERS), 1 + this.#random.below(9))]);
   }
 
-  ship(): Transaction {
+  ship(): ShopTransaction {
     const values = [this.#random.pick(['paid', 'shipped', 'returned']), this.#random.below(10_000) / 7];
     const sql = 'UPDATE orders SET status = ?, weight_kg = ? WHERE id = ?';
     return committed('ship', [statement('update', sql, [...values, this.#random.pick(this.#orders)])]);
   }
 
   /** One statement over many rows. */
-  clearHistory(): Transaction {
+  clearHistory(): ShopTransaction {
     const sql = "DELETE FROM app_events WHERE user_id = ? AND type <> 'JOIN'";
     const change = 'UPDATE app_events SET properties = NULL, season = season + 1 WHERE user_id = ? AND season < 2100';
     const clear = this.#random.chance(0.5) ? statement('delete', sql) : statement('update', change);
     return committed('clear the history', [{ ...clear, values: [this.#user()] }]);
   }
 
-  cancel(): Transaction {
+  cancel(): ShopTransaction {
     const payment = this.#takePayment();
     this.#orders = this.#orders.filter((id) => id !== payment.order);
     return committed('cancel', [
@@ -145,13 +145,13 @@ class Shop {
   }
 
   /** A key that is deleted and inserted again within one transaction. */
-  reopen(): Transaction {
+  reopen(): ShopTransaction {
     const payment = this.#random.pick(this.#payments);
     return committed('delete and insert again', [deletePayment(payment), insertPayment(this.#random, payment)]);
   }
 
   /** A primary-key change; half of the time a new row takes the old key at once. */
-  renumber(): Transaction {
+  renumber(): ShopTransaction {
     const old = this.#takePayment();
     const renumbered = { ...old, reference: this.#newReference() };
     this.#payments.push(renumbered);
@@ -165,7 +165,7 @@ class Shop {
   }
 
   /** Everything here is rolled back. */
-  giveUp(): Transaction {
+  giveUp(): ShopTransaction {
     const payment = this.#newPayment(this.#user());
     const statements = [
       insertOrder(this.#random, payment.order, payment.user),
@@ -176,7 +176,7 @@ class Shop {
   }
 
   /** A part is rolled back to a savepoint, the rest is committed. */
-  thinkAgain(): Transaction {
+  thinkAgain(): ShopTransaction {
     const user = this.#user();
     const { order } = this.#newPayment(user);
     return committed('think again', [
@@ -192,7 +192,7 @@ class Shop {
   #user = (): number => this.#random.pick(this.#users);
   #newReference = (): string => `pay-${this.#client}-${String(this.#paymentCount++).padStart(8, '0')}`;
 
-  #event(user: number, type?: (typeof APP_EVENTS)[number]): Statement {
+  #event(user: number, type?: (typeof APP_EVENTS)[number]): ShopStatement {
     const number = this.#nextEvent.get(user) ?? 1;
     this.#nextEvent.set(user, number + 1);
     return insertEvent(this.#random, user, number, type);
@@ -208,10 +208,10 @@ class Shop {
   }
 }
 
-const addPoints = (user: number, points: number): Statement =>
+const addPoints = (user: number, points: number): ShopStatement =>
   statement('update', 'UPDATE users SET points = points + ? WHERE id = ?', [points, user]);
 
-const deletePayment = ({ reference }: Payment): Statement =>
+const deletePayment = ({ reference }: Payment): ShopStatement =>
   statement('delete', 'DELETE FROM payments WHERE reference = ?', [reference]);
 
-const committed = (name: string, statements: Statement[]): Transaction => ({ name, statements, commit: true });
+const committed = (name: string, statements: ShopStatement[]): ShopTransaction => ({ name, statements, commit: true });

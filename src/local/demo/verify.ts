@@ -5,7 +5,7 @@ import { connectSource } from '../../lake/source-table.ts';
 import { createViews } from '../../lake/views.ts';
 import { REVENUE_BY_SOURCE, SHOP, SHOP_TABLES } from './shop.ts';
 
-export interface Verdict {
+export interface DemoResult {
   /** Why the demo failed; empty when the lake equals the source. */
   problems: string[];
   /** What landed: lines, of them repeats of an event that was there already. */
@@ -16,7 +16,7 @@ export interface Verdict {
   revenue: { source: string; customers: string; payments: string; revenue: string }[];
 }
 
-interface Case {
+interface VerifyInput {
   objects: string[];
   /** The DuckDB file that keeps the fold and its views. */
   database: string;
@@ -26,11 +26,17 @@ interface Case {
 }
 
 /** Folds what landed and compares every table of the shop with the source. */
-export async function judge({ objects, database, sourceUrl, values, expectedEvents }: Case): Promise<Verdict> {
+export async function verifyDemo({
+  objects,
+  database,
+  sourceUrl,
+  values,
+  expectedEvents,
+}: VerifyInput): Promise<DemoResult> {
   const fold = await foldLake({ objects, database });
   try {
     const source = await connectSource({ uri: sourceUrl });
-    const tables: Verdict['tables'] = [];
+    const tables: DemoResult['tables'] = [];
     try {
       for (const table of SHOP_TABLES) {
         const events = fold.tables.find((folded) => folded.schema === SHOP && folded.table === table)?.events ?? 0;
@@ -62,7 +68,7 @@ function findProblems(fold: Fold, tables: readonly TableComparison[], expectedEv
   return problems;
 }
 
-async function revenueBySource(fold: Fold): Promise<Verdict['revenue']> {
+async function revenueBySource(fold: Fold): Promise<DemoResult['revenue']> {
   await createViews(fold);
   const rows = (await fold.connection.runAndReadAll(REVENUE_BY_SOURCE)).getRowsJson();
   return rows.map((row) => {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import mysql, { type Connection, type ResultSetHeader } from 'mysql2/promise';
 import { CdcError } from '../../runtime/error.ts';
 import { SHOP } from './shop.ts';
-import { openingTransaction, shopTransactions, type Transaction } from './transactions.ts';
+import { openingTransaction, type ShopTransaction, shopTransactions } from './transactions.ts';
 
 /** What the workload did, as the server confirmed it. */
 export interface WorkloadCounts {
@@ -14,7 +14,7 @@ export interface WorkloadCounts {
   updated: number;
   deleted: number;
   /** Rows whose primary key changed: each is a delete and an insert to a consumer. */
-  moved: number;
+  keyChanges: number;
 }
 
 export interface WorkloadOptions {
@@ -35,12 +35,12 @@ const noCounts = (): WorkloadCounts => ({
   inserted: 0,
   updated: 0,
   deleted: 0,
-  moved: 0,
+  keyChanges: 0,
 });
 
 /** How many change events the contract promises for this. */
-export const expectedEvents = ({ inserted, updated, deleted, moved }: WorkloadCounts): number =>
-  inserted + updated + deleted + 2 * moved;
+export const expectedEvents = ({ inserted, updated, deleted, keyChanges }: WorkloadCounts): number =>
+  inserted + updated + deleted + 2 * keyChanges;
 
 /**
  * Runs `rate * seconds` transactions on several connections, each at its time or, when the server is slower, as soon as
@@ -86,7 +86,7 @@ export async function connectShop(url: string, database: string | null = SHOP): 
 
 const DEADLOCK = [1205, 1213];
 
-async function run(connection: Connection, transaction: Transaction, counts: WorkloadCounts): Promise<void> {
+async function run(connection: Connection, transaction: ShopTransaction, counts: WorkloadCounts): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       const done = await attemptOnce(connection, transaction);
@@ -103,7 +103,7 @@ async function run(connection: Connection, transaction: Transaction, counts: Wor
   }
 }
 
-async function attemptOnce(connection: Connection, { statements, commit }: Transaction): Promise<WorkloadCounts> {
+async function attemptOnce(connection: Connection, { statements, commit }: ShopTransaction): Promise<WorkloadCounts> {
   const done = noCounts();
   await connection.query('BEGIN');
   for (const { sql, values, effect, undone } of statements) {
@@ -112,7 +112,7 @@ async function attemptOnce(connection: Connection, { statements, commit }: Trans
     else if (effect === 'insert') done.inserted += result.affectedRows;
     else if (effect === 'delete') done.deleted += result.affectedRows;
     else if (effect === 'update') done.updated += result.changedRows;
-    else if (effect === 'move') done.moved += result.changedRows;
+    else if (effect === 'move') done.keyChanges += result.changedRows;
   }
   await connection.query(commit ? 'COMMIT' : 'ROLLBACK');
   return commit ? { ...done, committed: 1 } : { ...noCounts(), rolledBack: 1 };

@@ -1,15 +1,15 @@
 import { AwsError, streamNotFound, validationError } from './aws-error.ts';
-import type { Ledger, LedgerEntry } from './call-log.ts';
+import type { CallLog, CallLogEntry } from './call-log.ts';
 import { describe, readCreateDeliveryStream } from './create-request.ts';
 import { createDeliveryStream, type DeliveryStream } from './delivery-stream.ts';
 import type { SpoolFolders } from './object-buffer.ts';
-import { createPuts, type Puts } from './put-handler.ts';
+import { createPutHandler, type PutHandler } from './put-handler.ts';
 import type { Json } from './put-request.ts';
-import { checkStream, type StreamOptions, type StreamSettings, streamNameProblems } from './stream-options.ts';
+import { type StreamOptions, type StreamSettings, streamNameProblems, validateStream } from './stream-options.ts';
 
 /** Firehose's operations over the streams there are; how they came over the wire is the server's matter. */
 export interface Api {
-  puts: Puts;
+  puts: PutHandler;
   /** All the others. */
   operations: ReadonlyMap<string, (input: Json) => Promise<Json>>;
   /** Delivers every buffer of every stream. */
@@ -22,8 +22,8 @@ export interface ApiOptions {
   folders: SpoolFolders;
   region: string;
   account: string;
-  ledger: Ledger | undefined;
-  onCall: ((entry: LedgerEntry) => void) | undefined;
+  ledger: CallLog | undefined;
+  onCall: ((entry: CallLogEntry) => void) | undefined;
   log: (line: string) => void;
 }
 
@@ -45,7 +45,7 @@ export function createApi(options: ApiOptions): Api {
     if (found) return found;
     const options = onUnknownStream?.(name);
     if (!options) throw streamNotFound(name, account);
-    const stream = add(checkStream({ ...options, name }));
+    const stream = add(validateStream({ ...options, name }));
     log(`created stream ${name}`);
     return stream;
   }
@@ -67,7 +67,7 @@ export function createApi(options: ApiOptions): Api {
     [
       'CreateDeliveryStream',
       async (input) => {
-        const settings = checkStream(readCreateDeliveryStream(input));
+        const settings = validateStream(readCreateDeliveryStream(input));
         if (streams.has(settings.name)) {
           throw new AwsError(
             'ResourceInUseException',
@@ -95,7 +95,7 @@ export function createApi(options: ApiOptions): Api {
   ]);
 
   return {
-    puts: createPuts({ find, ledger, onCall, log }),
+    puts: createPutHandler({ find, ledger, onCall, log }),
     operations,
     async flush() {
       const outcomes = await Promise.allSettled([

@@ -22,7 +22,7 @@ export const streamNotFound = (name: string, account: string): AwsError =>
   new AwsError('ResourceNotFoundException', `Firehose ${name} under account ${account} not found.`);
 
 /** One line of a validation error; `value` is shown as AWS shows it: null bare, others in quotes, long ones not at all. */
-export function constraint(value: string | null | undefined, at: string, rule: string): string {
+export function constraintViolation(value: string | null | undefined, at: string, rule: string): string {
   const shown = value === undefined ? 'Value' : value === null ? 'Value null' : `Value '${value}'`;
   return `${shown} at '${at}' failed to satisfy constraint: ${rule}`;
 }

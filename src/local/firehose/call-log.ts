@@ -7,7 +7,7 @@ import { lockFile } from '../../runtime/file-lock.ts';
 import type { FaultName } from './faults.ts';
 
 /** One PutRecord or PutRecordBatch, and the whole truth about it. */
-export interface LedgerEntry {
+export interface CallLogEntry {
   /** Counted from 1 since the local Firehose started, as the calls arrive. */
   call: number;
   /** ISO time of the entry, which is just before the answer. */
@@ -41,14 +41,14 @@ export interface LedgerRecord {
 }
 
 /** One line of NDJSON. Data is text as `"data"` when it is valid UTF-8, which events are, else `"base64"`. */
-export function encodeEntry({ records, ...call }: LedgerEntry): string {
+export function encodeEntry({ records, ...call }: CallLogEntry): string {
   const lines = records.map(({ data, ...result }) =>
     isUtf8(data) ? { ...result, data: data.toString() } : { ...result, base64: data.toString('base64') },
   );
   return `${JSON.stringify({ ...call, records: lines })}\n`;
 }
 
-export function decodeEntry(line: string): LedgerEntry {
+export function decodeEntry(line: string): CallLogEntry {
   const { records, ...call } = JSON.parse(line);
   return {
     ...call,
@@ -59,14 +59,14 @@ export function decodeEntry(line: string): LedgerEntry {
   };
 }
 
-export interface Ledger {
+export interface CallLog {
   /** Resolves when the entry is on the disk. */
-  enter(entry: LedgerEntry): Promise<void>;
+  append(entry: CallLogEntry): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Goes on at the end of a ledger that is there; a last line that a kill cut short, which answered nobody, goes. */
-export async function openLedger(path: string): Promise<Ledger> {
+export async function openLedger(path: string): Promise<CallLog> {
   const { file, length, unlock } = await openAtEnd(path);
   let end = length;
   let waiting: string[] = [];
@@ -85,7 +85,7 @@ export async function openLedger(path: string): Promise<Ledger> {
   }
 
   return {
-    enter(entry) {
+    append(entry) {
       waiting.push(encodeEntry(entry));
       // Whoever comes while one write runs shares the one after it.
       next ??= writing
@@ -122,7 +122,7 @@ async function openAtEnd(path: string): Promise<{ file: FileHandle; length: numb
         return open(path, 'r+');
       });
       try {
-        const length = await wholeLines(file, path);
+        const length = await completeLength(file, path);
         await file.truncate(length);
         await fsyncDirectory(dirname(path));
         return { file, length, unlock };
@@ -148,7 +148,7 @@ const FIRST_BYTES = '{"call":';
 const PIECE = 64 * 1024;
 
 /** Length of a ledger up to its last line end. */
-async function wholeLines(file: FileHandle, path: string): Promise<number> {
+async function completeLength(file: FileHandle, path: string): Promise<number> {
   const { size } = await file.stat();
   const head = Buffer.alloc(Math.min(size, FIRST_BYTES.length));
   await file.read(head, 0, head.length, 0);

@@ -1,4 +1,4 @@
-import { constraint, invalidArgument, serializationError, validationError } from './aws-error.ts';
+import { constraintViolation, invalidArgument, serializationError, validationError } from './aws-error.ts';
 import type { DeliveryStream } from './delivery-stream.ts';
 import type { Json } from './put-request.ts';
 import { MIB, type StreamOptions, streamNameProblems } from './stream-options.ts';
@@ -6,7 +6,7 @@ import { MIB, type StreamOptions, streamNameProblems } from './stream-options.ts
 /** AWS's shapes of a delivery stream, read (CreateDeliveryStream) and written (DescribeDeliveryStream). */
 
 /** What a real destination can do beyond this is refused by name, so that nobody tests against less than they asked for. */
-const UNDERSTOOD = new Set([
+const SUPPORTED_FIELDS = new Set([
   'RoleARN',
   'BucketARN',
   'Prefix',
@@ -27,17 +27,22 @@ export function readCreateDeliveryStream(input: Json): StreamOptions {
   for (const name of ['RoleARN', 'BucketARN'] as const) {
     if (typeof destination[name] === 'string') continue;
     problems.push(
-      constraint(null, `${lowerFirst(field)}.${name[0]!.toLowerCase()}${name.slice(1)}`, 'Member must not be null'),
+      constraintViolation(
+        null,
+        `${lowerFirst(field)}.${name[0]!.toLowerCase()}${name.slice(1)}`,
+        'Member must not be null',
+      ),
     );
   }
   if (problems.length > 0) throw validationError(problems);
   for (const name of Object.keys(destination)) {
-    if (!UNDERSTOOD.has(name)) throw unsupported(`${field}.${name}`);
+    if (!SUPPORTED_FIELDS.has(name)) throw unsupportedField(`${field}.${name}`);
   }
   const compression = destination.CompressionFormat ?? 'UNCOMPRESSED';
-  if (compression !== 'UNCOMPRESSED' && compression !== 'GZIP') throw unsupported(`CompressionFormat ${compression}`);
-  if ((destination.CustomTimeZone ?? 'UTC') !== 'UTC') throw unsupported('a CustomTimeZone other than UTC');
-  if ((destination.S3BackupMode ?? 'Disabled') !== 'Disabled') throw unsupported('S3BackupMode Enabled');
+  if (compression !== 'UNCOMPRESSED' && compression !== 'GZIP')
+    throw unsupportedField(`CompressionFormat ${compression}`);
+  if ((destination.CustomTimeZone ?? 'UTC') !== 'UTC') throw unsupportedField('a CustomTimeZone other than UTC');
+  if ((destination.S3BackupMode ?? 'Disabled') !== 'Disabled') throw unsupportedField('S3BackupMode Enabled');
 
   const hints = json(destination.BufferingHints);
   const size = optional(hints.SizeInMBs, 'number');
@@ -69,9 +74,9 @@ function destinationOf(input: Json): [string, Json] {
   }
   const field = given[0]!;
   if (field !== 'ExtendedS3DestinationConfiguration' && field !== 'S3DestinationConfiguration')
-    throw unsupported(field);
+    throw unsupportedField(field);
   if ((input.DeliveryStreamType ?? 'DirectPut') !== 'DirectPut') {
-    throw unsupported(`DeliveryStreamType ${input.DeliveryStreamType}`);
+    throw unsupportedField(`DeliveryStreamType ${input.DeliveryStreamType}`);
   }
   return [field, json(input[field])];
 }
@@ -91,7 +96,7 @@ function partitionQuery(processing: Json, partitioned: boolean): string | undefi
       );
       query = optional(found?.ParameterValue, 'string');
     } else if (type !== 'RecordDeAggregation' && !(partitioned && type === 'AppendDelimiterToRecord')) {
-      throw unsupported(`the processor ${type}`);
+      throw unsupportedField(`the processor ${type}`);
     }
   }
   if (partitioned && query === undefined) {
@@ -100,7 +105,7 @@ function partitionQuery(processing: Json, partitioned: boolean): string | undefi
   return query;
 }
 
-const unsupported = (what: string) => invalidArgument(`The local Firehose does not support ${what}`);
+const unsupportedField = (what: string) => invalidArgument(`The local Firehose does not support ${what}`);
 
 const lowerFirst = (text: string): string => text[0]!.toLowerCase() + text.slice(1);
 

@@ -1,25 +1,25 @@
 import { gunzipSync } from 'node:zlib';
 import { CALL_ERRORS, type CheckedPlan, type FaultName, type FaultRule } from './faults.ts';
-import { createQuota, type Quota } from './token-bucket.ts';
+import { createTokenBucket, type TokenBucket } from './token-bucket.ts';
 
 /** What a fault makes of one call. */
-export interface Verdict {
+export interface FaultDecision {
   fault: FaultName;
   /** Index of the rule that fired. */
   rule: number;
   /** For each record. */
-  slots: Slot[];
-  answer: Answer;
+  slots: RecordResult[];
+  answer: ResponseMode;
 }
 
-export interface Slot {
+export interface RecordResult {
   stored: boolean;
   /** ErrorCode; null for accepted. */
   code: string | null;
 }
 
 /** What the client gets to see. */
-export type Answer =
+export type ResponseMode =
   | { kind: 'slots'; afterMs: number }
   | { kind: 'error'; type: string; status: number; message: string }
   | { kind: 'short'; missing: number }
@@ -30,9 +30,9 @@ export type Answer =
 /** The faults of a plan. Each decision follows from seed, rule and number of the call, not from what came before, `times` and quotas excepted. */
 export interface Faults {
   /** Whether the connection of call `number` is reset unread: the index of the rule, or undefined. These rules go first. */
-  resets(number: number): number | undefined;
+  findReset(number: number): number | undefined;
   /** Undefined when no rule fires. */
-  judge(number: number, stream: string, records: readonly Buffer[]): Verdict | undefined;
+  decide(number: number, stream: string, records: readonly Buffer[]): FaultDecision | undefined;
 }
 
 /** `now` in milliseconds, for quotas. */
@@ -42,25 +42,25 @@ export function createFaults({ seed, rules }: CheckedPlan, now: () => number = (
     index,
     fired: 0,
     streamFits: streamPattern(rule.stream),
-    quota: rule.fault === 'quota' ? createQuota(rule, now) : undefined,
+    quota: rule.fault === 'quota' ? createTokenBucket(rule, now) : undefined,
   }));
   const applies = ({ rule, index, fired }: (typeof cases)[number], number: number): boolean =>
     (rule.calls === undefined || (number >= rule.calls[0] && number <= rule.calls[1])) &&
     (rule.times === undefined || fired < rule.times) &&
-    draw(seed, index, number, FIRES) < rule.rate;
+    hashToUnit(seed, index, number, FIRES) < rule.rate;
   const resetCases = cases.filter(({ rule }) => rule.fault === 'reset');
   const otherCases = cases.filter(({ rule }) => rule.fault !== 'reset');
 
   return {
-    resets(number) {
+    findReset(number) {
       const found = resetCases.find((one) => applies(one, number));
       if (found) found.fired++;
       return found?.index;
     },
-    judge(number, stream, records) {
+    decide(number, stream, records) {
       for (const one of otherCases) {
         if (!one.streamFits(stream) || !applies(one, number)) continue;
-        const random = (what: number) => draw(seed, one.index, number, what);
+        const random = (what: number) => hashToUnit(seed, one.index, number, what);
         const made = verdictOf(one.rule, records, random, stream, one.quota);
         if (!made) continue;
         one.fired++;
@@ -72,7 +72,7 @@ export function createFaults({ seed, rules }: CheckedPlan, now: () => number = (
 }
 
 type Random = (what: number) => number;
-type Made = Pick<Verdict, 'slots' | 'answer'>;
+type Made = Pick<FaultDecision, 'slots' | 'answer'>;
 
 /** What a call may draw; the slots come after these. */
 const FIRES = 0;
@@ -80,7 +80,7 @@ const STORED = 1;
 const DELAY = 2;
 const SLOT = 3;
 
-const ANSWERED: Answer = { kind: 'slots', afterMs: 0 };
+const ANSWERED: ResponseMode = { kind: 'slots', afterMs: 0 };
 
 /** Undefined when the rule has nothing to say to these records: no slot was chosen, no quota exceeded, no poison found. */
 function verdictOf(
@@ -88,10 +88,10 @@ function verdictOf(
   records: readonly Buffer[],
   random: Random,
   stream: string,
-  quota: Quota | undefined,
+  quota: TokenBucket | undefined,
 ): Made | undefined {
   /** All records alike, whatever the answer says of them. */
-  const whole = (stored: boolean | number, answer: Answer): Made => ({
+  const whole = (stored: boolean | number, answer: ResponseMode): Made => ({
     slots: records.map(() => ({ stored: random(STORED) < Number(stored), code: null })),
     answer,
   });
@@ -101,7 +101,9 @@ function verdictOf(
     code: string,
     stored: (index: number) => boolean = () => false,
   ) => {
-    const slots = records.map((_, i): Slot => (fails(i) ? { stored: stored(i), code } : { stored: true, code: null }));
+    const slots = records.map(
+      (_, i): RecordResult => (fails(i) ? { stored: stored(i), code } : { stored: true, code: null }),
+    );
     return slots.some((slot) => slot.code !== null) ? { slots, answer: ANSWERED } : undefined;
   };
 
@@ -152,7 +154,7 @@ function verdictOf(
   }
 }
 
-function callError(type: string, stream: string, status = CALL_ERRORS[type] ?? 400, message?: string): Answer {
+function callError(type: string, stream: string, status = CALL_ERRORS[type] ?? 400, message?: string): ResponseMode {
   return { kind: 'error', type, status, message: message ?? messageOf(type, stream) };
 }
 
@@ -195,7 +197,7 @@ function streamPattern(pattern: string | undefined): (stream: string) => boolean
 }
 
 /** A number from 0 up to 1 that these four alone decide (the mixing steps of MurmurHash3). */
-function draw(seed: number, rule: number, call: number, what: number): number {
+function hashToUnit(seed: number, rule: number, call: number, what: number): number {
   let hash = Math.trunc(seed / 2 ** 32) | 0;
   for (const part of [seed, rule, call, what]) {
     hash = Math.imul(hash ^ part, 0x85ebca6b) + 0x9e3779b9;

@@ -213,7 +213,7 @@ export function checkFaultPlan(plan: unknown, name = 'the fault plan'): CheckedP
   const checked = planSchema.safeParse(plan);
   if (checked.success) return checked.data;
   const problems = checked.error.issues.flatMap((issue) => {
-    const at = issue.path.length > 0 ? `${pathText(issue.path)}: ` : '';
+    const at = issue.path.length > 0 ? `${faultPath(issue.path)}: ` : '';
     if (issue.code !== 'unrecognized_keys') return `${at}${issue.message}`;
     return issue.keys.map((key) => `${at}unknown key ${key}`);
   });
@@ -238,5 +238,5 @@ const badPlan = (name: string, why: string) =>
   });
 
 /** `rules[0].rate`. The configuration has one too, and would bring its whole schema along. */
-const pathText = (path: readonly PropertyKey[]): string =>
+const faultPath = (path: readonly PropertyKey[]): string =>
   path.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i > 0 ? '.' : ''}${String(part)}`)).join('');

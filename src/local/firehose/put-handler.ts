@@ -1,8 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { AwsError, slowDown } from './aws-error.ts';
-import type { Ledger, LedgerEntry } from './call-log.ts';
+import type { CallLog, CallLogEntry } from './call-log.ts';
 import type { DeliveryStream } from './delivery-stream.ts';
-import { type Answer, createFaults, type Faults, type Slot, type Verdict } from './fault-injector.ts';
+import {
+  createFaults,
+  type FaultDecision,
+  type Faults,
+  type RecordResult,
+  type ResponseMode,
+} from './fault-injector.ts';
 import type { CheckedPlan } from './faults.ts';
 import { type Json, type PutRequest, readPutRecord, readPutRecordBatch } from './put-request.ts';
 import { errorReply, jsonReply, type Reply } from './reply.ts';
@@ -13,7 +19,7 @@ export const isPut = (operation: string | undefined): operation is PutOperation 
   operation === 'PutRecord' || operation === 'PutRecordBatch';
 
 /** PutRecord and PutRecordBatch: decided, stored, entered in the ledger, and only then answered. */
-export interface Puts {
+export interface PutHandler {
   /** `read` gives the input; what it throws as AwsError is answered, anything else is thrown on. */
   answer(operation: PutOperation, read: () => Promise<Json>): Promise<Reply>;
   setFaults(plan: CheckedPlan | undefined): void;
@@ -21,32 +27,32 @@ export interface Puts {
 
 export interface PutsOptions {
   find: (stream: string) => DeliveryStream;
-  ledger: Ledger | undefined;
-  onCall: ((entry: LedgerEntry) => void) | undefined;
+  ledger: CallLog | undefined;
+  onCall: ((entry: CallLogEntry) => void) | undefined;
   log: (line: string) => void;
 }
 
 /** What became of a call, as far as it came. */
-interface Outcome {
+interface CallResult {
   asked?: PutRequest;
-  verdict?: Verdict | undefined;
+  verdict?: FaultDecision | undefined;
   error?: AwsError;
 }
 
-export function createPuts({ find, ledger, onCall, log }: PutsOptions): Puts {
+export function createPutHandler({ find, ledger, onCall, log }: PutsOptions): PutHandler {
   const recordId = recordIdSource();
   let calls = 0;
   let faults: Faults | undefined;
   let faultsSince = 0;
 
-  async function serve(operation: PutOperation, number: number, read: () => Promise<Json>): Promise<Outcome> {
-    const outcome: Outcome = {};
+  async function serve(operation: PutOperation, number: number, read: () => Promise<Json>): Promise<CallResult> {
+    const outcome: CallResult = {};
     try {
       const input = await read();
       outcome.asked = operation === 'PutRecord' ? readPutRecord(input) : readPutRecordBatch(input);
       const { stream, records } = outcome.asked;
       const target = find(stream);
-      outcome.verdict = faults?.judge(number - faultsSince, stream, records);
+      outcome.verdict = faults?.decide(number - faultsSince, stream, records);
       await store(target, outcome.verdict ? storedOf(records, outcome.verdict) : records);
     } catch (error) {
       if (!(error instanceof AwsError)) throw error;
@@ -64,9 +70,9 @@ export function createPuts({ find, ledger, onCall, log }: PutsOptions): Puts {
     }
   }
 
-  async function enter(entry: LedgerEntry): Promise<void> {
+  async function logCall(entry: CallLogEntry): Promise<void> {
     try {
-      await ledger?.enter(entry);
+      await ledger?.append(entry);
     } catch (error) {
       log(`could not write the ledger: ${(error as Error).message}`);
       throw new AwsError('InternalFailure', 'The ledger cannot be written.', 500);
@@ -81,31 +87,31 @@ export function createPuts({ find, ledger, onCall, log }: PutsOptions): Puts {
     },
     async answer(operation, read) {
       const number = ++calls;
-      const reset = faults?.resets(number - faultsSince);
+      const reset = faults?.findReset(number - faultsSince);
       const entered = ledger !== undefined || onCall !== undefined;
       if (reset !== undefined) {
-        if (entered) await enter(resetEntry(number, operation, reset));
+        if (entered) await logCall(resetEntry(number, operation, reset));
         return { status: 0, contentType: '', body: '', sent: 'reset' };
       }
       const outcome = await serve(operation, number, read);
-      if (entered) await enter(entryOf(number, operation, outcome));
+      if (entered) await logCall(toLogEntry(number, operation, outcome));
       return replyOf(operation, outcome, recordId);
     },
   };
 }
 
-const storedOf = (records: Buffer[], { slots }: Verdict): Buffer[] => records.filter((_, i) => slots[i]!.stored);
+const storedOf = (records: Buffer[], { slots }: FaultDecision): Buffer[] => records.filter((_, i) => slots[i]!.stored);
 
-const ACCEPTED: Slot = { stored: true, code: null };
-const NOT_STORED: Slot = { stored: false, code: null };
-const SLOTS: Answer = { kind: 'slots', afterMs: 0 };
+const ACCEPTED: RecordResult = { stored: true, code: null };
+const NOT_STORED: RecordResult = { stored: false, code: null };
+const SLOTS: ResponseMode = { kind: 'slots', afterMs: 0 };
 
 /** A failure of one slot, in the words of Firehose. */
 const slotMessage = (code: string): string =>
   code === 'ServiceUnavailableException' ? 'Slow down.' : code === 'InternalFailure' ? 'Internal failure.' : code;
 
 /** PutRecord has no slots: the failure of its record is that of the call. */
-function callErrorOf(operation: PutOperation, { error, verdict }: Outcome): AwsError | undefined {
+function callErrorOf(operation: PutOperation, { error, verdict }: CallResult): AwsError | undefined {
   if (error) return error;
   if (verdict?.answer.kind === 'error') {
     return new AwsError(verdict.answer.type, verdict.answer.message, verdict.answer.status);
@@ -116,7 +122,7 @@ function callErrorOf(operation: PutOperation, { error, verdict }: Outcome): AwsE
   return new AwsError(code, slotMessage(code), status);
 }
 
-function replyOf(operation: PutOperation, outcome: Outcome, recordId: () => string): Reply {
+function replyOf(operation: PutOperation, outcome: CallResult, recordId: () => string): Reply {
   const error = callErrorOf(operation, outcome);
   if (error) return errorReply(error);
   const answer = outcome.verdict?.answer ?? SLOTS;
@@ -140,7 +146,7 @@ function replyOf(operation: PutOperation, outcome: Outcome, recordId: () => stri
   }
 }
 
-function resultsOf(operation: PutOperation, { asked, verdict }: Outcome, recordId: () => string): object {
+function resultsOf(operation: PutOperation, { asked, verdict }: CallResult, recordId: () => string): object {
   const missing = verdict?.answer.kind === 'short' ? verdict.answer.missing : 0;
   if (operation === 'PutRecord') return { Encrypted: false, ...(missing === 0 && { RecordId: recordId() }) };
   const { records } = asked!;
@@ -157,7 +163,7 @@ function resultsOf(operation: PutOperation, { asked, verdict }: Outcome, recordI
   };
 }
 
-function entryOf(call: number, operation: PutOperation, outcome: Outcome): LedgerEntry {
+function toLogEntry(call: number, operation: PutOperation, outcome: CallResult): CallLogEntry {
   const { asked, verdict } = outcome;
   const error = callErrorOf(operation, outcome);
   const answer = verdict?.answer ?? SLOTS;
@@ -180,7 +186,7 @@ function entryOf(call: number, operation: PutOperation, outcome: Outcome): Ledge
   };
 }
 
-const resetEntry = (call: number, operation: PutOperation, rule: number): LedgerEntry => ({
+const resetEntry = (call: number, operation: PutOperation, rule: number): CallLogEntry => ({
   call,
   at: new Date().toISOString(),
   operation,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constraint, invalidArgument, serializationError, validationError } from './aws-error.ts';
+import { constraintViolation, invalidArgument, serializationError, validationError } from './aws-error.ts';
 import { streamNameProblems } from './stream-options.ts';
 
 /** What a PutRecord or PutRecordBatch asks for, checked against every limit of Firehose. */
@@ -16,13 +16,13 @@ export type Json = Record<string, unknown>;
 
 /** The JSON object of a request; the Data of a large one is decoded already. The body's bytes are used up. */
 export function parseBody(body: Buffer): Json {
-  if (body.length < CUT_FROM || body.includes(BACKSLASH)) return structure(parseJson(body.toString()));
+  if (body.length < EXTRACT_FROM_BYTES || body.includes(BACKSLASH)) return expectObject(parseJson(body.toString()));
   const blobs: Buffer[] = [];
-  const rest = cutBlobs(body, blobs);
-  return structure(
+  const rest = extractBlobs(body, blobs);
+  return expectObject(
     parseJson(rest, (key, value) =>
-      key === 'Data' && typeof value === 'string' && value.startsWith(CUT)
-        ? blobs[Number(value.slice(CUT.length))]
+      key === 'Data' && typeof value === 'string' && value.startsWith(BLOB_PLACEHOLDER)
+        ? blobs[Number(value.slice(BLOB_PLACEHOLDER.length))]
         : value,
     ),
   );
@@ -36,25 +36,25 @@ function parseJson(text: string, reviver?: (key: string, value: unknown) => unkn
   }
 }
 
-const CUT_FROM = 32 * 1024;
+const EXTRACT_FROM_BYTES = 32 * 1024;
 const BACKSLASH = 0x5c;
 const QUOTE = 0x22;
 const DATA = Buffer.from('"Data":"');
-const CUT = `cut ${randomUUID()} `;
+const BLOB_PLACEHOLDER = `cut ${randomUUID()} `;
 
 /**
  * Nearly all of a 5.6 MB body is base64, and as strings it would be copied twice before it is decoded. So each
  * `"Data":"..."`, which can stand nowhere inside a JSON string, is decoded where it lies and cut out before the parse.
  * Only for bodies without escapes; a key written otherwise, with a space say, is left to the parse.
  */
-function cutBlobs(body: Buffer, blobs: Buffer[]): string {
+function extractBlobs(body: Buffer, blobs: Buffer[]): string {
   let rest = '';
   let from = 0;
   for (let key = body.indexOf(DATA); key >= 0; key = body.indexOf(DATA, from)) {
     const start = key + DATA.length;
     const end = body.indexOf(QUOTE, start);
     if (end < 0) break;
-    rest += `${body.toString('utf8', from, start)}${CUT}${blobs.length}`;
+    rest += `${body.toString('utf8', from, start)}${BLOB_PLACEHOLDER}${blobs.length}`;
     blobs.push(decodeInPlace(body, start, end));
     from = end;
   }
@@ -86,13 +86,15 @@ export function readPutRecordBatch(input: Json): PutRequest {
       typeof records === 'object' ? 'Start of structure or map found where not expected.' : 'Expected list or null',
     );
   }
-  const data = (records ?? []).map((record) => blob(structure(record).Data));
+  const data = (records ?? []).map((record) => expectBlob(expectObject(record).Data));
   const problems = streamNameProblems(input.DeliveryStreamName);
-  if (records === null) problems.push(constraint(null, 'records', 'Member must not be null'));
+  if (records === null) problems.push(constraintViolation(null, 'records', 'Member must not be null'));
   else if (data.length === 0) {
-    problems.push(constraint('[]', 'records', 'Member must have length greater than or equal to 1'));
+    problems.push(constraintViolation('[]', 'records', 'Member must have length greater than or equal to 1'));
   } else if (data.length > MAX_RECORDS) {
-    problems.push(constraint(undefined, 'records', `Member must have length less than or equal to ${MAX_RECORDS}`));
+    problems.push(
+      constraintViolation(undefined, 'records', `Member must have length less than or equal to ${MAX_RECORDS}`),
+    );
   }
   let total = 0;
   for (const [index, bytes] of data.entries()) {
@@ -107,27 +109,27 @@ export function readPutRecordBatch(input: Json): PutRequest {
 export function readPutRecord(input: Json): PutRequest {
   const record = input.Record ?? null;
   const problems = streamNameProblems(input.DeliveryStreamName);
-  const bytes = record === null ? null : blob(structure(record).Data);
-  if (record === null) problems.push(constraint(null, 'record', 'Member must not be null'));
+  const bytes = record === null ? null : expectBlob(expectObject(record).Data);
+  if (record === null) problems.push(constraintViolation(null, 'record', 'Member must not be null'));
   else problems.push(...blobProblems(bytes, 'record.data'));
   if (problems.length > 0) throw validationError(problems);
   return { stream: input.DeliveryStreamName as string, records: [bytes!] };
 }
 
 function blobProblems(bytes: Buffer | null, at: string): string[] {
-  if (bytes === null) return [constraint(null, at, 'Member must not be null')];
+  if (bytes === null) return [constraintViolation(null, at, 'Member must not be null')];
   if (bytes.length <= MAX_RECORD_BYTES) return [];
   const shown = `java.nio.HeapByteBuffer[pos=0 lim=${bytes.length} cap=${bytes.length}]`;
-  return [constraint(shown, at, `Member must have length less than or equal to ${MAX_RECORD_BYTES}`)];
+  return [constraintViolation(shown, at, `Member must have length less than or equal to ${MAX_RECORD_BYTES}`)];
 }
 
-function structure(value: unknown): Json {
+function expectObject(value: unknown): Json {
   if (Array.isArray(value)) throw serializationError('Start of list found where not expected');
   if (typeof value !== 'object' || value === null) throw serializationError('Expected null');
   return value as Json;
 }
 
-function blob(value: unknown): Buffer | null {
+function expectBlob(value: unknown): Buffer | null {
   if (value === undefined || value === null) return null;
   if (Buffer.isBuffer(value)) return value;
   if (typeof value !== 'string') {

@@ -11,7 +11,7 @@ const KEPT = 8;
  * Reads requests, each into one buffer. The memory of large ones is used again: V8 counts what is allocated outside of
  * its heap, and would collect garbage for every few of them.
  */
-export class Bodies {
+export class BodyPool {
   /** The smallest first. */
   readonly #free: Buffer[] = [];
 

@@ -4,15 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { CdcError } from '../../runtime/error.ts';
 import { type Api, createApi } from './api.ts';
 import { AwsError, slowDown } from './aws-error.ts';
-import { type LedgerEntry, openLedger } from './call-log.ts';
+import { type CallLogEntry, openLedger } from './call-log.ts';
 import { checkFaultPlan, type FaultPlan } from './faults.ts';
 import type { SpoolFolders } from './object-buffer.ts';
 import { isPut } from './put-handler.ts';
 import { type Json, parseBody } from './put-request.ts';
-import { Bodies, MAX_BODY_BYTES, tooLarge } from './read-body.ts';
+import { BodyPool, MAX_BODY_BYTES, tooLarge } from './read-body.ts';
 import { errorReply, JSON_1_1, jsonReply, type Reply, sendReply } from './reply.ts';
 import { lockSpool, recoverSpool } from './spool.ts';
-import { checkOwnStream, type StreamOptions } from './stream-options.ts';
+import { type StreamOptions, validateLocalStream } from './stream-options.ts';
 
 /** An Amazon Data Firehose for development, demos and tests: the real wire protocol, a folder for a bucket. */
 export interface LocalFirehose {
@@ -30,7 +30,7 @@ export interface LocalFirehoseOptions {
   lake: string;
   streams?: StreamOptions[];
   /** Describes a stream that is used before it exists; without it, or for undefined, it is not found. */
-  onUnknownStream?: ((name: string) => StreamOptions | undefined) | undefined;
+  autoCreateStream?: ((name: string) => StreamOptions | undefined) | undefined;
   /** One line per delivered object, created stream or trouble. */
   log?: (line: string) => void;
   faults?: FaultPlan | undefined;
@@ -43,7 +43,7 @@ export interface LocalFirehoseOptions {
    * The same entries in this process, before the answer goes out and after the ledger has it. Their data is good for
    * the call only.
    */
-  onCall?: ((entry: LedgerEntry) => void) | undefined;
+  onCall?: ((entry: CallLogEntry) => void) | undefined;
   /** For ARNs and messages. */
   region?: string;
   account?: string;
@@ -58,7 +58,7 @@ const TARGET = 'Firehose_20150804.';
 
 export async function startLocalFirehose(options: LocalFirehoseOptions): Promise<LocalFirehose> {
   const { listen, lake, log = () => {} } = options;
-  const streams = (options.streams ?? []).map(checkOwnStream);
+  const streams = (options.streams ?? []).map(validateLocalStream);
   const faults = options.faults && checkFaultPlan(options.faults);
   const folders: SpoolFolders = {
     lake,
@@ -75,7 +75,7 @@ export async function startLocalFirehose(options: LocalFirehoseOptions): Promise
     for (const object of await recoverSpool(folders)) log(`delivered ${object} (left by an earlier process)`);
     const api = createApi({
       streams,
-      onUnknownStream: options.onUnknownStream,
+      onUnknownStream: options.autoCreateStream,
       folders,
       region: options.region ?? 'us-east-1',
       account: options.account ?? '000000000000',
@@ -142,7 +142,7 @@ async function close(server: Server, api: Api, { lake, spool }: SpoolFolders): P
 }
 
 function requestHandler(api: Api, log: (line: string) => void, closing: AbortSignal) {
-  const bodies = new Bodies();
+  const bodies = new BodyPool();
   let bytesInFlight = 0;
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const expected = Number(request.headers['content-length'] ?? 0);

@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import { constraint, invalidArgument, validationError } from './aws-error.ts';
+import { constraintViolation, invalidArgument, validationError } from './aws-error.ts';
 import { type PartitionQuery, parsePartitionQuery } from './partition.ts';
 import {
   compilePrefix,
@@ -44,24 +44,24 @@ const MAX_PREFIX_LENGTH = 512;
 
 /** What is wrong with a stream's name; nothing when it is sound. */
 export function streamNameProblems(name: unknown, at = 'deliveryStreamName'): string[] {
-  if (typeof name !== 'string') return [constraint(null, at, 'Member must not be null')];
+  if (typeof name !== 'string') return [constraintViolation(null, at, 'Member must not be null')];
   const problems: string[] = [];
   if (!/^[a-zA-Z0-9_.-]*$/.test(name)) {
-    problems.push(constraint(name, at, 'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+'));
+    problems.push(constraintViolation(name, at, 'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+'));
   }
   if (name.length < 1) {
-    problems.push(constraint(name, at, 'Member must have length greater than or equal to 1'));
+    problems.push(constraintViolation(name, at, 'Member must have length greater than or equal to 1'));
   } else if (name.length > 64) {
-    problems.push(constraint(name, at, 'Member must have length less than or equal to 64'));
+    problems.push(constraintViolation(name, at, 'Member must have length less than or equal to 64'));
   } else if (name === '.' || name === '..') {
     // AWS would take them; as folders of the lake they would be something else.
-    problems.push(constraint(name, at, 'Member must not be a relative folder'));
+    problems.push(constraintViolation(name, at, 'Member must not be a relative folder'));
   }
   return problems;
 }
 
 /** Throws what CreateDeliveryStream would answer. */
-export function checkStream(options: StreamOptions): StreamSettings {
+export function validateStream(options: StreamOptions): StreamSettings {
   const query = options.partition === undefined ? undefined : parsePartitionQuery(options.partition);
   const bufferSize = options.bufferSize ?? (query ? 64 : 5) * MIB;
   const bufferSeconds = options.bufferSeconds ?? 300;
@@ -81,8 +81,8 @@ export function checkStream(options: StreamOptions): StreamSettings {
     throw invalidArgument('ErrorOutputPrefix must contain at least one occurrence of !{firehose:error-output-type}');
   }
   checkPartitioning(prefix, query);
-  checkLength(withDefaultTimestamp(prefix), 'prefix');
-  checkLength(errorPrefix, 'ErrorOutputPrefix');
+  validateLength(withDefaultTimestamp(prefix), 'prefix');
+  validateLength(errorPrefix, 'ErrorOutputPrefix');
   return {
     name: options.name,
     bufferSize,
@@ -96,9 +96,9 @@ export function checkStream(options: StreamOptions): StreamSettings {
 }
 
 /** The same for streams that come from our own options instead of over the wire. */
-export function checkOwnStream(options: StreamOptions): StreamSettings {
+export function validateLocalStream(options: StreamOptions): StreamSettings {
   try {
-    return checkStream(options);
+    return validateStream(options);
   } catch (error) {
     throw new CdcError('The settings of the delivery stream are refused, as Amazon Data Firehose refuses them', {
       exitCode: 2,
@@ -111,9 +111,11 @@ export function checkOwnStream(options: StreamOptions): StreamSettings {
 function rangeProblems(value: number, least: number, most: number, field: string): string[] {
   const at = `extendedS3DestinationConfiguration.bufferingHints.${field}`;
   if (value < least || Number.isNaN(value)) {
-    return [constraint(String(value), at, `Member must have value greater than or equal to ${least}`)];
+    return [constraintViolation(String(value), at, `Member must have value greater than or equal to ${least}`)];
   }
-  return value > most ? [constraint(String(value), at, `Member must have value less than or equal to ${most}`)] : [];
+  return value > most
+    ? [constraintViolation(String(value), at, `Member must have value less than or equal to ${most}`)]
+    : [];
 }
 
 function checkPartitioning(prefix: PrefixTemplate, query: PartitionQuery | undefined): void {
@@ -143,7 +145,7 @@ function checkPartitioning(prefix: PrefixTemplate, query: PartitionQuery | undef
   }
 }
 
-function checkLength(template: PrefixTemplate, label: string): void {
+function validateLength(template: PrefixTemplate, label: string): void {
   const evaluated = evaluatePrefix(template, { at: new Date(), errorType: 'partitioning-failed' });
   if (!fitsPrefix(evaluated)) {
     throw invalidArgument(`Length of evaluated ${label} cannot be greater than ${MAX_PREFIX_LENGTH}`);

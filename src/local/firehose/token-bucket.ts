@@ -6,7 +6,7 @@ export interface QuotaLimits {
   over: 'slots' | 'call';
 }
 
-export interface Quota {
+export interface TokenBucket {
   /** Takes what fits from the stream's quota: says which records do not, or that the call as a whole does not. */
   take(stream: string, records: readonly Buffer[]): 'call' | ReadonlySet<number>;
 }
@@ -23,7 +23,7 @@ interface Buckets {
  * Token buckets, each of one second. Anything passes while something is left, and may overdraw: so a record larger
  * than the quota of a second gets through at last, and the rate holds over time.
  */
-export function createQuota(limits: QuotaLimits, now: () => number): Quota {
+export function createTokenBucket(limits: QuotaLimits, now: () => number): TokenBucket {
   const buckets = new Map<string, Buckets>();
   const most = {
     records: limits.records_per_second ?? Number.POSITIVE_INFINITY,

@@ -2,15 +2,15 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { formatSources, parseDistribution, parseSources, serverPackage, sourcesFor } from './apt-sources.ts';
-import { type Flavor, hostArchitecture, serverName } from './layout.ts';
-import { run } from './subprocess.ts';
+import { hostArchitecture, type ServerKind, serverName } from './layout.ts';
+import { runProcess } from './subprocess.ts';
 
 /**
  * Fetches the server and its libraries as Debian packages and unpacks them, without root and without touching the
  * host's apt state: apt gets a configuration, lists and an empty package database of its own in `scratch`.
  */
 export async function unpackPackages(
-  flavor: Flavor,
+  flavor: ServerKind,
   root: string,
   scratch: string,
   options: { report: (line: string) => void; signal?: AbortSignal | undefined },
@@ -27,20 +27,23 @@ export async function unpackPackages(
   const suites = [...new Set(sources.flatMap((source) => source.suites))].join(', ');
   report(`fetching ${serverName[flavor]} from the ${host.distribution.family} packages (${suites}), once`);
   // One unreachable archive of several is no obstacle as long as the package is found.
-  const update = await run('apt-get', ['update'], { env, signal }).then(
+  const update = await runProcess('apt-get', ['update'], { env, signal }).then(
     () => '',
     (error: Error) => error.message,
   );
-  const names = await run('apt-cache', ['pkgnames', `${flavor}-server-core`], { env, signal });
+  const names = await runProcess('apt-cache', ['pkgnames', `${flavor}-server-core`], { env, signal });
   const name = serverPackage(flavor, names.split('\n').filter(Boolean));
   if (!name) throw new Error(update || `the suites ${suites} have no ${flavor}-server-core`);
-  await run('apt-get', ['install', '--download-only', '--yes', '--no-install-recommends', name], { env, signal });
+  await runProcess('apt-get', ['install', '--download-only', '--yes', '--no-install-recommends', name], {
+    env,
+    signal,
+  });
 
   const archives = join(scratch, 'cache/archives');
   for (const file of await readdir(archives)) {
     // Perl is there for the scripts that install the package, which are not run.
     if (!file.endsWith('.deb') || /^(lib)?perl/.test(file)) continue;
-    await run('dpkg-deb', ['--extract', join(archives, file), root], { signal });
+    await runProcess('dpkg-deb', ['--extract', join(archives, file), root], { signal });
   }
   for (const folder of ['doc', 'man', 'locale', 'lintian']) {
     await rm(join(root, 'usr/share', folder), { recursive: true, force: true });
@@ -51,14 +54,14 @@ async function readHost() {
   const osRelease = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const distribution = parseDistribution(osRelease);
   if (!distribution) throw new Error('this machine is neither Debian nor Ubuntu');
-  const shell = await run('apt-config', [
+  const shell = await runProcess('apt-config', [
     'shell',
     ...['list', 'Dir::Etc::sourcelist/f', 'parts', 'Dir::Etc::sourceparts/d'],
     ...['trusted', 'Dir::Etc::trusted/f', 'trustedparts', 'Dir::Etc::trustedparts/d'],
     ...['netrc', 'Dir::Etc::netrc/f', 'netrcparts', 'Dir::Etc::netrcparts/d'],
   ]);
   const paths = Object.fromEntries([...shell.matchAll(/^(\w+)='(.*)'$/gm)].map((match) => [match[1]!, match[2]!]));
-  const dump = await run('apt-config', ['dump']);
+  const dump = await runProcess('apt-config', ['dump']);
   const parts = paths.parts && existsSync(paths.parts) ? (await readdir(paths.parts)).sort() : [];
   const files = [paths.list, ...parts.map((part) => join(paths.parts!, part))];
   const texts = files.flatMap((file) => (file && existsSync(file) ? [file] : []));

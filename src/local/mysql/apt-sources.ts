@@ -1,4 +1,4 @@
-import type { Flavor } from './layout.ts';
+import type { ServerKind } from './layout.ts';
 
 /** One enabled binary source of the host's apt configuration. */
 export interface AptSource {
@@ -107,7 +107,7 @@ export function parseDistribution(osRelease: string): Distribution | undefined {
  * Stable Debian has no MySQL, so its unstable suite is asked at the same mirror; all else comes from the host's suites.
  */
 export function sourcesFor(
-  flavor: Flavor,
+  flavor: ServerKind,
   distribution: Distribution,
   architecture: string,
   sources: AptSource[],
@@ -156,7 +156,7 @@ export function formatSources(sources: AptSource[]): string {
 }
 
 /** The server's package among those the suites know: the unversioned one, else the newest. */
-export function serverPackage(flavor: Flavor, names: string[]): string | undefined {
+export function serverPackage(flavor: ServerKind, names: string[]): string | undefined {
   const base = `${flavor}-server-core`;
   const version = (name: string) => /^-(\d+)\.(\d+)$/.exec(name.slice(base.length))?.slice(1).map(Number);
   if (names.includes(base)) return base;

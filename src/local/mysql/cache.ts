@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { type Flavor, type Installation, unpackedServer } from './layout.ts';
+import { type Installation, type ServerKind, unpackedServer } from './layout.ts';
 
 const abandonedAfter = 60 * 60 * 1000;
 
@@ -11,12 +11,12 @@ export function cacheDirectory(): string {
   return join(xdg && isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'mysql-firehose-cdc');
 }
 
-function copyDirectory(flavor: Flavor): string {
+function copyDirectory(flavor: ServerKind): string {
   return join(cacheDirectory(), `${flavor}-${process.arch}`);
 }
 
 /** The private copy of an earlier run. A copy gets its name only when it is whole, so a name is enough to trust it. */
-export async function cachedServer(flavor: Flavor, signal?: AbortSignal): Promise<Installation> {
+export async function cachedServer(flavor: ServerKind, signal?: AbortSignal): Promise<Installation> {
   const copy = copyDirectory(flavor);
   if (!existsSync(copy)) throw new Error(`${copy} does not exist yet`);
   return unpackedServer(flavor, join(copy, 'root'), signal);
@@ -27,7 +27,7 @@ export async function cachedServer(flavor: Flavor, signal?: AbortSignal): Promis
  * rename publishes it. Two processes may do so at once; the first to finish wins and the other takes its copy.
  */
 export async function fillCache(
-  flavor: Flavor,
+  flavor: ServerKind,
   unpack: (root: string, scratch: string) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<Installation> {
@@ -49,7 +49,7 @@ export async function fillCache(
   return cachedServer(flavor, signal);
 }
 
-async function publish(flavor: Flavor, partial: string, copy: string): Promise<void> {
+async function publish(flavor: ServerKind, partial: string, copy: string): Promise<void> {
   try {
     return await rename(partial, copy);
   } catch (error) {

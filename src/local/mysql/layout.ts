@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CdcError } from '../../runtime/error.ts';
-import { run } from './subprocess.ts';
+import { runProcess } from './subprocess.ts';
 
 /** `mysql-5.6` is there to test what the oldest servers write. */
-export type Flavor = 'mysql' | 'mariadb' | 'mysql-5.6';
+export type ServerKind = 'mysql' | 'mariadb' | 'mysql-5.6';
 
 /** A server program that runs on this machine, and what it must be told to find its own files. */
 export interface Installation {
-  flavor: Flavor;
+  flavor: ServerKind;
   version: string;
   /** The program with its leading arguments: an unpacked server is started through its own loader. */
   command: [string, ...string[]];
@@ -18,7 +18,7 @@ export interface Installation {
 }
 
 export const serverName = { mysql: 'MySQL', mariadb: 'MariaDB', 'mysql-5.6': 'MySQL 5.6' } as const;
-export const program = { mysql: 'mysqld', mariadb: 'mariadbd', 'mysql-5.6': 'mysqld' } as const;
+export const programPath = { mysql: 'mysqld', mariadb: 'mariadbd', 'mysql-5.6': 'mysqld' } as const;
 
 /** The names that Debian gives an architecture; packages and loader carry them. */
 export interface Architecture {
@@ -36,21 +36,21 @@ export function hostArchitecture(name: string = process.arch): Architecture {
 }
 
 /** The server in a folder that Debian packages, or an official archive, were unpacked into. */
-export async function unpackedServer(flavor: Flavor, root: string, signal?: AbortSignal): Promise<Installation> {
+export async function unpackedServer(flavor: ServerKind, root: string, signal?: AbortSignal): Promise<Installation> {
   if (flavor === 'mysql-5.6') {
     // Beside the program lies the one library that the host may lack.
     const loader = join('/lib64', hostArchitecture().loader);
     const settings = [`--basedir=${root}`, `--lc-messages-dir=${join(root, 'share')}`];
     return inspect(flavor, [loader, '--library-path', root, join(root, 'mysqld')], settings, root, signal);
   }
-  const official = join(root, 'bin', program[flavor]);
+  const official = join(root, 'bin', programPath[flavor]);
   if (existsSync(official)) return inspect(flavor, [official], [`--basedir=${root}`], root, signal);
   const { triplet, loader } = hostArchitecture();
   // The loader in lib64 may be a link to the host's own; the one beside the libraries is a file.
   const libraries = [join(root, 'lib', triplet), join(root, 'usr/lib', triplet)];
   const loaderFile = firstExisting(libraries.map((folder) => join(folder, loader)));
-  const binary = firstExisting([join(root, 'usr/sbin', program[flavor])]);
-  if (!loaderFile || !binary) throw new Error(`${binary ? loader : program[flavor]} is missing in ${root}`);
+  const binary = firstExisting([join(root, 'usr/sbin', programPath[flavor])]);
+  if (!loaderFile || !binary) throw new Error(`${binary ? loader : programPath[flavor]} is missing in ${root}`);
   const path = [...libraries, join(root, 'usr/lib/mysql/private')].join(':');
   const plugins = firstExisting([join(root, 'usr/lib/mysql/plugin'), join(root, 'usr/lib/mariadb/plugin')]);
   const share = firstExisting([join(root, 'usr/share', flavor), join(root, 'usr/share/mysql')]);
@@ -64,14 +64,14 @@ export async function unpackedServer(flavor: Flavor, root: string, signal?: Abor
 
 /** Proves that the program runs here and is of this flavor: Debian's `mysqld` may well be MariaDB. */
 export async function inspect(
-  flavor: Flavor,
+  flavor: ServerKind,
   command: [string, ...string[]],
   settings: string[],
   base: string,
   signal?: AbortSignal,
 ): Promise<Installation> {
   const [file, ...args] = command;
-  const answer = await run(file, [...args, '--no-defaults', '--version'], { signal });
+  const answer = await runProcess(file, [...args, '--no-defaults', '--version'], { signal });
   const version = /Ver (\d+\.\d+\.\d+)/.exec(answer)?.[1];
   if (!version) throw new Error(`${command.at(-1)} does not tell its version: ${answer.trim()}`);
   const found = flavorOf(/mariadb/i.test(answer.slice(answer.indexOf('Ver '))) ? `${version}-MariaDB` : version);
@@ -81,7 +81,7 @@ export async function inspect(
 }
 
 /** The flavor of a server that calls itself so in `SELECT VERSION()`. */
-export function flavorOf(version: string): Flavor {
+export function flavorOf(version: string): ServerKind {
   if (/mariadb/i.test(version)) return 'mariadb';
   return version.startsWith('5.6.') ? 'mysql-5.6' : 'mysql';
 }

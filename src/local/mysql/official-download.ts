@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hostArchitecture } from './layout.ts';
-import { run } from './subprocess.ts';
+import { runProcess } from './subprocess.ts';
 
 const version = '9.7.2';
 
 /** Where Oracle publishes the generic Linux build: the current release under Downloads, an older one in the archives. */
-export function officialAddresses(architecture = hostArchitecture()): string[] {
+export function downloadUrls(architecture = hostArchitecture()): string[] {
   const series = version.replace(/\.\d+$/, '');
   // Without debug builds and tests where such an archive is made.
   const build = architecture.debian === 'amd64' ? 'x86_64-minimal' : 'aarch64';
@@ -26,7 +26,7 @@ export async function unpackOfficial(
   options.report(`downloading MySQL ${version} from its publisher, once`);
   await download(addresses, archive, options.signal);
   const unwanted = ['*/mysql-test', '*/docs', '*/man', '*/lib/mysqlrouter', '*-debug', '*/lib/plugin/debug', '*.a'];
-  await run(
+  await runProcess(
     'tar',
     ['--extract', '--xz', '--file', archive, '--directory', root, '--strip-components=1'].concat(
       unwanted.map((pattern) => `--exclude=${pattern}`),

@@ -4,9 +4,9 @@ import { readFile, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { CdcError } from '../../runtime/error.ts';
-import { type Flavor, serverName } from './layout.ts';
-import type { Places } from './settings.ts';
-import { lastLines, run } from './subprocess.ts';
+import { type ServerKind, serverName } from './layout.ts';
+import type { ServerPaths } from './settings.ts';
+import { lastLines, runProcess } from './subprocess.ts';
 
 const startWithin = 60_000;
 const endWithin = 20_000;
@@ -20,11 +20,11 @@ export interface ServerProcess {
   kill(): Promise<void>;
 }
 
-interface Start {
-  flavor: Flavor;
+interface StartOptions {
+  flavor: ServerKind;
   command: string;
   args: string[];
-  places: Places;
+  places: ServerPaths;
   port: number;
   /** Removed if this process exits without having stopped the server. */
   temporaryDirectory: string | undefined;
@@ -32,7 +32,7 @@ interface Start {
 }
 
 /** Starts the program and comes back when it answers; a program that does not is an error with its own words. */
-export async function startProcess(options: Start): Promise<ServerProcess> {
+export async function startProcess(options: StartOptions): Promise<ServerProcess> {
   const { flavor, places, signal } = options;
   const logFrom = await stat(places.errorLog).then(
     (log) => log.size,
@@ -75,7 +75,7 @@ export async function startProcess(options: Start): Promise<ServerProcess> {
   });
 }
 
-async function spawnServer({ command, args, places }: Start): Promise<ChildProcess> {
+async function spawnServer({ command, args, places }: StartOptions): Promise<ChildProcess> {
   // What the loader or an early failure writes belongs to the log as well.
   const log = openSync(places.errorLog, 'a');
   try {
@@ -93,7 +93,7 @@ let pdeathsig: Promise<boolean> | undefined;
 
 /** Linux can kill a process when its parent is gone, however that went; util-linux brings the program to ask for it. */
 function canDieWithParent(): Promise<boolean> {
-  pdeathsig ??= run('setpriv', ['--pdeathsig', 'keep', '--', 'true']).then(
+  pdeathsig ??= runProcess('setpriv', ['--pdeathsig', 'keep', '--', 'true']).then(
     () => true,
     () => false,
   );
@@ -111,7 +111,7 @@ function endWithParent(child: ChildProcess, temporaryDirectory: string | undefin
 }
 
 /** Its version, if the server on the port answers and is the one whose pid file we gave: the port may be another's. */
-async function versionIfReady({ port, places }: Start): Promise<string | undefined> {
+async function versionIfReady({ port, places }: StartOptions): Promise<string | undefined> {
   try {
     const connection = await createConnection({ host: '127.0.0.1', port, user: 'root', connectTimeout: 2_000 });
     try {
@@ -127,7 +127,7 @@ async function versionIfReady({ port, places }: Start): Promise<string | undefin
 }
 
 /** Two servers must not share a directory; a server whose parent has just been killed gets a moment to die. */
-export async function refuseIfRunning(places: Places): Promise<void> {
+export async function assertNotRunning(places: ServerPaths): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const pid = Number(await readFile(places.pidFile, 'utf8').catch(() => ''));
     const commandLine = pid ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';

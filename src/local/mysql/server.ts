@@ -7,14 +7,14 @@ import { createConnection } from 'mysql2/promise';
 import { CdcError } from '../../runtime/error.ts';
 import { initializeData } from './data-directory.ts';
 import { findInstallation, urlVariable } from './installation.ts';
-import { type Flavor, flavorOf, type Installation, serverName } from './layout.ts';
-import { refuseIfRunning, type ServerProcess, startProcess } from './server-process.ts';
-import { placesIn, programArguments, serverSettings } from './settings.ts';
+import { flavorOf, type Installation, type ServerKind, serverName } from './layout.ts';
+import { assertNotRunning, type ServerProcess, startProcess } from './server-process.ts';
+import { mysqldArguments, serverPaths, serverSettings } from './settings.ts';
 
-export type { Flavor };
+export type { ServerKind as Flavor };
 
 export interface LocalServer {
-  flavor: Flavor;
+  flavor: ServerKind;
   version: string;
   /** mysql://root@127.0.0.1:PORT, or the url that was given. */
   url: string;
@@ -32,7 +32,7 @@ export interface LocalServer {
 }
 
 export interface LocalServerOptions {
-  flavor: Flavor;
+  flavor: ServerKind;
   /** Keeps the data there, over stop() too; data that is there already is used. Without it a temporary directory serves. */
   directory?: string;
   /** Further `--key=value` arguments; they win over those that cdc gives. */
@@ -47,16 +47,16 @@ export interface LocalServerOptions {
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
   const { flavor, settings = [], signal } = options;
   const given = process.env[urlVariable[flavor]];
-  if (given) return givenServer(flavor, given);
+  if (given) return externalServer(flavor, given);
   const installation = await findInstallation(options);
   const temporary = options.directory === undefined;
   if (!temporary) mkdirSync(options.directory!, { recursive: true });
   const directory = realpathSync(options.directory ?? (await mkdtemp(join(tmpdir(), `cdc-${flavor}-`))));
   const temporaryDirectory = temporary ? directory : undefined;
   try {
-    await refuseIfRunning(placesIn(directory));
-    await initializeData(installation, placesIn(directory), signal);
-    return await ownServer(installation, directory, settings, temporaryDirectory, signal);
+    await assertNotRunning(serverPaths(directory));
+    await initializeData(installation, serverPaths(directory), signal);
+    return await startServer(installation, directory, settings, temporaryDirectory, signal);
   } catch (error) {
     if (temporary) await rm(directory, { recursive: true, force: true });
     if (!signal?.aborted) throw error;
@@ -64,7 +64,7 @@ export async function startLocalServer(options: LocalServerOptions): Promise<Loc
   }
 }
 
-async function ownServer(
+async function startServer(
   installation: Installation,
   directory: string,
   settings: readonly string[],
@@ -72,10 +72,10 @@ async function ownServer(
   signal: AbortSignal | undefined,
 ): Promise<LocalServer> {
   const { flavor } = installation;
-  const places = placesIn(directory);
+  const places = serverPaths(directory);
   const start = (port: number, interrupt?: AbortSignal): Promise<ServerProcess> => {
     const args = [
-      ...programArguments(installation, places.data, places.temporary),
+      ...mysqldArguments(installation, places.data, places.temporary),
       ...serverSettings(flavor, places, port, settings),
     ];
     return startProcess({
@@ -124,7 +124,7 @@ async function ownServer(
   return server;
 }
 
-async function givenServer(flavor: Flavor, url: string): Promise<LocalServer> {
+async function externalServer(flavor: ServerKind, url: string): Promise<LocalServer> {
   const variable = urlVariable[flavor];
   const refuse = (message: string, why?: string) =>
     new CdcError(message, {

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
-import type { Flavor, Installation } from './layout.ts';
+import type { Installation, ServerKind } from './layout.ts';
 
 /** Where a server keeps what is its own; everything lies in one folder. */
-export interface Places {
+export interface ServerPaths {
   data: string;
   temporary: string;
   errorLog: string;
   pidFile: string;
 }
 
-export function placesIn(directory: string): Places {
+export function serverPaths(directory: string): ServerPaths {
   return {
     data: join(directory, 'data'),
     temporary: join(directory, 'tmp'),
@@ -19,7 +19,7 @@ export function placesIn(directory: string): Places {
 }
 
 /** What every start of the program needs, that which makes the data directory too. */
-export function programArguments(installation: Installation, data: string, temporary: string): string[] {
+export function mysqldArguments(installation: Installation, data: string, temporary: string): string[] {
   return [
     ...installation.command.slice(1),
     '--no-defaults',
@@ -34,7 +34,7 @@ export function programArguments(installation: Installation, data: string, tempo
   ];
 }
 
-const flavorSettings: Record<Flavor, string[]> = {
+const flavorSettings: Record<ServerKind, string[]> = {
   mysql: ['--gtid-mode=ON', '--enforce-gtid-consistency=ON'],
   mariadb: ['--binlog-format=ROW', '--character-set-server=utf8mb4'],
   // GTIDs of 5.6 ask for log-slave-updates.
@@ -51,7 +51,12 @@ const flavorSettings: Record<Flavor, string[]> = {
  * What a server that cdc can follow needs, small and quick. Nothing is flushed to the disk, so a power failure may
  * lose data; a kill of the process loses none. The caller's settings come last and win.
  */
-export function serverSettings(flavor: Flavor, places: Places, port: number, settings: readonly string[]): string[] {
+export function serverSettings(
+  flavor: ServerKind,
+  places: ServerPaths,
+  port: number,
+  settings: readonly string[],
+): string[] {
   return [
     `--log-error=${places.errorLog}`,
     `--pid-file=${places.pidFile}`,

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 
 /** Runs a program to its end and gives its standard output; a failure says how it ended and what it last wrote. */
-export function run(
+export function runProcess(
   command: string,
   args: readonly string[],
   options: { signal?: AbortSignal | undefined; env?: Record<string, string>; input?: string } = {},

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../../../src/local/demo/random.ts';
-import { openingTransaction, shopTransactions, type Transaction } from '../../../../src/local/demo/transactions.ts';
+import { openingTransaction, type ShopTransaction, shopTransactions } from '../../../../src/local/demo/transactions.ts';
 
-function history(seed: number, client: number, length = 3000): Transaction[] {
+function history(seed: number, client: number, length = 3000): ShopTransaction[] {
   const transactions = shopTransactions(seed, client);
   return Array.from({ length }, () => transactions.next().value);
 }

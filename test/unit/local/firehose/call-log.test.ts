@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { decodeEntry, encodeEntry, type LedgerEntry, openLedger } from '../../../../src/local/firehose/call-log.ts';
+import { type CallLogEntry, decodeEntry, encodeEntry, openLedger } from '../../../../src/local/firehose/call-log.ts';
 import { createObjectBuffer } from '../../../../src/local/firehose/object-buffer.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ledger-'));
@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterEach(() => vi.restoreAllMocks());
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const entry = (call: number, ...data: (string | Buffer)[]): LedgerEntry => ({
+const entry = (call: number, ...data: (string | Buffer)[]): CallLogEntry => ({
   call,
   at: '2026-01-02T03:04:05.678Z',
   operation: 'PutRecordBatch',
@@ -47,13 +47,13 @@ describe('a ledger', () => {
   test('goes on where it ended, without the line that a kill cut short', async () => {
     const path = newPath();
     const first = await openLedger(path);
-    await first.enter(entry(1, 'a'));
+    await first.append(entry(1, 'a'));
     await first.close();
     const whole = readFileSync(path, 'utf8');
     writeFileSync(path, whole + encodeEntry(entry(2, 'x'.repeat(200_000))).slice(0, -1));
     const second = await openLedger(path);
     expect(readFileSync(path, 'utf8')).toBe(whole);
-    await second.enter(entry(1, 'b'));
+    await second.append(entry(1, 'b'));
     await second.close();
     expect(read(path)).toEqual([entry(1, 'a'), entry(1, 'b')]);
     expect(readdirSync(join(path, '..')).filter((name) => name.includes('lock'))).toEqual([]);
@@ -95,9 +95,9 @@ describe('a ledger', () => {
       return original.call(this);
     });
     let confirmed = 0;
-    const first = ledger.enter(entry(1)).then(() => confirmed++);
+    const first = ledger.append(entry(1)).then(() => confirmed++);
     await vi.waitFor(() => expect(sync).toHaveBeenCalledTimes(1));
-    const others = Array.from({ length: 20 }, (_, i) => ledger.enter(entry(i + 2)).then(() => confirmed++));
+    const others = Array.from({ length: 20 }, (_, i) => ledger.append(entry(i + 2)).then(() => confirmed++));
     await sleep(50);
     expect(confirmed).toBe(0);
     release();
@@ -110,10 +110,10 @@ describe('a ledger', () => {
   test('does not confirm what it could not sync, and is whole again with the next entry', async () => {
     const path = newPath();
     const ledger = await openLedger(path);
-    await ledger.enter(entry(1));
+    await ledger.append(entry(1));
     vi.spyOn(handles, 'datasync').mockRejectedValueOnce(new Error('no space'));
-    await expect(ledger.enter(entry(2, 'long'.repeat(100)))).rejects.toThrow('no space');
-    await ledger.enter(entry(3));
+    await expect(ledger.append(entry(2, 'long'.repeat(100)))).rejects.toThrow('no space');
+    await ledger.append(entry(3));
     await ledger.close();
     expect(read(path).map(({ call }) => call)).toEqual([1, 3]);
   });

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { createFaults, type Verdict } from '../../../../src/local/firehose/fault-injector.ts';
+import { createFaults, type FaultDecision } from '../../../../src/local/firehose/fault-injector.ts';
 import { checkFaultPlan, type FaultPlan } from '../../../../src/local/firehose/faults.ts';
 
 type Rules = FaultPlan['rules'];
@@ -10,10 +10,10 @@ const records = (count: number, size = 10) => Array.from({ length: count }, () =
 /** Numbers of the calls, of the first `count`, on which any rule fires. */
 function firing(rules: Rules, count: number, seed = 1): number[] {
   const made = faults(rules, seed);
-  return Array.from({ length: count }, (_, i) => i + 1).filter((call) => made.judge(call, 's', records(3)));
+  return Array.from({ length: count }, (_, i) => i + 1).filter((call) => made.decide(call, 's', records(3)));
 }
 
-const failed = (verdict: Verdict | undefined): number[] =>
+const failed = (verdict: FaultDecision | undefined): number[] =>
   verdict?.slots.flatMap(({ code }, i) => (code === null ? [] : [i])) ?? [];
 
 describe('when a rule fires', () => {
@@ -25,7 +25,7 @@ describe('when a rule fires', () => {
     ];
     const run = (seed: number) => {
       const made = faults(rules, seed);
-      return Array.from({ length: 200 }, (_, i) => made.judge(i + 1, 's', records(5)));
+      return Array.from({ length: 200 }, (_, i) => made.decide(i + 1, 's', records(5)));
     };
     expect(run(7)).toEqual(run(7));
     expect(run(7)).not.toEqual(run(8));
@@ -34,9 +34,9 @@ describe('when a rule fires', () => {
   test('a call is judged by its number, whatever came before it', () => {
     const rules: Rules = [{ fault: 'partial', rate: 0.5, records: 0.5 }];
     const one = faults(rules);
-    const all = Array.from({ length: 50 }, (_, i) => one.judge(i + 1, 's', records(5)));
+    const all = Array.from({ length: 50 }, (_, i) => one.decide(i + 1, 's', records(5)));
     const other = faults(rules);
-    expect(Array.from({ length: 50 }, (_, i) => other.judge(50 - i, 's', records(5))).reverse()).toEqual(all);
+    expect(Array.from({ length: 50 }, (_, i) => other.decide(50 - i, 's', records(5))).reverse()).toEqual(all);
   });
 
   test.each([0, 0.02, 0.3, 0.9, 1])('at a rate of %f it fires for that share of the calls', (rate) => {
@@ -64,7 +64,7 @@ describe('when a rule fires', () => {
 
   test('it fires for the streams that its pattern names', () => {
     const made = faults([{ fault: 'lost', stream: 'a*.b' }]);
-    const fires = (stream: string) => made.judge(1, stream, records(1)) !== undefined;
+    const fires = (stream: string) => made.decide(1, stream, records(1)) !== undefined;
     expect(['a.b', 'axx.b', 'axb', 'xa.b', 'a.bb'].filter(fires)).toEqual(['a.b', 'axx.b']);
   });
 
@@ -76,7 +76,7 @@ describe('when a rule fires', () => {
       { fault: 'empty', calls: [2, 2] },
       { fault: 'html' },
     ]);
-    expect([1, 2].map((call) => made.judge(call, 's', records(3)))).toMatchObject([
+    expect([1, 2].map((call) => made.decide(call, 's', records(3)))).toMatchObject([
       { fault: 'html', rule: 4 },
       { fault: 'empty', rule: 3 },
     ]);
@@ -84,9 +84,9 @@ describe('when a rule fires', () => {
 
   test('what has nothing to say does not use up the times of a rule', () => {
     const made = faults([{ fault: 'partial', records: [2], times: 1 }]);
-    expect(made.judge(1, 's', records(2))).toBeUndefined();
-    expect(failed(made.judge(2, 's', records(3)))).toEqual([2]);
-    expect(made.judge(3, 's', records(3))).toBeUndefined();
+    expect(made.decide(1, 's', records(2))).toBeUndefined();
+    expect(failed(made.decide(2, 's', records(3)))).toEqual([2]);
+    expect(made.decide(3, 's', records(3))).toBeUndefined();
   });
 
   test('a reset is decided before there is a body, and is no verdict', () => {
@@ -94,13 +94,13 @@ describe('when a rule fires', () => {
       { fault: 'lost', times: 1 },
       { fault: 'reset', calls: [2, 3], times: 1 },
     ]);
-    expect([1, 2, 3].map((call) => made.resets(call))).toEqual([undefined, 1, undefined]);
-    expect(made.judge(2, 's', records(1))).toMatchObject({ fault: 'lost' });
+    expect([1, 2, 3].map((call) => made.findReset(call))).toEqual([undefined, 1, undefined]);
+    expect(made.decide(2, 's', records(1))).toMatchObject({ fault: 'lost' });
   });
 });
 
 describe('what a rule does', () => {
-  const judge = (rule: Rules[number], given = records(4), call = 1) => faults([rule]).judge(call, 's', given);
+  const judge = (rule: Rules[number], given = records(4), call = 1) => faults([rule]).decide(call, 's', given);
 
   test('partial fails the records that were chosen, and stores the others', () => {
     expect(judge({ fault: 'partial', records: [0, 2] })?.slots).toEqual([
@@ -125,7 +125,7 @@ describe('what a rule does', () => {
   test('a whole call is stored or not as one', () => {
     const made = faults([{ fault: 'lost', stored: 0.5 }]);
     const calls = Array.from({ length: 400 }, (_, i) => [
-      ...new Set(made.judge(i + 1, 's', records(4))!.slots.map(({ stored }) => stored)),
+      ...new Set(made.decide(i + 1, 's', records(4))!.slots.map(({ stored }) => stored)),
     ]);
     expect(calls.every((stored) => stored.length === 1)).toBe(true);
     const kept = calls.filter(([stored]) => stored).length;
@@ -137,7 +137,7 @@ describe('what a rule does', () => {
     const made = faults([{ fault: 'slow', ms: [100, 200] }]);
     const waits = Array.from(
       { length: 100 },
-      (_, i) => (made.judge(i + 1, 's', records(1))!.answer as { afterMs: number }).afterMs,
+      (_, i) => (made.decide(i + 1, 's', records(1))!.answer as { afterMs: number }).afterMs,
     );
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(100);
     expect(Math.max(...waits)).toBeLessThanOrEqual(200);
@@ -170,7 +170,7 @@ describe('a quota', () => {
     const made = faults([{ fault: 'quota', ...rule } as Rules[number]], 1, () => time);
     return {
       wait: (ms: number) => (time += ms),
-      put: (count: number, size = 10, stream = 's') => made.judge(1, stream, records(count, size)),
+      put: (count: number, size = 10, stream = 's') => made.decide(1, stream, records(count, size)),
     };
   }
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { checkStream, type StreamOptions } from '../../../../src/local/firehose/stream-options.ts';
+import { type StreamOptions, validateStream } from '../../../../src/local/firehose/stream-options.ts';
 
 const byTable: Partial<StreamOptions> = {
   prefix: '!{partitionKeyFromQuery:db}/',
   errorOutputPrefix: 'failed/!{firehose:error-output-type}/',
   partition: '{db:.source.db}',
 };
-const check = (options: Partial<StreamOptions>) => checkStream({ name: 's', ...options });
+const check = (options: Partial<StreamOptions>) => validateStream({ name: 's', ...options });
 
 describe('the settings of a stream', () => {
   test('default to those of Firehose: 5 MiB, 300 seconds, no compression', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { firstThatWorks, type Way, waysTo } from '../../../../src/local/mysql/installation.ts';
+import { firstSuccessful, type InstallMethod, installMethods } from '../../../../src/local/mysql/installation.ts';
 import { hostArchitecture, type Installation } from '../../../../src/local/mysql/layout.ts';
-import { officialAddresses } from '../../../../src/local/mysql/official-download.ts';
+import { downloadUrls } from '../../../../src/local/mysql/official-download.ts';
 import { CdcError } from '../../../../src/runtime/error.ts';
 
 const installation: Installation = {
@@ -14,13 +14,13 @@ const installation: Installation = {
 
 describe('the ways to a server', () => {
   test('go from what is there over the distribution to the publisher', () => {
-    expect(waysTo({ flavor: 'mysql' }).map((way) => way.name)).toEqual([
+    expect(installMethods({ flavor: 'mysql' }).map((way) => way.name)).toEqual([
       'mysqld on PATH',
       'cached copy',
       'Debian or Ubuntu packages',
       'official download',
     ]);
-    expect(waysTo({ flavor: 'mariadb' }).map((way) => way.name)).toEqual([
+    expect(installMethods({ flavor: 'mariadb' }).map((way) => way.name)).toEqual([
       'mariadbd on PATH',
       'cached copy',
       'Debian or Ubuntu packages',
@@ -29,7 +29,7 @@ describe('the ways to a server', () => {
 
   test('are tried until one works, and no further', async () => {
     const tried: string[] = [];
-    const way = (name: string, find: () => Promise<Installation>): Way => ({
+    const way = (name: string, find: () => Promise<Installation>): InstallMethod => ({
       name,
       find: () => {
         tried.push(name);
@@ -40,18 +40,18 @@ describe('the ways to a server', () => {
     const fails = async () => {
       throw new Error('no');
     };
-    expect(await firstThatWorks('mysql', [way('a', fails), way('b', works), way('c', works)])).toBe(installation);
+    expect(await firstSuccessful('mysql', [way('a', fails), way('b', works), way('c', works)])).toBe(installation);
     expect(tried).toEqual(['a', 'b']);
   });
 
   test('that all fail make one error with the reason of each and what to do', async () => {
-    const failing = (name: string): Way => ({
+    const failing = (name: string): InstallMethod => ({
       name,
       find: async () => {
         throw new Error(`${name} is not there`);
       },
     });
-    const error: CdcError = await firstThatWorks('mariadb', [failing('a'), failing('b')]).catch((thrown) => thrown);
+    const error: CdcError = await firstSuccessful('mariadb', [failing('a'), failing('b')]).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(CdcError);
     expect(error.message).toBe('no MariaDB server could be found or fetched');
     expect(error.why).toBe('all ways were tried\n    - a: a is not there\n    - b: b is not there');
@@ -61,15 +61,15 @@ describe('the ways to a server', () => {
 
   test('are left at once by an interrupt', async () => {
     const ending = new AbortController();
-    const interrupted: Way = {
+    const interrupted: InstallMethod = {
       name: 'a',
       find: async () => {
         ending.abort();
         throw new Error('aborted');
       },
     };
-    const never: Way = { name: 'b', find: () => expect.unreachable() };
-    await expect(firstThatWorks('mysql', [interrupted, never], ending.signal)).rejects.toThrow('was interrupted');
+    const never: InstallMethod = { name: 'b', find: () => expect.unreachable() };
+    await expect(firstSuccessful('mysql', [interrupted, never], ending.signal)).rejects.toThrow('was interrupted');
   });
 });
 
@@ -78,7 +78,7 @@ test('the publisher has a build for each architecture, in the downloads or in th
     ['x64', 'x86_64-minimal'],
     ['arm64', 'aarch64'],
   ] as const) {
-    const [current, archived] = officialAddresses(hostArchitecture(name));
+    const [current, archived] = downloadUrls(hostArchitecture(name));
     expect(current).toMatch(
       new RegExp(`/Downloads/MySQL-\\d+\\.\\d+/mysql-\\d+\\.\\d+\\.\\d+-linux-glibc[\\d.]+-${build}\\.tar\\.xz$`),
     );
