@@ -22,9 +22,15 @@ export const checkCommand = (signal: AbortSignal): Command =>
       const loaded = loadConfig(config);
       const problems = [...(await checkStart(loaded, signal)), ...(await preflight(loaded, signal))];
       const ok = problems.every(({ severity }) => severity !== 'error');
-      process.stdout.write(json ? `${JSON.stringify({ ok, problems }, null, 2)}\n` : formatFindings(problems));
+      process.stdout.write(json ? jsonReport(ok, problems) : formatFindings(problems));
       if (!ok) process.exitCode = 3;
     });
+
+/** The fields keep their names: scripts read them. */
+function jsonReport(ok: boolean, findings: readonly Finding[]): string {
+  const problems = findings.map(({ transient, ...rest }) => (transient ? { ...rest, passing: true } : rest));
+  return `${JSON.stringify({ ok, problems }, null, 2)}\n`;
+}
 
 /** The problems for a person, errors first, and a line that sums up. */
 export function formatFindings(problems: readonly Finding[]): string {

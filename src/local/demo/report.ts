@@ -6,7 +6,7 @@ const count = (n: number): string => n.toLocaleString('en-US');
 /** What a person reads at the end: what happened, whether the lake equals the source, and what it is good for. */
 export function demoReport(result: DemoResult, kept: boolean): string {
   const { workload, problems, directory } = result;
-  const changes = workload.inserted + workload.updated + workload.deleted + workload.keyChanges;
+  const changes = workload.inserted + workload.updated + workload.deleted + workload.moved;
   const story = table([
     [
       'transactions',
@@ -16,7 +16,7 @@ export function demoReport(result: DemoResult, kept: boolean): string {
     [
       'row changes',
       count(changes),
-      `${count(workload.inserted)} inserted, ${count(workload.updated)} updated, ${count(workload.deleted)} deleted, ${count(workload.keyChanges)} given another primary key`,
+      `${count(workload.inserted)} inserted, ${count(workload.updated)} updated, ${count(workload.deleted)} deleted, ${count(workload.moved)} given another primary key`,
     ],
     ['change events', count(result.expectedEvents), 'expected: a new primary key makes two; one row marks the end'],
     [

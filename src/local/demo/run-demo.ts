@@ -10,7 +10,7 @@ import { startLocalFirehose } from '../firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../mysql/server.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
 import { SHOP, SHOP_DDL } from './shop.ts';
-import { type DemoResult, verifyDemo } from './verify.ts';
+import { type VerifyResult, verifyDemo } from './verify.ts';
 import { connectShop, expectedEvents, runWorkload, type WorkloadCounts } from './workload.ts';
 
 export interface DemoOptions {
@@ -26,7 +26,7 @@ export interface DemoOptions {
   signal: AbortSignal;
 }
 
-export interface DemoResult extends DemoResult {
+export interface DemoResult extends VerifyResult {
   seed: number;
   server: string;
   workload: WorkloadCounts;

@@ -5,7 +5,7 @@ import { connectSource } from '../../lake/source-table.ts';
 import { createViews } from '../../lake/views.ts';
 import { REVENUE_BY_SOURCE, SHOP, SHOP_TABLES } from './shop.ts';
 
-export interface DemoResult {
+export interface VerifyResult {
   /** Why the demo failed; empty when the lake equals the source. */
   problems: string[];
   /** What landed: lines, of them repeats of an event that was there already. */
@@ -32,11 +32,11 @@ export async function verifyDemo({
   sourceUrl,
   values,
   expectedEvents,
-}: VerifyInput): Promise<DemoResult> {
+}: VerifyInput): Promise<VerifyResult> {
   const fold = await foldLake({ objects, database });
   try {
     const source = await connectSource({ uri: sourceUrl });
-    const tables: DemoResult['tables'] = [];
+    const tables: VerifyResult['tables'] = [];
     try {
       for (const table of SHOP_TABLES) {
         const events = fold.tables.find((folded) => folded.schema === SHOP && folded.table === table)?.events ?? 0;
@@ -68,7 +68,7 @@ function findProblems(fold: Fold, tables: readonly TableComparison[], expectedEv
   return problems;
 }
 
-async function revenueBySource(fold: Fold): Promise<DemoResult['revenue']> {
+async function revenueBySource(fold: Fold): Promise<VerifyResult['revenue']> {
   await createViews(fold);
   const rows = (await fold.connection.runAndReadAll(REVENUE_BY_SOURCE)).getRowsJson();
   return rows.map((row) => {

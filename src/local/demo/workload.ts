@@ -14,7 +14,7 @@ export interface WorkloadCounts {
   updated: number;
   deleted: number;
   /** Rows whose primary key changed: each is a delete and an insert to a consumer. */
-  keyChanges: number;
+  moved: number;
 }
 
 export interface WorkloadOptions {
@@ -35,12 +35,12 @@ const noCounts = (): WorkloadCounts => ({
   inserted: 0,
   updated: 0,
   deleted: 0,
-  keyChanges: 0,
+  moved: 0,
 });
 
 /** How many change events the contract promises for this. */
-export const expectedEvents = ({ inserted, updated, deleted, keyChanges }: WorkloadCounts): number =>
-  inserted + updated + deleted + 2 * keyChanges;
+export const expectedEvents = ({ inserted, updated, deleted, moved }: WorkloadCounts): number =>
+  inserted + updated + deleted + 2 * moved;
 
 /**
  * Runs `rate * seconds` transactions on several connections, each at its time or, when the server is slower, as soon as
@@ -112,7 +112,7 @@ async function attemptOnce(connection: Connection, { statements, commit }: ShopT
     else if (effect === 'insert') done.inserted += result.affectedRows;
     else if (effect === 'delete') done.deleted += result.affectedRows;
     else if (effect === 'update') done.updated += result.changedRows;
-    else if (effect === 'move') done.keyChanges += result.changedRows;
+    else if (effect === 'move') done.moved += result.changedRows;
   }
   await connection.query(commit ? 'COMMIT' : 'ROLLBACK');
   return commit ? { ...done, committed: 1 } : { ...noCounts(), rolledBack: 1 };
