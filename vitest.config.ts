@@ -7,7 +7,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/model/**/*.test.ts', 'test/architecture.test.ts'],
+          include: [
+            'test/unit/**/*.test.ts',
+            'test/model/**/*.test.ts',
+            'test/architecture.test.ts',
+            'test/repository.test.ts',
+          ],
           sequence: { groupOrder: 0 },
         },
       },

@@ -9,6 +9,9 @@ import type { RunReport } from './report.ts';
 /** The daemon that was compiled together with this file, so that no other build changes it in the middle of a run. */
 export const SIBLING = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
+/** The default place of a report: beside the compiled harness, `build/chaos`, which git ignores. */
+export const reportPath = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+
 const PACKAGE = fileURLToPath(new URL('../../../../package.json', import.meta.url));
 
 /** What the stage is like unless told otherwise. */

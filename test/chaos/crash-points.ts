@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { runCommand, STAGE_DEFAULTS, whole } from './command.ts';
+import { reportPath, runCommand, STAGE_DEFAULTS, whole } from './command.ts';
 import { CRASH_POINTS } from './crash-point.ts';
 import { runCrashes } from './crash-run.ts';
 
@@ -10,7 +10,7 @@ const program = new Command('crash-points')
   .option('--kills-per-point <n>', 'kills at each point', whole, 50)
   .option('--points-per-check <n>', 'points between two complete comparisons', whole, 1)
   .option('--point <text...>', 'only points whose names have this in them')
-  .option('--report <file>', 'where the JSON report goes', 'crash-report.json')
+  .option('--report <file>', 'where the JSON report goes', reportPath('crash-report.json'))
   .option('--keep', 'keep the folder of the run although nothing was found', false);
 
 const { point, ...options } = program.parse().opts<{

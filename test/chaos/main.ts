@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { runChaos } from './chaos-run.ts';
-import { runCommand, SIBLING, STAGE_DEFAULTS, whole } from './command.ts';
+import { reportPath, runCommand, SIBLING, STAGE_DEFAULTS, whole } from './command.ts';
 import { plantModule } from './preload.ts';
 
 /** `npm run chaos`: kills, cuts and stalls, and checks what is promised. Exit code 0: every promise was kept. */
@@ -23,7 +23,7 @@ const program = new Command('chaos')
   .option('--plant <bug>', 'a seeded bug by its name (seeded-bug.ts), to see that it is found')
   .option('--budget <kib>', "the daemon's byte budget: a small one brings it under pressure", whole)
   .option('--stop-at-first', 'end at the first violation', false)
-  .option('--report <file>', 'where the JSON report goes', 'chaos-report.json')
+  .option('--report <file>', 'where the JSON report goes', reportPath('chaos-report.json'))
   .option('--keep', 'keep the folder of the run although nothing was found', false);
 
 const options = program.parse().opts<{

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { runChaos } from './chaos-run.ts';
-import { begin, STAGE_DEFAULTS, whole } from './command.ts';
+import { begin, reportPath, STAGE_DEFAULTS, whole } from './command.ts';
 import { edited } from './edit.ts';
 import { plantModule } from './preload.ts';
 import type { PlantedBug, PlantsReport } from './report.ts';
@@ -15,7 +15,7 @@ const { bug: wanted, ...options } = new Command('plants')
   .option('--seed <n>', 'of workload and villain', whole, 1)
   .option('--bug <text...>', 'only bugs whose names have this in them')
   .option('--within <s>', 'seconds until a bug must be found', whole, 180)
-  .option('--report <file>', 'where the JSON report goes', 'plants-report.json')
+  .option('--report <file>', 'where the JSON report goes', reportPath('mutants-report.json'))
   .option('--keep', 'keep the folders of the runs', false)
   .parse()
   .opts<{ seed: number; bug?: string[]; within: number; report: string; keep: boolean }>();
