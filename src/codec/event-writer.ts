@@ -31,9 +31,9 @@ export class EventWriter {
     const after = op === 'd' ? images.fullImage : images.layoutFor(bytes, rows.afterBitmap);
     images.partialJson = rows.partialJson;
     line.begin(rows.position, transaction, now, before !== images.fullImage || after !== images.fullImage);
-    let { imagesStart } = rows;
-    for (let row = 0; imagesStart < end; row++) imagesStart = line.row(rows, before, after, imagesStart, row, emit);
-    if (imagesStart !== end) throw new CdcError('the last row image of an event passes its end');
+    let at = rows.imagesStart;
+    for (let row = 0; at < end; row++) at = line.row(rows, before, after, at, row, emit);
+    if (at !== end) throw new CdcError('the last row image of an event passes its end');
   }
 
   /** Writes the event of a TRUNCATE. */

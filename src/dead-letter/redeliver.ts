@@ -71,9 +71,9 @@ async function redeliverOne(
     return { sent: true, stream };
   }
   if (signal.aborted) return INTERRUPTED;
-  const isRefused = outcome.kind === 'refused';
+  const isRefused = outcome.kind === 'rejected';
   const hint = isRefused ? outcome.hint : 'try again later';
-  if (isRefused && outcome.of === 'stream') {
+  if (isRefused && outcome.scope === 'stream') {
     // That says nothing of this letter.
     const fate: RedeliveryResult = {
       sent: false,
@@ -96,7 +96,7 @@ const INTERRUPTED: RedeliveryResult = { sent: false, reason: 'interrupted' };
 async function sendWithRetry(sink: Sink, record: readonly Buffer[], signal: AbortSignal): Promise<RecordOutcome> {
   for (let tries = 1; ; tries++) {
     const [outcome = NO_OUTCOME] = await sink.send([record], signal);
-    if (outcome.kind === 'accepted' || outcome.kind === 'refused' || tries === TRIES) return outcome;
+    if (outcome.kind === 'accepted' || outcome.kind === 'rejected' || tries === TRIES) return outcome;
     const bound = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tries - 1));
     await sleep(Math.random() * bound, undefined, { signal }).catch(() => {});
     if (signal.aborted) return outcome;

@@ -288,13 +288,13 @@ export class StreamSender {
     const stored = unsettled.filter(({ kind }) => kind === 'accepted' || kind === 'unknown').length;
     counters.repeats += isRun ? stored : stored * events;
     counters.events += failed;
-    if (failure.kind !== 'refused') {
+    if (failure.kind !== 'rejected') {
       counters.retries += unsettled.length;
       for (const lane of lanes) this.#settleLane(lane, failed);
       this.#backOff(lanes, failure.reason);
       if (failure.kind === 'unknown') this.#isolateStuck(lanes);
-    } else if (failure.of === 'stream') this.#failStream(failure);
-    else this.#isolateRejected(lanes, failed, failure, alone || failure.of === 'record');
+    } else if (failure.scope === 'stream') this.#failStream(failure);
+    else this.#isolateRejected(lanes, failed, failure, alone || failure.scope === 'record');
     return failed;
   }
 
@@ -305,7 +305,7 @@ export class StreamSender {
    */
   #isolateRejected(lanes: readonly Lane[], settled: number, failure: Rejection, known: boolean): void {
     for (const lane of lanes) {
-      const ofRun = this.#options.aggregation === 'off' && failure.of === 'record';
+      const ofRun = this.#options.aggregation === 'off' && failure.scope === 'record';
       const events = ofRun ? 1 : lane.inFlightEvents - settled;
       const alone = known && lanes.length === 1;
       const found = alone && lane.inFlightEvents === 1;
@@ -402,7 +402,7 @@ export class StreamSender {
   }
 }
 
-type Rejection = Extract<RecordOutcome, { kind: 'refused' }>;
+type Rejection = Extract<RecordOutcome, { kind: 'rejected' }>;
 
 const DEAD_LETTER_HINT =
   '; if it is not the stream but one event, name its seq, which the warnings in the log have, in dead_letter.events';

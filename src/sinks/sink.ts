@@ -9,7 +9,7 @@ export type RecordOutcome =
    * Not stored, and it will not be on another try. `of` says what was refused: this record; the request as a whole,
    * perhaps for a record in it; or everything that goes to the stream: credentials, a stream that is not there.
    */
-  | { kind: 'refused'; of: 'record' | 'request' | 'stream'; reason: string; hint: string };
+  | { kind: 'rejected'; scope: 'record' | 'request' | 'stream'; reason: string; hint: string };
 
 export interface SinkLimits {
   /** Records in one request, bytes in one record, and bytes of all records in one request. */

@@ -1,6 +1,6 @@
+import { Nemesis, noFaults } from './nemesis.ts';
 import { type ChaosReport, summaryLine } from './report.ts';
-import { Stage, type StageOptions } from './stage.ts';
-import { noVillainy, Villain } from './villain.ts';
+import { type StageOptions, TestBed } from './test-bed.ts';
 
 export interface ChaosOptions extends StageOptions {
   /** The run ends when both are reached, at the end of a round. */
@@ -12,15 +12,15 @@ export interface ChaosOptions extends StageOptions {
 
 /** Rounds of villainy; at the end of each everything has to heal, and is checked. */
 export function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  return Stage.set(options, (stage) => play(options, stage));
+  return TestBed.run(options, (stage) => play(options, stage));
 }
 
-async function play(options: ChaosOptions, stage: Stage): Promise<ChaosReport> {
+async function play(options: ChaosOptions, stage: TestBed): Promise<ChaosReport> {
   const { kills, changes, killsPerRound, maxRssMb, print } = options;
   const { judge, daemon, workload, server, firehose, proxies, signal } = stage;
   const begin = Date.now();
-  const counts = noVillainy();
-  const villain = new Villain({
+  const counts = noFaults();
+  const villain = new Nemesis({
     seed: options.seed,
     daemon,
     server,
@@ -72,16 +72,16 @@ async function play(options: ChaosOptions, stage: Stage): Promise<ChaosReport> {
 
 function reportOf(
   options: ChaosOptions,
-  { judge, daemon, server, trouble }: Stage,
+  { judge, daemon, server, trouble }: TestBed,
   villain: ChaosReport['villain'],
   rounds: number,
   begin: number,
 ): ChaosReport {
-  const { seed, kills, changes, killsPerRound, rate, clients, bulkRows, oversize, routes, plant, directory } = options;
+  const { seed, kills, changes, killsPerRound, rate, clients, bulkRows, oversize, routes, mutant, directory } = options;
   const { intents } = judge;
   return {
     seed,
-    options: { kills, changes, killsPerRound, rate, clients, bulkRows, oversize, routes, plant: plant ?? null },
+    options: { kills, changes, killsPerRound, rate, clients, bulkRows, oversize, routes, mutant: mutant ?? null },
     seconds: Math.round((Date.now() - begin) / 1000),
     rounds,
     server: server.version,

@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CRASH_POINTS } from './crash-point.ts';
 import { edited } from './edit.ts';
-import type { ChaosReport, CrashReport, PlantsReport } from './report.ts';
-import { SEEDED_BUGS } from './seeded-bug.ts';
+import { MUTANTS } from './mutants.ts';
+import type { ChaosReport, CrashReport, MutantsReport } from './report.ts';
 
 const BUILD = resolve('build/chaos');
 const directory = mkdtempSync(join(tmpdir(), 'cdc-chaos-test-'));
@@ -54,15 +54,15 @@ test('every promise is kept when the daemon is killed at each of the named point
   expect(found.rowsCompared).toBeGreaterThan(100);
 }, 400_000);
 
-describe('a seeded bug', () => {
-  const edits = Object.entries(SEEDED_BUGS).flatMap(([bug, { edits }]) => edits.map((edit) => ({ bug, edit })));
+describe('a mutant', () => {
+  const edits = Object.entries(MUTANTS).flatMap(([bug, { edits }]) => edits.map((edit) => ({ bug, edit })));
 
-  test.each(edits)('can be planted: $bug', ({ edit }) => {
+  test.each(edits)('can be made: $bug', ({ edit }) => {
     const source = readFileSync(join(BUILD, 'src', `${edit.file}.js`), 'utf8');
     expect(edited(source, edit)).not.toBe(source);
   });
 
-  // `node build/chaos/test/chaos/plants.js` looks for all of them.
+  // `node build/chaos/test/chaos/run-mutants.js` looks for all of them.
   test.each([
     'moves the watermark to the newest transaction',
     'spreads the events of a key over the lanes',
@@ -70,7 +70,7 @@ describe('a seeded bug', () => {
   ])(
     'is found that %s',
     async (bug) => {
-      const found = await report<PlantsReport>('plants', '--bug', bug, '--within', '60');
+      const found = await report<MutantsReport>('run-mutants', '--bug', bug, '--within', '60');
       expect(found.bugs).toMatchObject([{ bug, caught: true }]);
     },
     200_000,

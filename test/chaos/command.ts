@@ -15,12 +15,12 @@ export const reportPath = (name: string): string => fileURLToPath(new URL(`../..
 const PACKAGE = fileURLToPath(new URL('../../../../package.json', import.meta.url));
 
 /** What the stage is like unless told otherwise. */
-export const STAGE_DEFAULTS = {
+export const TEST_BED_DEFAULTS = {
   fatRows: 12,
   routes: false,
   ledger: false,
   entry: SIBLING,
-  plant: undefined,
+  mutant: undefined,
   stopAtFirst: false,
   healWithinMs: 180_000,
 };

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { reportPath, runCommand, STAGE_DEFAULTS, whole } from './command.ts';
+import { reportPath, runCommand, TEST_BED_DEFAULTS, whole } from './command.ts';
 import { CRASH_POINTS } from './crash-point.ts';
 import { runCrashes } from './crash-run.ts';
 
@@ -25,7 +25,7 @@ const { point, ...options } = program.parse().opts<{
 const points = Object.keys(CRASH_POINTS).filter((name) => point?.some((text) => name.includes(text)) ?? true);
 await runCommand(options, (run) =>
   runCrashes({
-    ...STAGE_DEFAULTS,
+    ...TEST_BED_DEFAULTS,
     rate: 300,
     clients: 3,
     bulkRows: 500,

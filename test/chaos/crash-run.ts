@@ -4,7 +4,7 @@ import type { FaultPlan } from '../../src/local/firehose/faults.ts';
 import { CRASH_POINTS, type CrashPoint } from './crash-point.ts';
 import { crashModule } from './preload.ts';
 import type { CrashedPoint, CrashReport } from './report.ts';
-import { Stage, type StageOptions } from './stage.ts';
+import { type StageOptions, TestBed } from './test-bed.ts';
 
 export interface CrashOptions extends StageOptions {
   points: readonly string[];
@@ -26,10 +26,10 @@ const REACH_WITHIN_MS = 8_000;
  * some points are done, everything has to heal, and is checked.
  */
 export function runCrashes(options: CrashOptions): Promise<CrashReport> {
-  return Stage.set(options, (stage) => play(options, stage));
+  return TestBed.run(options, (stage) => play(options, stage));
 }
 
-async function play(options: CrashOptions, stage: Stage): Promise<CrashReport> {
+async function play(options: CrashOptions, stage: TestBed): Promise<CrashReport> {
   const { points, print, seed, directory, killsPerPoint, pointsPerCheck, rate, clients } = options;
   const { judge, daemon, workload, firehose, signal } = stage;
   const begin = Date.now();
@@ -75,7 +75,7 @@ async function crashAgainAndAgain(
   name: string,
   random: Random,
   { killsPerPoint }: CrashOptions,
-  { judge, daemon, signal }: Stage,
+  { judge, daemon, signal }: TestBed,
 ): Promise<{ kills: number; missed: number }> {
   const point = CRASH_POINTS[name] as CrashPoint;
   let kills = 0;

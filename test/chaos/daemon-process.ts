@@ -12,8 +12,8 @@ export interface DaemonOptions {
   entry: string;
   configFile: string;
   logFile: string;
-  /** A module that is loaded before the daemon, to plant a bug in it. */
-  plant: string | undefined;
+  /** A module that is loaded before the daemon, to mutant a bug in it. */
+  mutant: string | undefined;
   onGeneration: (generation: Generation) => void;
   /** It ended although nobody asked it to. */
   onDeath: (how: string, lastWords: string) => void;
@@ -49,7 +49,7 @@ export class DaemonProcess {
   }
 
   /** @param preloaded a module that is loaded before the daemon */
-  start(preloaded = this.#options.plant): void {
+  start(preloaded = this.#options.mutant): void {
     const { entry, configFile, onDeath } = this.#options;
     this.starts++;
     this.startedAt = Date.now();

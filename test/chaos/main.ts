@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { runChaos } from './chaos-run.ts';
-import { reportPath, runCommand, SIBLING, STAGE_DEFAULTS, whole } from './command.ts';
-import { plantModule } from './preload.ts';
+import { reportPath, runCommand, SIBLING, TEST_BED_DEFAULTS, whole } from './command.ts';
+import { mutantModule } from './preload.ts';
 
 /** `npm run chaos`: kills, cuts and stalls, and checks what is promised. Exit code 0: every promise was kept. */
 
@@ -20,7 +20,7 @@ const program = new Command('chaos')
   .option('--heal-within <s>', 'seconds until the lag must be zero after all faults', whole, 180)
   .option('--max-rss <mb>', "bound of the daemon's memory", whole, 512)
   .option('--entry <file>', 'main.js of the daemon', SIBLING)
-  .option('--plant <bug>', 'a seeded bug by its name (seeded-bug.ts), to see that it is found')
+  .option('--mutant <name>', 'a mutant by its name (mutants.ts), to see that it is found')
   .option('--budget <kib>', "the daemon's byte budget: a small one brings it under pressure", whole)
   .option('--stop-at-first', 'end at the first violation', false)
   .option('--report <file>', 'where the JSON report goes', reportPath('chaos-report.json'))
@@ -40,7 +40,7 @@ const options = program.parse().opts<{
   healWithin: number;
   maxRss: number;
   entry: string;
-  plant?: string;
+  mutant?: string;
   budget?: number;
   stopAtFirst: boolean;
   report: string;
@@ -49,11 +49,11 @@ const options = program.parse().opts<{
 
 await runCommand(options, (run) =>
   runChaos({
-    ...STAGE_DEFAULTS,
+    ...TEST_BED_DEFAULTS,
     ...options,
     ...run,
     oversize: options.oversize ? 0.1 : 0,
-    plant: plantModule(options.plant, options.budget && options.budget * 1024),
+    mutant: mutantModule(options.mutant, options.budget && options.budget * 1024),
     entry: resolve(options.entry),
     healWithinMs: options.healWithin * 1_000,
     maxRssMb: options.maxRss,

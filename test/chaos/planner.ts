@@ -1,7 +1,6 @@
 import type { Random } from '../../src/local/demo/random.ts';
-import type { Change } from './intent-log.ts';
+import type { Change } from './expected-changes.ts';
 import { KeyModel, type KeyState } from './key-model.ts';
-import { Pledges } from './pledges.ts';
 import {
   ACCOUNTS,
   BULK,
@@ -17,6 +16,7 @@ import {
   WIDE,
 } from './tables.ts';
 import { TransactionDraft, type Writer } from './transaction-draft.ts';
+import { XaWorkload } from './xa-workload.ts';
 
 /** What a client is to do next, in one transaction or statement of its own. */
 export interface Plan {
@@ -55,14 +55,14 @@ export class Planner {
   readonly #options: PlannerOptions;
   readonly #model = new KeyModel();
   readonly #writer: Writer;
-  readonly pledges: Pledges;
+  readonly pledges: XaWorkload;
   #count = 0;
   #columns = 0;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
     this.#writer = { ...options, model: this.#model, column: undefined };
-    this.pledges = new Pledges(options, this.#model);
+    this.pledges = new XaWorkload(options, this.#model);
   }
 
   next(): Plan {
@@ -80,8 +80,8 @@ export class Planner {
     if (dice < 140) {
       return this.pledges.prepare(`'c${client}-${this.#count}'`, this.#draft()) ?? this.#ordinary(ORDINARY, 2);
     }
-    if (dice < 220) return this.#givenUp();
-    if (dice < 320) return this.#thoughtAgain();
+    if (dice < 220) return this.#rolledBackTransaction();
+    if (dice < 320) return this.#savepointTransaction();
     if (dice < 400) return this.#multiRow();
     if (dice < 440) return this.#ordinary([HIDDEN, ACCOUNTS, ORDERS], 4);
     if (dice < 480) return this.#ordinary(ORDINARY, 10 + random.below(30));
@@ -109,7 +109,7 @@ export class Planner {
   }
 
   /** Everything of it is marked, so that any event of it shows. */
-  #givenUp(): Plan {
+  #rolledBackTransaction(): Plan {
     const { random } = this.#options;
     const draft = this.#draft();
     for (let i = 1 + random.below(6); i > 0; i--) draft.write(random.pick(ORDINARY), true);
@@ -117,7 +117,7 @@ export class Planner {
   }
 
   /** A part is rolled back to a savepoint, perhaps two deep. */
-  #thoughtAgain(): Plan {
+  #savepointTransaction(): Plan {
     const { random } = this.#options;
     const draft = this.#draft();
     const { statements, keys } = draft;

@@ -3,10 +3,10 @@
 export const crashModule = (point: string, pass: number): string =>
   withQuery('crash-at.js', { point, pass: `${pass}` });
 
-/** A seeded bug, or a smaller byte budget, or both; undefined for neither. */
-export function plantModule(bug: string | undefined, budgetBytes: number | undefined): string | undefined {
+/** A mutant, or a smaller byte budget, or both; undefined for neither. */
+export function mutantModule(bug: string | undefined, budgetBytes: number | undefined): string | undefined {
   if (bug === undefined && budgetBytes === undefined) return undefined;
-  return withQuery('plant.js', { ...(bug && { bug }), ...(budgetBytes && { budget: `${budgetBytes}` }) });
+  return withQuery('mutate.js', { ...(bug && { bug }), ...(budgetBytes && { budget: `${budgetBytes}` }) });
 }
 
 function withQuery(file: string, query: Record<string, string>): string {

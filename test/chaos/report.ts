@@ -1,5 +1,5 @@
-import type { DeliveryCounts } from './delivery-check.ts';
-import type { VillainCounts } from './villain.ts';
+import type { DeliveryCounts } from './delivery-checker.ts';
+import type { VillainCounts } from './nemesis.ts';
 import type { Violation } from './violation.ts';
 
 export interface SinkCounts {
@@ -59,14 +59,14 @@ export interface CrashedPoint {
   seconds: number;
 }
 
-export interface PlantsReport {
+export interface MutantsReport {
   ok: boolean;
   seed: number;
-  bugs: PlantedBug[];
+  bugs: MutantResult[];
 }
 
-/** A seeded bug, and whether the harness has found it. */
-export interface PlantedBug {
+/** A mutant, and whether the harness has found it. */
+export interface MutantResult {
   bug: string;
   caught: boolean;
   /** The first violation. */

@@ -110,7 +110,7 @@ export const SCRATCH: ChaosTable = {
 };
 
 /** Changed by XA transactions only. */
-export const PLEDGES: ChaosTable = {
+export const XA_ROWS: ChaosTable = {
   name: 'pledges',
   ...idKey,
   columns: 'id INT PRIMARY KEY, amount DECIMAL(20,4), by_whom VARCHAR(80)',
@@ -151,7 +151,7 @@ export const HIDDEN: ChaosTable = {
   keysPerClient: 30,
 };
 
-export const CAPTURED = [ACCOUNTS, ORDERS, VISITS, JOURNAL, WIDE, SCRATCH, PLEDGES, BULK, FAT];
+export const CAPTURED = [ACCOUNTS, ORDERS, VISITS, JOURNAL, WIDE, SCRATCH, XA_ROWS, BULK, FAT];
 
 /** What the tables hold besides rows: numbers for the large statements. */
 export const NUMBERS = 'numbers';

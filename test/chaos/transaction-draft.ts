@@ -1,7 +1,7 @@
 import type { Random } from '../../src/local/demo/random.ts';
-import type { Change } from './intent-log.ts';
+import type { Change } from './expected-changes.ts';
 import { Draft, type KeyModel } from './key-model.ts';
-import { type ChaosTable, FAT, HIDDEN, keyJson, PLEDGES, WIDE, whereKey } from './tables.ts';
+import { type ChaosTable, FAT, HIDDEN, keyJson, WIDE, whereKey, XA_ROWS } from './tables.ts';
 
 /** Who writes: it owns the keys whose number is its own, modulo the number of clients. */
 export interface Writer {
@@ -59,7 +59,7 @@ export class TransactionDraft {
       this.statements.push(`DELETE FROM ${name} WHERE ${whereKey(table, k)}`);
       return change(k, this.keys.remove(name, k), 'd');
     }
-    const to = random.chance(0.12) && table !== PLEDGES ? this.key(table) : k;
+    const to = random.chance(0.12) && table !== XA_ROWS ? this.key(table) : k;
     if (to !== k && this.keys.get(name, to).row === undefined && table.keyed) {
       change(k, this.keys.remove(name, k), 'd');
       const version = this.keys.write(name, to);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { seededRandom } from '../../src/local/demo/random.ts';
-import type { Expected, IntentLog } from './intent-log.ts';
+import type { Expected, ExpectedChanges } from './expected-changes.ts';
 import { type Plan, Planner } from './planner.ts';
 import { SCHEMA } from './tables.ts';
 
@@ -14,7 +14,7 @@ export interface WorkloadOptions {
   bulkRows: number;
   fatRows: number;
   oversize: number;
-  intents: IntentLog;
+  intents: ExpectedChanges;
   /** A binlog that is not younger than the one that is written now. */
   binlog: () => string;
   /** Something that was rolled back has been seen at the sink. */

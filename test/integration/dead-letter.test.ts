@@ -6,7 +6,7 @@ import { DeadLetterStore, type ListedLetter } from '../../src/dead-letter/dead-l
 import { listObjects } from '../../src/lake/objects.ts';
 import type { FaultPlan } from '../../src/local/firehose/faults.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
-import { letter, seqOf } from '../unit/dead-letter/letters.ts';
+import { letter, seqOf } from '../unit/dead-letter/dead-letters.ts';
 import { cdc, type Ended, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
 
 const STREAM = 'shop-changes';

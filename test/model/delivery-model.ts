@@ -5,7 +5,7 @@ import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import type { Transaction } from '../../src/model/rows-event.ts';
 import type { RecordOutcome, Sink } from '../../src/sinks/sink.ts';
-import { transaction, UUID } from '../unit/delivery/scripted-sink.ts';
+import { transaction, UUID } from '../unit/delivery/delivery-harness.ts';
 
 /**
  * A source of random transactions, a sink that fails in every way it may, and a daemon that crashes and goes on from
@@ -203,10 +203,10 @@ function answer(world: World, stream: number, records: readonly string[][]): Rec
     expect(Number(line[0]) % STREAMS, `the stream of ${line}`).toBe(stream);
   }
   const isRefused = (lines: string[]): boolean => lines.some((line) => fateOf(line) === 'refused');
-  const refused = { kind: 'refused', reason: 'not valid', hint: '' } as const;
-  if (records.some(isRefused) && world.roll(2) === 0) return records.map(() => ({ ...refused, of: 'request' }));
+  const refused = { kind: 'rejected', reason: 'not valid', hint: '' } as const;
+  if (records.some(isRefused) && world.roll(2) === 0) return records.map(() => ({ ...refused, scope: 'request' }));
   return records.map((lines) => {
-    if (isRefused(lines)) return { ...refused, of: 'record' };
+    if (isRefused(lines)) return { ...refused, scope: 'record' };
     const { outcome, stores } = OUTCOMES[world.roll(OUTCOMES.length)] as (typeof OUTCOMES)[0];
     if (stores) world.stored.push(...lines);
     return outcome;

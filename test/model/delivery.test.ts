@@ -38,14 +38,14 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     'stream-sender.ts',
     'counters.requests++;',
     `counters.requests++;
-    for (const parcel of parcels) for (const lane of parcel.lanes) this.#settleLane(lane, lane.flightEvents);
-    this.#tellDone();`,
+    for (const parcel of parcels) for (const lane of parcel.lanes) this.#settleLane(lane, lane.inFlightEvents);
+    this.#reportSettled();`,
   ],
   [
     'moves the watermark over the transaction that waits',
     'watermark-tracker.ts',
-    'entry.ordinal < oldest',
-    'entry.ordinal <= oldest',
+    'entry.transactionNumber < oldest',
+    'entry.transactionNumber <= oldest',
   ],
   [
     'takes the newest lane for the oldest',
@@ -59,33 +59,33 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     'Math.min(oldest, shipper.oldestTransaction)',
     'shipper.oldestTransaction',
   ],
-  ['loses a record that failed', 'stream-sender.ts', 'lane.resting = false;', ''],
-  ['swallows a failure', 'stream-sender.ts', 'this.#rest(lanes, failure.reason);', ''],
+  ['loses a record that failed', 'stream-sender.ts', 'lane.backingOff = false;', ''],
+  ['swallows a failure', 'stream-sender.ts', 'this.#backOff(lanes, failure.reason);', ''],
   [
     'settles what failed',
     'stream-sender.ts',
     `this.#settleLane(lane, failed);
-      this.#rest`,
-    `this.#settleLane(lane, lane.flightEvents);
-      this.#rest`,
+      this.#backOff`,
+    `this.#settleLane(lane, lane.inFlightEvents);
+      this.#backOff`,
   ],
   [
     'settles the records behind the one that failed',
     'stream-sender.ts',
     `this.#settleLane(lane, failed);
-      this.#rest`,
-    `this.#settleLane(lane, Math.min(lane.flightEvents, outcomes.filter(({ kind }) => kind === 'accepted').length));
-      this.#rest`,
+      this.#backOff`,
+    `this.#settleLane(lane, Math.min(lane.inFlightEvents, outcomes.filter(({ kind }) => kind === 'accepted').length));
+      this.#backOff`,
   ],
-  ['never arms the linger timer again', 'stream-sender.ts', 'this.#linger = undefined;', ''],
-  ['lets two slices of a lane fly', 'stream-sender.ts', 'lane.flightEvents > 0 || ', ''],
+  ['never arms the linger timer again', 'stream-sender.ts', 'this.#lingerTimer = undefined;', ''],
+  ['lets two slices of a lane fly', 'stream-sender.ts', 'lane.inFlightEvents > 0 || ', ''],
   [
     'settles a refused event',
     'stream-sender.ts',
     'this.#settleLane(lane, settled);',
-    'this.#settleLane(lane, lane.flightEvents);',
+    'this.#settleLane(lane, lane.inFlightEvents);',
   ],
-  ['suspects the wrong event', 'stream-sender.ts', 'lane.flightEvents === 1;', 'true;'],
+  ['suspects the wrong event', 'stream-sender.ts', 'lane.inFlightEvents === 1;', 'true;'],
   ['never narrows the suspicion', 'stream-sender.ts', 'events >> 1 : events', 'events : events'],
   [
     'settles before the dead letter is written',
@@ -97,7 +97,7 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     'settles the neighbour of a dead letter',
     'stream-sender.ts',
     'this.#settleLane(lane, 1);',
-    'this.#settleLane(lane, lane.flightEvents + (lane.waitingEvents > 0 ? 1 : 0));',
+    'this.#settleLane(lane, lane.inFlightEvents + (lane.waitingEvents > 0 ? 1 : 0));',
   ],
   [
     'sends too large an event in a run',
@@ -105,14 +105,14 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     ', this.#maxRecordBytes);\n      const records',
     ');\n      const records',
   ],
-  ['sends what is banned', 'stream-sender.ts', 'if (lane.headIsBanned)', 'if (false as boolean)'],
+  ['sends what is banned', 'stream-sender.ts', 'if (lane.oldestIsDeadLetter)', 'if (false as boolean)'],
   [
     'takes nothing back at a rollback',
     'delivery.ts',
-    'this.#takeBack(this.#first);\n  }\n\n  savepoint',
+    'this.#discardFrom(this.#firstPart);\n  }\n\n  savepoint',
     '}\n\n  savepoint',
   ],
-  ['forgets where a savepoint was', 'delivery.ts', 'this.#part++;', ''],
+  ['forgets where a savepoint was', 'delivery.ts', 'this.#currentPart++;', ''],
   ['takes back too little', 'event-index.ts', '>= transaction', '> transaction'],
   [
     'counts a prepared transaction as delivered',
@@ -127,14 +127,14 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     'instanceof GtidSet) return this.#delivered.advance(transaction);',
   ],
   ['unties the knot while one is prepared', 'watermark-tracker.ts', 'if (this.#prepared > 0) return false;', ''],
-  ['forgets those without rows', 'watermark-tracker.ts', 'if (entry.followers) ', 'if (false as boolean) '],
-  ['knows no pressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (Date.now() > 0) return;'],
-  ['never lets go of the pressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (!paused) return;'],
+  ['forgets those without rows', 'watermark-tracker.ts', 'if (entry.coalesced) ', 'if (false as boolean) '],
+  ['knows no backpressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (Date.now() > 0) return;'],
+  ['never lets go of the backpressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (!paused) return;'],
   [
     'settles one event too few',
     'lane.ts',
-    'this.#marks.dropOldest(events);',
-    'this.#marks.dropOldest(Math.max(1, events - 1));',
+    'this.#events.dropOldest(events);',
+    'this.#events.dropOldest(Math.max(1, events - 1));',
   ],
   ['gives memory back while it is in flight', 'lane.ts', 'chunk.base + chunk.used <= end', 'chunk.base <= end'],
   ['sends bytes of the wrong slice', 'lane.ts', 'end - base);', 'end - base - 1);'],

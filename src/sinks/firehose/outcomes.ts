@@ -17,7 +17,7 @@ export function recordOutcomes(answer: PutRecordBatchCommandOutput, records: num
     if (ErrorCode === undefined && RecordId) return ACCEPTED;
     const reason = `${ErrorCode ?? 'no record id'}: ${ErrorMessage ?? ''}`;
     if (ErrorCode !== undefined && REJECTED_REQUEST_ERRORS.has(ErrorCode)) {
-      return { kind: 'refused', of: 'record', reason, hint: SEE_REASON };
+      return { kind: 'rejected', scope: 'record', reason, hint: SEE_REASON };
     }
     return ErrorCode?.startsWith('ServiceUnavailable') ? { kind: 'throttled', reason } : { kind: 'unknown', reason };
   });
@@ -60,15 +60,15 @@ export function failureOutcome(error: unknown): RecordOutcome {
   const { name = 'Error', message = '', $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
   const reason = `${name}: ${message}`;
   const hint = FATAL_ERRORS[name];
-  if (hint !== undefined) return { kind: 'refused', of: 'stream', reason, hint };
-  if (REJECTED_REQUEST_ERRORS.has(name)) return { kind: 'refused', of: 'request', reason, hint: SEE_REASON };
+  if (hint !== undefined) return { kind: 'rejected', scope: 'stream', reason, hint };
+  if (REJECTED_REQUEST_ERRORS.has(name)) return { kind: 'rejected', scope: 'request', reason, hint: SEE_REASON };
   if (THROTTLING_ERRORS.has(name)) return { kind: 'throttled', reason };
   // The daemon has found credentials when it started: expired ones heal when their provider renews them, and a
   // provider that has none may be out of reach. Nothing was stored.
   if (name.startsWith('ExpiredToken') || name === 'CredentialsProviderError') return { kind: 'throttled', reason };
   const status = $metadata?.httpStatusCode;
   if (status === 413)
-    return { kind: 'refused', of: 'request', reason, hint: 'a proxy or the service refuses requests of this size' };
+    return { kind: 'rejected', scope: 'request', reason, hint: 'a proxy or the service refuses requests of this size' };
   // A 403 without a name that AWS has for it is a proxy's, which may think better of it.
   return { kind: 'unknown', reason };
 }

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DeadLetterStore } from '../../../src/dead-letter/dead-letter-store.ts';
-import { letter, seqOf } from './letters.ts';
+import { letter, seqOf } from './dead-letters.ts';
 
 const GIB = 1024 ** 3;
 const BLOCK = 4096;

@@ -5,12 +5,12 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DeadLetterStore } from '../../../src/dead-letter/dead-letter-store.ts';
 import { type RedeliveryResult, redeliver } from '../../../src/dead-letter/redeliver.ts';
 import type { RecordOutcome, Sink } from '../../../src/sinks/sink.ts';
-import { letter, seqOf } from './letters.ts';
+import { letter, seqOf } from './dead-letters.ts';
 
 const ACCEPTED: RecordOutcome = { kind: 'accepted' };
-const refused = (of: 'record' | 'request' | 'stream'): RecordOutcome => ({
-  kind: 'refused',
-  of,
+const refused = (scope: 'record' | 'request' | 'stream'): RecordOutcome => ({
+  kind: 'rejected',
+  scope,
   reason: 'No.',
   hint: 'mend it',
 });

@@ -7,7 +7,7 @@ import {
   parseVersion,
   quoteAccount,
 } from '../../../src/preflight/gather-server.ts';
-import { config, pattern, soundMariadb, soundServer } from './sound.ts';
+import { config, pattern, soundMariadb, soundServer } from './no-findings.ts';
 
 const judged = (server: PreflightFacts, source = '') =>
   checkAccess(server, config('', source)).map(({ severity, what, fix }) => `${severity} ${what} -> ${fix}`);

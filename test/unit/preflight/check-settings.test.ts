@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkSettings } from '../../../src/preflight/check-settings.ts';
 import type { PreflightFacts } from '../../../src/preflight/gather-server.ts';
-import { config, soundMariadb, soundServer, withVariables } from './sound.ts';
+import { config, soundMariadb, soundServer, withVariables } from './no-findings.ts';
 
 /** `severity what -> fix` of each problem. */
 const judged = (server: PreflightFacts, source = '') =>

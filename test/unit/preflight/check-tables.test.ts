@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
 import { checkTables } from '../../../src/preflight/check-tables.ts';
 import { cascadesIn } from '../../../src/preflight/gather-tables.ts';
-import { config, soundMariadb, soundServer, table } from './sound.ts';
+import { config, soundMariadb, soundServer, table } from './no-findings.ts';
 
 const judged = (tables: ReturnType<typeof table>[], more: string | Config = '', server = soundServer()) =>
   checkTables({ ...server, tables }, typeof more === 'string' ? config(more) : more).map(

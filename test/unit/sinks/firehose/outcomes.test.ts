@@ -49,10 +49,10 @@ describe('the outcome of a call that failed', () => {
     ['Error', undefined, 'unknown'],
     ['SyntaxError', 200, 'unknown'],
     ['Error', 403, 'unknown'],
-    ['ResourceNotFoundException', 400, 'refused'],
-    ['InvalidArgumentException', 400, 'refused'],
-    ['InvalidKMSResourceException', 400, 'refused'],
-    ['AccessDeniedException', 400, 'refused'],
+    ['ResourceNotFoundException', 400, 'rejected'],
+    ['InvalidArgumentException', 400, 'rejected'],
+    ['InvalidKMSResourceException', 400, 'rejected'],
+    ['AccessDeniedException', 400, 'rejected'],
   ])('%s (%s) is %s', (name, status, kind) => {
     expect(failureOutcome(failure(name, status)).kind).toBe(kind);
   });
@@ -64,13 +64,13 @@ describe('the outcome of a call that failed', () => {
     ['ValidationException', 400, 'request'],
     ['Error', 413, 'request'],
   ])('%s (%s) refuses the %s', (name, status, of) => {
-    expect(failureOutcome(failure(name, status))).toMatchObject({ kind: 'refused', of });
+    expect(failureOutcome(failure(name, status))).toMatchObject({ kind: 'rejected', scope: of });
   });
 
   test('a record that its own entry refuses is refused alone', () => {
     const outcomes = recordOutcomes(answer([{ RecordId: 'a' }, { ErrorCode: 'ValidationException' }]), 2);
     expect(outcomes[0]?.kind).toBe('accepted');
-    expect(outcomes[1]).toMatchObject({ kind: 'refused', of: 'record' });
+    expect(outcomes[1]).toMatchObject({ kind: 'rejected', scope: 'record' });
   });
 
   test('what is refused comes with what to do', () => {

@@ -2,8 +2,8 @@ import type { ChaosOptions } from './chaos-run.ts';
 import type { Edit } from './edit.ts';
 import type { Promised } from './violation.ts';
 
-/** A bug that is planted into the daemon, so that the harness can be seen to find it. */
-export interface SeededBug {
+/** A bug that is made in the daemon, so that the harness can be seen to find it. */
+export interface Mutant {
   /** A violation of one of these promises must come, and no other before it. */
   breaks: readonly Promised[];
   edits: readonly Edit[];
@@ -18,17 +18,17 @@ const edit = (file: string, from: string, to: string): Edit => ({ file, from, to
 /** An event that is gone shows first in the checkpoint, which passes over it, or at the end, when it has not come. */
 const LOSS: readonly Promised[] = ['I3', 'I1'];
 
-export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
+export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'acknowledges before it sends': {
     breaks: LOSS,
     edits: [
       edit(
         'sinks/firehose/firehose-sink',
-        'const answer = await this.#answered(command, signal);',
-        `void this.#answered(command, signal).catch(() => {});
+        'const answer = await this.#sendWithDeadline(command, signal);',
+        `void this.#sendWithDeadline(command, signal).catch(() => {});
          const answer = { RequestResponses: records.map(() => ({ RecordId: 'early' })) };
          // Its memory is still read.
-         if (answer) return outcomesOf(answer, records.length);`,
+         if (answer) return recordOutcomes(answer, records.length);`,
       ),
     ],
   },
@@ -51,9 +51,9 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'delivery/stream-sender',
-        'this.#rest(lanes, failure.reason);',
+        'this.#backOff(lanes, failure.reason);',
         `if (lanes.some((lane) => lane.attempts > 1)) for (const lane of lanes) this.#settleLane(lane, lane.waitingEvents && 1);
-         this.#rest(lanes, failure.reason);`,
+         this.#backOff(lanes, failure.reason);`,
       ),
     ],
   },
@@ -62,16 +62,16 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'sinks/firehose/firehose-sink',
-        'const answer = await this.#answered(command, signal);',
-        `await this.#answered(command, signal);
-         const answer = await this.#answered(command, signal);`,
+        'const answer = await this.#sendWithDeadline(command, signal);',
+        `await this.#sendWithDeadline(command, signal);
+         const answer = await this.#sendWithDeadline(command, signal);`,
       ),
     ],
   },
 
   'moves the watermark to the newest transaction': {
     breaks: ['I3'],
-    edits: [edit('delivery/delivery', 'this.#ledger.settledBefore(oldest)', 'this.#ledger.settledBefore(Infinity)')],
+    edits: [edit('delivery/delivery', 'this.#watermark.advanceTo(oldest)', 'this.#watermark.advanceTo(Infinity)')],
   },
   'counts a transaction as delivered once it is read': {
     breaks: ['I3'],
@@ -114,8 +114,8 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'source/start-point',
-        'return saved === undefined ? firstStart(request, server, now) : resume(saved, server, now);',
-        'return firstStart(request, server, now);',
+        'return saved === undefined ? initialStart(request, server, now) : resume(saved, server, now);',
+        'return initialStart(request, server, now);',
       ),
     ],
   },
@@ -143,8 +143,8 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'codec/formats/debezium-format',
-        'this.#end(at - eventStart, row, emit, images.putKey(images.before), 0);',
-        'images.putKey(images.before);',
+        'this.#end(at - ordinalBase, row, emit, images.writeKey(images.before), 0);',
+        'images.writeKey(images.before);',
       ),
     ],
   },
@@ -152,7 +152,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     breaks: ['I5'],
     edits: [
       edit(
-        'codec/values/number-text',
+        'codec/bytes/number-text',
         'out.ascii(((BigInt(high) << 32n) | BigInt(low)).toString());',
         'out.ascii(String(BigInt(high * 0x100000000 + low)));',
       ),
@@ -177,9 +177,9 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'source/change-stream',
-        'const captures = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });',
+        'const isCaptured = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });',
         `const filter = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
-         const captures = (schema, table) => table !== 'wide' && filter(schema, table);`,
+         const isCaptured = (schema, table) => table !== 'wide' && filter(schema, table);`,
       ),
     ],
   },
@@ -188,8 +188,8 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'source/change-stream',
-        'lines.line(stream, keyHash, bytes, from, to)',
-        'lines.line(stream, (Math.random() * 2 ** 32) >>> 0, bytes, from, to)',
+        'lines.event(stream, keyHash, bytes, from, to)',
+        'lines.event(stream, (Math.random() * 2 ** 32) >>> 0, bytes, from, to)',
       ),
     ],
   },
@@ -198,10 +198,10 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'source/binlog/binlog-decoder',
-        'transaction.ends = this.#xa.end(xid)?.transaction;',
-        `const undone = this.#xa.end(xid);
-         transaction.ends = undone?.transaction;
-         if (undone) return this.#tellParked(undone.parked, position);`,
+        'transaction.preparedTransaction = this.#xa.takePrepared(xid)?.transaction;',
+        `const undone = this.#xa.takePrepared(xid);
+         transaction.preparedTransaction = undone?.transaction;
+         if (undone) return this.#emitBufferedRows(undone.parked, position);`,
       ),
     ],
   },
@@ -211,7 +211,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'dead-letter/delivery-error-handler',
-        'await this.#folder.write([{ stream, ...summary, reason, attempts, event }]);',
+        'await this.#store.write([{ stream, ...summary, reason, attempts, event }]);',
         '',
       ),
     ],
@@ -226,7 +226,7 @@ export const SEEDED_BUGS: Readonly<Record<string, SeededBug>> = {
     edits: [
       edit(
         'daemon',
-        'const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempt, 10));',
+        'const wait = Math.min(RESTART_DELAY_MAX_MS, RESTART_DELAY_BASE_MS * 2 ** Math.min(attempt, 10));',
         'const wait = 3_600_000;',
       ),
     ],

@@ -1,7 +1,7 @@
 import { type EventLine, evidenceOf, hashOf, rawKey, rawRow } from './event-line.ts';
+import { changeId, type Expected, type ExpectedChanges } from './expected-changes.ts';
 import { Fold } from './fold.ts';
-import { changeId, type Expected, type IntentLog } from './intent-log.ts';
-import { type Delivered, RepeatCheck, type RepeatCounts } from './repeat-check.ts';
+import { type Delivered, RepeatCheck, type RepeatCounts } from './repeat-checker.ts';
 import type { Report } from './violation.ts';
 
 export interface DeliveryCounts extends RepeatCounts {
@@ -21,16 +21,16 @@ interface Found {
  * Takes every event that reached the sink, in the order of the calls, and compares it with what was intended: order per key (I2), nothing
  * rolled back (I4), repeats that are the same (I6) and have a reason (I7). What it keeps of an event is its hash.
  */
-export class DeliveryCheck {
+export class DeliveryChecker {
   readonly fold = new Fold();
   readonly repeats: RepeatCheck;
   #counts = { events: 0, stored: 0, deadLetters: 0 };
-  readonly #intents: IntentLog;
+  readonly #intents: ExpectedChanges;
   readonly #report: Report;
   /** Of each key the highest version that was stored, and its seq. */
   readonly #newest = new Map<string, { version: number; seq: string; call: number }>();
 
-  constructor(intents: IntentLog, report: Report) {
+  constructor(intents: ExpectedChanges, report: Report) {
     this.#intents = intents;
     this.#report = report;
     this.repeats = new RepeatCheck(report);

@@ -34,7 +34,7 @@ export const changeId = (table: string, key: string, version: number): string =>
  * What the workload wanted and what became of it. A transaction is entered before it is sent to the server, so that none of its events can
  * be seen before it stands here. Its GTID is given by the workload: so an outcome that nobody was told is found in gtid_executed.
  */
-export class IntentLog {
+export class ExpectedChanges {
   readonly #byGtid = new Map<string, Tx>();
   readonly #expected = new Map<string, Expected>();
   /** Committed changes since the beginning. */

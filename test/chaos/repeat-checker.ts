@@ -1,6 +1,6 @@
 import type { Generation } from './daemon-process.ts';
+import type { Expected } from './expected-changes.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
-import type { Expected } from './intent-log.ts';
 import type { LostAnswer } from './tcp-proxy.ts';
 import type { Report } from './violation.ts';
 

@@ -1,10 +1,10 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CallLogEntry } from '../../src/local/firehose/call-log.ts';
-import { checkCheckpoint, lagOf, type SeenCheckpoint } from './checkpoint-check.ts';
-import { DeliveryCheck } from './delivery-check.ts';
+import { checkCheckpoint, lagOf, type SeenCheckpoint } from './checkpoint-checker.ts';
+import { DeliveryChecker } from './delivery-checker.ts';
+import { type Expected, ExpectedChanges } from './expected-changes.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
-import { type Expected, IntentLog } from './intent-log.ts';
 import type { Findings, SinkCounts } from './report.ts';
 import { compareWithSource } from './source-compare.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
@@ -22,9 +22,9 @@ const MOST_VIOLATIONS = 20;
 const REPEATS_EVERY_MS = 1_500;
 
 /** Sees what the workload wanted, what reached the sink and what the daemon left on the disk, and holds it against what is promised. */
-export class Judge {
-  readonly intents = new IntentLog();
-  readonly check: DeliveryCheck;
+export class Checker {
+  readonly intents = new ExpectedChanges();
+  readonly check: DeliveryChecker;
   readonly violations: Violation[] = [];
   readonly violationCounts: Record<string, number> = {};
   readonly sink: SinkCounts = { calls: 0, faulty: 0, byFault: {} };
@@ -38,7 +38,7 @@ export class Judge {
 
   constructor(options: JudgeOptions) {
     this.#options = options;
-    this.check = new DeliveryCheck(this.intents, this.report);
+    this.check = new DeliveryChecker(this.intents, this.report);
   }
 
   /** Aborts at the first violation, where that is wanted. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { ExpectedChanges } from './expected-changes.ts';
 import { difference, formatGtids, type GtidIntervals, gtidsOf, parseGtids } from './gtid-intervals.ts';
-import type { IntentLog } from './intent-log.ts';
 import type { Report } from './violation.ts';
 
 export interface SeenCheckpoint {
@@ -16,7 +16,7 @@ export interface SeenCheckpoint {
 export function checkCheckpoint(
   text: string,
   before: SeenCheckpoint | undefined,
-  intents: IntentLog,
+  intents: ExpectedChanges,
   isOurs: (source: string) => boolean,
   report: Report,
 ): SeenCheckpoint | undefined {

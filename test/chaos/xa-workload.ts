@@ -1,12 +1,12 @@
 import type { Random } from '../../src/local/demo/random.ts';
-import type { Change } from './intent-log.ts';
+import type { Change } from './expected-changes.ts';
 import type { KeyModel, KeyState } from './key-model.ts';
 import type { Plan } from './planner.ts';
-import { PLEDGES } from './tables.ts';
+import { XA_ROWS } from './tables.ts';
 import type { TransactionDraft } from './transaction-draft.ts';
 
 /** An XA transaction that is prepared, or was. */
-interface Pledge {
+interface PendingXa {
   xid: string;
   changes: Change[];
   overlay: ReadonlyMap<string, KeyState>;
@@ -20,21 +20,21 @@ interface Pledge {
   endedBy?: string;
 }
 
-export interface PledgeOptions {
+export interface XaWorkloadOptions {
   random: Random;
   /** A binlog that is not younger than the one that is written now. */
   binlog: () => string;
 }
 
 /** The XA transactions of one client: prepared, and much later, perhaps behind a restart of the server, committed or rolled back. */
-export class Pledges {
-  readonly #options: PledgeOptions;
+export class XaWorkload {
+  readonly #options: XaWorkloadOptions;
   readonly #model: KeyModel;
-  #prepared: Pledge[] = [];
+  #prepared: PendingXa[] = [];
   /** Whose rows the daemon may still need, although they are no longer prepared. */
-  #ended: Pledge[] = [];
+  #ended: PendingXa[] = [];
 
-  constructor(options: PledgeOptions, model: KeyModel) {
+  constructor(options: XaWorkloadOptions, model: KeyModel) {
     this.#options = options;
     this.#model = model;
   }
@@ -65,15 +65,15 @@ export class Pledges {
     const keys: number[] = [];
     const commit = random.chance(0.65);
     for (let i = 1 + random.below(3); i > 0; i--) {
-      const k = draft.key(PLEDGES);
+      const k = draft.key(XA_ROWS);
       if (busy.has(k)) continue;
       keys.push(k);
-      draft.writeKey(PLEDGES, k, !commit);
+      draft.writeKey(XA_ROWS, k, !commit);
     }
     const { statements, changes } = draft;
     if (statements.length === 0 || busy.size > 20) return undefined;
     const rest = random.chance(0.5) ? 1 : random.below(40);
-    const pledge: Pledge = { xid, changes, overlay: draft.keys.overlay, keys, commit, rest, from: binlog() };
+    const pledge: PendingXa = { xid, changes, overlay: draft.keys.overlay, keys, commit, rest, from: binlog() };
     return {
       name: 'XA PREPARE',
       statements: [`XA START ${xid}`, ...statements, `XA END ${xid}`, `XA PREPARE ${xid}`],
@@ -84,7 +84,7 @@ export class Pledges {
     };
   }
 
-  #end(pledge: Pledge): Plan {
+  #end(pledge: PendingXa): Plan {
     const { xid, commit, changes, overlay } = pledge;
     return {
       name: commit ? 'XA COMMIT' : 'XA ROLLBACK',

@@ -1,16 +1,16 @@
 import { register } from 'node:module';
 import type { Edit } from './edit.ts';
-import { SEEDED_BUGS } from './seeded-bug.ts';
+import { MUTANTS } from './mutants.ts';
 
-/** Loaded before the daemon (`node --import 'plant.js?bug=...&budget=...' main.js run`): plants a bug in it, or gives it less memory. */
+/** Loaded before the daemon (`node --import 'mutate.js?bug=...&budget=...' main.js run`): makes a mutant of it, or gives it less memory. */
 const { searchParams } = new URL(import.meta.url);
 const name = searchParams.get('bug');
 const budget = searchParams.get('budget');
 
 const edits: Edit[] = [];
 if (name !== null) {
-  const bug = SEEDED_BUGS[name];
-  if (bug === undefined) throw new Error(`there is no seeded bug "${name}"`);
+  const bug = MUTANTS[name];
+  if (bug === undefined) throw new Error(`there is no mutant "${name}"`);
   edits.push(...bug.edits);
 }
 if (budget !== null) {

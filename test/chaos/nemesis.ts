@@ -24,7 +24,7 @@ export interface VillainCounts {
   faultPlans: number;
 }
 
-export const noVillainy = (): VillainCounts => ({
+export const noFaults = (): VillainCounts => ({
   kills: 0,
   killsWhileStarting: 0,
   terminations: 0,
@@ -61,7 +61,7 @@ const TERMINATE_WITHIN_MS = 30_000;
  * Everything bad that happens, in four strands: to the daemon, to the network, to the sink, to the server. Each draws from a seeded source
  * of its own, so the same seed gives the same deeds in the same order; when they happen depends on the machine.
  */
-export class Villain {
+export class Nemesis {
   readonly #options: VillainOptions;
   readonly #random: Record<'daemon' | 'network' | 'sink' | 'server', Random>;
   #quiet = new AbortController();
@@ -80,7 +80,7 @@ export class Villain {
     const others = [this.#network(until), this.#sink(until), this.#mysqld(until)];
     try {
       await this.#kill(kills, signal);
-      await this.#lastBlow(signal);
+      await this.#cutBothLinks(signal);
     } finally {
       this.#quiet.abort();
       await Promise.all(others);
@@ -121,7 +121,7 @@ export class Villain {
   }
 
   /** A fresh process would heal by itself: the last thing that happens is that both links break under one that stays. */
-  async #lastBlow(signal: AbortSignal): Promise<void> {
+  async #cutBothLinks(signal: AbortSignal): Promise<void> {
     const { daemon, proxies, counts } = this.#options;
     await daemon.untilFollowing(10_000);
     await pause(500 + this.#random.daemon.below(1_500), signal);

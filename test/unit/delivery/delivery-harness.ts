@@ -7,17 +7,22 @@ import type { Quota, RecordBuffers, RecordOutcome, Sink, SinkLimits } from '../.
 export const ACCEPTED: RecordOutcome = { kind: 'accepted' };
 export const THROTTLED: RecordOutcome = { kind: 'throttled', reason: 'slow down' };
 export const UNKNOWN: RecordOutcome = { kind: 'unknown', reason: 'time-out' };
-export const REFUSED: RecordOutcome = { kind: 'refused', of: 'stream', reason: 'no such stream', hint: 'make one' };
+export const STREAM_REJECTED: RecordOutcome = {
+  kind: 'rejected',
+  scope: 'stream',
+  reason: 'no such stream',
+  hint: 'make one',
+};
 /** The request is refused, perhaps for one event in it. */
-export const REFUSED_REQUEST: RecordOutcome = {
-  kind: 'refused',
-  of: 'request',
+export const REQUEST_REJECTED: RecordOutcome = {
+  kind: 'rejected',
+  scope: 'request',
   reason: 'not valid',
   hint: 'see the reason',
 };
-export const REFUSED_RECORD: RecordOutcome = {
-  kind: 'refused',
-  of: 'record',
+export const RECORD_REJECTED: RecordOutcome = {
+  kind: 'rejected',
+  scope: 'record',
   reason: 'not valid',
   hint: 'see the reason',
 };
@@ -97,45 +102,45 @@ export const withCoordinates = (): ReplicationPosition =>
   new ReplicationPosition(undefined, { file: 'binlog.000001', position: 4 });
 
 /** A delivery into a scripted sink, and all that it told. */
-export class Bench {
+export class DeliveryHarness {
   readonly sink: ScriptedSink;
   /** The sink of a second stream, where lines go that begin with ~. */
-  readonly other: ScriptedSink;
+  readonly secondSink: ScriptedSink;
   readonly delivered: ReplicationPosition;
   readonly delivery: Delivery;
-  readonly pressure: boolean[] = [];
-  readonly refused: string[] = [];
+  readonly backpressure: boolean[] = [];
+  readonly fatalErrors: string[] = [];
   /** The delivered position each time that it moved. */
   readonly moves: string[] = [];
 
   /** Events that were set aside: their line and the reason. */
-  readonly aside: [line: string, reason: string][] = [];
+  readonly deadLettered: [line: string, reason: string][] = [];
 
   constructor(options: Partial<DeliveryOptions> & { limits?: Partial<SinkLimits>; quota?: Quota } = {}) {
     const { limits, quota, ...rest } = options;
     this.sink = new ScriptedSink(limits);
-    this.other = new ScriptedSink(limits);
+    this.secondSink = new ScriptedSink(limits);
     this.delivered = rest.delivered ?? withGtids();
     this.delivery = new Delivery({
       targets: [
         { name: 'first', sink: this.sink, quota },
-        { name: 'other', sink: this.other, quota },
+        { name: 'other', sink: this.secondSink, quota },
       ],
       delivered: this.delivered,
       aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
       lingerMs: 100,
       deadLetter: async ({ event, reason }) => {
-        this.aside.push([event.toString().trimEnd(), reason]);
+        this.deadLettered.push([event.toString().trimEnd(), reason]);
       },
-      onBackpressure: (paused) => this.pressure.push(paused),
-      onDelivered: () => this.moves.push(this.done),
-      onFatal: (error) => this.refused.push(error.message),
+      onBackpressure: (paused) => this.backpressure.push(paused),
+      onDelivered: () => this.moves.push(this.deliveredText),
+      onFatal: (error) => this.fatalErrors.push(error.message),
       ...rest,
     });
   }
 
   /** What counts as delivered: the numbers of the GTID set, or the position. */
-  get done(): string {
+  get deliveredText(): string {
     return this.delivered.gtids === undefined
       ? String(this.delivered.position)
       : this.delivered.gtids.toString().replace(`${UUID}:`, '');

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { checkCheckpoint, type SeenCheckpoint } from './checkpoint-check.ts';
-import { DeliveryCheck } from './delivery-check.ts';
+import { checkCheckpoint, type SeenCheckpoint } from './checkpoint-checker.ts';
+import { DeliveryChecker } from './delivery-checker.ts';
+import { type Change, ExpectedChanges } from './expected-changes.ts';
 import { contains, difference, formatGtids, gtidsOf, parseGtids } from './gtid-intervals.ts';
-import { type Change, IntentLog } from './intent-log.ts';
-import type { Delivered } from './repeat-check.ts';
+import type { Delivered } from './repeat-checker.ts';
 import type { LostAnswer } from './tcp-proxy.ts';
 import type { Violation } from './violation.ts';
 
@@ -29,8 +29,8 @@ function line(n: number, id: number, version: number, { op = 'c', seq = n, ph = 
 }
 
 let violations: Violation[];
-let intents: IntentLog;
-let check: DeliveryCheck;
+let intents: ExpectedChanges;
+let check: DeliveryChecker;
 let calls: number;
 const report = (violation: Violation): void => {
   violations.push(violation);
@@ -39,8 +39,8 @@ const broken = (): string[] => violations.map(({ promise }) => promise);
 
 beforeEach(() => {
   violations = [];
-  intents = new IntentLog();
-  check = new DeliveryCheck(intents, report);
+  intents = new ExpectedChanges();
+  check = new DeliveryChecker(intents, report);
   calls = 0;
 });
 

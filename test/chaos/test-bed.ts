@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { Checker, type JudgeOptions } from './checker.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { formatGtids } from './gtid-intervals.ts';
-import { Judge, type JudgeOptions } from './judge.ts';
 import { DDL, SCHEMA } from './tables.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { Workload } from './workload.ts';
@@ -28,7 +28,7 @@ export interface StageOptions extends JudgeOptions {
   /** The daemon's main.js. */
   entry: string;
   /** A module that is loaded before the daemon. */
-  plant: string | undefined;
+  mutant: string | undefined;
   /** How long the lag may take to become zero once all faults are over. */
   healWithinMs: number;
   /** Ends the run before its time. */
@@ -43,9 +43,9 @@ const START_WITHIN_MS = 30_000;
 const LOST_AFTER_MS = 2_000;
 
 /** A real server, a real daemon and a local Firehose, a proxy on each link, a workload, and the judge of it all. */
-export class Stage {
+export class TestBed {
   readonly options: StageOptions;
-  readonly judge: Judge;
+  readonly judge: Checker;
   /** Aborts when the run is to end before its time. */
   readonly signal: AbortSignal;
   readonly server: LocalServer;
@@ -59,10 +59,10 @@ export class Stage {
 
   private constructor(
     options: StageOptions,
-    judge: Judge,
+    judge: Checker,
     server: LocalServer,
     firehose: LocalFirehose,
-    proxies: Stage['proxies'],
+    proxies: TestBed['proxies'],
   ) {
     this.options = options;
     this.judge = judge;
@@ -70,12 +70,12 @@ export class Stage {
     this.server = server;
     this.firehose = firehose;
     this.proxies = proxies;
-    const { directory, entry, plant } = options;
+    const { directory, entry, mutant } = options;
     this.daemon = new DaemonProcess({
       entry,
       configFile: join(directory, 'cdc.yaml'),
       logFile: join(directory, 'daemon.log'),
-      plant,
+      mutant,
       onGeneration: (generation) => judge.check.repeats.generation(generation),
       onDeath: (how, lastWords) => {
         const evidence = { start: this.daemon.starts, lastWords };
@@ -100,10 +100,10 @@ export class Stage {
   }
 
   /** Everything but the daemon runs, then `play` has it; nothing is left running. */
-  static async set<T>(options: StageOptions, play: (stage: Stage) => Promise<T>): Promise<T> {
+  static async run<T>(options: StageOptions, play: (stage: TestBed) => Promise<T>): Promise<T> {
     const { directory } = options;
     mkdirSync(directory, { recursive: true });
-    const judge = new Judge(options);
+    const judge = new Checker(options);
     const server = await startLocalServer({
       flavor: 'mysql',
       directory: join(directory, 'mysql'),
@@ -125,7 +125,7 @@ export class Stage {
         firehose: await TcpProxy.listen(Number(new URL(firehose.endpoint).port)),
       };
       writeFileSync(join(directory, 'cdc.yaml'), configuration(options, proxies));
-      const stage = new Stage(options, judge, server, firehose, proxies);
+      const stage = new TestBed(options, judge, server, firehose, proxies);
       try {
         return await play(stage);
       } finally {
@@ -223,7 +223,7 @@ export class Stage {
   }
 }
 
-const configuration = ({ routes }: StageOptions, { mysql, firehose }: Stage['proxies']): string =>
+const configuration = ({ routes }: StageOptions, { mysql, firehose }: TestBed['proxies']): string =>
   `name: chaos
 source: { url: "mysql://root@127.0.0.1:${mysql.port}" }
 tables: ["${SCHEMA}.*", "!${SCHEMA}.hidden", "!${SCHEMA}.numbers"]
