@@ -77,7 +77,8 @@ ${SPECIAL_TABLES.map(({ about, on }) => wrapped(`- ${about}${on ? ` (${on.join('
 ## Character sets
 
 Single-byte character sets are tested with all 256 bytes (see above). The following are tested with every code, unmapped
-codes included (four-byte gb18030: all of the BMP, and samples beyond it): ${CODE_SPACE_NAMES.join(', ')}.
+codes included (four-byte gb18030: all of the BMP, and samples beyond it):
+${CODE_SPACE_NAMES.join(', ')}.
 
 ## Random values
 
