@@ -4,9 +4,9 @@ import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
 import { ByteWriter } from '../codec/bytes/byte-writer.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Config, parseStart } from '../config/schema.ts';
+import type { EncodedEvent } from '../model/encoded-event.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
-import type { BinlogClient } from '../source/binlog/binlog-client.ts';
-import { followChanges } from '../source/change-stream.ts';
+import { type ChangeHandler, ChangeStream } from '../source/change-stream.ts';
 import { type SelectedHost, selectHost } from '../source/select-host.ts';
 
 /** Lines of a transaction are held back until its commit, up to this many bytes. */
@@ -50,61 +50,74 @@ function assertStart(from: string): void {
 async function tail(given: Config, from: string, signal: AbortSignal): Promise<void> {
   const { config, server, start } = await sourceOf(given, from, signal);
   const closed = new AbortController();
-  let broken: CdcError | undefined;
+  let failure: CdcError | undefined;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever reads has seen enough: `cdc tail | head`.
-    if (error.code !== 'EPIPE') broken = asCdcError(error);
+    // The reader has closed the pipe, as in `cdc tail | head`.
+    if (error.code !== 'EPIPE') failure = asCdcError(error);
     closed.abort();
   });
+  const stream = new ChangeStream({ config, server, start, signal: AbortSignal.any([signal, closed.signal]) });
+  await stream.follow(new TransactionPrinter(stream));
+  if (failure) throw failure;
+  if (process.stdout.writableLength > 0 && !process.stdout.destroyed) await once(process.stdout, 'drain');
+}
 
-  const buffered = new ByteWriter();
-  let stream: BinlogClient | undefined;
-  const flush = (): void => {
+/** Prints the events of each transaction when it commits, or earlier if they outgrow `HOLD_BYTES`. */
+class TransactionPrinter implements ChangeHandler {
+  readonly #stream: ChangeStream;
+  readonly #buffered = new ByteWriter();
+  /** Bytes that were buffered at each savepoint of the open transaction. */
+  readonly #savepoints = new Map<string, number>();
+  /** Whether a part of the open transaction is printed. */
+  #printed = false;
+
+  constructor(stream: ChangeStream) {
+    this.#stream = stream;
+  }
+
+  append(_target: number, { bytes, from, to }: EncodedEvent): void {
+    this.#buffered.copy(bytes.subarray(from, to));
+    if (this.#buffered.at <= HOLD_BYTES) return;
+    this.#flush();
+    this.#printed = true;
+    this.#savepoints.clear();
+  }
+
+  savepoint(name: string): void {
+    this.#savepoints.set(name, this.#buffered.at);
+  }
+
+  rollbackTo(name: string): void {
+    const at = this.#savepoints.get(name);
+    if (at === undefined) throw printedInPart();
+    this.#buffered.at = at;
+  }
+
+  commit(): void {
+    this.#flush();
+    this.#printed = false;
+    this.#savepoints.clear();
+  }
+
+  rollback(): void {
+    if (this.#printed) throw printedInPart();
+    this.#buffered.at = 0;
+  }
+
+  gtidsBeforeStart(): void {}
+  skipped(): void {}
+  xaPrepared(): void {}
+  heartbeat(): void {}
+
+  #flush(): void {
+    const buffered = this.#buffered;
     if (buffered.at === 0) return;
     const lines = Buffer.from(buffered.bytes.subarray(0, buffered.at));
     buffered.at = 0;
     if (process.stdout.write(lines)) return;
-    stream?.pause();
-    process.stdout.once('drain', () => stream?.resume());
-  };
-  /** How much was held at each savepoint of the open transaction, and whether a part of it is printed already. */
-  const savepoints = new Map<string, number>();
-  let printed = false;
-  stream = followChanges(
-    config,
-    server,
-    start,
-    {
-      event(_stream, _keyHash, bytes, lineFrom, lineTo) {
-        buffered.copy(bytes.subarray(lineFrom, lineTo));
-        if (buffered.at <= HOLD_BYTES) return;
-        flush();
-        printed = true;
-        savepoints.clear();
-      },
-      savepoint: (name) => savepoints.set(name, buffered.at),
-      rollbackTo(name) {
-        const at = savepoints.get(name);
-        if (at === undefined) throw printedInPart();
-        buffered.at = at;
-      },
-      commit() {
-        flush();
-        printed = false;
-        savepoints.clear();
-      },
-      rollback() {
-        if (printed) throw printedInPart();
-        buffered.at = 0;
-      },
-      prepared() {},
-      idle() {},
-    },
-    AbortSignal.any([signal, closed.signal]),
-  );
-  await stream.follow();
-  if (broken) throw broken;
-  if (process.stdout.writableLength > 0 && !process.stdout.destroyed) await once(process.stdout, 'drain');
+    this.#stream.pause();
+    process.stdout.once('drain', () => this.#stream.resume());
+  }
 }
 
 const printedInPart = (): CdcError =>
