@@ -7,7 +7,14 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/model/**/*.test.ts', 'test/architecture.test.ts'],
+          include: [
+            'test/unit/**/*.test.ts',
+            'test/model/**/*.test.ts',
+            'test/golden/**/*.test.ts',
+            'test/architecture.test.ts',
+            // Not a test: it writes what the golden tests compare with.
+            ...(process.env.CDC_GOLDEN ? ['test/golden/record.ts'] : []),
+          ],
           sequence: { groupOrder: 0 },
         },
       },
