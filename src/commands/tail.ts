@@ -1,13 +1,9 @@
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
-import { ByteWriter } from '../codec/bytes/byte-writer.ts';
-import { loadConfig } from '../config/load.ts';
-import { type Config, parseStart } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { BinlogClient } from '../source/binlog/binlog-client.ts';
-import { followChanges } from '../source/change-stream.ts';
-import { type SelectedHost, selectHost } from '../source/select-host.ts';
+import type { SelectedHost } from '../source/select-host.ts';
 
 /** Lines of a transaction are held back until its commit, up to this many bytes. */
 const HOLD_BYTES = 16 * 1024 * 1024;
@@ -27,15 +23,17 @@ Examples:
   cdc tail 'shop.*' --from start | jq .after`,
     )
     .action(async (tables: string[], { config: file, from }: { config: string; from: string }) => {
+      const { loadConfig } = await import('../config/load.ts');
       const config = loadConfig(file);
-      if (from !== 'start' && from !== 'checkpoint') assertStart(from);
+      if (from !== 'start' && from !== 'checkpoint') await assertStart(from);
       if (tables.length > 0) config.tables = tables;
       await tail(config, from, signal);
     });
 }
 
 /** @throws CdcError with exit code 2 when the text is no place to begin */
-function assertStart(from: string): void {
+async function assertStart(from: string): Promise<void> {
+  const { parseStart } = await import('../config/schema.ts');
   try {
     parseStart(from);
   } catch (error) {
@@ -48,6 +46,8 @@ function assertStart(from: string): void {
 }
 
 async function tail(given: Config, from: string, signal: AbortSignal): Promise<void> {
+  const { ByteWriter } = await import('../codec/bytes/byte-writer.ts');
+  const { followChanges } = await import('../source/change-stream.ts');
   const { config, server, start } = await sourceOf(given, from, signal);
   const closed = new AbortController();
   let broken: CdcError | undefined;
@@ -113,9 +113,11 @@ const printedInPart = (): CdcError =>
   });
 
 async function sourceOf(config: Config, from: string, signal: AbortSignal): Promise<SelectedHost> {
+  const { selectHost } = await import('../source/select-host.ts');
   if (from !== 'checkpoint') {
     return selectHost(config, undefined, signal, { start: from === 'start' ? 'earliest' : from, optionName: '--from' });
   }
+  const { CheckpointFile } = await import('../checkpoint/checkpoint-file.ts');
   const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
   if (saved === undefined) {
     throw new CdcError(`there is no checkpoint at ${config.checkpoint.file}`, {
