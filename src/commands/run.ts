@@ -16,9 +16,9 @@ Example:
     .action(async ({ config: file }: { config: string }) => {
       const { loadConfig } = await import('../config/load.ts');
       const config = loadConfig(file);
-      if (signal.aborted) return;
       const { createLog } = await import('../runtime/log.ts');
       const { runDaemon } = await import('../daemon.ts');
+      if (signal.aborted) return;
       await runDaemon(config, createLog(config.name), signal);
     });
 }
