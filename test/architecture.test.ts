@@ -41,6 +41,8 @@ const MAY_IMPORT: Record<string, string[]> = {
     'source/skip-until-start.ts',
   ],
 
+  'source/transaction-printer.ts': ['model', 'codec/bytes', 'source/change-stream.ts'],
+
   'sinks/sink.ts': [],
   'sinks/firehose': ['model', 'config', 'sinks/sink.ts'],
   delivery: ['model', 'sinks/sink.ts'],
@@ -68,9 +70,9 @@ const MAY_IMPORT: Record<string, string[]> = {
     'model',
     'config',
     'checkpoint',
-    'codec/bytes',
     'source/select-host.ts',
     'source/change-stream.ts',
+    'source/transaction-printer.ts',
     'sinks/sink.ts',
     'sinks/firehose',
     'dead-letter',

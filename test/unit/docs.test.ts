@@ -9,10 +9,12 @@ import { keyPaths } from '../../src/config/config-issue.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { parseDuration, parseSize } from '../../src/config/units.ts';
+import * as delivery from '../../src/delivery/limits.ts';
 import { readCreateDeliveryStream } from '../../src/local/firehose/create-request.ts';
 import { validateStream } from '../../src/local/firehose/stream-options.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { defaultQuota } from '../../src/sinks/firehose/quota.ts';
+import { HOLD_BYTES } from '../../src/source/transaction-printer.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
@@ -193,25 +195,17 @@ describe('limits', () => {
   const other = defaultQuota('eu-central-1');
 
   // These are not exported yet, so they are read from the source text.
-  const delivery = (name: string) => constant('src/delivery/delivery.ts', name);
-  const sender = (name: string) => constant('src/delivery/stream-sender.ts', name);
   const daemon = (name: string) => constant('src/daemon.ts', name);
   const stream = (name: string) => constant('src/source/binlog/binlog-client.ts', name);
-  const budget = delivery('BUDGET_BYTES');
-  const openShare = Number(/#openBytes \* (\d+) > this\.#budget/.exec(read('src/delivery/delivery.ts'))?.[1]);
+  const budget = delivery.BUDGET_BYTES;
   const heartbeat = constant('src/source/change-stream.ts', 'HEARTBEAT_MS');
-  const hold = constant('src/commands/tail.ts', 'HOLD_BYTES');
 
   /** A page, a sentence or row with the number in a group, and the number of the code. */
   const stated: [page: string, text: RegExp, inCode: number][] = [
     ['LIMITS.md', /^\| events that wait .*?\| (.+?) \|/m, budget],
-    ['LIMITS.md', /^\| open transaction .*?\| (.+?) of event text \|/m, budget / openShare],
-    [
-      'LIMITS.md',
-      /^\| transactions past .*?\| (.+?) of event text, or/m,
-      delivery('BUDGETS_PAST_WATERMARK_MAX') * budget,
-    ],
-    ['LIMITS.md', /^\| transactions past .*? or (.+?) transactions \|/m, delivery('TRANSACTIONS_PAST_WATERMARK_MAX')],
+    ['LIMITS.md', /^\| open transaction .*?\| (.+?) of event text \|/m, budget * delivery.OPEN_TRANSACTION_SHARE],
+    ['LIMITS.md', /^\| transactions past .*?\| (.+?) of event text, or/m, delivery.BUDGETS_PAST_WATERMARK_MAX * budget],
+    ['LIMITS.md', /^\| transactions past .*? or (.+?) transactions \|/m, delivery.TRANSACTIONS_PAST_WATERMARK_MAX],
     [
       'LIMITS.md',
       /^\| prepared XA transactions.*?\| (.+?) \|/m,
@@ -220,9 +214,9 @@ describe('limits', () => {
     ['LIMITS.md', /^\| one event.*?\| (.+?) bytes/m, limits.maxRecordBytes],
     ['LIMITS.md', /^\| one request \| (.+?) records/m, limits.maxRecords],
     ['LIMITS.md', /^\| one request .*? and (.+?) bytes/m, limits.maxRequestBytes],
-    ['LIMITS.md', /^\| requests in flight .*?\| (.+?) \|/m, delivery('REQUESTS_IN_FLIGHT')],
-    ['LIMITS.md', /^\| consecutive rejections .*?\| (.+?) dead letters \|/m, sender('CONSECUTIVE_REJECTIONS_MAX')],
-    ['LIMITS.md', /^\| rejections before .*?\| (.+?) retries \|/m, sender('ISOLATE_AFTER_ATTEMPTS')],
+    ['LIMITS.md', /^\| requests in flight .*?\| (.+?) \|/m, delivery.REQUESTS_IN_FLIGHT],
+    ['LIMITS.md', /^\| consecutive rejections .*?\| (.+?) dead letters \|/m, delivery.CONSECUTIVE_REJECTIONS_MAX],
+    ['LIMITS.md', /^\| rejections before .*?\| (.+?) retries \|/m, delivery.ISOLATE_AFTER_ATTEMPTS],
     ['LIMITS.md', /^\| dead letters on disk \| (.+?) \(/m, config.dead_letter.max_bytes],
     [
       'LIMITS.md',
@@ -230,8 +224,8 @@ describe('limits', () => {
       constant('src/checkpoint/checkpointer.ts', 'INTERVAL_MS'),
     ],
     ['LIMITS.md', /^\| delay of an event .*?\| (.+?) \(/m, linger],
-    ['LIMITS.md', /^\| delay between two attempts .*? up to (.+?), doubling/m, sender('RETRY_BASE_MS')],
-    ['LIMITS.md', /^\| delay between two attempts .*? doubling to (.+?) \|/m, sender('RETRY_CAP_MS')],
+    ['LIMITS.md', /^\| delay between two attempts .*? up to (.+?), doubling/m, delivery.RETRY_BASE_MS],
+    ['LIMITS.md', /^\| delay between two attempts .*? doubling to (.+?) \|/m, delivery.RETRY_CAP_MS],
     ['LIMITS.md', /^\| delay before a restart .*?\| (.+?), doubling/m, daemon('RESTART_DELAY_BASE_MS')],
     ['LIMITS.md', /^\| delay before a restart .*? doubling to (.+?) \|/m, daemon('RESTART_DELAY_MAX_MS')],
     ['LIMITS.md', /^\| delay before a restart .*? after (.+?) without a failure/m, daemon('BACKOFF_RESET_AFTER_MS')],
@@ -250,12 +244,12 @@ describe('limits', () => {
       /^\| wait for a server .*?\| (.+?) \|/m,
       constant('src/source/select-host.ts', 'CATCH_UP_TIMEOUT_MS'),
     ],
-    ['LIMITS.md', /^\| transaction that `cdc tail` .*?\| (.+?) of event text/m, hold],
+    ['LIMITS.md', /^\| transaction that `cdc tail` .*?\| (.+?) of event text/m, HOLD_BYTES],
     ['CONFIGURATION.md', /^\| `firehose.aggregate.max_events` \| (.+?) \|/m, record.max_events],
     ['CONFIGURATION.md', /^\| `firehose.aggregate.max_bytes` \| (.+?) \|/m, record.max_bytes],
     ['CONFIGURATION.md', /^\| `firehose.aggregate.max_bytes` .*? Firehose allows (.+?) \|/m, limits.maxRecordBytes],
     ['CONFIGURATION.md', /^\| `firehose.linger` \| (.+?) \|/m, linger],
-    ['CONFIGURATION.md', /^\| `firehose.linger` .*? (\S+ MB) of waiting events/m, sender('FLUSH_BYTES')],
+    ['CONFIGURATION.md', /^\| `firehose.linger` .*? (\S+ MB) of waiting events/m, delivery.FLUSH_BYTES],
     ['CONFIGURATION.md', /^\| `firehose.timeout` \| (.+?) \|/m, timeout],
     ['CONFIGURATION.md', /^\| `dead_letter.max_bytes` \| (.+?) \|/m, config.dead_letter.max_bytes],
     ['CONFIGURATION.md', /AWS gives a stream (.+?), \S+ requests/, large.bytes],
@@ -276,9 +270,9 @@ describe('limits', () => {
       constant('src/dead-letter/delivery-error-handler.ts', 'RETRY_LOG_INTERVAL_MS'),
     ],
     ['DEAD-LETTERS.md', /larger than a Firehose record can be \((.+?) bytes\)/, limits.maxRecordBytes],
-    ['DEAD-LETTERS.md', /has rejected (.+?) events in a row/, sender('CONSECUTIVE_REJECTIONS_MAX')],
-    ['DEAD-LETTERS.md', /rejects its first event after (.+?) retries/, sender('ISOLATE_AFTER_ATTEMPTS')],
-    ['DEAD-LETTERS.md', /After (.+?) failures cdc isolates/, sender('ISOLATE_AFTER_ATTEMPTS')],
+    ['DEAD-LETTERS.md', /has rejected (.+?) events in a row/, delivery.CONSECUTIVE_REJECTIONS_MAX],
+    ['DEAD-LETTERS.md', /rejects its first event after (.+?) retries/, delivery.ISOLATE_AFTER_ATTEMPTS],
+    ['DEAD-LETTERS.md', /After (.+?) failures cdc isolates/, delivery.ISOLATE_AFTER_ATTEMPTS],
     ['DEAD-LETTERS.md', /counts in blocks of (.+?)\. /, constant('src/dead-letter/dead-letter-store.ts', 'BLOCK')],
     ['DEAD-LETTERS.md', /cdc tries an event up to (.+?) times/, constant('src/dead-letter/redeliver.ts', 'TRIES')],
     ['AWS.md', /A record holds at most (.+?) bytes/, limits.maxRecordBytes],
