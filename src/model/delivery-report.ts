@@ -1,18 +1,18 @@
-/** An event that will not be sent, and why. */
+/** An event to move to the dead letters, and why. */
 export interface DeadLetterRequest {
   stream: string;
-  /** Its line, newline included. */
+  /** The line of the event, including the newline. */
   event: Buffer;
   reason: string;
   attempts: number;
 }
 
-/** A failure that is tried again. */
+/** A failed attempt that delivery will repeat. */
 export interface RetryReport {
   stream: string;
   reason: string;
-  /** Of the same events, so far. */
+  /** Failed attempts of these events so far. */
   attempts: number;
-  /** The oldest of the events that wait for it. */
+  /** Copies the oldest of these events. */
   event: () => Buffer;
 }

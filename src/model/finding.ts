@@ -1,24 +1,24 @@
-/** Something that `cdc check` found: what is wrong, why it matters, and the exact statement or setting that fixes it. */
+/** A result of `cdc check`: what is wrong, why it matters, and the exact statement or setting that fixes it. */
 export interface Finding {
-  /** error: `cdc run` would not work. warning: it works, but not as well as it could. */
+  /** error: `cdc run` cannot work. warning: `cdc run` works with a restriction or a risk. */
   severity: 'error' | 'warning';
   what: string;
   why: string;
   fix: string;
-  /** It may pass by itself, as an outage does: the daemon waits for that instead of refusing to start. */
+  /** The error can clear by itself, such as an outage. The daemon starts anyway and retries. */
   transient?: true;
 }
 
 export const error = (what: string, why: string, fix: string): Finding => ({ severity: 'error', what, why, fix });
-/** An error that may pass by itself. */
+/** An error that can clear by itself. */
 export const transientError = (what: string, why: string, fix: string): Finding => ({
   ...error(what, why, fix),
   transient: true,
 });
 export const warning = (what: string, why: string, fix: string): Finding => ({ severity: 'warning', what, why, fix });
 
-/** `a, b, c and 4 more`: long lists stay readable. */
-export function indentedList(names: readonly string[], most = 5): string {
-  const shown = names.slice(0, most).join(', ');
-  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+/** Shortens a long list of names: `a, b, c and 4 more`. */
+export function indentedList(names: readonly string[], max = 5): string {
+  const shown = names.slice(0, max).join(', ');
+  return names.length > max ? `${shown} and ${names.length - max} more` : shown;
 }

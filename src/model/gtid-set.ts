@@ -1,32 +1,32 @@
 import { CdcError } from '../runtime/error.ts';
 
-/** Transactions `[first, last]`, both inclusive. GNOs stay below 2^53: at a million a second that is 285 years. */
+/** Transactions `[first, last]`, both inclusive. Their numbers stay below 2^53: 285 years at a million per second. */
 type Interval = [first: number, last: number];
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const TAG = /^[a-z_][a-z0-9_]{0,31}$/;
 
 /**
- * A MySQL GTID set with its holes: which transactions of which source are in it. A source is `uuid` or `uuid:tag`.
- * Text form as in `@@gtid_executed` (MySQL manual, "GTID Sets"; tags since 8.3).
+ * A MySQL GTID set, gaps included: the transaction numbers of each source. A source is `uuid` or `uuid:tag`. The text
+ * form is that of `@@gtid_executed` (MySQL manual, "GTID Sets"; tags since 8.3).
  */
 export class GtidSet {
   readonly #sources = new Map<string, Interval[]>();
 
-  /** @throws CdcError when the text is not a GTID set. The empty text is the empty set. */
+  /** The empty text is the empty set. @throws CdcError if the text is not a GTID set */
   static parse(text: string): GtidSet {
     const set = new GtidSet();
     for (const entry of text.split(',')) {
       const [uuid = '', ...items] = entry.split(':').map((part) => part.trim().toLowerCase());
       if (uuid === '' && items.length === 0) continue;
-      const bad = (what: string) =>
-        new CdcError(`"${entry.trim()}" is not part of a GTID set`, { exitCode: 2, why: what });
-      if (!UUID.test(uuid)) throw bad(`"${uuid}" is not a server UUID`);
+      const invalidEntry = (why: string) =>
+        new CdcError(`"${entry.trim()}" is not a valid part of a GTID set`, { exitCode: 2, why });
+      if (!UUID.test(uuid)) throw invalidEntry(`"${uuid}" is not a server UUID`);
       let source = uuid;
       let empty = true;
       for (const item of items) {
         if (TAG.test(item)) {
-          if (source !== uuid && empty) throw bad('a tag names no transactions');
+          if (source !== uuid && empty) throw invalidEntry('a tag has no transaction numbers');
           source = `${uuid}:${item}`;
           empty = true;
           continue;
@@ -34,12 +34,14 @@ export class GtidSet {
         const match = /^(\d{1,19})(?:-(\d{1,19}))?$/.exec(item);
         const first = Number(match?.[1]);
         const last = Number(match?.[2] ?? match?.[1]);
-        if (!match || first < 1 || last < first) throw bad(`"${item}" is not an interval of transaction numbers`);
-        if (!Number.isSafeInteger(last)) throw bad(`transaction number ${item} is beyond 2^53`);
+        if (!match || first < 1 || last < first) {
+          throw invalidEntry(`"${item}" is not an interval of transaction numbers`);
+        }
+        if (!Number.isSafeInteger(last)) throw invalidEntry(`the transaction number ${item} is too large (2^53)`);
         set.addRange(source, first, last);
         empty = false;
       }
-      if (empty) throw bad('it names no transactions');
+      if (empty) throw invalidEntry('it has no transaction numbers');
     }
     return set;
   }
@@ -48,16 +50,16 @@ export class GtidSet {
     return this.#sources.size === 0;
   }
 
-  /** Adds `first..last` of a source; the common case, the transaction after the last one, touches one number. */
+  /** Adds `first..last` of a source. The common case, the transaction after the last one, changes one number. */
   addRange(source: string, first: number, last: number): void {
     const intervals = this.#sources.get(source);
     if (intervals === undefined) {
       this.#sources.set(source, [[first, last]]);
       return;
     }
-    const tail = intervals[intervals.length - 1];
-    if (tail && first === tail[1] + 1) {
-      tail[1] = last;
+    const newest = intervals[intervals.length - 1];
+    if (newest && first === newest[1] + 1) {
+      newest[1] = last;
       return;
     }
     this.#sources.set(source, merge(intervals, [first, last]));
@@ -80,18 +82,18 @@ export class GtidSet {
 
   /** The transactions of this set that are not in `other`. */
   subtract(other: GtidSet): GtidSet {
-    const rest = new GtidSet();
+    const difference = new GtidSet();
     for (const [source, intervals] of this.#sources) {
       for (let [first, last] of intervals) {
         for (const [from, to] of other.#sources.get(source) ?? []) {
           if (to < first || from > last) continue;
-          if (from > first) rest.addRange(source, first, from - 1);
+          if (from > first) difference.addRange(source, first, from - 1);
           first = to + 1;
         }
-        if (first <= last) rest.addRange(source, first, last);
+        if (first <= last) difference.addRange(source, first, last);
       }
     }
-    return rest;
+    return difference;
   }
 
   clone(): GtidSet {
@@ -104,16 +106,16 @@ export class GtidSet {
     return copy;
   }
 
-  /** Canonical text: sorted by uuid, then tag, the untagged first. */
+  /** The canonical text: sorted by UUID, then by tag; transactions without a tag come first. */
   toString(): string {
     let text = '';
-    let last = '';
+    let previous = '';
     for (const source of [...this.#sources.keys()].sort()) {
       const [uuid = '', tag] = source.split(':');
-      if (uuid !== last) text += `${text ? ',' : ''}${uuid}`;
+      if (uuid !== previous) text += `${text ? ',' : ''}${uuid}`;
       if (tag) text += `:${tag}`;
       for (const [from, to] of this.#sources.get(source) ?? []) text += from === to ? `:${from}` : `:${from}-${to}`;
-      last = uuid;
+      previous = uuid;
     }
     return text;
   }

@@ -1,7 +1,7 @@
-/** One name of a pattern: the literal pieces between its stars; a single piece is a plain name. */
+/** One name of a pattern: the literal pieces between its stars. A single piece is a plain name. */
 export type NamePattern = readonly string[];
 
-/** A name as it is written in a pattern, for a regular expression: in backticks, or without dots, spaces and backticks. */
+/** A regular expression for a name in a pattern: in backticks, or without dots, spaces and backticks. */
 export const NAME_PATTERN = '(`(?:[^`]|``)+`|[^\\s.`!][^\\s.`]*)';
 
 export function parseName(part: string): NamePattern {
@@ -26,9 +26,12 @@ export function matchesGlob(pieces: NamePattern, name: string): boolean {
   return at + last.length <= name.length;
 }
 
-/** Case folded letter by letter, as the server does; JavaScript's own looks at neighbours (the final sigma). */
+/**
+ * Folds the case character by character, as the server does. JavaScript's `toLowerCase` on the whole name depends on
+ * the neighbors of a character (the final sigma).
+ */
 export function foldCase(name: string): string {
   let folded = '';
-  for (const letter of name) folded += String.fromCodePoint(letter.toLowerCase().codePointAt(0) as number);
+  for (const character of name) folded += String.fromCodePoint(character.toLowerCase().codePointAt(0) as number);
   return folded;
 }

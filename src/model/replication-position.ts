@@ -3,7 +3,7 @@ import { GtidSet } from './gtid-set.ts';
 import { MariadbGtidPosition } from './mariadb-gtid-position.ts';
 import type { Transaction } from './rows-event.ts';
 
-/** A position in the stream: the GTIDs up to it, where the server has them, and binlog coordinates. */
+/** A position in the binlog: its coordinates and, if the server has GTIDs, the GTIDs up to it. */
 export class ReplicationPosition {
   gtids: GtidSet | MariadbGtidPosition | undefined;
   file: string;
@@ -25,7 +25,7 @@ export class ReplicationPosition {
     this.advanceGtids(transaction);
   }
 
-  /** Advances the GTIDs alone; the coordinates stay. */
+  /** Advances the GTIDs but not the coordinates. */
   advanceGtids({ gtidSource, gtidNumber, preparedTransaction }: Transaction): void {
     if (gtidNumber === 0 || this.gtids === undefined) return;
     if (this.gtids instanceof GtidSet) {
@@ -42,7 +42,7 @@ export class ReplicationPosition {
     }
   }
 
-  /** Advances over all that `later` has seen. */
+  /** Advances to a later position. */
   advanceAll(later: ReplicationPosition): void {
     this.file = later.file;
     this.position = later.position;
@@ -55,7 +55,7 @@ export class ReplicationPosition {
     return new ReplicationPosition(this.gtids?.clone(), this.coordinates);
   }
 
-  /** A position of the same kind that has seen nothing. */
+  /** A position with GTIDs of the same kind, but without any transaction. */
   emptyCopy(): ReplicationPosition {
     const { gtids } = this;
     return new ReplicationPosition(

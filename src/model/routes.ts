@@ -1,20 +1,20 @@
 import { compileTableFilter } from './table-filter.ts';
 
-/** Which stream the events of a table go to. */
+/** The stream of each table. */
 export interface Routes {
-  /** All streams, the default one first. */
+  /** All streams, the default stream first. */
   streams: readonly string[];
-  /** The index in `streams`. */
+  /** The index of the table's stream in `streams`. */
   streamOf(schema: string, table: string): number;
 }
 
-/** @param routes streams by table pattern; the first pattern that matches decides */
+/** @param routes streams by table pattern; the first pattern that matches a table decides */
 export function compileRoutes(
   routes: Readonly<Record<string, string>>,
-  fallback: string,
+  defaultStream: string,
   options: { caseSensitive: boolean },
 ): Routes {
-  const streams = [...new Set([fallback, ...Object.values(routes)])];
+  const streams = [...new Set([defaultStream, ...Object.values(routes)])];
   const entries = Object.entries(routes).map(([pattern, stream]) => ({
     matches: compileTableFilter([pattern], options),
     index: streams.indexOf(stream),

@@ -1,45 +1,45 @@
-/** What a row change is: insert, update or delete, as `op` names it. */
+/** The kind of a row change: insert, update or delete, as in the field `op`. */
 export type RowOp = 'c' | 'u' | 'd';
 
-/** A committed (or, while its rows still arrive, about to be committed) transaction of the binlog. */
+/** A transaction of the binlog. It is not committed yet while its rows arrive. */
 export interface Transaction {
-  /** The text that names it: `uuid:17`, `0-1-17`; empty where the server has no GTIDs. */
+  /** The GTID as text, `uuid:17` or `0-1-17`. It is empty if the server has no GTIDs. */
   gtid: string;
-  /** The GTID in two parts, for sets: `uuid` or `uuid:tag`, or MariaDB's `domain-server`; and the number. */
+  /** The GTID in two parts, for sets. The source is `uuid` or `uuid:tag`, or `domain-server` on MariaDB. */
   gtidSource: string;
   gtidNumber: number;
-  /** The binlog that holds it, that name's number, and where it begins there. */
+  /** The binlog file, the number in its name, and the offset where the transaction starts. */
   file: string;
   fileNumber: number;
   position: number;
-  /** The byte behind it; known at commit. */
+  /** The offset after the transaction, known at its commit. */
   endPosition: number;
   serverId: number;
-  /** Commit time on the server, milliseconds. */
+  /** The commit time on the server, in milliseconds. */
   committedAt: number;
-  /** The prepared transaction that this one, an XA COMMIT or XA ROLLBACK, ends; its GTID is done with this one's. */
+  /** The prepared transaction that this XA COMMIT or XA ROLLBACK ends. Its GTID is delivered together with this one. */
   preparedTransaction: Transaction | undefined;
 }
 
 /**
- * The row images of one rows event of one table, raw: `bytes[at..end)` holds image after image (for updates before
- * and after in turn), each with its NULL bitmap in front (MySQL internals, Rows_event).
+ * The raw row images of one rows event of one table: `bytes[imagesStart..end)` is image after image. An update has a
+ * before and an after image in turn. Each image starts with its NULL bitmap (MySQL internals, Rows_event).
  */
 export interface RowsEvent {
   op: RowOp;
   bytes: Buffer;
   imagesStart: number;
   end: number;
-  /** Offsets of the bitmaps of the columns that the before and after images hold. */
+  /** Offsets of the bitmaps of the columns that the before and after images contain. */
   beforeBitmap: number;
   afterBitmap: number;
   /**
-   * The offset in `bytes` from which the ordinals of `seq` count: where the event starts; for events that came out of
-   * a compressed transaction, where its payload would. May lie before the buffer.
+   * The offset in `bytes` from which the ordinals of `seq` count: the start of the event, or of the decompressed payload
+   * for an event of a compressed transaction. It can be before the start of the buffer.
    */
   ordinalBase: number;
-  /** Where the event starts in the binlog. */
+  /** The offset in the binlog file where the event starts. */
   position: number;
-  /** After images may hold JSON diffs, applied to the documents of the before image (PARTIAL_UPDATE_ROWS). */
+  /** Whether after images can contain JSON diffs against the documents of the before image (PARTIAL_UPDATE_ROWS). */
   partialJson: boolean;
 }

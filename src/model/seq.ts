@@ -1,14 +1,14 @@
 /**
- * `seq`, the one field a consumer needs to order and to deduplicate: 36 hex digits whose byte order is the order
- * of events.
+ * `seq` is the one field that a consumer needs to order and deduplicate events. It has 36 hex digits; their byte order
+ * is the order of the events.
  *
  *     epoch (8)  file number (8)  position (10)  ordinal (10)
  *
- * `epoch` is the second at which coordinates began anew: the first start, or another server. So it grows even where
- * the checkpoint that held the last one is gone.
- * `position` is where the rows event starts in the file. `ordinal` is where the row image starts inside that event
- * (inside the decompressed payload, for a compressed transaction): unique, growing, and the same after any restart
- * or change of configuration, which a running counter would not be.
+ * `epoch` is the time, in seconds, at which the coordinates restarted: the first start, or a change of the server. It
+ * therefore grows even if the checkpoint with the last epoch is lost.
+ * `position` is the offset of the rows event in the file. `ordinal` is the offset of the row image in that event, or in
+ * the decompressed payload of a compressed transaction. The ordinal is unique, grows, and stays the same after every
+ * restart or change of the configuration. A running counter would not.
  */
 export const SEQ_LENGTH = 36;
 
@@ -23,7 +23,7 @@ export function formatSeq({ epoch, file, position, ordinal }: SeqParts): string 
   return hex(epoch, 8) + hex(file, 8) + hex(position, 10) + hex(ordinal, 10);
 }
 
-/** The parts of a seq; undefined when the text is none. */
+/** The parts of a seq. Returns undefined if the text is not a seq. */
 export function parseSeq(text: string): SeqParts | undefined {
   if (!/^[0-9a-f]{36}$/.test(text)) return undefined;
   const part = (from: number, to: number): number => Number.parseInt(text.slice(from, to), 16);

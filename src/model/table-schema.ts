@@ -1,14 +1,14 @@
 import type { Coordinates } from './coordinates.ts';
 import type { Column } from './table.ts';
 
-/** Columns that were proven for a table, and the stretch of the binlog for which they hold. */
+/** The verified columns of a table, and the range of the binlog for which they are valid. */
 export interface ResolvedTableSchema {
   schema: string;
   table: string;
-  /** What the stream itself says of its columns: a table of another shape is another version. */
+  /** The columns as the table map describes them. A table map with another signature is another version of the table. */
   shape: string;
   from: Coordinates;
-  /** Where a statement changed the table; null while none has. */
+  /** The coordinates of the statement that changed the table; null if there is none. */
   until: Coordinates | null;
   columns: Column[];
   primaryKey: number[];

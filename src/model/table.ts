@@ -1,4 +1,4 @@
-/** Column types as the binlog names them (MySQL: enum_field_types in field_types.h; 140 and 141 are MariaDB's). */
+/** The column types of the binlog (MySQL: enum_field_types in field_types.h; 140 and 141 are MariaDB's). */
 export const ColumnType = {
   DECIMAL: 0,
   TINY: 1,
@@ -33,34 +33,34 @@ export const ColumnType = {
   VAR_STRING: 253,
   STRING: 254,
   GEOMETRY: 255,
-  // MariaDB's types that travel as BINARY: not codes of the binlog, but of whoever can prove what a column is.
+  // MariaDB types that the binlog contains as BINARY. The codes are cdc's own, for columns whose type was verified.
   UUID: 0x1fe,
   INET4: 0x2fe,
   INET6: 0x3fe,
 } as const;
 
-/** The collation id of binary strings: BINARY, VARBINARY, BLOB. */
+/** The collation id of binary strings (BINARY, VARBINARY, BLOB). */
 export const BINARY_COLLATION = 63;
 
 export interface Column {
   name: string;
-  /** The real type: ENUM and SET, not the STRING they travel as. */
+  /** The real type: ENUM or SET, where the binlog has STRING. */
   type: number;
-  /** What the type needs to be read: length, precision << 8 | scale, fractional digits, length bytes or bits. */
+  /** The metadata of the type: length, precision << 8 | scale, fractional digits, length bytes, or bits. */
   meta: number;
   nullable: boolean;
   unsigned: boolean;
-  /** Collation id of strings, ENUM and SET; 0 for the rest. */
+  /** The collation id of strings, ENUM and SET; otherwise 0. */
   collation: number;
   /** Labels of ENUM and SET, as text. */
   labels: readonly string[];
 }
 
-/** One version of a table, as the stream itself described it at the time of the change. */
+/** One version of a table, as it was at the time of the change. */
 export interface Table {
   schema: string;
   name: string;
   columns: readonly Column[];
-  /** Indexes of the columns of the row key, in key order: the primary key, or what `keys` names; empty for none. */
+  /** Indexes of the key columns, in key order: the primary key, or the columns in `keys`. Empty if there is no key. */
   key: readonly number[];
 }

@@ -134,7 +134,7 @@ describe('every problem is named at once, with its line', () => {
     expect(problems(`${LEAST}tables: ["*.*", orders, "a.b.c"]\nkeys: { "shop.*": [id], "shop.x": [a, a] }`)).toEqual([
       expect.stringMatching(/^line 5, tables\[1\]: "orders" is not a table pattern: it has no dot/),
       expect.stringMatching(/^line 5, tables\[2\]: "a.b.c" is not a table pattern/),
-      expect.stringMatching(/^line 6, keys."shop.\*": "shop.\*" is not a table pattern: here one table is named/),
+      expect.stringMatching(/^line 6, keys."shop.\*": "shop.\*" is not a table pattern: a single table is expected/),
       'line 6, keys."shop.x": names a column twice',
     ]);
     expect(problems(`${LEAST}tables: ["!a.b"]`)).toEqual([expect.stringContaining('captures nothing')]);

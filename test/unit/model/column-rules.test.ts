@@ -25,19 +25,19 @@ describe('a column pattern', () => {
     expect(compileColumnPattern(pattern, sensitive)(schema, table, column)).toBe(expected);
   });
 
-  test('compares schema and table without case where the server does', () => {
+  test('ignores the case of schema and table if the server does', () => {
     expect(compileColumnPattern('shop.users.email', { caseSensitive: false })('SHOP', 'Users', 'email')).toBe(true);
   });
 
   test.each(['', 'email', 'users.email', 'a.b.c.d', '!a.b.c', 'a.b.', '.b.c', 'a b.c.d', 'a.b.`c', 'a.b.c!`'])(
-    '%j is none',
+    '%j is not a pattern',
     (text) => {
       expect(() => compileColumnPattern(text, sensitive)).toThrow(expect.objectContaining({ exitCode: 2 }));
     },
   );
 });
 
-test('of several rules the strictest wins, wherever it stands', () => {
+test('the strictest of several rules applies, whatever their order', () => {
   const find = compileColumnRules(
     {
       '*.*.phone': mask(4),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { compileRoutes } from '../../../src/model/routes.ts';
 
-test('the first pattern that matches decides, all else goes to the default, and a stream stands once', () => {
+test('the first matching pattern decides, other tables go to the default, and each stream is listed once', () => {
   const routes = compileRoutes(
     { 'shop.orders': 'orders', 'shop.*': 'shop', 'logs.*': 'orders', 'a.b': 'main' },
     'main',

@@ -23,14 +23,14 @@ describe('seq', () => {
     );
   });
 
-  test('comes apart into the parts that it was made of, and what is none does not', () => {
-    fc.assert(fc.property(parts, (whole) => void expect(parseSeq(formatSeq(whole))).toEqual(whole)));
+  test('parses into the parts that it was formatted from, and other texts do not parse', () => {
+    fc.assert(fc.property(parts, (original) => void expect(parseSeq(formatSeq(original))).toEqual(original)));
     for (const text of ['', 'g'.repeat(36), '0'.repeat(35), '0'.repeat(37), 'A'.repeat(36)]) {
       expect(parseSeq(text)).toBeUndefined();
     }
   });
 
-  test('what does not fit is an error, never a shorter order', () => {
+  test('a part that does not fit into its digits is an error', () => {
     expect(() => formatSeq({ epoch: 2 ** 32, file: 1, position: 4, ordinal: 0 })).toThrow(RangeError);
     expect(() => formatSeq({ epoch: 0, file: 1, position: 2 ** 40, ordinal: 0 })).toThrow(RangeError);
   });

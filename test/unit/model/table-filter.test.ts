@@ -32,11 +32,11 @@ describe('a pattern', () => {
     ['`*`.*', ['shop', 'orders'], false],
     ['a!b.c', ['a!b', 'c'], true],
     [' shop.orders ', ['shop', 'orders'], true],
-  ])('%s takes %j: %s', (pattern, table, expected) => {
+  ])('%s matches %j: %s', (pattern, table, expected) => {
     expect(captures([pattern], table)).toBe(expected);
   });
 
-  test('with ! excludes and wins, wherever it stands', () => {
+  test('with ! excludes and takes precedence, whatever the order', () => {
     for (const patterns of [
       ['shop.*', '!shop.audit_*'],
       ['!shop.audit_*', 'shop.*'],
@@ -47,7 +47,7 @@ describe('a pattern', () => {
     }
   });
 
-  test("reaches the server's own schemas only by naming them", () => {
+  test("matches the server's own schemas only if it names them", () => {
     for (const schema of ['mysql', 'sys', 'information_schema', 'performance_schema']) {
       expect(captures(['*.*'], [schema, 't'])).toBe(false);
       expect(captures([`${schema}*.t`], [schema, 't'])).toBe(false);
@@ -59,13 +59,13 @@ describe('a pattern', () => {
 });
 
 describe('case', () => {
-  test('matters where the server says so (lower_case_table_names = 0)', () => {
+  test('matters if the server compares with case (lower_case_table_names = 0)', () => {
     expect(captures(['Shop.Orders'], ['Shop', 'Orders'])).toBe(true);
     expect(captures(['Shop.Orders'], ['shop', 'orders'])).toBe(false);
     expect(captures(['*.*', '!shop.LOG'], ['shop', 'log'])).toBe(true);
   });
 
-  test('does not where it says not (1 and 2), beyond ASCII too', () => {
+  test('does not matter if the server ignores it (1 and 2), also outside of ASCII', () => {
     expect(captures(['Shop.ORD*'], ['shop', 'orders'], false)).toBe(true);
     expect(captures(['shop.orders'], ['SHOP', 'Orders'], false)).toBe(true);
     expect(captures(['*.*', '!shop.LOG'], ['shop', 'log'], false)).toBe(false);
@@ -74,7 +74,7 @@ describe('case', () => {
   });
 });
 
-describe('what is no pattern is refused by name', () => {
+describe('an invalid pattern is rejected with its text', () => {
   test.each([
     ['', 'empty'],
     ['!', 'empty'],
@@ -83,7 +83,7 @@ describe('what is no pattern is refused by name', () => {
     ['.b', 'not two names'],
     ['a.', 'not two names'],
     ['my shop.orders', 'space'],
-    ['`a.b', 'left open'],
+    ['`a.b', 'not closed'],
     ['`a`b.c', 'not two names'],
     ['``.c', 'not two names'],
     ['!!a.b', 'not two names'],
@@ -97,7 +97,7 @@ describe('what is no pattern is refused by name', () => {
     );
   });
 
-  test('patterns that only exclude capture nothing, which nobody means', () => {
+  test('patterns that only exclude are rejected, because they capture nothing', () => {
     expect(() => compileTableFilter(['!a.b', '!c.*'], { caseSensitive: true })).toThrow(
       expect.objectContaining({ exitCode: 2, message: expect.stringContaining('!a.b, !c.*') }),
     );
@@ -105,12 +105,12 @@ describe('what is no pattern is refused by name', () => {
 });
 
 describe('parseTableName', () => {
-  test('takes one table, backticks included', () => {
+  test('parses the name of one table, backticks included', () => {
     expect(parseTableName('shop.log')).toEqual({ schema: 'shop', table: 'log' });
     expect(parseTableName('`my.shop`.`*`')).toEqual({ schema: 'my.shop', table: '*' });
   });
 
-  test.each(['shop.*', '*.log', '!shop.log', 'log'])('refuses %s', (text) => {
+  test.each(['shop.*', '*.log', '!shop.log', 'log'])('rejects %s', (text) => {
     expect(() => parseTableName(text)).toThrow(expect.objectContaining({ exitCode: 2 }));
   });
 });
@@ -123,7 +123,7 @@ describe('properties', () => {
   });
   const quoted = (text: string) => `\`${text.replaceAll('`', '``')}\``;
 
-  test('a table is written so that it is read as the same table, and plainly where it can be', () => {
+  test('a formatted name parses to the same table, and has backticks only where it needs them', () => {
     fc.assert(
       fc.property(name, name, (schema, table) => {
         expect(parseTableName(formatTableName(schema, table))).toEqual({ schema, table });
@@ -133,7 +133,7 @@ describe('properties', () => {
     expect(parseTableName(formatTableName('!shop', 'a'))).toEqual({ schema: '!shop', table: 'a' });
   });
 
-  test('a quoted name takes that table and no other', () => {
+  test('a quoted name matches that table and no other', () => {
     fc.assert(
       fc.property(name, name, name, name, (schema, table, otherSchema, otherTable) => {
         const filter = compileTableFilter([`${quoted(schema)}.${quoted(table)}`], { caseSensitive: true });
@@ -171,7 +171,7 @@ describe('properties', () => {
     );
   });
 
-  test('many stars cost no time beyond the length of the name', () => {
+  test('many stars do not make matching slow', () => {
     const filter = compileTableFilter([`s.${'*a'.repeat(30)}b`], { caseSensitive: true });
     const before = performance.now();
     expect(filter('s', 'a'.repeat(64))).toBe(false);
