@@ -24,11 +24,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'sinks/firehose/firehose-sink',
-        'const answer = await this.#sendWithDeadline(command, signal);',
+        'const response = await this.#sendWithDeadline(command, signal);',
         `void this.#sendWithDeadline(command, signal).catch(() => {});
-         const answer = { RequestResponses: records.map(() => ({ RecordId: 'early' })) };
+         const response = { RequestResponses: records.map(() => ({ RecordId: 'early' })) };
          // Its memory is still read.
-         if (answer) return recordOutcomes(answer, records.length);`,
+         if (response) return recordOutcomes(response, records.length);`,
       ),
     ],
   },
@@ -62,9 +62,9 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'sinks/firehose/firehose-sink',
-        'const answer = await this.#sendWithDeadline(command, signal);',
+        'const response = await this.#sendWithDeadline(command, signal);',
         `await this.#sendWithDeadline(command, signal);
-         const answer = await this.#sendWithDeadline(command, signal);`,
+         const response = await this.#sendWithDeadline(command, signal);`,
       ),
     ],
   },

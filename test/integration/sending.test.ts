@@ -122,7 +122,7 @@ test.each([
   const sink = new FirehoseSink({ stream: 'any', ...access });
   const { signal } = new AbortController();
   const began = performance.now();
-  const reason = 'TimeoutError: no whole answer within 300 ms';
+  const reason = 'TimeoutError: no complete response within 300 ms';
   expect(await sink.send([{ buffers: [Buffer.from('1\n')] }], signal)).toEqual([{ kind: 'unknown', reason }]);
   expect(performance.now() - began).toBeGreaterThanOrEqual(290);
   expect(await sink.send([{ buffers: [Buffer.from('2\n')] }], signal)).toEqual([{ kind: 'accepted' }]);

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
+import { onAbort } from '../../runtime/abort.ts';
 import type { RecordBuffers, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../sink.ts';
 import { failureOutcome, recordOutcomes } from './outcomes.ts';
 import { putRecordBatchBody } from './request-body.ts';
@@ -9,18 +10,18 @@ import { putRecordBatchBody } from './request-body.ts';
 export interface FirehoseConnection {
   region: string | undefined;
   endpoint: string | undefined;
-  /** After this many milliseconds without a whole answer, the outcome of a request is unknown. */
+  /** Without a complete response in this time, in milliseconds, the outcome of a request is unknown. */
   timeoutMs?: number;
 }
 
 export interface FirehoseOptions extends FirehoseConnection {
   stream: string;
   gzip?: boolean;
-  /** Memory of requests, which several sinks may share. */
+  /** Free buffers for request bodies. Several sinks can share them. */
   bodyPool?: Buffer[];
 }
 
-/** PutRecordBatch limits (Amazon Data Firehose quota page); 4 MiB a call, less what a proxy may count on top. */
+/** The limits of PutRecordBatch (Amazon Data Firehose quota page). A request stays below 4 MiB: a proxy can count more. */
 const FIREHOSE_LIMITS: SinkLimits = {
   maxRecords: 500,
   maxRecordBytes: 1_024_000,
@@ -28,10 +29,10 @@ const FIREHOSE_LIMITS: SinkLimits = {
 };
 const CONNECTION_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 30_000;
-const SOCKETS = 32;
+const SOCKETS_MAX = 32;
 const BODY_POOL_MAX = 4;
 
-/** A client that tries once and says so: retrying is delivery's, which knows what may follow what. */
+/** A client that does not retry. Delivery retries, because it knows which events have to wait. */
 export function firehoseClient({ region, endpoint }: FirehoseConnection): FirehoseClient {
   return new FirehoseClient({
     ...(region && { region }),
@@ -40,16 +41,16 @@ export function firehoseClient({ region, endpoint }: FirehoseConnection): Fireho
     maxAttempts: 1,
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
-      httpAgent: { keepAlive: true, maxSockets: SOCKETS },
-      httpsAgent: { keepAlive: true, maxSockets: SOCKETS },
+      httpAgent: { keepAlive: true, maxSockets: SOCKETS_MAX },
+      httpsAgent: { keepAlive: true, maxSockets: SOCKETS_MAX },
     },
   });
 }
 
-/** A Firehose on this machine checks no signature; asking the instance for credentials would only take time. */
+/** A local Firehose checks no signature. Fixed credentials save the SDK the search for real ones. */
 const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 
-/** Whether it is a Firehose on this machine, which has neither credentials nor quotas. */
+/** Whether the endpoint is on this machine. A local Firehose needs no credentials and has no quota. */
 export function isLocal(endpoint: string | undefined): boolean {
   if (endpoint === undefined) return false;
   const { hostname } = new URL(endpoint);
@@ -58,7 +59,7 @@ export function isLocal(endpoint: string | undefined): boolean {
 
 const compress = promisify(gzip);
 
-/** Amazon Data Firehose, one stream, through the AWS SDK. */
+/** One stream of Amazon Data Firehose, through the AWS SDK. */
 export class FirehoseSink implements Sink {
   readonly service = 'Firehose';
   readonly limits = FIREHOSE_LIMITS;
@@ -67,7 +68,6 @@ export class FirehoseSink implements Sink {
   readonly #client: FirehoseClient;
   readonly #stream: string;
   readonly #timeoutMs: number;
-  /** Bodies of requests that have been answered, for the next ones. */
   readonly #bodyPool: Buffer[];
 
   constructor(options: FirehoseOptions) {
@@ -79,9 +79,9 @@ export class FirehoseSink implements Sink {
   }
 
   async send(records: readonly SinkRecord[], signal: AbortSignal): Promise<RecordOutcome[]> {
-    const body = putRecordBatchBody(this.#stream, records, this.#bodyPool.pop() ?? NOTHING);
+    const body = putRecordBatchBody(this.#stream, records, this.#bodyPool.pop() ?? EMPTY);
     const command = new PutRecordBatchCommand({ DeliveryStreamName: this.#stream, Records: [] });
-    // The serializer has written a request without records, and what follows signs and measures this body.
+    // The serializer has written a request without records. The later steps sign this body and measure its length.
     command.middlewareStack.add(
       (next) => (args) => {
         (args.request as { body: unknown }).body = body;
@@ -90,11 +90,12 @@ export class FirehoseSink implements Sink {
       { step: 'build', priority: 'high', name: 'bodyMiddleware' },
     );
     try {
-      const answer = await this.#sendWithDeadline(command, signal);
-      // Who tells of each record has read them all, and is done with the bytes; any other answer may come too early.
-      const isWhole = answer.RequestResponses?.length === records.length;
-      if (isWhole && this.#bodyPool.length < BODY_POOL_MAX) this.#bodyPool.push(Buffer.from(body.buffer));
-      return recordOutcomes(answer, records.length);
+      const response = await this.#sendWithDeadline(command, signal);
+      // A response with one result per record means the body was read completely, so its buffer can be reused. Any
+      // other response can arrive earlier.
+      const isComplete = response.RequestResponses?.length === records.length;
+      if (isComplete && this.#bodyPool.length < BODY_POOL_MAX) this.#bodyPool.push(Buffer.from(body.buffer));
+      return recordOutcomes(response, records.length);
     } catch (error) {
       const outcome = failureOutcome(error);
       return records.map(() => outcome);
@@ -102,26 +103,26 @@ export class FirehoseSink implements Sink {
   }
 
   /**
-   * The whole answer. The SDK's own timeout ends with the head of an answer, and begins when there are credentials:
-   * one that stalls behind its head, or credentials that never come, would hold the lanes for ever.
+   * Sends the request and waits for the complete response. The SDK's own timeout starts after the credentials are found
+   * and ends with the response headers. Without this deadline, missing credentials or a stalled response body would
+   * block the lanes forever.
    */
   async #sendWithDeadline(command: PutRecordBatchCommand, signal: AbortSignal): Promise<PutRecordBatchCommandOutput> {
-    const end = new AbortController();
-    const abort = (): void => end.abort();
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
+    const request = new AbortController();
+    const removeListener = onAbort(signal, () => request.abort());
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
+    const deadline = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(Object.assign(new Error(`no whole answer within ${this.#timeoutMs} ms`), { name: 'TimeoutError' }));
-        end.abort();
+        const message = `no complete response within ${this.#timeoutMs} ms`;
+        reject(Object.assign(new Error(message), { name: 'TimeoutError' }));
+        request.abort();
       }, this.#timeoutMs);
     });
     try {
-      return await Promise.race([this.#client.send(command, { abortSignal: end.signal }), late]);
+      return await Promise.race([this.#client.send(command, { abortSignal: request.signal }), deadline]);
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
+      removeListener();
     }
   }
 
@@ -130,4 +131,4 @@ export class FirehoseSink implements Sink {
   }
 }
 
-const NOTHING = Buffer.alloc(0);
+const EMPTY = Buffer.alloc(0);

@@ -8,36 +8,36 @@ export interface FirehoseStream {
   quota: Quota;
 }
 
-/** A sink for each stream, and what it takes in a second: as given, else what AWS gives a stream of the region. */
+/** The configured parts of the quota; the others are the default of the region. */
+type QuotaOption = { [part in keyof Quota]?: number | undefined } | 'off';
+
+/** Opens a sink for each stream. */
 export async function openSinks(
   names: readonly string[],
-  access: FirehoseConnection,
-  options: { gzip: boolean; quota: { [what in keyof Quota]?: number | undefined } | 'off' },
+  connection: FirehoseConnection,
+  options: { gzip: boolean; quota: QuotaOption },
 ): Promise<FirehoseStream[]> {
-  const quota = await quotaFor(access, options.quota);
+  const quota = await effectiveQuota(connection, options.quota);
   const bodyPool: Buffer[] = [];
   return names.map((name) => ({
     name,
     quota,
-    sink: new FirehoseSink({ ...access, stream: name, gzip: options.gzip, bodyPool }),
+    sink: new FirehoseSink({ ...connection, stream: name, gzip: options.gzip, bodyPool }),
   }));
 }
 
-async function quotaFor(
-  access: FirehoseConnection,
-  given: { [what in keyof Quota]?: number | undefined } | 'off',
-): Promise<Quota> {
-  if (given === 'off') return UNLIMITED;
-  const defaults = isLocal(access.endpoint) ? UNLIMITED : defaultQuota(await regionOf(access));
-  const { records = defaults.records, requests = defaults.requests, bytes = defaults.bytes } = given;
+async function effectiveQuota(connection: FirehoseConnection, configured: QuotaOption): Promise<Quota> {
+  if (configured === 'off') return UNLIMITED;
+  const defaults = isLocal(connection.endpoint) ? UNLIMITED : defaultQuota(await regionOf(connection));
+  const { records = defaults.records, requests = defaults.requests, bytes = defaults.bytes } = configured;
   return { records, requests, bytes };
 }
 
 const UNLIMITED: Quota = { records: Infinity, requests: Infinity, bytes: Infinity };
 
-/** The region that the SDK finds; none when there is none, which the first request then says. */
-async function regionOf(access: FirehoseConnection): Promise<string> {
-  const client = firehoseClient(access);
+/** The region that the SDK finds. Without a region it is empty, and the first request fails with that error. */
+async function regionOf(connection: FirehoseConnection): Promise<string> {
+  const client = firehoseClient(connection);
   try {
     return await client.config.region();
   } catch {

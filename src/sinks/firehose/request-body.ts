@@ -1,13 +1,13 @@
 import type { RecordBuffers, SinkRecord } from '../sink.ts';
 
-/** Bytes that become base64 at once: short strings stay in the processor's cache. A multiple of 3. */
-const PIECE = 24 * 1024;
+/** Bytes that are encoded at once, a multiple of 3. Short strings stay in the cache of the processor. */
+const ENCODE_BYTES = 24 * 1024;
 const OPEN = '{"Data":"';
 const CLOSE = '"}';
 
 /**
- * Writes the body of a PutRecordBatch (AWS JSON 1.1; API reference, PutRecordBatch) into `target`, which is grown if it
- * is too small, and returns the part that it fills.
+ * Writes the body of a PutRecordBatch (AWS JSON 1.1; API reference, PutRecordBatch) into `target`, or into a new buffer
+ * if `target` is too small. Returns the written part of the buffer.
  */
 export function putRecordBatchBody(stream: string, records: readonly SinkRecord[], target: Buffer): Buffer {
   const head = `{"DeliveryStreamName":${JSON.stringify(stream)},"Records":[`;
@@ -24,32 +24,33 @@ export function putRecordBatchBody(stream: string, records: readonly SinkRecord[
   return body.subarray(0, at);
 }
 
-function base64Length(pieces: RecordBuffers): number {
+function base64Length(buffers: RecordBuffers): number {
   let bytes = 0;
-  for (const piece of pieces) bytes += piece.length;
+  for (const buffer of buffers) bytes += buffer.length;
   return Math.ceil(bytes / 3) * 4;
 }
 
-const rest = Buffer.alloc(3);
+/** Bytes that are not encoded yet, because they do not fill three. */
+const carry = Buffer.alloc(3);
 
-/** Base64 of the pieces as one text: what a piece leaves over three bytes goes with the start of the next. */
-function putBase64(pieces: RecordBuffers, body: Buffer, start: number): number {
+/** Writes the buffers as one base64 text. The last one or two bytes of a buffer are encoded with the next buffer. */
+function putBase64(buffers: RecordBuffers, body: Buffer, start: number): number {
   let at = start;
-  let over = 0;
-  for (const piece of pieces) {
+  let carried = 0;
+  for (const buffer of buffers) {
     let from = 0;
-    if (over > 0) {
-      while (over < 3 && from < piece.length) rest[over++] = piece[from++] as number;
-      if (over < 3) continue;
-      at += body.write(rest.toString('base64'), at, 'latin1');
-      over = 0;
+    if (carried > 0) {
+      while (carried < 3 && from < buffer.length) carry[carried++] = buffer[from++] as number;
+      if (carried < 3) continue;
+      at += body.write(carry.toString('base64'), at, 'latin1');
+      carried = 0;
     }
-    const end = piece.length - ((piece.length - from) % 3);
-    for (; from < end; from += PIECE) {
-      at += body.write(piece.toString('base64', from, Math.min(end, from + PIECE)), at, 'latin1');
+    const end = buffer.length - ((buffer.length - from) % 3);
+    for (; from < end; from += ENCODE_BYTES) {
+      at += body.write(buffer.toString('base64', from, Math.min(end, from + ENCODE_BYTES)), at, 'latin1');
     }
-    for (let i = end; i < piece.length; i++) rest[over++] = piece[i] as number;
+    for (let i = end; i < buffer.length; i++) carry[carried++] = buffer[i] as number;
   }
-  if (over > 0) at += body.write(rest.toString('base64', 0, over), at, 'latin1');
+  if (carried > 0) at += body.write(carry.toString('base64', 0, carried), at, 'latin1');
   return at;
 }

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { failureOutcome, recordOutcomes } from '../../../../src/sinks/firehose/outcomes.ts';
 
-const answer = (RequestResponses: object[] | undefined): Parameters<typeof recordOutcomes>[0] =>
+const response = (RequestResponses: object[] | undefined): Parameters<typeof recordOutcomes>[0] =>
   ({ FailedPutCount: 0, RequestResponses, $metadata: {} }) as Parameters<typeof recordOutcomes>[0];
 
 const failure = (name: string, status?: number): Error =>
-  Object.assign(new Error('told'), { name, $metadata: { httpStatusCode: status } });
+  Object.assign(new Error('message'), { name, $metadata: { httpStatusCode: status } });
 
 describe('the outcome of each record', () => {
-  test('is told by its own entry, in order', () => {
+  test('is the result in its own entry, in order', () => {
     const outcomes = recordOutcomes(
-      answer([
+      response([
         { RecordId: 'a' },
         { ErrorCode: 'ServiceUnavailableException', ErrorMessage: 'Slow down.' },
         { RecordId: 'c' },
@@ -20,20 +20,20 @@ describe('the outcome of each record', () => {
     expect(outcomes.map(({ kind }) => kind)).toEqual(['accepted', 'throttled', 'accepted']);
   });
 
-  test('an internal failure may have been stored', () => {
-    expect(recordOutcomes(answer([{ ErrorCode: 'InternalFailure' }]), 1)[0]?.kind).toBe('unknown');
+  test('a record with an internal failure is possibly stored', () => {
+    expect(recordOutcomes(response([{ ErrorCode: 'InternalFailure' }]), 1)[0]?.kind).toBe('unknown');
   });
 
   test.each([
     ['none', undefined],
     ['too few', [{ RecordId: 'a' }]],
     ['too many', [{ RecordId: 'a' }, { RecordId: 'b' }, { RecordId: 'c' }]],
-  ])('with %s entries nothing counts as accepted', (_, entries) => {
-    expect(recordOutcomes(answer(entries), 2).map(({ kind }) => kind)).toEqual(['unknown', 'unknown']);
+  ])('with %s entries no record counts as accepted', (_, entries) => {
+    expect(recordOutcomes(response(entries), 2).map(({ kind }) => kind)).toEqual(['unknown', 'unknown']);
   });
 
   test('an entry without a record id is not accepted', () => {
-    expect(recordOutcomes(answer([{}]), 1)[0]?.kind).toBe('unknown');
+    expect(recordOutcomes(response([{}]), 1)[0]?.kind).toBe('unknown');
   });
 });
 
@@ -60,20 +60,21 @@ describe('the outcome of a call that failed', () => {
   test.each([
     ['ResourceNotFoundException', 400, 'stream'],
     ['AccessDeniedException', 400, 'stream'],
+    ['IncompleteSignature', 400, 'stream'],
     ['InvalidArgumentException', 400, 'request'],
     ['ValidationException', 400, 'request'],
     ['Error', 413, 'request'],
-  ])('%s (%s) refuses the %s', (name, status, of) => {
-    expect(failureOutcome(failure(name, status))).toMatchObject({ kind: 'rejected', scope: of });
+  ])('%s (%s) rejects the %s', (name, status, scope) => {
+    expect(failureOutcome(failure(name, status))).toMatchObject({ kind: 'rejected', scope });
   });
 
-  test('a record that its own entry refuses is refused alone', () => {
-    const outcomes = recordOutcomes(answer([{ RecordId: 'a' }, { ErrorCode: 'ValidationException' }]), 2);
+  test('a record that its own entry rejects is rejected alone', () => {
+    const outcomes = recordOutcomes(response([{ RecordId: 'a' }, { ErrorCode: 'ValidationException' }]), 2);
     expect(outcomes[0]?.kind).toBe('accepted');
     expect(outcomes[1]).toMatchObject({ kind: 'rejected', scope: 'record' });
   });
 
-  test('what is refused comes with what to do', () => {
+  test('a rejection has a hint', () => {
     expect(failureOutcome(failure('AccessDeniedException', 400))).toMatchObject({
       hint: expect.stringContaining('PutRecordBatch'),
     });

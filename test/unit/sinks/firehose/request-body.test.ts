@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { putRecordBatchBody } from '../../../../src/sinks/firehose/request-body.ts';
 
-/** What the body says, read by other code than wrote it. */
+/** Parses the body with independent code. */
 const read = (body: Buffer): unknown => JSON.parse(body.toString());
 
-test('holds the stream and each record in base64, however its bytes are cut into pieces', () => {
+test('contains the stream and each record in base64, however its bytes are split into buffers', () => {
   const piece = fc.oneof(fc.uint8Array({ maxLength: 7 }), fc.uint8Array({ minLength: 24_000, maxLength: 80_000 }));
   const record = fc
     .array(
@@ -25,7 +25,7 @@ test('holds the stream and each record in base64, however its bytes are cut into
   );
 });
 
-test('is written into the memory that it is given, if that is large enough', () => {
+test('is written into the given buffer if that is large enough', () => {
   const target = Buffer.alloc(1000);
   const body = putRecordBatchBody('s', [{ buffers: [Buffer.from('x')] }], target);
   expect(body.buffer).toBe(target.buffer);

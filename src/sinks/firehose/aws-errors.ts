@@ -1,0 +1,76 @@
+/** What an error of a Firehose call means. The sink and the preflight decide from it what to do. */
+export type AwsErrorKind =
+  /** The request, or one record in it, is invalid. */
+  | 'request'
+  /** The call was not served. A later attempt can succeed. */
+  | 'throttling'
+  /** The credentials have expired. Their provider can renew them. */
+  | 'expiredCredentials'
+  /** The credentials provider has no credentials, or could not be reached. */
+  | 'noCredentials'
+  | 'credentials'
+  | 'accessDenied'
+  | 'streamNotFound'
+  /** The stream, the account or the endpoint accepts no records as it is configured. */
+  | 'configuration';
+
+interface AwsError {
+  kind: AwsErrorKind;
+  /** What the operator should do, if no retry changes the result. */
+  hint?: string;
+}
+
+const CREDENTIALS: AwsError = { kind: 'credentials', hint: 'check the AWS credentials' };
+const SIGNATURE: AwsError = {
+  kind: 'credentials',
+  hint: 'check the AWS credentials and the clock of this machine',
+};
+const ENDPOINT: AwsError = {
+  kind: 'configuration',
+  hint: 'the endpoint does not speak the Firehose protocol; check firehose.endpoint',
+};
+
+/** The errors that cdc knows (Firehose API reference: PutRecordBatch, DescribeDeliveryStream, Common Errors). */
+const AWS_ERRORS: ReadonlyMap<string, AwsError> = new Map<string, AwsError>([
+  ['InvalidArgumentException', { kind: 'request' }],
+  ['ValidationException', { kind: 'request' }],
+
+  ['ServiceUnavailableException', { kind: 'throttling' }],
+  ['ThrottlingException', { kind: 'throttling' }],
+  ['Throttling', { kind: 'throttling' }],
+  ['RequestLimitExceeded', { kind: 'throttling' }],
+  ['LimitExceededException', { kind: 'throttling' }],
+  ['SlowDown', { kind: 'throttling' }],
+
+  ['ExpiredToken', { kind: 'expiredCredentials' }],
+  ['ExpiredTokenException', { kind: 'expiredCredentials' }],
+  ['CredentialsProviderError', { kind: 'noCredentials' }],
+
+  ['IncompleteSignature', CREDENTIALS],
+  ['IncompleteSignatureException', CREDENTIALS],
+  ['InvalidClientTokenId', CREDENTIALS],
+  ['MissingAuthenticationTokenException', CREDENTIALS],
+  ['UnrecognizedClientException', CREDENTIALS],
+  ['InvalidSignatureException', SIGNATURE],
+  ['SignatureDoesNotMatch', SIGNATURE],
+  ['AccessDeniedException', { kind: 'accessDenied', hint: 'grant firehose:PutRecordBatch on the stream' }],
+
+  [
+    'ResourceNotFoundException',
+    {
+      kind: 'streamNotFound',
+      hint: 'check firehose.stream, firehose.routes and firehose.region; cdc check names each stream that does not exist',
+    },
+  ],
+  ['SerializationException', ENDPOINT],
+  ['UnknownOperationException', ENDPOINT],
+  [
+    'InvalidKMSResourceException',
+    { kind: 'configuration', hint: 'restore the KMS key of the stream, or allow the stream to use it' },
+  ],
+  ['InvalidSourceException', { kind: 'configuration', hint: 'the stream must have the source Direct PUT' }],
+  ['OptInRequired', { kind: 'configuration', hint: 'activate Firehose for the AWS account' }],
+]);
+
+/** What is known about an error by its name. */
+export const awsError = (name: string): Partial<AwsError> => AWS_ERRORS.get(name) ?? {};
