@@ -1,7 +1,12 @@
 import { Command, Option } from 'commander';
 import type { Config } from '../config/schema.ts';
 import type { StoredDeadLetter } from '../dead-letter/dead-letter.ts';
-import { formatDeadLetters, formatResult, formatUnreadable, letterDetails } from '../dead-letter/dead-letter-report.ts';
+import {
+  formatDeadLetter,
+  formatDeadLetters,
+  formatResult,
+  formatUnreadable,
+} from '../dead-letter/dead-letter-report.ts';
 import type { DeadLetterStore } from '../dead-letter/dead-letter-store.ts';
 import type { RedeliveryResult } from '../dead-letter/redeliver.ts';
 import { compileRoutes } from '../model/routes.ts';
@@ -16,18 +21,16 @@ interface Options {
   all?: true;
 }
 
-/** How many of several letters an error message names. */
-const NAMED = 5;
+/** Ids that an error message shows at most. */
+const SHOWN_IDS_MAX = 5;
 
 export function deadLetterCommand(signal: AbortSignal): Command {
   return new Command('dead-letter')
-    .description(
-      'Events that were set aside because Firehose cannot take them: list them, look at one, send them again.',
-    )
+    .description('Lists, shows and retries dead letters: events that Firehose could not accept.')
     .addHelpText(
       'after',
       `
-An ID is the seq of the event, or its beginning or end where that is enough to tell it.
+An id is the seq of the event. Its beginning or end is enough if only one id matches.
 
 Example:
   cdc dead-letter list
@@ -40,50 +43,55 @@ Example:
 }
 
 const subcommand = (name: string): Command =>
-  new Command(name).option('-c, --config <file>', 'the configuration', 'cdc.yaml');
+  new Command(name).option('-c, --config <file>', 'the configuration file', 'cdc.yaml');
 
 const listCommand = (): Command =>
   subcommand('list')
     .description('Lists the dead letters of the pipeline, the oldest event first.')
-    .option('--json', 'print {"directory", "letters": [...], "strange": [{"file", "why"}]}')
+    .option(
+      '--json',
+      'print {"directory", "letters": [...], "strange": [{"file", "why"}]}; strange files are unreadable',
+    )
     .addHelpText('after', '\nExample:\n  cdc dead-letter list -c shop.yaml')
-    .action(async ({ config, json }: Options) => {
-      const { folder } = await open(config);
-      const { letters, strange } = await folder.list();
-      if (json) return print(`${JSON.stringify({ directory: folder.directory, letters, strange }, null, 2)}\n`);
-      process.stderr.write(formatUnreadable(strange));
-      await print(formatDeadLetters(letters, folder.directory));
+    .action(async ({ config: file, json }: Options) => {
+      const { store } = await openStore(file);
+      const { directory } = store;
+      const { letters, unreadable } = await store.list();
+      // The key `strange` keeps its name: scripts read it.
+      if (json) return print(`${JSON.stringify({ directory, letters, strange: unreadable }, null, 2)}\n`);
+      process.stderr.write(formatUnreadable(unreadable));
+      await print(formatDeadLetters(letters, directory));
     });
 
 const showCommand = (): Command =>
   subcommand('show')
-    .description('Shows all of one dead letter, or the line of its event alone.')
+    .description('Shows one dead letter, or only its event.')
     .argument('<id>', 'the seq of the event, or its beginning or end')
-    .addOption(new Option('--json', 'print it as JSON; key and event are the texts that they are').conflicts('event'))
-    .option('--event', 'print the line of the event and nothing else, byte for byte')
+    .addOption(new Option('--json', 'print it as JSON, with key and event as strings').conflicts('event'))
+    .option('--event', 'print only the event, byte for byte')
     .addHelpText(
       'after',
       '\nExample:\n  cdc dead-letter show 6b02e25e0000000200000006970000000020 --event > event.json',
     )
-    .action(async (id: string, { config, json, event }: Options) => {
-      const { folder } = await open(config);
-      const letter = await folder.read(idNamed(id, await folder.ids(), folder.directory));
-      const file = folder.pathOf(letter.seq);
+    .action(async (text: string, { config, json, event }: Options) => {
+      const { store } = await openStore(config);
+      const letter = await store.read(findId(text, await store.ids(), store.directory));
+      const file = store.pathOf(letter.seq);
       if (event) return print(letter.event);
-      if (!json) return print(letterDetails(letter, file));
+      if (!json) return print(formatDeadLetter(letter, file));
       await print(`${JSON.stringify({ ...letter, file, event: letter.event.toString() }, null, 2)}\n`);
     });
 
 const retryCommand = (signal: AbortSignal): Command =>
   subcommand('retry')
-    .description('Sends dead letters to the stream of their table, each alone; what is accepted is removed.')
-    .argument('[id...]', 'the seqs of their events, or the beginning or end of each')
-    .option('--all', 'every dead letter of the pipeline')
+    .description('Sends each dead letter in a request of its own to the stream of its table. Removes it when accepted.')
+    .argument('[id...]', 'the seqs of the events, or the beginning or end of each')
+    .option('--all', 'retry every dead letter of the pipeline')
     .addHelpText(
       'after',
       `
-The daemon may run meanwhile. A later event of the same key has a higher seq, so it does no harm that this one comes late.
-Exit code 0 when all were sent, 1 when some remain.
+The daemon can run at the same time. A later event of the same key has a higher seq, so late delivery is harmless.
+Exit code 0 if all were sent, 1 if some remain.
 
 Example:
   cdc dead-letter retry 6b02e25e0000000200000006970000000020
@@ -91,17 +99,17 @@ Example:
     )
     .action(async (texts: string[], { config: file, all }: Options) => {
       if (Boolean(all) === texts.length > 0) {
-        throw new CdcError(all ? 'both ids and --all are given' : 'no dead letter is named', {
+        throw new CdcError(all ? 'ids and --all cannot be combined' : 'no id of a dead letter was given', {
           exitCode: 2,
-          hint: 'name some by their ids (cdc dead-letter list), or all of them with --all',
+          hint: 'give ids (cdc dead-letter list shows them), or --all for every dead letter',
         });
       }
-      const { config, folder } = await open(file);
-      const ids = await folder.ids();
-      await retry(config, folder, all ? ids : texts.map((text) => idNamed(text, ids, folder.directory)), signal);
+      const { config, store } = await openStore(file);
+      const ids = await store.ids();
+      await retry(config, store, all ? ids : texts.map((text) => findId(text, ids, store.directory)), signal);
     });
 
-async function retry(config: Config, folder: DeadLetterStore, ids: string[], signal: AbortSignal): Promise<void> {
+async function retry(config: Config, store: DeadLetterStore, ids: string[], signal: AbortSignal): Promise<void> {
   const { FirehoseSink } = await import('../sinks/firehose/firehose-sink.ts');
   const { redeliver } = await import('../dead-letter/redeliver.ts');
   const { region, endpoint, timeout: timeoutMs, compression } = config.firehose;
@@ -114,23 +122,23 @@ async function retry(config: Config, folder: DeadLetterStore, ids: string[], sig
     return { stream, sink };
   };
   let remaining = 0;
-  const onResult = (id: string, fate: RedeliveryResult): void => {
-    if (!fate.sent) remaining++;
-    process.stdout.write(formatResult(id, fate));
+  const onResult = (id: string, result: RedeliveryResult): void => {
+    if (!result.sent) remaining++;
+    process.stdout.write(formatResult(id, result));
   };
-  const chosen = [...new Set(ids)];
+  const uniqueIds = [...new Set(ids)];
   try {
-    await redeliver(folder, chosen, { route, onResult, signal });
+    await redeliver(store, uniqueIds, { route, onResult, signal });
   } finally {
     for (const sink of sinks.values()) sink.close();
   }
-  await print(`${chosen.length - remaining} sent, ${remaining} remain in ${folder.directory}\n`);
+  await print(`${uniqueIds.length - remaining} sent, ${remaining} remain in ${store.directory}\n`);
   if (remaining > 0) process.exitCode = 1;
 }
 
 /**
- * The stream where the events of the letter's table go now. How the server compares names is not known here: where that
- * decides, it is the stream that the letter was meant for.
+ * The stream that events of the dead letter's table go to now. The command does not know whether the server compares
+ * names with case. If that makes a difference, the stream in the dead letter decides.
  */
 function streamOf({ firehose }: Config, letter: StoredDeadLetter): string {
   const { schema, table } = parseTableName(letter.table);
@@ -141,48 +149,49 @@ function streamOf({ firehose }: Config, letter: StoredDeadLetter): string {
   return folded === letter.stream ? folded : exact;
 }
 
-/** The configuration in a file, and the dead letters of its pipeline. */
-async function open(file: string): Promise<{ config: Config; folder: DeadLetterStore }> {
+/** Loads the configuration and opens the dead letters of its pipeline. */
+async function openStore(file: string): Promise<{ config: Config; store: DeadLetterStore }> {
   const { loadConfig } = await import('../config/load.ts');
   const { DeadLetterStore } = await import('../dead-letter/dead-letter-store.ts');
   const config = loadConfig(file);
   const { directory, max_bytes } = config.dead_letter;
-  return { config, folder: new DeadLetterStore(directory, config.name, max_bytes) };
+  return { config, store: new DeadLetterStore(directory, config.name, max_bytes) };
 }
 
 /**
- * The id that a text names in full, by its beginning or by its end.
- * @throws CdcError with exit code 2 when there is none, or more than one
+ * The id that starts or ends with the text.
+ * @throws CdcError with exit code 2 if no id matches, or more than one
  */
-function idNamed(text: string, ids: readonly string[], directory: string): string {
+function findId(text: string, ids: readonly string[], directory: string): string {
   if (text === '') {
     throw new CdcError('the id of a dead letter is empty', {
       exitCode: 2,
-      why: 'every id begins so',
+      why: 'an empty id would match every dead letter',
       hint: 'cdc dead-letter list shows the ids; --all retries all of them',
     });
   }
   const part = text.toLowerCase();
-  const [found, ...more] = ids.filter((id) => id.startsWith(part) || id.endsWith(part));
-  if (found === undefined) {
+  const [match, ...others] = ids.filter((id) => id.startsWith(part) || id.endsWith(part));
+  if (match === undefined) {
     throw new CdcError(`there is no dead letter ${text}`, {
       exitCode: 2,
-      why: `none of the ${ids.length} in ${directory} has an id that begins or ends so`,
-      hint: 'cdc dead-letter list shows what is there',
+      why: `none of the ${ids.length} ids in ${directory} starts or ends with it`,
+      hint: 'cdc dead-letter list shows the ids',
     });
   }
-  if (more.length > 0) {
-    const named = [found, ...more].slice(0, NAMED);
-    throw new CdcError(`${text} names ${more.length + 1} dead letters`, {
+  if (others.length > 0) {
+    const count = others.length + 1;
+    const shown = [match, ...others].slice(0, SHOWN_IDS_MAX).join(', ');
+    throw new CdcError(`${text} matches ${count} dead letters`, {
       exitCode: 2,
-      why: `${named.join(', ')}${more.length + 1 > NAMED ? ', …' : ''}`,
-      hint: 'give more digits of the one that is meant',
+      why: `${shown}${count > SHOWN_IDS_MAX ? ', …' : ''}`,
+      hint: 'give more digits of the id',
     });
   }
-  return found;
+  return match;
 }
 
-/** Resolves once all of it is written: the process ends behind that. Whoever reads may have seen enough. */
+/** Resolves when the output is written, because the process ends after that. A reader can close the pipe earlier. */
 const print = (output: string | Buffer): Promise<void> =>
   new Promise((resolve, reject) => {
     process.stdout.once('error', (error: NodeJS.ErrnoException) =>

@@ -1,40 +1,40 @@
 import type { StoredDeadLetter } from './dead-letter.ts';
-import type { ListedLetter, UnreadableFile } from './dead-letter-store.ts';
+import type { ListedDeadLetter, UnreadableFile } from './dead-letter-store.ts';
 import type { RedeliveryResult } from './redeliver.ts';
 
 const KEY_WIDTH = 40;
 const REASON_WIDTH = 70;
 
-/** The letters as a table, the oldest event first, and a line that sums up. */
-export function formatDeadLetters(letters: readonly ListedLetter[], directory: string): string {
-  if (letters.length === 0) return `no dead letters in ${plain(directory)}\n`;
+/** The dead letters as a table, the oldest event first, and a line with their number. */
+export function formatDeadLetters(letters: readonly ListedDeadLetter[], directory: string): string {
+  if (letters.length === 0) return `no dead letters in ${printable(directory)}\n`;
   const rows = letters.map(({ seq, at, table, key, reason, attempts, bytes }) => [
     seq,
     `${at.slice(0, 19)}Z`,
-    plain(table),
-    shortened(plain(key ?? 'no key'), KEY_WIDTH),
-    shortened(plain(reason), REASON_WIDTH),
+    printable(table),
+    shorten(printable(key ?? 'no key'), KEY_WIDTH),
+    shorten(printable(reason), REASON_WIDTH),
     attempts.toLocaleString('en'),
     bytes.toLocaleString('en'),
   ]);
-  const heads = ['id', 'set aside', 'table', 'key', 'reason', 'attempts', 'bytes'];
-  const widths = heads.map((head, i) => Math.max(head.length, ...rows.map((row) => (row[i] as string).length)));
+  const headings = ['id', 'created', 'table', 'key', 'reason', 'attempts', 'bytes'];
+  const widths = headings.map((text, i) => Math.max(text.length, ...rows.map((row) => (row[i] as string).length)));
   const line = (cells: readonly string[]): string =>
     cells.map((cell, i) => (i < 5 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');
   const count = letters.length === 1 ? '1 dead letter' : `${letters.length.toLocaleString('en')} dead letters`;
-  return `${[line(heads), ...rows.map(line)].join('\n')}\n\n${count} in ${plain(directory)}\n`;
+  return `${[line(headings), ...rows.map(line)].join('\n')}\n\n${count} in ${printable(directory)}\n`;
 }
 
-/** What to say of files that are no letters. */
-export const formatUnreadable = (strange: readonly UnreadableFile[]): string =>
-  strange.map(({ file, why }) => `warning: cannot read ${plain(file)}: ${plain(why)}\n`).join('');
+/** A warning for each file that is not a valid dead letter. */
+export const formatUnreadable = (files: readonly UnreadableFile[]): string =>
+  files.map(({ file, why }) => `warning: cannot read ${printable(file)}: ${printable(why)}\n`).join('');
 
-/** Everything of one letter, a field a line. */
-export function letterDetails(letter: StoredDeadLetter, file: string): string {
+/** All fields of one dead letter, one per line. */
+export function formatDeadLetter(letter: StoredDeadLetter, file: string): string {
   const { seq, at, stream, table, key, op, position, gtid, reason, attempts, event } = letter;
   const fields = {
     id: seq,
-    'set aside': at,
+    created: at,
     table,
     key: key ?? 'no key',
     op,
@@ -48,19 +48,19 @@ export function letterDetails(letter: StoredDeadLetter, file: string): string {
     event: event.toString().trimEnd(),
   };
   return Object.entries(fields)
-    .map(([name, value]) => `${name.padEnd(10)}${plain(value)}\n`)
+    .map(([name, value]) => `${name.padEnd(10)}${printable(value)}\n`)
     .join('');
 }
 
-/** What became of one letter. */
-export const formatResult = (seq: string, fate: RedeliveryResult): string =>
-  fate.sent
-    ? `sent   ${seq} to ${fate.stream}\n`
-    : `stays  ${seq}: ${plain(fate.reason)}\n${fate.hint ? `       do: ${plain(fate.hint)}\n` : ''}`;
+/** The result of one redelivery. */
+export const formatResult = (seq: string, result: RedeliveryResult): string =>
+  result.sent
+    ? `sent   ${seq} to ${result.stream}\n`
+    : `stays  ${seq}: ${printable(result.reason)}\n${result.hint ? `       do: ${printable(result.hint)}\n` : ''}`;
 
-/** Text for a terminal, where what a key or an answer holds must not act as a command. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
-const plain = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+/** Replaces control characters: a terminal could take those in a key or an error message as commands. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the function removes control characters
+const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
 
-const shortened = (text: string, width: number): string =>
+const shorten = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, width - 1).replace(/[\ud800-\udbff]$/, '')}…`;

@@ -4,34 +4,34 @@ import { ensureDirectory, fsyncDirectory, writeFileAtomic } from '../runtime/dur
 import { CdcError } from '../runtime/error.ts';
 import { type DeadLetter, parseDeadLetter, type StoredDeadLetter, serializeDeadLetter } from './dead-letter.ts';
 
-/** A letter without its event. */
-export interface ListedLetter extends Omit<StoredDeadLetter, 'event'> {
-  /** Of the event. */
+/** A dead letter without its event. */
+export interface ListedDeadLetter extends Omit<StoredDeadLetter, 'event'> {
+  /** Bytes of the event. */
   bytes: number;
 }
 
-/** A file of the folder that is not what it should be. */
+/** A file of the directory that is not a valid dead letter. */
 export interface UnreadableFile {
   file: string;
   why: string;
 }
 
-/** A letter of any pipeline, also one that is being written or whose write was cut off by a kill. */
-const LETTER_NAME = /^([A-Za-z0-9_.-]{1,64})\.([0-9a-f]{36})\.json(\.\d+\.tmp)?$/;
-/** What a file takes on the disk at least, and is counted as: in whole blocks. */
-const BLOCK = 4096;
-/** No write takes this long: a temporary file of this age was left by a kill. */
-const ABANDONED_MS = 3_600_000;
+/** The file name of a dead letter of any pipeline, or of a temporary file of a write in progress or after a kill. */
+const FILE_NAME = /^([A-Za-z0-9_.-]{1,64})\.([0-9a-f]{36})\.json(\.\d+\.tmp)?$/;
+/** A file occupies whole blocks on the disk, and counts in whole blocks. */
+const BLOCK_BYTES = 4096;
+/** No write takes this long. An older temporary file was left by a kill. */
+const ABANDONED_AFTER_MS = 3_600_000;
 
 /**
- * The dead letters of one pipeline: a file for each, named by the event's seq. So the daemon that writes an event again
- * after a crash writes the same file, and neither it nor a command needs to know of the other.
+ * The dead letters of one pipeline: one file for each, named by the event's seq. If the daemon writes an event again
+ * after a crash, it writes the same file. The daemon and the commands therefore need no coordination.
  */
 export class DeadLetterStore {
   readonly directory: string;
   readonly #pipeline: string;
   readonly #maxBytes: number;
-  /** What the letters take; NaN until it has been looked up. */
+  /** The disk space of the dead letters; NaN until it is measured. */
   #usedBytes = Number.NaN;
   #lastWrite: Promise<void> = Promise.resolve();
 
@@ -46,61 +46,62 @@ export class DeadLetterStore {
   }
 
   /**
-   * Sets events aside; once it resolves they outlive a power cut.
-   * @throws CdcError, fatal, when one cannot be written or there would be more than `maxBytes`
+   * Moves events to the dead letters. When it resolves, the files survive a power failure.
+   * @throws CdcError, fatal, if a file cannot be written or would exceed `maxBytes`
    */
   write(letters: readonly DeadLetter[]): Promise<void> {
     const at = new Date().toISOString();
     return this.#store(letters.map((letter) => ({ ...letter, at })));
   }
 
-  /** Writes a letter anew that a retry could not deliver. */
+  /** Overwrites a dead letter that a retry could not deliver. */
   update(letter: StoredDeadLetter): Promise<void> {
     return this.#store([letter]);
   }
 
-  /** The seqs of the letters, in order. */
+  /** The seqs of the dead letters, in order. */
   async ids(): Promise<string[]> {
-    const found = (await this.#names()).map((name) => LETTER_NAME.exec(name));
-    return found
+    const matches = (await this.#names()).map((name) => FILE_NAME.exec(name));
+    return matches
       .filter((match) => match?.[1] === this.#pipeline && match[3] === undefined)
       .map((match) => match?.[2] as string)
       .sort();
   }
 
-  /** The letters in order of seq, and the files that are none; nothing is touched. Other pipelines' are passed over. */
-  async list(): Promise<{ letters: ListedLetter[]; strange: UnreadableFile[] }> {
-    const letters: ListedLetter[] = [];
-    const strange = (await this.#names())
-      .filter((name) => !LETTER_NAME.test(name))
+  /** The dead letters in order of seq, and the invalid files. It changes no file. Files of other pipelines are skipped. */
+  async list(): Promise<{ letters: ListedDeadLetter[]; unreadable: UnreadableFile[] }> {
+    const letters: ListedDeadLetter[] = [];
+    const unreadable = (await this.#names())
+      .filter((name) => !FILE_NAME.test(name))
       .map((file): UnreadableFile => ({ file, why: 'it is not a dead letter of cdc' }));
     for (const seq of await this.ids()) {
       try {
         const { event, ...letter } = await this.#read(seq);
         letters.push({ ...letter, bytes: event.length });
       } catch (error) {
-        // One that is gone was delivered just now.
-        if (!isGone(error)) strange.push({ file: `${this.#pipeline}.${seq}.json`, why: (error as Error).message });
+        // A missing file was delivered in the meantime.
+        if (isMissing(error)) continue;
+        unreadable.push({ file: `${this.#pipeline}.${seq}.json`, why: (error as Error).message });
       }
     }
-    return { letters, strange };
+    return { letters, unreadable };
   }
 
-  /** @throws CdcError when it is not there, damaged, or of another pipeline; it is left as it is */
+  /** @throws CdcError if the file is missing, damaged, or of another pipeline. The file stays unchanged. */
   async read(seq: string): Promise<StoredDeadLetter> {
     try {
       return await this.#read(seq);
     } catch (error) {
-      if (isGone(error)) {
+      if (isMissing(error)) {
         throw new CdcError(`there is no dead letter ${seq}`, {
           exitCode: 2,
-          why: `${this.pathOf(seq)} is gone; it may have been delivered just now`,
-          hint: 'cdc dead-letter list shows what is there',
+          why: `the file ${this.pathOf(seq)} does not exist; a retry has possibly delivered it in the meantime`,
+          hint: 'cdc dead-letter list shows the dead letters',
         });
       }
       throw new CdcError(`cannot read the dead letter ${this.pathOf(seq)}`, {
         why: (error as Error).message,
-        hint: 'restore it from a copy, or move it away; cdc leaves it as it is',
+        hint: 'restore the file from a copy, or move it away; cdc leaves it unchanged',
         cause: error,
       });
     }
@@ -112,7 +113,7 @@ export class DeadLetterStore {
     } catch (error) {
       throw new CdcError(`cannot remove the dead letter ${this.pathOf(seq)}`, {
         why: (error as Error).message,
-        hint: 'remove it yourself: its event was delivered, and would be again (which does no harm)',
+        hint: 'remove the file yourself, because its event was delivered; another retry would deliver it again, which is harmless',
         cause: error,
       });
     }
@@ -120,7 +121,7 @@ export class DeadLetterStore {
 
   async #read(seq: string): Promise<StoredDeadLetter> {
     const path = this.pathOf(seq);
-    // Reading a pipe would wait for ever.
+    // Reading a pipe would wait forever.
     if (!(await stat(path)).isFile()) throw new Error('it is not a file');
     return parseDeadLetter(await readFile(path, 'utf8'), this.#pipeline, seq);
   }
@@ -129,16 +130,16 @@ export class DeadLetterStore {
     try {
       return (await readdir(this.directory)).sort();
     } catch (error) {
-      if (isGone(error)) return [];
-      throw new CdcError(`cannot read the folder of the dead letters, ${this.directory}`, {
+      if (isMissing(error)) return [];
+      throw new CdcError(`cannot read the directory of the dead letters, ${this.directory}`, {
         why: (error as Error).message,
-        hint: 'run the command as the user that the daemon runs as, and check dead_letter.directory',
+        hint: 'run the command as the user of the daemon, and check dead_letter.directory',
         cause: error,
       });
     }
   }
 
-  /** One at a time: what they take together is counted. */
+  /** Writes one after the other, because the limit is for their sum. */
   #store(letters: readonly StoredDeadLetter[]): Promise<void> {
     const stored = this.#lastWrite.then(() => this.#storeNow(letters));
     this.#lastWrite = stored.catch(() => {});
@@ -160,7 +161,7 @@ export class DeadLetterStore {
       if (error instanceof CdcError) throw error;
       throw new CdcError(`cannot write the dead letter ${at}`, {
         why: (error as Error).message,
-        hint: 'give cdc a folder that it may write to, with space left (dead_letter.directory); nothing was lost',
+        hint: 'set dead_letter.directory to a writable directory with free space; nothing was lost',
         cause: error,
       });
     }
@@ -176,36 +177,36 @@ export class DeadLetterStore {
     const text = serializeDeadLetter(this.#pipeline, letter);
     const size = onDisk(Buffer.byteLength(text));
     const growth = size - (await sizeOf(path));
-    // What a command has delivered meanwhile is known only from a new look.
+    // A command can have removed dead letters since the last measurement.
     if (this.#usedBytes + growth > this.#maxBytes) this.#usedBytes = await this.#measure();
     if (this.#usedBytes + growth > this.#maxBytes) throw this.#limitError(letter, size);
     await writeFileAtomic(path, `${path}.${process.pid}.tmp`, text);
     this.#usedBytes += growth;
   }
 
-  /** What the letters take; what kills have left half written goes. */
+  /** The disk space of the dead letters. It also removes abandoned temporary files. */
   async #measure(): Promise<number> {
     let sum = 0;
     for (const name of await this.#names()) {
-      const match = LETTER_NAME.exec(name);
+      const match = FILE_NAME.exec(name);
       if (match?.[1] !== this.#pipeline) continue;
       const path = join(this.directory, name);
       const { size, mtimeMs } = await stat(path).catch(() => ({ size: 0, mtimeMs: Date.now() }));
-      if (match[3] !== undefined && Date.now() - mtimeMs > ABANDONED_MS) await rm(path, { force: true });
+      if (match[3] !== undefined && Date.now() - mtimeMs > ABANDONED_AFTER_MS) await rm(path, { force: true });
       else sum += onDisk(size);
     }
     return sum;
   }
 
   #limitError({ seq, table }: StoredDeadLetter, size: number): CdcError {
-    return new CdcError(`the dead letters would pass dead_letter.max_bytes (${this.#maxBytes})`, {
-      why: `those of "${this.#pipeline}" in ${this.directory} take ${this.#usedBytes} bytes, and the event ${seq} of ${table} would take ${size}`,
+    return new CdcError(`the dead letters would exceed dead_letter.max_bytes (${this.#maxBytes})`, {
+      why: `the dead letters of "${this.#pipeline}" in ${this.directory} take ${this.#usedBytes} bytes, and the event ${seq} of ${table} needs ${size}`,
       hint: 'deliver them (cdc dead-letter retry --all), move their files away, or raise dead_letter.max_bytes; nothing was lost',
     });
   }
 }
 
-const onDisk = (bytes: number): number => Math.ceil(bytes / BLOCK) * BLOCK;
+const onDisk = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 
 const sizeOf = (path: string): Promise<number> =>
   stat(path).then(
@@ -213,4 +214,4 @@ const sizeOf = (path: string): Promise<number> =>
     () => 0,
   );
 
-const isGone = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';

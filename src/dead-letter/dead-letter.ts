@@ -2,29 +2,29 @@ import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { CdcError } from '../runtime/error.ts';
 
-/** An event that is set aside, and why. */
+/** An event that was moved to the dead letters, and why. */
 export interface DeadLetter {
-  /** The stream that it was meant for. */
+  /** The stream that rejected the event, or would have received it. */
   stream: string;
-  /** `shop.orders`, as a pattern of `tables` names it. */
+  /** `shop.orders`, in the form of a pattern of `tables`. */
   table: string;
-  /** The key as JSON text, digit for digit; null where the event has none. */
+  /** The key as JSON text, digit for digit. It is null if the event has no key. */
   key: string | null;
-  /** Names the letter within its pipeline. */
+  /** The id of the dead letter within its pipeline. */
   seq: string;
   position: string;
   gtid: string | null;
   op: string;
   reason: string;
-  /** How often Firehose was asked to take it. */
+  /** Failed attempts to send it. */
   attempts: number;
-  /** The line itself, as Firehose would have got it. */
+  /** The line of the event, byte for byte as it would have been sent. */
   event: Buffer;
 }
 
-/** A letter that lies in the folder. */
+/** A dead letter in the store. */
 export interface StoredDeadLetter extends DeadLetter {
-  /** When it was set aside, in ISO 8601. */
+  /** When the event was moved to the dead letters, in ISO 8601. */
   at: string;
 }
 
@@ -46,10 +46,10 @@ const fileSchema = z.strictObject({
   event: z.string().min(1),
 });
 
-/** A letter as its file holds it: JSON, with the line as a string and the key as the text that it is. */
+/** The content of the file of a dead letter: JSON, with the line and the key as strings. */
 export function serializeDeadLetter(pipeline: string, letter: StoredDeadLetter): string {
   const { at, stream, table, key, seq, position, gtid, op, reason, attempts, event } = letter;
-  // Anything else would come back as other bytes.
+  // A JSON string would change other bytes.
   if (!isUtf8(event)) throw new CdcError(`the event ${seq} of ${table} is not UTF-8`);
   const content: z.input<typeof fileSchema> = {
     version: VERSION,
@@ -59,14 +59,14 @@ export function serializeDeadLetter(pipeline: string, letter: StoredDeadLetter):
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** @throws Error that says why the text is not the letter that `seq` names */
+/** @throws Error with the reason why the text is not the dead letter `seq` of the pipeline */
 export function parseDeadLetter(text: string, pipeline: string, seq: string): StoredDeadLetter {
   const parsed = fileSchema.safeParse(JSON.parse(text));
   if (!parsed.success) {
     throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   }
   const { version: _, pipeline: owner, event, ...letter } = parsed.data;
-  if (owner !== pipeline) throw new Error(`it is of the pipeline "${owner}"`);
-  if (letter.seq !== seq) throw new Error(`it holds the event ${letter.seq}`);
+  if (owner !== pipeline) throw new Error(`it belongs to the pipeline "${owner}"`);
+  if (letter.seq !== seq) throw new Error(`it contains the event ${letter.seq}`);
   return { ...letter, event: Buffer.from(event) };
 }

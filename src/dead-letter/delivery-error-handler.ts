@@ -7,35 +7,35 @@ import { formatTableName } from '../model/table-filter.ts';
 import type { Log } from '../runtime/log.ts';
 import { DeadLetterStore } from './dead-letter-store.ts';
 
-/** The log says of each stream at most so often that it fails. */
+/** Minimum time between two retry warnings of one stream. */
 const RETRY_LOG_INTERVAL_MS = 10_000;
 
-/** What is said and done about events that Firehose does not take, or not now. */
+/** Handles events that were not accepted: moves them to the dead letters, or logs that they are sent again. */
 export class DeliveryErrorHandler {
   readonly #config: Config;
   readonly #log: Log;
   readonly #store: DeadLetterStore;
   readonly #keyColumns = new Map<string, string[]>();
   readonly #loggedAt = new Map<string, number>();
-  /** Whether the operator has named the event of this line in `dead_letter.events`; undefined where none is named. */
+  /** Whether the event is listed in `dead_letter.events`. Undefined if the list is empty. */
   readonly isListedByOperator: ((event: EncodedEvent) => boolean) | undefined;
 
   constructor(config: Config, log: Log) {
     this.#config = config;
     this.#log = log;
     const { directory, max_bytes, events } = config.dead_letter;
-    const name = config.format === 'flat' ? `${config.flat_prefix}seq` : 'seq';
+    const seqField = config.format === 'flat' ? `${config.flat_prefix}seq` : 'seq';
     this.#store = new DeadLetterStore(directory, config.name, max_bytes);
-    const named = events.map((seq) => Buffer.from(`"${name}":"${seq}"`));
-    if (named.length > 0) {
+    const listedMembers = events.map((seq) => Buffer.from(`"${seqField}":"${seq}"`));
+    if (listedMembers.length > 0) {
       this.isListedByOperator = ({ bytes, from, to }) => {
         const line = bytes.subarray(from, to);
-        return named.some((seq) => line.includes(seq));
+        return listedMembers.some((member) => line.includes(member));
       };
     }
   }
 
-  /** Lines of this table, or of this version of it, follow. */
+  /** Sets the key columns of a table. Call it before the first event of each version of the table. */
   table({ schema, name, columns, key }: Table): void {
     this.#keyColumns.set(
       formatTableName(schema, name),
@@ -43,27 +43,27 @@ export class DeliveryErrorHandler {
     );
   }
 
-  /** Writes the event into a dead letter. */
+  /** Writes the event into a dead letter. Resolves when the file is durable. */
   async deadLetter({ stream, event, reason, attempts }: DeadLetterRequest): Promise<void> {
-    const summary = this.#summary(event);
-    const { table, key, seq } = summary;
-    await this.#store.write([{ stream, ...summary, reason, attempts, event }]);
-    this.#log.warn({ stream, table, key, seq, why: reason }, 'an event is in the dead letters now');
+    const parsed = this.#parse(event);
+    const { table, key, seq } = parsed;
+    await this.#store.write([{ stream, ...parsed, reason, attempts, event }]);
+    this.#log.warn({ stream, table, key, seq, why: reason }, 'event moved to the dead letters');
   }
 
-  /** Says that something failed and is tried again. */
+  /** Logs that events failed and are sent again, at most once per interval and stream. */
   logRetry({ stream, reason, attempts, event }: RetryReport): void {
     const now = performance.now();
     if (now - (this.#loggedAt.get(stream) ?? Number.NEGATIVE_INFINITY) < RETRY_LOG_INTERVAL_MS) return;
     this.#loggedAt.set(stream, now);
-    const { table, key, seq } = this.#summary(event());
+    const { table, key, seq } = this.#parse(event());
     this.#log.warn(
       { stream, why: reason, attempts, oldest: { table, key, seq } },
-      'Firehose did not take events; trying again',
+      'the stream did not accept events; retrying',
     );
   }
 
-  #summary(event: Buffer): ParsedEvent {
+  #parse(event: Buffer): ParsedEvent {
     const { format, flat_prefix } = this.#config;
     const { table } = parseEvent(event, format, [], flat_prefix);
     return parseEvent(event, format, this.#keyColumns.get(table) ?? [], flat_prefix);

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { DeadLetterStore, type ListedLetter } from '../../src/dead-letter/dead-letter-store.ts';
+import { DeadLetterStore, type ListedDeadLetter } from '../../src/dead-letter/dead-letter-store.ts';
 import { listObjects } from '../../src/lake/objects.ts';
 import type { FaultPlan } from '../../src/local/firehose/faults.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
@@ -10,7 +10,7 @@ import { letter, seqOf } from '../unit/dead-letter/dead-letters.ts';
 import { cdc, type Ended, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
 
 const STREAM = 'shop-changes';
-/** A key whose digits no double holds, and an event that a terminal must not obey. */
+/** A key that does not fit into a double, and an event with control characters for a terminal. */
 const HUGE = '{"id":18446744073709551615}';
 const SPECIAL = letter(0xabc, {
   key: HUGE,
@@ -19,14 +19,14 @@ const SPECIAL = letter(0xabc, {
 
 let directory: string;
 let letters: string;
-let folder: DeadLetterStore;
+let store: DeadLetterStore;
 let firehose: LocalFirehose | undefined;
 let calls: number;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'cdc-dead-letter-'));
   letters = join(directory, 'state', 'dead-letter');
-  folder = new DeadLetterStore(letters, 'shop', 1024 ** 3);
+  store = new DeadLetterStore(letters, 'shop', 1024 ** 3);
   calls = 0;
   firehose = await startLocalFirehose({
     listen: { host: '127.0.0.1', port: 0 },
@@ -59,7 +59,7 @@ const deadLetter = (...words: string[]): Promise<Ended> => cdc(directory, 'dead-
 const poison = (text: string, more: object = {}): FaultPlan =>
   ({ rules: [{ fault: 'poison', text, ...more }] }) as FaultPlan;
 
-/** The lines that Firehose has delivered; it is closed by that. */
+/** Closes Firehose and returns the lines that it has delivered. */
 async function landed(stream = STREAM): Promise<string[]> {
   await firehose?.close();
   firehose = undefined;
@@ -86,65 +86,65 @@ describe('cdc run', () => {
     expect(await daemon.ended).toMatchObject({ code: 0 });
   };
   const items = async () => (await fixture.landed()).filter((event) => tableOf(event) === 'item');
-  const setAside = async () =>
-    JSON.parse((await cdc(fixture.directory, 'dead-letter', 'list', '--json')).stdout).letters as ListedLetter[];
+  const deadLetters = async () =>
+    JSON.parse((await cdc(fixture.directory, 'dead-letter', 'list', '--json')).stdout).letters as ListedDeadLetter[];
 
-  test('sets aside what is too large or refused alone, delivers the rest, and what is retried arrives', async () => {
+  test('moves events that are too large or rejected alone, delivers the rest, and a retry delivers one of them', async () => {
     fixture.firehose?.setFaults(poison('poisoned'));
     await ran(
       `INSERT INTO item VALUES (1, 'poisoned'), (2, 'sound'), (3, REPEAT('x', 1100000)), (4, 'sound')`,
       `UPDATE item SET v = 'sound too' WHERE id = 4`,
     );
     expect((await items()).map(({ key }) => (key as { id: number }).id).sort()).toEqual([2, 4, 4]);
-    const [refused, large, ...more] = await setAside();
+    const [rejected, large, ...more] = await deadLetters();
     expect(more).toEqual([]);
     const table = `${fixture.schema}.item`;
-    expect(refused).toMatchObject({ table, key: '{"id":1}', op: 'c', stream: 'changes', gtid: expect.any(String) });
-    expect(refused?.reason).toContain('refused by Firehose: ValidationException');
-    expect(refused?.attempts).toBeGreaterThan(0);
+    expect(rejected).toMatchObject({ table, key: '{"id":1}', op: 'c', stream: 'changes', gtid: expect.any(String) });
+    expect(rejected?.reason).toContain('refused by Firehose: ValidationException');
+    expect(rejected?.attempts).toBeGreaterThan(0);
     expect(large).toMatchObject({ table, key: '{"id":3}', attempts: 0, reason: expect.stringContaining('1024000') });
 
     // The checkpoint is past them: they are not read again.
     fixture.firehose?.setFaults(undefined);
     await ran(`DELETE FROM item WHERE id = 2`);
     expect(await items()).toHaveLength(4);
-    expect(await cdc(fixture.directory, 'dead-letter', 'retry', refused?.seq as string)).toMatchObject({ code: 0 });
+    expect(await cdc(fixture.directory, 'dead-letter', 'retry', rejected?.seq as string)).toMatchObject({ code: 0 });
     await until(async () => (await items()).length === 5);
-    expect((await setAside()).map(({ seq }) => seq)).toEqual([large?.seq]);
+    expect((await deadLetters()).map(({ seq }) => seq)).toEqual([large?.seq]);
   });
 
-  test('sets aside the event that the operator has named, and no other', async () => {
+  test('moves only the event that the operator has listed', async () => {
     await ran();
     const before = readFileSync(fixture.checkpoint);
     await ran(`INSERT INTO item VALUES (1, 'a'), (2, 'b'), (3, 'c')`);
-    const named = (await items()).find(({ key }) => (key as { id: number }).id === 2)?.seq as string;
+    const listed = (await items()).find(({ key }) => (key as { id: number }).id === 2)?.seq as string;
     writeFileSync(fixture.checkpoint, before);
-    fixture.configure(fixture.firehose?.endpoint as string, `dead_letter: { events: ["${named}"] }`);
+    fixture.configure(fixture.firehose?.endpoint as string, `dead_letter: { events: ["${listed}"] }`);
     await ran();
     const delivered = (await items()).map(({ key }) => (key as { id: number }).id).sort();
     expect(delivered).toEqual([1, 1, 2, 3, 3]);
-    expect(await setAside()).toMatchObject([{ seq: named, key: '{"id":2}', reason: 'named by the operator' }]);
+    expect(await deadLetters()).toMatchObject([{ seq: listed, key: '{"id":2}', reason: 'named by the operator' }]);
   });
 
-  test('stops with its checkpoint unmoved when a dead letter would pass the limit', async () => {
+  test('stops with its checkpoint unmoved when a dead letter would exceed the limit', async () => {
     await ran();
     fixture.configure(fixture.firehose?.endpoint as string, 'dead_letter: { max_bytes: 1MB }');
     const daemon = await fixture.run();
     await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (1, REPEAT('x', 1100000))`);
     const { code, stderr } = await daemon.ended;
     expect(code).toBe(1);
-    expect(stderr).toContain('the dead letters would pass dead_letter.max_bytes (1000000)');
-    expect(await setAside()).toEqual([]);
+    expect(stderr).toContain('the dead letters would exceed dead_letter.max_bytes (1000000)');
+    expect(await deadLetters()).toEqual([]);
     fixture.configure(fixture.firehose?.endpoint as string);
     await ran();
-    expect(await setAside()).toMatchObject([{ key: '{"id":1}' }]);
+    expect(await deadLetters()).toMatchObject([{ key: '{"id":1}' }]);
   });
 });
 
 describe('cdc dead-letter list', () => {
-  test('shows each letter with its reason, and nothing that a terminal would obey', async () => {
+  test('shows each dead letter with its reason, without control characters', async () => {
     const reason = `refused by Firehose: \u001b[2Jbad\nnews ${'x'.repeat(100)}`;
-    await folder.write([SPECIAL, letter(1, { reason, attempts: 1234 })]);
+    await store.write([SPECIAL, letter(1, { reason, attempts: 1234 })]);
     const { code, stdout, stderr } = await deadLetter('list');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const lines = stdout.split('\n');
@@ -158,7 +158,7 @@ describe('cdc dead-letter list', () => {
     expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
   });
 
-  test('says where it has looked when there are none', async () => {
+  test('names the directory if there are none', async () => {
     expect(await deadLetter('list')).toMatchObject({ code: 0, stdout: `no dead letters in ${letters}\n`, stderr: '' });
     expect(JSON.parse((await deadLetter('list', '--json')).stdout)).toEqual({
       directory: letters,
@@ -167,9 +167,9 @@ describe('cdc dead-letter list', () => {
     });
   });
 
-  test('tells of damaged files, and lists the others', async () => {
-    await folder.write([letter(1), letter(2)]);
-    writeFileSync(folder.pathOf(seqOf(1)), '{"version":1');
+  test('warns about damaged files, and lists the others', async () => {
+    await store.write([letter(1), letter(2)]);
+    writeFileSync(store.pathOf(seqOf(1)), '{"version":1');
     const { code, stdout, stderr } = await deadLetter('list');
     expect(code).toBe(0);
     expect(stderr).toContain(`warning: cannot read shop.${seqOf(1)}.json: `);
@@ -179,7 +179,7 @@ describe('cdc dead-letter list', () => {
     expect(strange).toMatchObject([{ file: `shop.${seqOf(1)}.json` }]);
   });
 
-  test('looks where the configuration says, and only at letters of its pipeline', async () => {
+  test('lists the configured directory, and only the dead letters of the pipeline', async () => {
     configure('http://127.0.0.1:1', 'dead_letter: { directory: elsewhere }');
     await new DeadLetterStore(join(directory, 'elsewhere'), 'shop', 1e9).write([letter(7)]);
     await new DeadLetterStore(join(directory, 'elsewhere'), 'other', 1e9).write([letter(8)]);
@@ -190,8 +190,8 @@ describe('cdc dead-letter list', () => {
 });
 
 describe('cdc dead-letter show', () => {
-  test('gives every field, and with --event the bytes of the line alone', async () => {
-    await folder.write([SPECIAL]);
+  test('prints every field, and with --event only the bytes of the event', async () => {
+    await store.write([SPECIAL]);
     const { code, stdout } = await deadLetter('show', seqOf(0xabc));
     expect(code).toBe(0);
     const shown = new Map(stdout.split('\n').map((line) => [line.slice(0, 10).trim(), line.slice(10)]));
@@ -202,23 +202,23 @@ describe('cdc dead-letter show', () => {
       position: 'binlog.000002:2748',
       stream: STREAM,
       reason: SPECIAL.reason,
-      file: folder.pathOf(seqOf(0xabc)),
+      file: store.pathOf(seqOf(0xabc)),
     });
     expect((await deadLetter('show', seqOf(0xabc), '--event')).stdout).toBe(SPECIAL.event.toString());
     const json = JSON.parse((await deadLetter('show', seqOf(0xabc), '--json')).stdout);
     expect(json).toMatchObject({ key: HUGE, event: SPECIAL.event.toString(), attempts: 1 });
   });
 
-  test('takes the beginning or the end of an id, in any case, where it is enough to tell', async () => {
+  test('accepts the beginning or the end of an id, in any case, if only one id matches', async () => {
     const other = `7${seqOf(0x2).slice(1, -2)}aa`;
-    await folder.write([letter(1), letter(2, { seq: other })]);
+    await store.write([letter(1), letter(2, { seq: other })]);
     for (const part of ['7', 'AA', other]) {
       expect((await deadLetter('show', part)).stdout).toContain(other);
     }
   });
 
-  test('refuses an id that is unknown or names several, with code 2 and what to do', async () => {
-    await folder.write([letter(1), letter(2)]);
+  test('rejects an id that matches none or several, with code 2 and a hint', async () => {
+    await store.write([letter(1), letter(2)]);
     expect(await deadLetter('show', 'ffff')).toMatchObject({
       code: 2,
       stdout: '',
@@ -226,22 +226,22 @@ describe('cdc dead-letter show', () => {
     });
     const several = await deadLetter('show', '6b02');
     expect(several).toMatchObject({ code: 2, stdout: '' });
-    expect(several.stderr).toContain('6b02 names 2 dead letters');
+    expect(several.stderr).toContain('6b02 matches 2 dead letters');
     const empty = await deadLetter('retry', '');
     expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining('the id of a dead letter is empty') });
     expect(several.stderr).toContain(seqOf(2));
   });
 
-  test('writes an event of many MB to a pipe to its end', async () => {
+  test('writes an event of many MB to a pipe completely', async () => {
     const event = Buffer.from(`{"s":"${'ü'.repeat(4_000_000)}"}\n`);
-    await folder.write([letter(1, { event })]);
+    await store.write([letter(1, { event })]);
     expect(Buffer.from((await deadLetter('show', seqOf(1), '--event')).stdout).equals(event)).toBe(true);
   });
 });
 
 describe('cdc dead-letter retry', () => {
-  test('--all sends every letter of the pipeline, to the byte, and removes them', async () => {
-    await folder.write([letter(1), letter(2), letter(3), SPECIAL]);
+  test('--all sends every dead letter of the pipeline, byte for byte, and removes them', async () => {
+    await store.write([letter(1), letter(2), letter(3), SPECIAL]);
     const { code, stdout } = await deadLetter('retry', '--all');
     expect({ code, last: stdout.trimEnd().split('\n').at(-1) }).toEqual({
       code: 0,
@@ -252,10 +252,10 @@ describe('cdc dead-letter retry', () => {
     expect(await landed()).toEqual([lineOf(1), lineOf(2), lineOf(3), special].sort());
   });
 
-  test('sends those that are named and no other', async () => {
-    await folder.write([letter(1), letter(2), letter(3)]);
+  test('sends only those whose ids are given', async () => {
+    await store.write([letter(1), letter(2), letter(3)]);
     expect(await deadLetter('retry', seqOf(1), seqOf(3), seqOf(3))).toMatchObject({ code: 0 });
-    expect(await folder.ids()).toEqual([seqOf(2)]);
+    expect(await store.ids()).toEqual([seqOf(2)]);
     expect(await landed()).toEqual([lineOf(1), lineOf(3)]);
   });
 
@@ -263,27 +263,27 @@ describe('cdc dead-letter retry', () => {
     ['its call', {}, 'ValidationException'],
     ['its record', { fails: 'slot', code: 'ValidationException' }, 'ValidationException'],
   ])(
-    'keeps the one whose event Firehose refuses with %s, counts the attempt, ends with 1, and goes on once it may',
+    'keeps the one whose event Firehose rejects with %s, counts the attempt, exits with 1, and sends it after the repair',
     async (_, how, code) => {
-      await folder.write([letter(1), letter(2), letter(3)]);
+      await store.write([letter(1), letter(2), letter(3)]);
       firehose?.setFaults(poison('"id":2}', how));
-      const refused = await deadLetter('retry', '--all');
-      expect(refused).toMatchObject({
+      const first = await deadLetter('retry', '--all');
+      expect(first).toMatchObject({
         code: 1,
         stdout: expect.stringContaining(`stays  ${seqOf(2)}: refused by Firehose: ${code}`),
       });
-      expect(refused.stdout).toContain('2 sent, 1 remain');
-      expect(await folder.read(seqOf(2))).toMatchObject({ attempts: 2, reason: expect.stringContaining(code) });
+      expect(first.stdout).toContain('2 sent, 1 remain');
+      expect(await store.read(seqOf(2))).toMatchObject({ attempts: 2, reason: expect.stringContaining(code) });
       firehose?.setFaults(undefined);
       expect(await deadLetter('retry', seqOf(2))).toMatchObject({ code: 0 });
       expect(await landed()).toEqual([lineOf(1), lineOf(2), lineOf(3)]);
     },
   );
 
-  test('sends to the stream where the table goes now', async () => {
+  test('sends to the current stream of the table', async () => {
     configure(firehose?.endpoint as string, '  routes: { "shop.or*": orders }\n');
-    await folder.write([letter(1), letter(2, { table: '`shop`.users' }), letter(3, { table: 'shop.ORDERS' })]);
-    await folder.write([letter(4, { table: 'shop.ORDERS', stream: 'orders' })]);
+    await store.write([letter(1), letter(2, { table: '`shop`.users' }), letter(3, { table: 'shop.ORDERS' })]);
+    await store.write([letter(4, { table: 'shop.ORDERS', stream: 'orders' })]);
     const { code, stdout } = await deadLetter('retry', '--all');
     expect(code).toBe(0);
     expect(stdout).toContain(`sent   ${seqOf(1)} to orders\n`);
@@ -291,8 +291,8 @@ describe('cdc dead-letter retry', () => {
     expect(await landed()).toEqual([lineOf(2), lineOf(3)]);
   });
 
-  test('tries again while Firehose is slow to take them', async () => {
-    await folder.write([letter(1), letter(2)]);
+  test('retries while Firehose fails or throttles', async () => {
+    await store.write([letter(1), letter(2)]);
     firehose?.setFaults({
       rules: [
         { fault: 'all-fail', times: 3 },
@@ -303,8 +303,8 @@ describe('cdc dead-letter retry', () => {
     expect(await landed()).toEqual([lineOf(1), lineOf(2)]);
   });
 
-  test('keeps all and says why when the stream is not there', async () => {
-    await folder.write([letter(1), letter(2)]);
+  test('keeps all and prints the reason if the stream does not exist', async () => {
+    await store.write([letter(1), letter(2)]);
     writeFileSync(
       join(directory, 'cdc.yaml'),
       readFileSync(join(directory, 'cdc.yaml'), 'utf8').replace(STREAM, 'gone'),
@@ -313,37 +313,39 @@ describe('cdc dead-letter retry', () => {
     expect(code).toBe(1);
     expect(stdout).toContain('ResourceNotFoundException');
     expect(stdout).toContain('do: check firehose.stream');
-    expect((await folder.list()).letters.map(({ attempts }) => attempts)).toEqual([1, 1]);
+    expect((await store.list()).letters.map(({ attempts }) => attempts)).toEqual([1, 1]);
   });
 
-  test('keeps one that no record can hold, and sends the others', async () => {
+  test('keeps one that is too large for a record, and sends the others', async () => {
     const event = Buffer.from(`{"s":"${'x'.repeat(1_024_000)}"}\n`);
-    await folder.write([letter(1, { event, attempts: 0 }), letter(2)]);
+    await store.write([letter(1, { event, attempts: 0 }), letter(2)]);
     const { code, stdout } = await deadLetter('retry', '--all');
     expect(code).toBe(1);
-    expect(stdout).toContain(`stays  ${seqOf(1)}: 1024009 bytes are more than a Firehose record may have (1024000)`);
+    expect(stdout).toContain(
+      `stays  ${seqOf(1)}: its 1024009 bytes are more than a Firehose record may have (1024000)`,
+    );
     expect(stdout).toContain('1 sent, 1 remain');
-    expect(await folder.ids()).toEqual([seqOf(1)]);
+    expect(await store.ids()).toEqual([seqOf(1)]);
   });
 
-  test('ended by SIGTERM keeps what was not accepted', async () => {
-    await folder.write([letter(1), letter(2)]);
+  test('keeps what was not accepted when SIGTERM ends it', async () => {
+    await store.write([letter(1), letter(2)]);
     firehose?.setFaults({ rules: [{ fault: 'hang' }] });
     const running = startCdc(directory, 'dead-letter', 'retry', '--all');
     await until(() => calls === 2);
     running.child.kill('SIGTERM');
     expect(await running.ended).toMatchObject({ code: 1, stdout: expect.stringContaining('0 sent, 2 remain') });
-    expect((await folder.list()).letters.map(({ attempts }) => attempts)).toEqual([1, 1]);
+    expect((await store.list()).letters.map(({ attempts }) => attempts)).toEqual([1, 1]);
   });
 
-  test('wants ids or --all, not both and not neither', async () => {
+  test('needs either ids or --all', async () => {
     expect(await deadLetter('retry')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('no dead letter is named'),
+      stderr: expect.stringContaining('no id of a dead letter was given'),
     });
     expect(await deadLetter('retry', 'aa', '--all')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('both'),
+      stderr: expect.stringContaining('ids and --all cannot be combined'),
     });
     expect(await deadLetter('retry', 'aa')).toMatchObject({
       code: 2,
@@ -357,7 +359,7 @@ describe('cdc dead-letter retry', () => {
 });
 
 describe('cdc dead-letter', () => {
-  test('and each of its commands has help with an example; wrong usage is code 2', async () => {
+  test('and each of its commands have help with an example; wrong usage is code 2', async () => {
     for (const words of [[], ['list'], ['show'], ['retry']]) {
       expect(await deadLetter(...words, '--help')).toMatchObject({
         code: 0,
@@ -369,7 +371,7 @@ describe('cdc dead-letter', () => {
     }
   });
 
-  test('without a configuration or with a folder that cannot be read says so', async () => {
+  test('reports a missing configuration and a directory that cannot be read', async () => {
     mkdirSync(join(directory, 'state'));
     writeFileSync(letters, 'a file');
     for (const words of [['list'], ['show', 'aa'], ['retry', '--all']]) {

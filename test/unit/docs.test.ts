@@ -273,8 +273,16 @@ describe('limits', () => {
     ['DEAD-LETTERS.md', /has rejected (.+?) events in a row/, delivery.CONSECUTIVE_REJECTIONS_MAX],
     ['DEAD-LETTERS.md', /rejects its first event after (.+?) retries/, delivery.ISOLATE_AFTER_ATTEMPTS],
     ['DEAD-LETTERS.md', /After (.+?) failures cdc isolates/, delivery.ISOLATE_AFTER_ATTEMPTS],
-    ['DEAD-LETTERS.md', /counts in blocks of (.+?)\. /, constant('src/dead-letter/dead-letter-store.ts', 'BLOCK')],
-    ['DEAD-LETTERS.md', /cdc tries an event up to (.+?) times/, constant('src/dead-letter/redeliver.ts', 'TRIES')],
+    [
+      'DEAD-LETTERS.md',
+      /counts in blocks of (.+?)\. /,
+      constant('src/dead-letter/dead-letter-store.ts', 'BLOCK_BYTES'),
+    ],
+    [
+      'DEAD-LETTERS.md',
+      /cdc tries an event up to (.+?) times/,
+      constant('src/dead-letter/redeliver.ts', 'ATTEMPTS_MAX'),
+    ],
     ['AWS.md', /A record holds at most (.+?) bytes/, limits.maxRecordBytes],
     [
       'LOCAL-FIREHOSE.md',

@@ -23,11 +23,11 @@ const BLOCK = 4096;
 
 let root: string;
 let directory: string;
-let folder: DeadLetterStore;
+let store: DeadLetterStore;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'cdc-dead-letter-'));
   directory = join(root, 'state', 'dead-letter');
-  folder = new DeadLetterStore(directory, 'shop', GIB);
+  store = new DeadLetterStore(directory, 'shop', GIB);
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -38,50 +38,50 @@ const put = (name: string, text: string): void => writeFileSync(join(directory, 
 const fileOf = (n: number, pipeline = 'shop'): string => `${pipeline}.${seqOf(n)}.json`;
 
 describe('a dead letter', () => {
-  test('comes back as it was written, its event and its key to the byte', async () => {
+  test('is read as it was written, event and key byte for byte', async () => {
     const key = '{"id":18446744073709551615,"d":1.10}';
     const event = Buffer.from('\ufeff{"key":{"id":18446744073709551615,"d":1.10},"s":"\\u0000\\"\u2028😀"}\n');
-    await folder.write([letter(1, { key, event, gtid: '0-1-7' }), letter(2, { key: null })]);
-    const stored = await folder.read(seqOf(1));
+    await store.write([letter(1, { key, event, gtid: '0-1-7' }), letter(2, { key: null })]);
+    const stored = await store.read(seqOf(1));
     expect(stored).toMatchObject({ ...letter(1), key, event, gtid: '0-1-7', at: expect.stringMatching(/^\d{4}-.*Z$/) });
-    expect((await folder.read(seqOf(2))).key).toBeNull();
+    expect((await store.read(seqOf(2))).key).toBeNull();
     const file = JSON.parse(readFileSync(join(directory, fileOf(1)), 'utf8'));
     expect(file).toMatchObject({ version: 1, pipeline: 'shop', key, event: event.toString() });
   });
 
-  test('holds any line that is UTF-8', async () => {
+  test('can contain any line that is UTF-8', async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary', minLength: 1 }), async (text) => {
         const event = Buffer.from(text);
-        await folder.write([letter(1, { event })]);
-        expect((await folder.read(seqOf(1))).event).toEqual(event);
+        await store.write([letter(1, { event })]);
+        expect((await store.read(seqOf(1))).event).toEqual(event);
       }),
       { numRuns: 50 },
     );
   });
 
-  test('of bytes that it could not give back is refused', async () => {
-    await expect(folder.write([letter(1, { event: Buffer.from([0x22, 0xff, 0x22]) })])).rejects.toMatchObject({
+  test('with bytes that are not UTF-8 is rejected', async () => {
+    await expect(store.write([letter(1, { event: Buffer.from([0x22, 0xff, 0x22]) })])).rejects.toMatchObject({
       kind: 'fatal',
       message: expect.stringContaining(seqOf(1)),
     });
-    expect(await folder.ids()).toEqual([]);
+    expect(await store.ids()).toEqual([]);
   });
 
-  test('can be read by its owner alone, and so can the folder', async () => {
-    await folder.write([letter(1)]);
+  test('can be read by its owner only, like the directory', async () => {
+    await store.write([letter(1)]);
     expect(statSync(join(directory, fileOf(1))).mode & 0o777).toBe(0o600);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
   });
 
-  test('written again, as after a crash, is one file', async () => {
-    await folder.write([letter(1)]);
+  test('that is written again, as after a crash, is one file', async () => {
+    await store.write([letter(1)]);
     await new DeadLetterStore(directory, 'shop', GIB).write([letter(1, { attempts: 5 })]);
     expect(readdirSync(directory)).toEqual([fileOf(1)]);
-    expect((await folder.read(seqOf(1))).attempts).toBe(5);
+    expect((await store.read(seqOf(1))).attempts).toBe(5);
   });
 
-  test('is synced before it has its name, and the folder behind that', async () => {
+  test('is synced before it is renamed, and the directory after that', async () => {
     const handle = await open(root, 'r');
     const prototype = Object.getPrototypeOf(handle) as { sync: () => Promise<void> };
     await handle.close();
@@ -92,34 +92,34 @@ describe('a dead letter', () => {
       order.push(`${path.replace(/\.\d+\.tmp$/, '.tmp')} ${existsSync(join(directory, fileOf(1)))}`);
       await sync.call(this as never);
     });
-    await folder.write([letter(1)]);
+    await store.write([letter(1)]);
     expect(order).toEqual(['/state false', `/state/dead-letter/${fileOf(1)}.tmp false`, '/state/dead-letter true']);
   });
 
-  test('is gone once it is removed, which may be done twice', async () => {
-    await folder.write([letter(1), letter(2)]);
-    await folder.remove(seqOf(1));
-    await folder.remove(seqOf(1));
-    expect(await folder.ids()).toEqual([seqOf(2)]);
-    await expect(folder.read(seqOf(1))).rejects.toMatchObject({ exitCode: 2, hint: expect.stringContaining('list') });
+  test('can be removed twice', async () => {
+    await store.write([letter(1), letter(2)]);
+    await store.remove(seqOf(1));
+    await store.remove(seqOf(1));
+    expect(await store.ids()).toEqual([seqOf(2)]);
+    await expect(store.read(seqOf(1))).rejects.toMatchObject({ exitCode: 2, hint: expect.stringContaining('list') });
   });
 });
 
 describe('the limit', () => {
   const limited = () => new DeadLetterStore(directory, 'shop', 2 * BLOCK);
 
-  test('stops a letter that would pass it with a fatal error and its hint, and those before it stay', async () => {
+  test('rejects a dead letter that would exceed it with a fatal error and a hint, and keeps those before it', async () => {
     await expect(limited().write([letter(1), letter(2), letter(3)])).rejects.toMatchObject({
       kind: 'fatal',
       message: expect.stringContaining('dead_letter.max_bytes (8192)'),
       why: expect.stringContaining(seqOf(3)),
       hint: expect.stringContaining('cdc dead-letter retry --all'),
     });
-    expect(await folder.ids()).toEqual([seqOf(1), seqOf(2)]);
+    expect(await store.ids()).toEqual([seqOf(1), seqOf(2)]);
     await expect(limited().write([letter(4)])).rejects.toMatchObject({ kind: 'fatal' });
   });
 
-  test('holds for writes at the same time', async () => {
+  test('applies to concurrent writes', async () => {
     const one = limited();
     const outcomes = await Promise.allSettled([1, 2, 3, 4, 5].map((n) => one.write([letter(n)])));
     expect(outcomes.map(({ status }) => status)).toEqual([
@@ -132,14 +132,14 @@ describe('the limit', () => {
     expect(readdirSync(directory)).toHaveLength(2);
   });
 
-  test('counts an event by its size, and one that is written again once', async () => {
+  test('counts the size of the events, and an event that is written again once', async () => {
     const one = limited();
     const large = letter(1, { event: Buffer.alloc(BLOCK, 'x') });
     for (let i = 0; i < 5; i++) await one.write([large]);
     await expect(one.write([letter(2)])).rejects.toMatchObject({ kind: 'fatal' });
   });
 
-  test('sees what others have removed meanwhile', async () => {
+  test('ignores dead letters that were removed in the meantime', async () => {
     const one = limited();
     await one.write([letter(1), letter(2)]);
     await new DeadLetterStore(directory, 'shop', GIB).remove(seqOf(1));
@@ -147,14 +147,14 @@ describe('the limit', () => {
     expect(await one.ids()).toEqual([seqOf(2), seqOf(3)]);
   });
 
-  test('is of one pipeline', async () => {
+  test('applies to one pipeline', async () => {
     await new DeadLetterStore(directory, 'shop.eu', GIB).write([letter(1), letter(2), letter(3)]);
     await limited().write([letter(1), letter(2)]);
-    expect(await folder.ids()).toHaveLength(2);
+    expect(await store.ids()).toHaveLength(2);
   });
 
-  test('counts what a kill left half written, and removes it once it is old', async () => {
-    await folder.write([letter(1)]);
+  test('counts the temporary file of a killed write, and removes it once it is old', async () => {
+    await store.write([letter(1)]);
     const left = `${fileOf(2)}.4711.tmp`;
     put(left, '{"version":');
     await expect(limited().write([letter(3)])).rejects.toMatchObject({ kind: 'fatal' });
@@ -167,20 +167,20 @@ describe('the limit', () => {
 
 describe('the list', () => {
   test('is in order of seq, without the events', async () => {
-    await folder.write([letter(20), letter(3), letter(100)]);
-    const { letters, strange } = await folder.list();
+    await store.write([letter(20), letter(3), letter(100)]);
+    const { letters, unreadable } = await store.list();
     expect(letters.map(({ seq }) => seq)).toEqual([seqOf(3), seqOf(20), seqOf(100)]);
     expect(letters[0]).toMatchObject({ key: '{"id":3}', bytes: letter(3).event.length });
     expect(letters[0]).not.toHaveProperty('event');
-    expect(strange).toEqual([]);
+    expect(unreadable).toEqual([]);
   });
 
-  test('of a folder that is not there is empty', async () => {
-    expect(await folder.list()).toEqual({ letters: [], strange: [] });
+  test('of a missing directory is empty', async () => {
+    expect(await store.list()).toEqual({ letters: [], unreadable: [] });
   });
 
-  test('tells which files are damaged or no letters, goes on, and touches none', async () => {
-    await folder.write([letter(1), letter(2), letter(3), letter(4)]);
+  test('contains the damaged and foreign files, and changes none', async () => {
+    await store.write([letter(1), letter(2), letter(3), letter(4)]);
     const whole = readFileSync(join(directory, fileOf(1)), 'utf8');
     put(fileOf(1), whole.slice(0, -20));
     put(fileOf(2), whole);
@@ -189,54 +189,54 @@ describe('the list', () => {
     put(fileOf(6), '');
     put('notes.txt', 'mine');
     put(`${fileOf(9)}.12.tmp`, 'half');
-    expect(await folder.ids()).not.toContain(seqOf(9));
+    expect(await store.ids()).not.toContain(seqOf(9));
     const before = readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'));
-    const { letters, strange } = await folder.list();
+    const { letters, unreadable } = await store.list();
     expect(letters.map(({ seq }) => seq)).toEqual([seqOf(4)]);
-    expect(strange).toEqual([
+    expect(unreadable).toEqual([
       { file: 'notes.txt', why: 'it is not a dead letter of cdc' },
       { file: fileOf(1), why: expect.stringMatching(/JSON|Unterminated/) },
-      { file: fileOf(2), why: `it holds the event ${seqOf(1)}` },
+      { file: fileOf(2), why: `it contains the event ${seqOf(1)}` },
       { file: fileOf(3), why: expect.stringContaining('version') },
-      { file: fileOf(5), why: 'it is of the pipeline "other"' },
+      { file: fileOf(5), why: 'it belongs to the pipeline "other"' },
       { file: fileOf(6), why: expect.stringContaining('JSON') },
     ]);
     expect(readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'))).toEqual(before);
   });
 
-  test.skipIf(process.platform === 'win32')('does not wait for what is no file', async () => {
-    await folder.write([letter(1)]);
+  test.skipIf(process.platform === 'win32')('does not wait for a pipe', async () => {
+    await store.write([letter(1)]);
     execFileSync('mkfifo', [join(directory, fileOf(2))]);
-    const { letters, strange } = await folder.list();
+    const { letters, unreadable } = await store.list();
     expect(letters.map(({ seq }) => seq)).toEqual([seqOf(1)]);
-    expect(strange).toEqual([{ file: fileOf(2), why: 'it is not a file' }]);
+    expect(unreadable).toEqual([{ file: fileOf(2), why: 'it is not a file' }]);
   });
 
-  test('leaves out the letters of other pipelines, also of those whose names begin alike', async () => {
-    await folder.write([letter(1)]);
+  test('excludes the dead letters of other pipelines, also if their names have the same prefix', async () => {
+    await store.write([letter(1)]);
     await new DeadLetterStore(directory, 'shop.eu', GIB).write([letter(2)]);
-    expect(await folder.list()).toMatchObject({ letters: [{ seq: seqOf(1) }], strange: [] });
+    expect(await store.list()).toMatchObject({ letters: [{ seq: seqOf(1) }], unreadable: [] });
     expect(await new DeadLetterStore(directory, 'shop.eu', GIB).ids()).toEqual([seqOf(2)]);
   });
 });
 
-describe('a folder that cannot be used', () => {
-  test('is a fatal error with its hint, for writing and for reading', async () => {
+describe('an unusable directory', () => {
+  test('is a fatal error with a hint, for writing and for reading', async () => {
     writeFileSync(join(root, 'state'), 'a file');
-    await expect(folder.write([letter(1)])).rejects.toMatchObject({
+    await expect(store.write([letter(1)])).rejects.toMatchObject({
       kind: 'fatal',
       message: expect.stringContaining(directory),
       why: expect.stringContaining('ENOTDIR'),
       hint: expect.stringContaining('dead_letter.directory'),
     });
-    await expect(folder.list()).rejects.toMatchObject({ why: expect.stringContaining('ENOTDIR') });
+    await expect(store.list()).rejects.toMatchObject({ why: expect.stringContaining('ENOTDIR') });
   });
 
-  test('is used once it can be', async () => {
+  test('is used after it is repaired', async () => {
     writeFileSync(join(root, 'state'), 'a file');
-    await expect(folder.write([letter(1)])).rejects.toThrow();
+    await expect(store.write([letter(1)])).rejects.toThrow();
     rmSync(join(root, 'state'));
-    await folder.write([letter(1)]);
-    expect(await folder.ids()).toEqual([seqOf(1)]);
+    await store.write([letter(1)]);
+    expect(await store.ids()).toEqual([seqOf(1)]);
   });
 });

@@ -8,25 +8,29 @@ import type { RecordOutcome, Sink } from '../../../src/sinks/sink.ts';
 import { letter, seqOf } from './dead-letters.ts';
 
 const ACCEPTED: RecordOutcome = { kind: 'accepted' };
-const refused = (scope: 'record' | 'request' | 'stream'): RecordOutcome => ({
+const rejected = (scope: 'record' | 'request' | 'stream'): RecordOutcome => ({
   kind: 'rejected',
   scope,
   reason: 'No.',
-  hint: 'mend it',
+  hint: 'repair it',
 });
 
 let directory: string;
-let folder: DeadLetterStore;
-const ending = { controller: new AbortController() };
+let store: DeadLetterStore;
+const ended = { controller: new AbortController() };
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'cdc-redeliver-'));
-  folder = new DeadLetterStore(directory, 'shop', 1024 ** 3);
-  ending.controller = new AbortController();
+  store = new DeadLetterStore(directory, 'shop', 1024 ** 3);
+  ended.controller = new AbortController();
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-/** Sends letters to a sink that answers each request as told; what it was sent, and what became of the letters. */
-async function retried(ids: string[], answer: (line: string, call: number) => RecordOutcome, more: Partial<Sink> = {}) {
+/** Redelivers to a sink with the outcomes of `answer`. Returns the requests to the sink, and the results. */
+async function redelivered(
+  ids: string[],
+  answer: (line: string, call: number) => RecordOutcome,
+  more: Partial<Sink> = {},
+) {
   const requests: string[][] = [];
   const sink: Sink = {
     service: 'Firehose',
@@ -40,34 +44,34 @@ async function retried(ids: string[], answer: (line: string, call: number) => Re
     close() {},
     ...more,
   };
-  const fates = new Map<string, RedeliveryResult>();
-  await redeliver(folder, ids, {
+  const results = new Map<string, RedeliveryResult>();
+  await redeliver(store, ids, {
     route: ({ table }) => ({ stream: table === 'shop.orders' ? 'now' : 'elsewhere', sink }),
-    onResult: (seq, fate) => void fates.set(seq, fate),
-    signal: ending.controller.signal,
+    onResult: (seq, result) => void results.set(seq, result),
+    signal: ended.controller.signal,
   });
-  return { requests, fates };
+  return { requests, results };
 }
 
-describe('letters that are sent again', () => {
-  test('go each alone in its request, byte for byte, and leave the folder once they are accepted', async () => {
+describe('redeliver', () => {
+  test('sends each alone in its request, byte for byte, and removes it once it is accepted', async () => {
     const ids = Array.from({ length: 20 }, (_, n) => seqOf(n));
-    await folder.write(ids.map((_, n) => letter(n)));
-    const { requests, fates } = await retried(ids, () => ACCEPTED);
+    await store.write(ids.map((_, n) => letter(n)));
+    const { requests, results } = await redelivered(ids, () => ACCEPTED);
     expect(requests.flat().sort()).toEqual(ids.map((_, n) => letter(n).event.toString()).sort());
     expect(requests.every((lines) => lines.length === 1)).toBe(true);
-    expect([...fates.values()]).toEqual(ids.map(() => ({ sent: true, stream: 'now' })));
-    expect(await folder.ids()).toEqual([]);
+    expect([...results.values()]).toEqual(ids.map(() => ({ sent: true, stream: 'now' })));
+    expect(await store.ids()).toEqual([]);
   });
 
-  test('stay with one attempt more, the new reason and the stream of now when they are refused', async () => {
-    await folder.write([letter(1), letter(2)]);
-    const { fates } = await retried([seqOf(1), seqOf(2)], (line) =>
-      line.includes('"id":1}') ? refused('request') : ACCEPTED,
+  test('keeps a rejected one with one more attempt, the new reason and the current stream', async () => {
+    await store.write([letter(1), letter(2)]);
+    const { results } = await redelivered([seqOf(1), seqOf(2)], (line) =>
+      line.includes('"id":1}') ? rejected('request') : ACCEPTED,
     );
-    expect(fates.get(seqOf(1))).toEqual({ sent: false, reason: 'refused by Firehose: No.', hint: 'mend it' });
-    expect(await folder.ids()).toEqual([seqOf(1)]);
-    expect(await folder.read(seqOf(1))).toMatchObject({
+    expect(results.get(seqOf(1))).toEqual({ sent: false, reason: 'refused by Firehose: No.', hint: 'repair it' });
+    expect(await store.ids()).toEqual([seqOf(1)]);
+    expect(await store.read(seqOf(1))).toMatchObject({
       ...letter(1),
       stream: 'now',
       attempts: 2,
@@ -75,17 +79,17 @@ describe('letters that are sent again', () => {
     });
   });
 
-  test('keep the time at which they were set aside', async () => {
-    await folder.write([letter(1)]);
-    const { at } = await folder.read(seqOf(1));
+  test('keeps the time at which the event was moved to the dead letters', async () => {
+    await store.write([letter(1)]);
+    const { at } = await store.read(seqOf(1));
     await new Promise((done) => setTimeout(done, 5));
-    await retried([seqOf(1)], () => refused('record'));
-    expect((await folder.read(seqOf(1))).at).toBe(at);
+    await redelivered([seqOf(1)], () => rejected('record'));
+    expect((await store.read(seqOf(1))).at).toBe(at);
   });
 
-  test('are tried again while Firehose asks to slow down or does not answer', async () => {
-    await folder.write([letter(1)]);
-    const { requests } = await retried([seqOf(1)], (_, call) =>
+  test('retries while the stream throttles or does not answer', async () => {
+    await store.write([letter(1)]);
+    const { requests } = await redelivered([seqOf(1)], (_, call) =>
       call === 1
         ? { kind: 'throttled', reason: 'Slow down.' }
         : call === 2
@@ -93,72 +97,74 @@ describe('letters that are sent again', () => {
           : ACCEPTED,
     );
     expect(requests).toHaveLength(3);
-    expect(await folder.ids()).toEqual([]);
+    expect(await store.ids()).toEqual([]);
   });
 
-  test('stay as they are when their stream takes nothing for now', async () => {
+  test('leaves them unchanged while the stream throttles', async () => {
     const pauses = vi.spyOn(Math, 'random').mockReturnValue(0);
-    await folder.write([letter(1)]);
-    const before = readFileSync(folder.pathOf(seqOf(1)), 'utf8');
-    const { requests } = await retried([seqOf(1)], () => ({ kind: 'throttled', reason: 'Slow down.' }));
+    await store.write([letter(1)]);
+    const before = readFileSync(store.pathOf(seqOf(1)), 'utf8');
+    const { requests } = await redelivered([seqOf(1)], () => ({ kind: 'throttled', reason: 'Slow down.' }));
     pauses.mockRestore();
     expect(requests).toHaveLength(8);
-    expect(readFileSync(folder.pathOf(seqOf(1)), 'utf8')).toBe(before);
+    expect(readFileSync(store.pathOf(seqOf(1)), 'utf8')).toBe(before);
   });
 
-  test('that are over the limit of a record are not sent and stay as they are, with a way out', async () => {
-    await folder.write([
+  test('does not send one above the record limit, leaves it unchanged and gives a hint', async () => {
+    await store.write([
       letter(1, { event: Buffer.alloc(1001, 'x'), attempts: 0 }),
       letter(2, { event: Buffer.alloc(1000, 'x') }),
     ]);
-    const before = readFileSync(folder.pathOf(seqOf(1)), 'utf8');
-    const { requests, fates } = await retried([seqOf(1), seqOf(2)], () => ACCEPTED);
+    const before = readFileSync(store.pathOf(seqOf(1)), 'utf8');
+    const { requests, results } = await redelivered([seqOf(1), seqOf(2)], () => ACCEPTED);
     expect(requests).toHaveLength(1);
-    expect(fates.get(seqOf(1))).toMatchObject({
+    expect(results.get(seqOf(1))).toMatchObject({
       sent: false,
-      reason: expect.stringMatching(/^1001 bytes .*\(1000\)$/),
+      reason: expect.stringMatching(/^its 1001 bytes .*\(1000\)$/),
     });
-    expect(fates.get(seqOf(1))).toMatchObject({ hint: expect.stringContaining(folder.pathOf(seqOf(1))) });
-    expect(readFileSync(folder.pathOf(seqOf(1)), 'utf8')).toBe(before);
+    expect(results.get(seqOf(1))).toMatchObject({ hint: expect.stringContaining(store.pathOf(seqOf(1))) });
+    expect(readFileSync(store.pathOf(seqOf(1)), 'utf8')).toBe(before);
   });
 
-  test('are measured and sent as the sink encodes them', async () => {
-    await folder.write([letter(1, { event: Buffer.alloc(1001, 'x') })]);
+  test('measures and sends the bytes that the sink encodes', async () => {
+    await store.write([letter(1, { event: Buffer.alloc(1001, 'x') })]);
     const encodeRecord: Sink['encodeRecord'] = async () => [Buffer.from('sm'), Buffer.from('all')];
-    const { requests } = await retried([seqOf(1)], () => ACCEPTED, { encodeRecord });
+    const { requests } = await redelivered([seqOf(1)], () => ACCEPTED, { encodeRecord });
     expect(requests).toEqual([['small']]);
   });
 
-  test('do not ask a stream that refuses everything once for each letter, and are left as they are', async () => {
+  test('stops sending to a stream that rejects everything, and leaves its dead letters unchanged', async () => {
     const ids = Array.from({ length: 40 }, (_, n) => seqOf(n));
-    await folder.write(ids.map((_, n) => letter(n)));
-    const { requests, fates } = await retried(ids, () => refused('stream'));
+    await store.write(ids.map((_, n) => letter(n)));
+    const { requests, results } = await redelivered(ids, () => rejected('stream'));
     expect(requests.length).toBeLessThanOrEqual(8);
-    expect(fates.size).toBe(40);
-    expect([...fates.values()].every((fate) => !fate.sent && /^the stream now refuses/.test(fate.reason))).toBe(true);
-    expect((await folder.list()).letters.every(({ attempts }) => attempts === 1)).toBe(true);
+    expect(results.size).toBe(40);
+    expect([...results.values()].every((result) => !result.sent && /^the stream now rejects/.test(result.reason))).toBe(
+      true,
+    );
+    expect((await store.list()).letters.every(({ attempts }) => attempts === 1)).toBe(true);
   });
 
-  test('that are damaged stay, and the others go', async () => {
-    await folder.write([letter(1), letter(2)]);
-    writeFileSync(folder.pathOf(seqOf(1)), 'damaged');
-    const { fates } = await retried([seqOf(1), seqOf(2)], () => ACCEPTED);
-    expect(fates.get(seqOf(1))).toMatchObject({ sent: false, reason: expect.stringContaining('cannot read') });
-    expect(fates.get(seqOf(2))).toMatchObject({ sent: true });
-    expect(await folder.ids()).toEqual([seqOf(1)]);
+  test('keeps a damaged one and sends the others', async () => {
+    await store.write([letter(1), letter(2)]);
+    writeFileSync(store.pathOf(seqOf(1)), 'damaged');
+    const { results } = await redelivered([seqOf(1), seqOf(2)], () => ACCEPTED);
+    expect(results.get(seqOf(1))).toMatchObject({ sent: false, reason: expect.stringContaining('cannot read') });
+    expect(results.get(seqOf(2))).toMatchObject({ sent: true });
+    expect(await store.ids()).toEqual([seqOf(1)]);
   });
 
-  test('stay as they are when a signal ends it, but what was accepted before is gone', async () => {
+  test('leaves them unchanged when a signal ends it, except those accepted before', async () => {
     const ids = Array.from({ length: 30 }, (_, n) => seqOf(n));
-    await folder.write(ids.map((_, n) => letter(n)));
-    const { fates } = await retried(ids, (_, call) => {
+    await store.write(ids.map((_, n) => letter(n)));
+    const { results } = await redelivered(ids, (_, call) => {
       if (call < 3) return ACCEPTED;
-      ending.controller.abort();
+      ended.controller.abort();
       return { kind: 'unknown', reason: 'AbortError' };
     });
-    const sent = [...fates].filter(([, fate]) => fate.sent).map(([seq]) => seq);
+    const sent = [...results].filter(([, result]) => result.sent).map(([seq]) => seq);
     expect(sent).toHaveLength(2);
-    expect(await folder.ids()).toEqual(ids.filter((seq) => !sent.includes(seq)));
-    expect((await folder.list()).letters.every(({ attempts }) => attempts === 1)).toBe(true);
+    expect(await store.ids()).toEqual(ids.filter((seq) => !sent.includes(seq)));
+    expect((await store.list()).letters.every(({ attempts }) => attempts === 1)).toBe(true);
   });
 });
