@@ -20,8 +20,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   'codec/formats': ['model', 'codec/bytes', 'codec/row-image-writer.ts'],
   'codec/event-writer.ts': ['model', 'codec/bytes', 'codec/row-image-writer.ts', 'codec/formats'],
 
+  'source/limits.ts': [],
   'source/server': ['model'],
-  'source/binlog': ['model', 'source/server'],
+  'source/binlog': ['model', 'source/limits.ts', 'source/server'],
   'source/schema': ['model', 'source/server', 'source/binlog'],
   'source/start-point.ts': ['model', 'checkpoint', 'source/server', 'source/binlog', 'source/schema'],
   'source/select-host.ts': ['checkpoint', 'config', 'source/server', 'source/start-point.ts'],
