@@ -1,7 +1,7 @@
 import type { Transaction } from '../model/rows-event.ts';
 import type { StartPoint } from './start-point.ts';
 
-/** Whom the transactions concern that are not passed over. */
+/** Receives the transactions that are not skipped. */
 interface CommitListener {
   commit(transaction: Transaction): void;
   xaPrepared(transaction: Transaction): void;
@@ -12,30 +12,30 @@ export interface StartSkipper extends CommitListener {
 }
 
 /**
- * Transactions that are read only to get to where the stream begins. Their GTIDs count as delivered, but nobody is
- * told: the position must not go back to them, or a kill in the meantime would bring them, or repeat what is behind.
- * An XA transaction that is prepared there and has not ended when the place is reached is told of then.
+ * Skips transactions that are read only to reach the start position. Their GTIDs count as delivered, but no commit is
+ * reported: it would move the saved position backwards, and a crash would then resend them. An XA transaction that was
+ * prepared before the start position and has not ended there is reported when the position is reached.
  */
 export function skipUntilStart(
   { skipBefore, delivered }: Pick<StartPoint, 'skipBefore' | 'delivered'>,
-  told: CommitListener,
+  listener: CommitListener,
 ): StartSkipper {
-  if (skipBefore === undefined) return { ...told, isBeforeStart: () => false };
+  if (skipBefore === undefined) return { ...listener, isBeforeStart: () => false };
   let prepared: Transaction[] = [];
   const isBeforeStart = ({ file, position }: Transaction): boolean =>
     file === skipBefore.file && position < skipBefore.position;
-  const arrived = (): void => {
-    for (const transaction of prepared) told.xaPrepared(transaction);
+  const reportPrepared = (): void => {
+    for (const transaction of prepared) listener.xaPrepared(transaction);
     prepared = [];
   };
   return {
     isBeforeStart,
     commit(transaction) {
       if (!isBeforeStart(transaction)) {
-        if (prepared.length > 0) arrived();
-        return told.commit(transaction);
+        if (prepared.length > 0) reportPrepared();
+        return listener.commit(transaction);
       }
-      prepared = prepared.filter((waiting) => waiting !== transaction.preparedTransaction);
+      prepared = prepared.filter((other) => other !== transaction.preparedTransaction);
       const { file, position } = delivered;
       delivered.advance(transaction);
       Object.assign(delivered, { file, position });
@@ -43,8 +43,8 @@ export function skipUntilStart(
     xaPrepared(transaction) {
       if (isBeforeStart(transaction)) prepared.push(transaction);
       else {
-        arrived();
-        told.xaPrepared(transaction);
+        reportPrepared();
+        listener.xaPrepared(transaction);
       }
     },
   };

@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 
-/** What INFORMATION_SCHEMA says of a table today. */
+/** A table as INFORMATION_SCHEMA describes it now. */
 export interface InformationSchemaTable {
   columns: InformationSchemaColumn[];
   /** Column indexes of the primary key, in key order. */
@@ -10,16 +10,16 @@ export interface InformationSchemaTable {
 
 export interface InformationSchemaColumn {
   name: string;
-  /** `int`, `varchar`, `enum` … and the whole type, `int(10) unsigned`. */
+  /** `int`, `varchar`, `enum` …; `columnType` is the whole type, such as `int(10) unsigned`. */
   dataType: string;
   columnType: string;
   nullable: boolean;
   octetLength: number;
   precision: number;
   scale: number;
-  /** Digits of a fraction of a second. */
+  /** Fractional digits of the seconds. */
   fraction: number;
-  /** Collation id; 0 for what has none. */
+  /** Collation id; 0 if the type has none. */
   collation: number;
 }
 
@@ -42,7 +42,7 @@ const COLUMNS = `SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE
 const KEY = `SELECT COLUMN_NAME FROM information_schema.STATISTICS
   WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
 
-/** Undefined when the table is not there, or not to be seen. */
+/** Undefined if the table does not exist or the account cannot see it. */
 export async function readInformationSchema(
   connection: Connection,
   schema: string,
@@ -69,7 +69,7 @@ export async function readInformationSchema(
   };
 }
 
-/** Types and metadata as a TABLE_MAP would have them; several where servers and table ages differ. */
+/** The types and metadata that a TABLE_MAP event can have; several where servers or table versions differ. */
 function expectedBinlogTypes({
   dataType,
   octetLength,
@@ -101,7 +101,7 @@ function expectedBinlogTypes({
       return [[T.YEAR, 0]];
     case 'date':
       return [[T.DATE, 0]];
-    // Without their fraction in the metadata the formats before 5.6; INFORMATION_SCHEMA knows the digits.
+    // The formats before 5.6 have no fraction in their metadata; INFORMATION_SCHEMA knows the digits.
     case 'time':
       return [
         [T.TIME2, fraction],
@@ -184,33 +184,33 @@ const GEOMETRIES = new Set([
   'geometrycollection',
   'geomcollection',
 ]);
-/** MariaDB's types that travel as BINARY: the codec's own codes for them. */
-const TRAVELS_AS_BINARY: Readonly<Record<string, number>> = { uuid: T.UUID, inet4: T.INET4, inet6: T.INET6 };
+/** MariaDB's types that the binlog shows as BINARY, with the codec's own codes for them. */
+const LOGGED_AS_BINARY: Readonly<Record<string, number>> = { uuid: T.UUID, inet4: T.INET4, inet6: T.INET6 };
 const OLD_TEMPORAL: ReadonlySet<number> = new Set([T.TIME, T.DATETIME, T.TIMESTAMP]);
 
 /**
- * The columns of the stream with the names, signs, character sets and labels of the declaration; or why the two are
- * not the same table. Count, types, metadata and nullability must all agree: a guess would name values wrongly.
+ * The columns of the binlog with the names, signs, character sets and labels of INFORMATION_SCHEMA; or the reason why
+ * the two do not match. Count, types, metadata and nullability must all agree: a guess would give values wrong names.
  */
-export function mergeColumns(stream: readonly Column[], declared: InformationSchemaTable): Column[] | string {
-  if (stream.length !== declared.columns.length) {
-    return `the binlog has ${stream.length} columns, the table has ${declared.columns.length} today`;
+export function mergeColumns(logged: readonly Column[], declared: InformationSchemaTable): Column[] | string {
+  if (logged.length !== declared.columns.length) {
+    return `the table has ${logged.length} columns in the binlog and ${declared.columns.length} now`;
   }
-  const matched: Column[] = [];
-  for (const [i, column] of stream.entries()) {
+  const merged: Column[] = [];
+  for (const [i, column] of logged.entries()) {
     const known = declared.columns[i] as InformationSchemaColumn;
-    const fits = expectedBinlogTypes(known).some(([type, meta]) => type === column.type && meta === column.meta);
-    if (!fits || known.nullable !== column.nullable) {
-      return `column ${i + 1} has the binlog type ${column.type} (${column.meta}), the table has ${known.name} ${known.columnType} there today`;
+    const matches = expectedBinlogTypes(known).some(([type, meta]) => type === column.type && meta === column.meta);
+    if (!matches || known.nullable !== column.nullable) {
+      return `column ${i + 1} has type ${column.type} (${column.meta}) in the binlog and is ${known.name} ${known.columnType} now`;
     }
     const labelled = known.dataType === 'enum' || known.dataType === 'set';
     if (labelled && known.columnType.includes('?')) {
-      return `the labels of ${known.name} hold a "?", as which INFORMATION_SCHEMA shows every character beyond the BMP`;
+      return `the labels of ${known.name} contain "?", and INFORMATION_SCHEMA shows every character beyond the BMP as "?"`;
     }
     const isBytes = known.collation === 0 && /binary|blob/.test(known.dataType);
-    matched.push({
+    merged.push({
       name: known.name,
-      type: TRAVELS_AS_BINARY[known.dataType] ?? column.type,
+      type: LOGGED_AS_BINARY[known.dataType] ?? column.type,
       meta: OLD_TEMPORAL.has(column.type) ? known.fraction : column.meta,
       nullable: column.nullable,
       unsigned: /\b(unsigned|zerofill)\b/i.test(known.columnType.replace(/'.*'/gs, '')) || known.dataType === 'year',
@@ -218,10 +218,10 @@ export function mergeColumns(stream: readonly Column[], declared: InformationSch
       labels: labelled ? labelsOf(known.columnType) : [],
     });
   }
-  return matched;
+  return merged;
 }
 
-/** `enum('a','it''s','back\\slash')`: COLUMN_TYPE doubles quotes and escapes backslash, NUL, LF and CR, nothing else. */
+/** `enum('a','it''s','back\\slash')`: COLUMN_TYPE doubles quotes and escapes only backslash, NUL, LF and CR. */
 function labelsOf(columnType: string): string[] {
   return [...columnType.matchAll(/'((?:[^'\\]|''|\\.)*)'/gs)].map(([, label]) =>
     (label as string).replace(/''|\\./gs, (sequence) => LABEL_ESCAPES[sequence] ?? sequence),
