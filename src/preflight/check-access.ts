@@ -33,7 +33,7 @@ function checkPattern(
   if (canSelectAll) {
     if (matches > 0) return [];
     const why = pattern.exclude
-      ? 'the table that it should exclude may be captured under another name'
+      ? 'the table that it should exclude is captured if it has another name'
       : 'it captures nothing until such a table exists';
     return [
       warning(`the pattern "${pattern.text}" matches no table`, why, 'correct it in tables, or create the table'),
@@ -49,7 +49,7 @@ function checkPattern(
     return [error(`${account} lacks SELECT on ${indentedList(unreadableTables)}`, why, grant)];
   }
   const why = 'their changes are captured, but this check knows nothing about them';
-  return [warning(`"${pattern.text}" may match tables that ${account} cannot see`, why, grant)];
+  return [warning(`"${pattern.text}" can match tables that ${account} cannot see`, why, grant)];
 }
 
 /** The smallest target of GRANT that covers the pattern. GRANT has no wildcards within a table name. */

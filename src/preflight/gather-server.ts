@@ -108,8 +108,8 @@ async function gatherPatterns(
 }
 
 /**
- * A name that the pattern matches. The server checks privileges before existence, so a SELECT from a table that does not
- * exist shows whether the account can read everything else that the pattern matches.
+ * A name that the pattern matches. The server checks privileges before existence, so a SELECT from a table that does
+ * not exist shows whether the account can read everything else that the pattern matches.
  */
 const probeName = (pieces: readonly string[]): string => pieces.join('cdc_check').slice(0, 64);
 

@@ -26,7 +26,9 @@ export function checkDeadLetterFolder(folder: string): Finding[] {
   return [error(`cannot write dead letters to ${folder}`, why, fix)];
 }
 
-/** Why no file can be created in the folder, or, if it is missing, in its nearest existing parent; undefined if one can. */
+/**
+ * Why no file can be created in the folder, or, if it is missing, in its nearest existing parent; undefined if one can.
+ */
 function whyNotWritable(folder: string): string | undefined {
   return failureReason(() => {
     const nearest = nearestFolder(folder);

@@ -29,7 +29,9 @@ export async function undefinedIfDenied<T>(answer: Promise<T>): Promise<T | unde
   }
 }
 
-/** Whether the account can read a table of that name. The answer is yes for a table that does not exist or is broken. */
+/**
+ * Whether the account can read a table of that name. The answer is yes for a table that does not exist or is broken.
+ */
 export async function canSelect(query: Query, schema: string, table: string): Promise<boolean> {
   const answer = query(`SELECT * FROM ${quoteTable(schema, table)} LIMIT 0`).catch((thrown) => {
     if (DENIED.has(thrown.errno) || thrown.fatal) throw thrown;

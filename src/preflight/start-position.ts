@@ -4,7 +4,9 @@ import { error, type Finding } from '../model/finding.ts';
 import { asCdcError } from '../runtime/error.ts';
 import { selectHost } from '../source/select-host.ts';
 
-/** Whether `cdc run` could begin: the checkpoint can be read and belongs to this pipeline, and a server can continue. */
+/**
+ * Whether `cdc run` could begin: the checkpoint can be read and belongs to this pipeline, and a server can continue.
+ */
 export async function checkStart(config: Config, signal: AbortSignal): Promise<Finding[]> {
   try {
     const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);

@@ -2,8 +2,8 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Creates a directory and its missing parents. It does not use `mkdir` with `recursive`, which never returns under /proc,
- * where no directory can be created in an existing one (Node 20 to 22).
+ * Creates a directory and its missing parents. It does not use `mkdir` with `recursive`, which never returns under
+ * /proc, where no directory can be created in an existing one (Node 20 to 22).
  * @param mode the permissions of a new directory
  */
 export async function ensureDirectory(path: string, mode = 0o777): Promise<void> {

@@ -64,9 +64,9 @@ async function tryLink(ownPath: string, path: string): Promise<boolean> {
 }
 
 /**
- * Removes the lock of a process that no longer runs. It closes two races. Only one process at a time can remove it, under
- * a second lock (`.takeover`). And it removes the lock only if the owner is still the stale one, because another process
- * can have removed it and acquired the lock in between.
+ * Removes the lock of a process that no longer runs. It closes two races. Only one process at a time can remove it,
+ * under a second lock (`.takeover`). And it removes the lock only if the owner is still the stale one, because another
+ * process can have removed it and acquired the lock in between.
  */
 async function removeStaleLock(path: string, ownPath: string, owner: string): Promise<void> {
   const guard = `${path}.takeover`;
@@ -86,8 +86,8 @@ async function removeStaleLock(path: string, ownPath: string, owner: string): Pr
 }
 
 /**
- * Identifies a process by its pid and start time (field 22 of /proc/PID/stat) on Linux, and by its pid elsewhere. Empty if
- * the process does not run.
+ * Identifies a process by its pid and start time (field 22 of /proc/PID/stat) on Linux, and by its pid elsewhere. Empty
+ * if the process does not run.
  */
 async function processIdentity(pid: number): Promise<string> {
   if (!Number.isInteger(pid) || pid < 1) return '';

@@ -1,6 +1,6 @@
 /**
- * JSON as text. Parsing it to JavaScript values rounds 64-bit integers and decimals, and so does the extraction of DuckDB.
- * So a value of the lake keeps the characters that it was written with.
+ * JSON as text. Parsing it to JavaScript values rounds 64-bit integers and decimals, and so does the extraction of
+ * DuckDB. So a value of the lake keeps the characters that it was written with.
  */
 
 /** The members of a JSON object: each name with the raw text of its value. The text must be valid JSON. */

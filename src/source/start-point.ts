@@ -97,8 +97,8 @@ function missingReason({ file, position }: Coordinates, { binlogs }: ServerInfo)
 }
 
 /**
- * GTID containment decides whether the server can continue: it must have executed everything that was delivered, and must
- * still have everything that was not.
+ * GTID containment decides whether the server can continue: it must have executed everything that was delivered, and
+ * must still have everything that was not.
  */
 function resume(saved: Checkpoint, server: ServerInfo, now: number): StartPoint {
   if (saved.server.flavor !== server.flavor) {
@@ -152,8 +152,8 @@ const isWithinBinlog = (end: Coordinates, read: Coordinates): boolean =>
 const baseName = (file: string): string => file.replace(/\.\d+$/, '');
 
 /**
- * A replica that lags will receive the transactions that it lacks, so that is retried. Another server that never executed
- * a delivered transaction, or has purged a following one, will not recover.
+ * A replica that lags will receive the transactions that it lacks, so that is retried. Another server that never
+ * executed a delivered transaction, or has purged a following one, will not recover.
  */
 function resumeError({ missing, why }: GtidGap, { isReplica }: ServerInfo): CdcError {
   if (missing === 'following') {
@@ -179,9 +179,9 @@ function resumeError({ missing, why }: GtidGap, { isReplica }: ServerInfo): CdcE
 }
 
 /**
- * The file numbers of the same server restarted. After a reset the server reuses GTIDs that were delivered, for different
- * transactions. Only GTIDs in gtid_purged, which is set after a restore, are certain to be the delivered ones; and GTIDs
- * of other servers are not reused.
+ * The file numbers of the same server restarted. After a reset the server reuses GTIDs that were delivered, for
+ * different transactions. Only GTIDs in gtid_purged, which is set after a restore, are certain to be the delivered
+ * ones; and GTIDs of other servers are not reused.
  */
 function rejectReset(delivered: GtidSet | MariadbGtidPosition, saved: Coordinates, server: ServerInfo): void {
   const { identity, purged, end } = server;
@@ -220,9 +220,9 @@ function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinate
 const DUMP_POSITION_MAX = 2 ** 32 - 1;
 
 /**
- * Reads the whole file in two cases: with GTIDs, to learn which of them are before the coordinates; without GTIDs, because
- * the dump cannot begin beyond 4 GiB. Coordinates of a checkpoint are between two transactions. A transaction that
- * contains coordinates of `source.start` began before them, so it is skipped.
+ * Reads the whole file in two cases: with GTIDs, to learn which of them are before the coordinates; without GTIDs,
+ * because the dump cannot begin beyond 4 GiB. Coordinates of a checkpoint are between two transactions. A transaction
+ * that contains coordinates of `source.start` began before them, so it is skipped.
  */
 function fromCoordinates(coordinates: Coordinates, server: ServerInfo, epoch: number): StartPoint {
   const delivered = new ReplicationPosition(undefined, coordinates);

@@ -58,7 +58,9 @@ function varint(cursor: ByteCursor): bigint {
 
 const signed = (value: bigint): bigint => (value & 1n ? -(value >> 1n) - 1n : value >> 1n);
 
-/** GTID_TAGGED_LOG_EVENT (MySQL 8.3+; control_events.h, Gtid_event::define_fields): fields in the order of their ids. */
+/**
+ * GTID_TAGGED_LOG_EVENT (MySQL 8.3+; control_events.h, Gtid_event::define_fields): fields in the order of their ids.
+ */
 export function readTaggedGtid(cursor: ByteCursor): Gtid {
   const version = varint(cursor);
   if (version !== 1n) throw new CdcError(`a tagged GTID event has the unknown serialization version ${version}`);

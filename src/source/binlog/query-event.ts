@@ -40,7 +40,9 @@ const LEADING_COMMENTS = /^(?:\s+|\/\*(?!!)[\s\S]*?\*\/|--\s[^\n]*\n|#[^\n]*\n)*
 const NAME = '(?:`((?:[^`]|``)+)`|([^\\s`.;(,]+))';
 const QUALIFIED = `(?:${NAME}\\s*\\.\\s*)?${NAME}`;
 const SAVEPOINT = new RegExp(`^(?:SAVEPOINT|ROLLBACK\\s+(?:WORK\\s+)?TO(?:\\s+SAVEPOINT)?)\\s+${NAME}\\s*$`, 'i');
-/** The server writes both parts of an xid in hex (MySQL: XID::serialize_xid, sql/xa.h; MariaDB: event_xid_t::serialize). */
+/**
+ * The server writes both parts of an xid in hex (MySQL: XID::serialize_xid, sql/xa.h; MariaDB: event_xid_t::serialize).
+ */
 const XA = /^XA\s+(START|BEGIN|END|PREPARE|COMMIT|ROLLBACK)\s+X'([\da-f]*)',X'([\da-f]*)',(\d+)(\s+ONE\s+PHASE)?\s*$/i;
 const TRUNCATE = new RegExp(`^TRUNCATE\\s+(?:TABLE\\s+)?${QUALIFIED}`, 'i');
 const DML = new RegExp(

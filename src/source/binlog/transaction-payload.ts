@@ -51,7 +51,10 @@ export function* embeddedEvents(body: Buffer, from: number, to: number): Generat
   let head = 0;
   let tail = 0;
   let offset = 0;
-  /** The length of the whole event at `head`. The last event commits, so it is yielded only after the payload is complete. */
+  /**
+   * The length of the whole event at `head`. The last event commits, so it is yielded only after the payload is
+   * complete.
+   */
   let heldBack = 0;
   const next = (): EmbeddedEvent => {
     event.bytes = bytes;

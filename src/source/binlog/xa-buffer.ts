@@ -5,7 +5,9 @@ import type { ByteCursor } from './byte-cursor.ts';
 /** The name of an XA transaction as the server writes it in statements. */
 export const xidText = (gtrid: string, bqual: string, format: number): string => `X'${gtrid}',X'${bqual}',${format}`;
 
-/** XA_PREPARE_LOG_EVENT: whether it commits in one phase, then the xid (MySQL: control_events.h; MariaDB: log_event.h). */
+/**
+ * XA_PREPARE_LOG_EVENT: whether it commits in one phase, then the xid (MySQL: control_events.h; MariaDB: log_event.h).
+ */
 export function readXaPrepare(cursor: ByteCursor): { onePhase: boolean; xid: string } {
   const onePhase = cursor.u8() !== 0;
   const format = cursor.u32();
@@ -127,7 +129,9 @@ export class XaBuffer<T> {
     this.#prepared.set(xid, { transaction, rows });
   }
 
-  /** Returns and forgets the transaction prepared under this name; undefined if the stream began after its XA PREPARE. */
+  /**
+   * Returns and forgets the transaction prepared under this name; undefined if the stream began after its XA PREPARE.
+   */
   takePrepared(xid: string): PreparedXa<T> | undefined {
     const found = this.#prepared.get(xid);
     if (found === undefined) return undefined;

@@ -69,108 +69,74 @@ export async function readInformationSchema(
   };
 }
 
-/** The types and metadata that a TABLE_MAP event can have; several where servers or table versions differ. */
-function expectedBinlogTypes({
-  dataType,
-  octetLength,
-  precision,
-  scale,
-  fraction,
-  columnType,
-}: InformationSchemaColumn): [number, number][] {
-  switch (dataType) {
-    case 'tinyint':
-      return [[T.TINY, 0]];
-    case 'smallint':
-      return [[T.SHORT, 0]];
-    case 'mediumint':
-      return [[T.INT24, 0]];
-    case 'int':
-      return [[T.LONG, 0]];
-    case 'bigint':
-      return [[T.LONGLONG, 0]];
-    case 'float':
-      return [[T.FLOAT, 4]];
-    case 'double':
-      return [[T.DOUBLE, 8]];
-    case 'decimal':
-      return [[T.NEWDECIMAL, (precision << 8) | scale]];
-    case 'bit':
-      return [[T.BIT, precision]];
-    case 'year':
-      return [[T.YEAR, 0]];
-    case 'date':
-      return [[T.DATE, 0]];
-    // The formats before 5.6 have no fraction in their metadata; INFORMATION_SCHEMA knows the digits.
-    case 'time':
-      return [
-        [T.TIME2, fraction],
-        [T.TIME, 0],
-      ];
-    case 'datetime':
-      return [
-        [T.DATETIME2, fraction],
-        [T.DATETIME, 0],
-      ];
-    case 'timestamp':
-      return [
-        [T.TIMESTAMP2, fraction],
-        [T.TIMESTAMP, 0],
-      ];
-    case 'char':
-    case 'binary':
-      return [[T.STRING, octetLength]];
-    case 'varchar':
-    case 'varbinary':
-      return [
-        [T.VARCHAR, octetLength],
-        [T.VARCHAR_COMPRESSED, octetLength + 1],
-      ];
-    case 'tinytext':
-    case 'tinyblob':
-      return [
-        [T.BLOB, 1],
-        [T.BLOB_COMPRESSED, 1],
-      ];
-    case 'text':
-    case 'blob':
-      return [
-        [T.BLOB, 2],
-        [T.BLOB_COMPRESSED, 2],
-      ];
-    case 'mediumtext':
-    case 'mediumblob':
-      return [
-        [T.BLOB, 3],
-        [T.BLOB_COMPRESSED, 3],
-      ];
-    case 'longtext':
-    case 'longblob':
-      return [
-        [T.BLOB, 4],
-        [T.BLOB_COMPRESSED, 4],
-      ];
-    case 'json':
-      return [
-        [T.JSON, 4],
-        [T.BLOB, 4],
-      ];
-    case 'enum':
-      return [[T.ENUM, labelsOf(columnType).length > 255 ? 2 : 1]];
-    case 'set': {
-      const bytes = Math.ceil(labelsOf(columnType).length / 8);
-      return [[T.SET, bytes > 4 ? 8 : bytes]];
-    }
-    case 'vector':
-      return [[T.VECTOR, 4]];
-    case 'uuid':
-    case 'inet6':
-      return [[T.STRING, 16]];
-    case 'inet4':
-      return [[T.STRING, 4]];
-    default:
-      return GEOMETRIES.has(dataType) ? [[T.GEOMETRY, 4]] : [];
-  }
+type BinlogType = readonly [type: number, meta: number];
+
+const blob = (lengthBytes: number): readonly BinlogType[] => [
+  [T.BLOB, lengthBytes],
+  [T.BLOB_COMPRESSED, lengthBytes],
+];
+const fixed = (type: number, meta: number) => (): readonly BinlogType[] => [[type, meta]];
+/** The formats before 5.6 have no fraction in their metadata; INFORMATION_SCHEMA knows the digits. */
+const temporal =
+  (type: number, oldType: number) =>
+  ({ fraction }: InformationSchemaColumn): readonly BinlogType[] => [
+    [type, fraction],
+    [oldType, 0],
+  ];
+const character = ({ octetLength }: InformationSchemaColumn): readonly BinlogType[] => [[T.STRING, octetLength]];
+const variableCharacter = ({ octetLength }: InformationSchemaColumn): readonly BinlogType[] => [
+  [T.VARCHAR, octetLength],
+  [T.VARCHAR_COMPRESSED, octetLength + 1],
+];
+
+/**
+ * By DATA_TYPE: the types and metadata that a TABLE_MAP event can have; several where servers or table versions differ.
+ */
+const BINLOG_TYPES: Readonly<Record<string, (column: InformationSchemaColumn) => readonly BinlogType[]>> = {
+  tinyint: fixed(T.TINY, 0),
+  smallint: fixed(T.SHORT, 0),
+  mediumint: fixed(T.INT24, 0),
+  int: fixed(T.LONG, 0),
+  bigint: fixed(T.LONGLONG, 0),
+  float: fixed(T.FLOAT, 4),
+  double: fixed(T.DOUBLE, 8),
+  decimal: ({ precision, scale }) => [[T.NEWDECIMAL, (precision << 8) | scale]],
+  bit: ({ precision }) => [[T.BIT, precision]],
+  year: fixed(T.YEAR, 0),
+  date: fixed(T.DATE, 0),
+  time: temporal(T.TIME2, T.TIME),
+  datetime: temporal(T.DATETIME2, T.DATETIME),
+  timestamp: temporal(T.TIMESTAMP2, T.TIMESTAMP),
+  char: character,
+  binary: character,
+  varchar: variableCharacter,
+  varbinary: variableCharacter,
+  tinytext: () => blob(1),
+  tinyblob: () => blob(1),
+  text: () => blob(2),
+  blob: () => blob(2),
+  mediumtext: () => blob(3),
+  mediumblob: () => blob(3),
+  longtext: () => blob(4),
+  longblob: () => blob(4),
+  json: () => [
+    [T.JSON, 4],
+    [T.BLOB, 4],
+  ],
+  enum: ({ columnType }) => [[T.ENUM, labelsOf(columnType).length > 255 ? 2 : 1]],
+  set: ({ columnType }) => {
+    const bytes = Math.ceil(labelsOf(columnType).length / 8);
+    return [[T.SET, bytes > 4 ? 8 : bytes]];
+  },
+  vector: fixed(T.VECTOR, 4),
+  uuid: fixed(T.STRING, 16),
+  inet6: fixed(T.STRING, 16),
+  inet4: fixed(T.STRING, 4),
+};
+
+function expectedBinlogTypes(column: InformationSchemaColumn): readonly BinlogType[] {
+  if (GEOMETRIES.has(column.dataType)) return [[T.GEOMETRY, 4]];
+  return BINLOG_TYPES[column.dataType]?.(column) ?? [];
 }
 
 const GEOMETRIES = new Set([

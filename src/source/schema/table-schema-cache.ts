@@ -17,8 +17,8 @@ export function canAlter(sql: string, table: string): boolean {
 }
 
 /**
- * Resolved columns of tables whose columns the binlog does not name. They are saved in the checkpoint, so that a restart
- * decodes old events with the old columns.
+ * Resolved columns of tables whose columns the binlog does not name. They are saved in the checkpoint, so that a
+ * restart decodes old events with the old columns.
  */
 export class TableSchemaCache {
   #tables: ResolvedTableSchema[];

@@ -22,7 +22,9 @@ export interface ServerInfo {
   binlogs: Coordinates[];
   /** All transactions committed so far; undefined on a MySQL without GTIDs. */
   executed: GtidSet | MariadbGtidPosition | undefined;
-  /** Committed transactions that no binlog has any more; undefined if the server has no GTIDs or does not report them. */
+  /**
+   * Committed transactions that no binlog has any more; undefined if the server has no GTIDs or does not report them.
+   */
   purged: GtidSet | MariadbGtidPosition | undefined;
   /** A replica that can still receive missing transactions: it applies those of another server, or is read-only. */
   isReplica: boolean;
@@ -31,8 +33,8 @@ export interface ServerInfo {
 }
 
 /**
- * Opens a connection for queries. Their rows are arrays: mysql2 rejects an object row with a column `__proto__`. A query
- * that is not answered in time ends the connection, because a half-open connection would wait forever.
+ * Opens a connection for queries. Their rows are arrays: mysql2 rejects an object row with a column `__proto__`. A
+ * query that is not answered in time ends the connection, because a half-open connection would wait forever.
  */
 export async function connect(options: ConnectionOptions, queryTimeoutMs = QUERY_TIMEOUT_MS): Promise<Connection> {
   try {
