@@ -6,9 +6,6 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 /** A query that stays unanswered this long ends its connection. No query of cdc takes a server that long. */
 export const QUERY_TIMEOUT_MS = 20_000;
 
-/** How often an idle server sends a heartbeat over the binlog connection. */
-export const HEARTBEAT_INTERVAL_MS = 5_000;
-
 /** A binlog connection that is silent for this many heartbeats is dead. */
 export const MISSED_HEARTBEATS_MAX = 3;
 
