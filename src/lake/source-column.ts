@@ -1,4 +1,5 @@
 import type { ValueOptions } from '../config/schema.ts';
+import { quoteIdentifier } from '../model/identifier.ts';
 import { CdcError } from '../runtime/error.ts';
 
 /**
@@ -19,8 +20,6 @@ export interface ColumnReader {
   /** For numbers with many spellings; texts that are the same after normalization always are equal. */
   sameValue?(source: string, lake: string): boolean;
 }
-
-export const quoteIdentifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
 export function columnReader(column: SourceColumn, values: ValueOptions): ColumnReader {
   const c = quoteIdentifier(column.name);

@@ -1,7 +1,8 @@
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
+import { quoteIdentifier } from '../model/identifier.ts';
 import { CdcError } from '../runtime/error.ts';
-import { type ColumnReader, columnReader, quoteIdentifier } from './source-column.ts';
+import { type ColumnReader, columnReader } from './source-column.ts';
 
 /** A table of the source as it is to be read: its columns, and those that identify a row. */
 export interface SourceTable {
