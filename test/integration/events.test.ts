@@ -4,7 +4,7 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
-import { type Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { type ServerKind as Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { followChanges } from '../../src/source/change-stream.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
