@@ -31,6 +31,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'config',
     'codec/bytes',
     'codec/charset',
+    'codec/row-image-writer.ts',
     'codec/formats',
     'codec/event-writer.ts',
     'source/server',
@@ -39,6 +40,8 @@ const MAY_IMPORT: Record<string, string[]> = {
     'source/start-point.ts',
     'source/skip-until-start.ts',
   ],
+
+  'source/transaction-printer.ts': ['model', 'codec/bytes', 'source/change-stream.ts'],
 
   'sinks/sink.ts': [],
   'sinks/firehose': ['model', 'config', 'sinks/sink.ts'],
@@ -67,10 +70,9 @@ const MAY_IMPORT: Record<string, string[]> = {
     'model',
     'config',
     'checkpoint',
-    'codec/bytes',
-    'source/binlog',
     'source/select-host.ts',
     'source/change-stream.ts',
+    'source/transaction-printer.ts',
     'sinks/sink.ts',
     'sinks/firehose',
     'dead-letter',

@@ -49,7 +49,7 @@ export async function codec(server: LocalServer): Promise<void> {
           tableMap: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, options, out),
           rows: (writer, rows, transaction) =>
-            writer.write(rows, transaction, 1_700_000_000_000, (_hash, _bytes, from, to) => {
+            writer.write(rows, transaction, 1_700_000_000_000, ({ from, to }) => {
               bytes += to - from;
             }),
         },

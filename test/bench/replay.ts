@@ -7,6 +7,7 @@ import type { EventFormatOptions } from '../../src/codec/formats/event-format.ts
 import { configSchema } from '../../src/config/schema.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
+import type { EncodedEvent } from '../../src/model/encoded-event.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
@@ -67,7 +68,7 @@ async function pass(
   let broken: unknown;
   const delivery = new Delivery({
     targets: [{ name: 'bench', sink }],
-    delivered: new ReplicationPosition(new GtidSet(), { file: 'binlog.000001', position: 4 }),
+    start: new ReplicationPosition(new GtidSet(), { file: 'binlog.000001', position: 4 }),
     aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
     lingerMs: 100,
     deadLetter: async () => {},
@@ -79,8 +80,7 @@ async function pass(
       broken = error;
     },
   });
-  const emit = (hash: number, bytes: Buffer, from: number, to: number): void =>
-    delivery.append(0, hash, bytes, from, to);
+  const emit = (event: EncodedEvent): void => delivery.append(0, event);
   const reader = new BinlogDecoder<EventWriter>(
     {
       ...IGNORE_EVENTS,

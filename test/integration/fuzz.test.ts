@@ -122,7 +122,7 @@ test.each(['mysql', 'mariadb'] as const)(
           tableMap: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
           rows: (writer, rows, transaction) =>
-            writer.write(rows, transaction, 0, (_hash, bytes, from, to) => {
+            writer.write(rows, transaction, 0, ({ bytes, from, to }) => {
               lines++;
               written += to - from;
               // Each line is whole and is JSON: damage never leaks into the frame.

@@ -1,10 +1,11 @@
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
-import { type ChangeHandler, followChanges } from '../../src/source/change-stream.ts';
+import { ChangeStream } from '../../src/source/change-stream.ts';
 import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
 import { readServerInfo, type ServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
+import { IGNORE_CHANGES, lineOf } from '../encoded-event.ts';
 import { type Answer, expectedJson, isFloat, type Kind, RENDERINGS, type Values } from './expected-value.ts';
 
 /** A table whose every value is compared. Its first column is its key, `n` is what the updates change. */
@@ -229,21 +230,13 @@ const brief = (text: string): string => {
 /** The real way: stream, reader, writer, as the daemon has them, from where the server stood. */
 async function follow(config: Config, server: ServerInfo, memory: TableSchemaCache, take: TakeLine): Promise<void> {
   const done = new AbortController();
-  const none = (): void => {};
-  const event: ChangeHandler['event'] = (_stream, _hash, bytes, from, to) => {
-    if (!done.signal.aborted && take(bytes.toString('utf8', from, to))) done.abort();
-  };
-  const handler = {
-    event,
-    commit: none,
-    savepoint: none,
-    rollbackTo: none,
-    rollback: none,
-    prepared: none,
-    idle: none,
-  };
   const start = { ...startPoint({ start: 'now' }, undefined, server), tableSchemas: memory };
-  await followChanges(config, server, start, handler, done.signal).follow();
+  await new ChangeStream({ config, server, start, signal: done.signal }).follow({
+    ...IGNORE_CHANGES,
+    append(_target, event) {
+      if (!done.signal.aborted && take(lineOf(event))) done.abort();
+    },
+  });
 }
 
 /** Takes a line; true ends the run. */

@@ -2,7 +2,8 @@ import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.t
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../../src/model/replication-position.ts';
 import type { Transaction } from '../../../src/model/rows-event.ts';
-import type { Quota, RecordBuffers, RecordOutcome, Sink, SinkLimits } from '../../../src/sinks/sink.ts';
+import type { Quota, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../../../src/sinks/sink.ts';
+import { encodedEvent } from '../../encoded-event.ts';
 
 export const ACCEPTED: RecordOutcome = { kind: 'accepted' };
 export const THROTTLED: RecordOutcome = { kind: 'throttled', reason: 'slow down' };
@@ -39,6 +40,8 @@ export interface Request {
 
 /** A sink whose every answer is given by the test. */
 export class ScriptedSink implements Sink {
+  readonly service = 'Firehose';
+  readonly needsKeys = false;
   readonly limits: SinkLimits;
   /** Requests without an answer, oldest first. */
   readonly open: Request[] = [];
@@ -50,14 +53,14 @@ export class ScriptedSink implements Sink {
     this.limits = { maxRecords: 500, maxRecordBytes: 1_024_000, maxRequestBytes: 4_000_000, ...limits };
   }
 
-  send(records: readonly RecordBuffers[]): Promise<RecordOutcome[]> {
+  send(records: readonly SinkRecord[]): Promise<RecordOutcome[]> {
     this.requests++;
     // As the wire does it: what is sent is what the bytes are now.
-    const texts = records.map((pieces) => Buffer.concat(pieces).toString().split('\n').slice(0, -1));
+    const texts = records.map(({ buffers }) => Buffer.concat(buffers).toString().split('\n').slice(0, -1));
     return new Promise((resolve, reject) => {
       const request: Request = {
         records: texts,
-        sizes: records.map((pieces) => Buffer.concat(pieces).length),
+        sizes: records.map(({ buffers }) => Buffer.concat(buffers).length),
         answer: (outcomes) => {
           this.open.splice(this.open.indexOf(request), 1);
           const each = 'kind' in outcomes ? texts.map(() => outcomes) : [...outcomes];
@@ -101,12 +104,18 @@ export const withGtids = (): ReplicationPosition =>
 export const withCoordinates = (): ReplicationPosition =>
   new ReplicationPosition(undefined, { file: 'binlog.000001', position: 4 });
 
+interface HarnessOptions extends Partial<DeliveryOptions> {
+  limits?: Partial<SinkLimits>;
+  quota?: Quota;
+  /** Where delivery starts. */
+  delivered?: ReplicationPosition;
+}
+
 /** A delivery into a scripted sink, and all that it told. */
 export class DeliveryHarness {
   readonly sink: ScriptedSink;
   /** The sink of a second stream, where lines go that begin with ~. */
   readonly secondSink: ScriptedSink;
-  readonly delivered: ReplicationPosition;
   readonly delivery: Delivery;
   readonly backpressure: boolean[] = [];
   readonly fatalErrors: string[] = [];
@@ -116,17 +125,16 @@ export class DeliveryHarness {
   /** Events that were set aside: their line and the reason. */
   readonly deadLettered: [line: string, reason: string][] = [];
 
-  constructor(options: Partial<DeliveryOptions> & { limits?: Partial<SinkLimits>; quota?: Quota } = {}) {
-    const { limits, quota, ...rest } = options;
+  constructor(options: HarnessOptions = {}) {
+    const { limits, quota, delivered = withGtids(), ...rest } = options;
     this.sink = new ScriptedSink(limits);
     this.secondSink = new ScriptedSink(limits);
-    this.delivered = rest.delivered ?? withGtids();
     this.delivery = new Delivery({
       targets: [
         { name: 'first', sink: this.sink, quota },
         { name: 'other', sink: this.secondSink, quota },
       ],
-      delivered: this.delivered,
+      start: delivered,
       aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
       lingerMs: 100,
       deadLetter: async ({ event, reason }) => {
@@ -141,16 +149,14 @@ export class DeliveryHarness {
 
   /** What counts as delivered: the numbers of the GTID set, or the position. */
   get deliveredText(): string {
-    return this.delivered.gtids === undefined
-      ? String(this.delivered.position)
-      : this.delivered.gtids.toString().replace(`${UUID}:`, '');
+    const { gtids, position } = this.delivery.delivered;
+    return gtids === undefined ? String(position) : gtids.toString().replace(`${UUID}:`, '');
   }
 
   /** Appends lines to the open transaction; a line begins with the digit or letter that is its key. */
   lines(...lines: string[]): this {
     for (const line of lines) {
-      const bytes = Buffer.from(`${line}\n`);
-      this.delivery.append(line.startsWith('~') ? 1 : 0, keyHash(line), bytes, 0, bytes.length);
+      this.delivery.append(line.startsWith('~') ? 1 : 0, encodedEvent(`${line}\n`, '', keyHash(line)));
     }
     return this;
   }

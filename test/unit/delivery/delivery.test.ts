@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RecordOutcome } from '../../../src/sinks/sink.ts';
+import { lineOf } from '../../encoded-event.ts';
 import {
   ACCEPTED,
   DeliveryHarness,
@@ -249,7 +250,7 @@ describe('order and failures', () => {
     await advanceMs(100);
     bench.sink.open[0]?.answer(STREAM_REJECTED);
     await advanceMs(60_000);
-    expect(bench.fatalErrors).toEqual(['Firehose refused the events of the stream first']);
+    expect(bench.fatalErrors).toEqual(['Firehose rejected the events of the stream first']);
     expect(bench.deliveredText).toBe('');
     expect(bench.sink.requests).toBe(1);
   });
@@ -391,8 +392,8 @@ describe('what did not happen', () => {
     bench.lines('a11111111111111111');
     bench.delivery.savepoint('late');
     bench.lines('b1').delivery.rollbackTo('late');
-    expect(() => bench.delivery.rollbackTo('early')).toThrow('sent in part has been rolled back');
-    expect(() => bench.delivery.rollback()).toThrow('sent in part has been rolled back');
+    expect(() => bench.delivery.rollbackTo('early')).toThrow('rolled back after part of it had been sent');
+    expect(() => bench.delivery.rollback()).toThrow('rolled back after part of it had been sent');
     expect(() => bench.delivery.rollback()).toThrow(expect.objectContaining({ exitCode: 4 }));
   });
 });
@@ -764,7 +765,7 @@ describe('events that Firehose does not take', () => {
 
   test('an event that the operator has named is set aside unsent; one that was rolled back is not', async () => {
     const bench = new DeliveryHarness({
-      isDeadLettered: (bytes, from, to) => bytes.toString('utf8', from, to).includes('bad'),
+      isDeadLettered: (event) => lineOf(event).includes('bad'),
     });
     bench.lines('a1', 'a2bad');
     bench.delivery.rollback();
@@ -823,7 +824,7 @@ describe('events that Firehose does not take', () => {
     bench.lines(...repeatText(60, (i) => `${String.fromCharCode(48 + i)}1`)).commit(2);
     await answerBy(bench, () => REQUEST_REJECTED);
     expect(bench.deadLettered).toHaveLength(20);
-    expect(bench.fatalErrors[0]).toBe('Firehose refused the events of the stream first');
+    expect(bench.fatalErrors[0]).toBe('Firehose rejected the events of the stream first');
   });
 
   test('a stream that has never taken an event makes no dead letters', async () => {
@@ -831,7 +832,7 @@ describe('events that Firehose does not take', () => {
     bench.lines('a1', 'b1').commit(1);
     await answerBy(bench, () => REQUEST_REJECTED);
     expect(bench.deadLettered).toEqual([]);
-    expect(bench.fatalErrors[0]).toBe('Firehose refused the events of the stream first');
+    expect(bench.fatalErrors[0]).toBe('Firehose rejected the events of the stream first');
   });
 
   test('an event that fails without a word is parted from the others, which arrive, and is told by itself', async () => {
@@ -861,7 +862,7 @@ describe('events that Firehose does not take', () => {
       const text = first?.toString() ?? '';
       return [text.startsWith('a') ? Buffer.from('small') : Buffer.from(text)];
     };
-    Object.assign(bench.sink, { encode });
+    Object.assign(bench.sink, { encodeRecord: encode });
     bench.lines(`a${'x'.repeat(50)}`, `b${'x'.repeat(50)}`, 'c1').commit(1);
     await answerBy(bench, () => ACCEPTED);
     expect(bench.deadLettered).toEqual([
@@ -899,7 +900,7 @@ describe('the quota', () => {
     });
     if (factor !== undefined) {
       Object.assign(bench.sink, {
-        encode: async (pieces: Buffer[]) => {
+        encodeRecord: async (pieces: Buffer[]) => {
           const whole = Buffer.concat(pieces);
           await new Promise((done) => setTimeout(done, 5));
           return [whole.subarray(0, whole.length * factor)];
@@ -953,7 +954,7 @@ describe('the quota', () => {
 test('what a sink encodes is what is sent and counted', async () => {
   const bench = new DeliveryHarness();
   Object.assign(bench.sink, {
-    encode: async (pieces: Buffer[]) => [Buffer.from(`<${Buffer.concat(pieces).toString().trim()}>\n`)],
+    encodeRecord: async (pieces: Buffer[]) => [Buffer.from(`<${Buffer.concat(pieces).toString().trim()}>\n`)],
   });
   bench.lines('a1').commit(1);
   await advanceMs(100);

@@ -75,7 +75,7 @@ describe('without a checkpoint', () => {
     const start = startPoint({ start: 'binlog.000004:777' }, undefined, mysql(`${U}:1-50`));
     expect(start).toMatchObject({
       dump: { coordinates: { file: 'binlog.000004', position: 4 } },
-      gtidsFromStream: true,
+      readGtidsFromFirstFile: true,
       skipBefore: { file: 'binlog.000004', position: 777 },
     });
   });
@@ -186,7 +186,7 @@ describe('with a checkpoint', () => {
     };
     expect(startPoint({ start: 'now' }, checkpoint(null, far), server)).toMatchObject({
       dump: { coordinates: { file: 'binlog.000005', position: 4 } },
-      gtidsFromStream: false,
+      readGtidsFromFirstFile: false,
       skipBefore: far,
     });
     const last = { ...far, position: 2 ** 32 - 1 };
