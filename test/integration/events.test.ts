@@ -10,7 +10,7 @@ import { ChangeStream } from '../../src/source/change-stream.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
 import { IGNORE_CHANGES } from '../encoded-event.ts';
-import { seeded } from '../fuzz/mutate.ts';
+import { seededRandom } from '../fuzz/mutate.ts';
 import { History, type Line } from './follow.ts';
 import { Fixture } from './pipeline-fixture.ts';
 
@@ -283,7 +283,7 @@ describe('partial JSON updates of MySQL', () => {
   const PARTIAL = 'SET SESSION binlog_row_value_options = PARTIAL_JSON';
 
   test('give exactly the text that SELECT gives, whatever changed', async () => {
-    const random = seeded(7);
+    const random = seededRandom(7);
     const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
     const KEYS = ['a', 'bb', '"x y"', '"q\\"uote"', '"ümläut😀"', 'a1', 'zzz'];
     const VALUES = [
