@@ -49,7 +49,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   delivery: ['model', 'sinks/sink.ts'],
   'dead-letter': ['model', 'config', 'codec/formats', 'sinks/sink.ts'],
   preflight: ['model', 'config', 'checkpoint', 'source/server', 'source/select-host.ts', 'sinks/firehose'],
-  lake: ['config'],
+  lake: ['model', 'config'],
 
   'pipeline.ts': [
     'model',

@@ -8,7 +8,7 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
-import { type Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { type ServerKind as Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import type { Finding } from '../../src/model/finding.ts';
 import { preflight } from '../../src/preflight/preflight.ts';
 
