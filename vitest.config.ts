@@ -11,6 +11,7 @@ export default defineConfig({
             'test/unit/**/*.test.ts',
             'test/model/**/*.test.ts',
             'test/golden/**/*.test.ts',
+            'test/contract/**/*.test.ts',
             'test/architecture.test.ts',
             'test/repository.test.ts',
             // Not a test: it writes what the golden tests compare with.

@@ -20,11 +20,12 @@ const MAY_IMPORT: Record<string, string[]> = {
   'codec/formats': ['model', 'codec/bytes', 'codec/row-image-writer.ts'],
   'codec/event-writer.ts': ['model', 'codec/bytes', 'codec/row-image-writer.ts', 'codec/formats'],
 
-  'source/server': ['model'],
-  'source/binlog': ['model', 'source/server'],
+  'source/limits.ts': [],
+  'source/server': ['model', 'source/limits.ts'],
+  'source/binlog': ['model', 'source/limits.ts', 'source/server'],
   'source/schema': ['model', 'source/server', 'source/binlog'],
   'source/start-point.ts': ['model', 'checkpoint', 'source/server', 'source/binlog', 'source/schema'],
-  'source/select-host.ts': ['checkpoint', 'config', 'source/server', 'source/start-point.ts'],
+  'source/select-host.ts': ['checkpoint', 'config', 'source/limits.ts', 'source/server', 'source/start-point.ts'],
   'source/skip-until-start.ts': ['model', 'source/start-point.ts'],
   'source/change-stream.ts': [
     'model',
@@ -48,7 +49,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   delivery: ['model', 'sinks/sink.ts'],
   'dead-letter': ['model', 'config', 'codec/formats', 'sinks/sink.ts'],
   preflight: ['model', 'config', 'checkpoint', 'source/server', 'source/select-host.ts', 'sinks/firehose'],
-  lake: ['config'],
+  lake: ['model', 'config'],
 
   'pipeline.ts': [
     'model',

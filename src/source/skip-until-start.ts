@@ -35,7 +35,7 @@ export function skipUntilStart(
     isBeforeStart,
     commit(transaction) {
       if (isBeforeStart(transaction)) {
-        prepared = prepared.filter((waiting) => waiting !== transaction.preparedTransaction);
+        prepared = prepared.filter((other) => other !== transaction.preparedTransaction);
         return skipped(transaction);
       }
       if (prepared.length > 0) reportPrepared();

@@ -197,11 +197,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     breaks: ['I4'],
     edits: [
       edit(
-        'source/binlog/binlog-decoder',
+        'source/binlog/transaction-state',
         'transaction.preparedTransaction = this.#xa.takePrepared(xid)?.transaction;',
         `const undone = this.#xa.takePrepared(xid);
          transaction.preparedTransaction = undone?.transaction;
-         if (undone) return this.#emitBufferedRows(undone.parked, position);`,
+         if (undone) return this.#emitBufferedRows(undone.rows, position);`,
       ),
     ],
   },

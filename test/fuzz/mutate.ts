@@ -1,5 +1,5 @@
-/** A small PRNG (mulberry32): a seed gives the same mutations everywhere. */
-export function seeded(seed: number): () => number {
+/** A seeded random number generator (mulberry32). The same seed gives the same mutations everywhere. */
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -9,27 +9,27 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** Bytes that sit on the edges of lengths, types and bitmaps. */
-const EDGES = [0x00, 0x01, 0x7f, 0x80, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff];
-const HEADER = 19;
-const SIZE_AT = 9;
+/** Bytes at the limits of lengths, types and bitmaps. */
+const EDGE_VALUES = [0x00, 0x01, 0x7f, 0x80, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff];
+const HEADER_BYTES = 19;
+const SIZE_OFFSET = 9;
 
 /**
- * A damaged copy of a binlog event without checksum: bits flipped, edge values written, bytes cut out, doubled or
- * moved; the size in the header fits again, nearly always, so that the damage reaches the body's reader.
+ * Returns a damaged copy of a binlog event without checksum. Bits are flipped, edge values are written, and bytes are removed
+ * or repeated. The size in the header is nearly always corrected, so that the damage reaches the decoder of the body.
  */
-export function mutated(event: Buffer, random: () => number): Buffer {
+export function mutateEvent(event: Buffer, random: () => number): Buffer {
   const below = (n: number): number => Math.floor(random() * n);
   let bytes: Buffer = Buffer.from(event);
   for (let count = 1 + below(3); count > 0; count--) {
-    const at = HEADER + below(Math.max(1, bytes.length - HEADER));
+    const at = HEADER_BYTES + below(Math.max(1, bytes.length - HEADER_BYTES));
     switch (below(6)) {
       case 0:
       case 1:
         if (at < bytes.length) bytes[at] = (bytes[at] as number) ^ (1 << below(8));
         break;
       case 2:
-        if (at < bytes.length) bytes[at] = EDGES[below(EDGES.length)] as number;
+        if (at < bytes.length) bytes[at] = EDGE_VALUES[below(EDGE_VALUES.length)] as number;
         break;
       case 3:
         bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + below(8))]);
@@ -47,7 +47,7 @@ export function mutated(event: Buffer, random: () => number): Buffer {
         bytes = bytes.subarray(0, at);
     }
   }
-  if (bytes.length < HEADER) return bytes;
-  if (random() < 0.98) bytes.writeUInt32LE(bytes.length, SIZE_AT);
+  if (bytes.length < HEADER_BYTES) return bytes;
+  if (random() < 0.98) bytes.writeUInt32LE(bytes.length, SIZE_OFFSET);
   return bytes;
 }

@@ -1,7 +1,7 @@
 import { type Connection, createConnection } from 'mysql2/promise';
 import { test } from 'vitest';
 import { sourceConnection } from '../../src/config/source-connection.ts';
-import { type Flavor, startLocalServer } from '../../src/local/mysql/server.ts';
+import { type ServerKind as Flavor, startLocalServer } from '../../src/local/mysql/server.ts';
 import { BinlogClient } from '../../src/source/binlog/binlog-client.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { type Decoded, decode, saveCheckpoint, summarize, type Variation, writeLetter } from './decode.ts';
@@ -17,7 +17,7 @@ export async function atGoldenTime<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** With GTIDs, tagged ones too; with a MariaDB position and remembered tables; with these alone, one of them altered. */
+/** With GTIDs, tagged ones too; with a MariaDB position and remembered tables; with remembered tables alone. */
 export const CHECKPOINTS: readonly FixtureName[] = ['mysql-9.7', 'mariadb-10.11', 'mysql-9.7-unnamed'];
 export const checkpointPath = (name: FixtureName): string => join(FOLDER, 'checkpoints', `${name}.json`);
 
@@ -77,6 +77,8 @@ export async function writeCheckpointFiles(): Promise<void> {
 export async function writeLetterFiles(): Promise<void> {
   for (const each of LETTERS) {
     const variation = { format: each.format };
+    // The letters of an older fixture have other names.
+    await rm(lettersFolder(each), { recursive: true, force: true });
     await writeLetters(decode(readFixture(each.fixture), variation), variation, lettersFolder(each));
   }
 }

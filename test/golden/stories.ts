@@ -7,7 +7,8 @@ export const STEP = '--- step';
 
 const TABLES = [
   `CREATE TABLE orders (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, customer VARCHAR(40), total DECIMAL(12,2),
-     state ENUM('new','paid','it''s gone') NOT NULL DEFAULT 'new', note MEDIUMTEXT, doc TEXT, raw BLOB, at TIMESTAMP(3) NULL)`,
+     state ENUM('new','paid','it''s gone') NOT NULL DEFAULT 'new', note MEDIUMTEXT, doc TEXT,
+     raw BLOB, at TIMESTAMP(3) NULL)`,
   'CREATE TABLE two_keys (a INT, b VARCHAR(20), c DATETIME, v BIGINT, PRIMARY KEY (b, a))',
   'CREATE TABLE keyless (a INT, b VARCHAR(20))',
   'CREATE TABLE unique_only (a INT NOT NULL UNIQUE, b VARCHAR(20))',
@@ -27,13 +28,15 @@ const DIGITS = [
 /** Plain changes, key changes, tables without key, transactions of several tables. */
 const CHANGES = [
   `INSERT INTO orders (customer, total, note, doc, raw, at) VALUES
-     ('Zoë "quoted"', 12.50, 'a\\nb', '{"a": 1, "list": [1, 2, 3], "pad": "long enough to keep"}', x'00ff', '2026-01-02 03:04:05.678'),
+     ('Zoë "quoted"', 12.50, 'a\\nb', '{"a": 1, "list": [1, 2, 3], "pad": "long enough to keep"}',
+      x'00ff', '2026-01-02 03:04:05.678'),
      ('二', -0.01, NULL, '{"b": {"c": "d"}}', NULL, NULL), (NULL, NULL, '', NULL, '', '1970-01-01 00:00:01')`,
   "UPDATE orders SET total = total + 1, state = 'paid' WHERE id < 3",
   'UPDATE orders SET id = id + 1000 WHERE id = 2',
   "UPDATE orders SET id = 7, customer = 'both' WHERE id = 1002",
   'DELETE FROM orders WHERE id = 3',
-  "INSERT INTO two_keys VALUES (1, 'x', '2026-01-02 03:04:05', 9007199254740993), (2, 'x', NULL, -1), (1, 'y', NULL, NULL)",
+  `INSERT INTO two_keys VALUES
+     (1, 'x', '2026-01-02 03:04:05', 9007199254740993), (2, 'x', NULL, -1), (1, 'y', NULL, NULL)`,
   "UPDATE two_keys SET a = a + 10, v = 5 WHERE b = 'x'",
   'UPDATE two_keys SET b = UPPER(b)',
   'UPDATE two_keys SET v = 6 WHERE a = 1',
@@ -90,10 +93,10 @@ const LOGGED_SAVEPOINTS = [
   'BEGIN',
   "INSERT INTO orders (customer) VALUES ('before s')",
   'SAVEPOINT `S p``x`',
-  "INSERT INTO orders (customer) VALUES ('behind s')",
+  "INSERT INTO orders (customer) VALUES ('behind s'), ('behind s too')",
   'INSERT INTO no_transactions VALUES (20, 20)',
   'ROLLBACK TO `S p``x`',
-  "INSERT INTO orders (customer) VALUES ('behind it')",
+  "INSERT INTO orders (customer) VALUES ('behind it'), ('behind it too')",
   'COMMIT',
   'BEGIN',
   "INSERT INTO orders (customer) VALUES ('rolled back')",
@@ -103,12 +106,12 @@ const LOGGED_SAVEPOINTS = [
   'SAVEPOINT a',
   "INSERT INTO orders (customer) VALUES ('behind a')",
   'SAVEPOINT b',
-  "INSERT INTO orders (customer) VALUES ('behind b')",
+  "INSERT INTO orders (customer) VALUES ('behind b'), ('behind b too')",
   'DROP TEMPORARY TABLE temporary',
   'ROLLBACK TO b',
   "INSERT INTO orders (customer) VALUES ('behind b again')",
   'ROLLBACK TO a',
-  "INSERT INTO orders (customer) VALUES ('last')",
+  "INSERT INTO orders (customer) VALUES ('last'), ('and its last line')",
   'COMMIT',
 ];
 
@@ -177,7 +180,8 @@ const JSON_UPDATES = [
 
 const MYSQL_ONLY = [
   'SET SESSION binlog_rows_query_log_events = ON',
-  'INSERT INTO documents VALUES (1, \'{"a": 1, "list": [1, 2, 3], "pad": "0123456789012345678901234567890123456789"}\', \'[1, 2]\', 0)',
+  `INSERT INTO documents VALUES
+     (1, '{"a": 1, "list": [1, 2, 3], "pad": "0123456789012345678901234567890123456789"}', '[1, 2]', 0)`,
   'INSERT INTO documents VALUES (2, \'{"list": [{"deep": true}, "ü"], "big": 18446744073709551615}\', NULL, 0)',
   'SET SESSION binlog_rows_query_log_events = OFF',
   "SET SESSION binlog_row_value_options = 'PARTIAL_JSON'",
@@ -210,7 +214,9 @@ const COPY = 'CREATE TABLE copied AS SELECT id, customer FROM orders WHERE id < 
 const MYSQL_TABLES = [
   'CREATE TABLE documents (id INT PRIMARY KEY, j JSON, k JSON, n INT)',
   `CREATE TABLE parted (id INT PRIMARY KEY, v VARCHAR(5))
-     PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20), PARTITION p2 VALUES LESS THAN MAXVALUE)`,
+     PARTITION BY RANGE (id)
+       (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20),
+        PARTITION p2 VALUES LESS THAN MAXVALUE)`,
   'CREATE TABLE parent (id INT PRIMARY KEY)',
   'CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE)',
 ];

@@ -5,6 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
+import { CHECKPOINT_INTERVAL_MS } from '../../src/checkpoint/checkpointer.ts';
 import { keyPaths } from '../../src/config/config-issue.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
@@ -14,6 +15,8 @@ import { readCreateDeliveryStream } from '../../src/local/firehose/create-reques
 import { validateStream } from '../../src/local/firehose/stream-options.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { defaultQuota } from '../../src/sinks/firehose/quota.ts';
+import { HEARTBEAT_MS } from '../../src/source/change-stream.ts';
+import * as source from '../../src/source/limits.ts';
 import { HOLD_BYTES } from '../../src/source/transaction-printer.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -196,9 +199,7 @@ describe('limits', () => {
 
   // These are not exported yet, so they are read from the source text.
   const daemon = (name: string) => constant('src/daemon.ts', name);
-  const stream = (name: string) => constant('src/source/binlog/binlog-client.ts', name);
   const budget = delivery.BUDGET_BYTES;
-  const heartbeat = constant('src/source/change-stream.ts', 'HEARTBEAT_MS');
 
   /** A page, a sentence or row with the number in a group, and the number of the code. */
   const stated: [page: string, text: RegExp, inCode: number][] = [
@@ -206,11 +207,7 @@ describe('limits', () => {
     ['LIMITS.md', /^\| open transaction .*?\| (.+?) of event text \|/m, budget * delivery.OPEN_TRANSACTION_SHARE],
     ['LIMITS.md', /^\| transactions past .*?\| (.+?) of event text, or/m, delivery.BUDGETS_PAST_WATERMARK_MAX * budget],
     ['LIMITS.md', /^\| transactions past .*? or (.+?) transactions \|/m, delivery.TRANSACTIONS_PAST_WATERMARK_MAX],
-    [
-      'LIMITS.md',
-      /^\| prepared XA transactions.*?\| (.+?) \|/m,
-      constant('src/source/binlog/binlog-decoder.ts', 'XA_BUFFER_MAX_BYTES'),
-    ],
+    ['LIMITS.md', /^\| prepared XA transactions.*?\| (.+?) \|/m, source.XA_BUFFER_MAX_BYTES],
     ['LIMITS.md', /^\| one event.*?\| (.+?) bytes/m, limits.maxRecordBytes],
     ['LIMITS.md', /^\| one request \| (.+?) records/m, limits.maxRecords],
     ['LIMITS.md', /^\| one request .*? and (.+?) bytes/m, limits.maxRequestBytes],
@@ -218,11 +215,7 @@ describe('limits', () => {
     ['LIMITS.md', /^\| consecutive rejections .*?\| (.+?) dead letters \|/m, delivery.CONSECUTIVE_REJECTIONS_MAX],
     ['LIMITS.md', /^\| rejections before .*?\| (.+?) retries \|/m, delivery.ISOLATE_AFTER_ATTEMPTS],
     ['LIMITS.md', /^\| dead letters on disk \| (.+?) \(/m, config.dead_letter.max_bytes],
-    [
-      'LIMITS.md',
-      /^\| checkpoint writes \| every (.+?) at most/m,
-      constant('src/checkpoint/checkpointer.ts', 'INTERVAL_MS'),
-    ],
+    ['LIMITS.md', /^\| checkpoint writes \| every (.+?) at most/m, CHECKPOINT_INTERVAL_MS],
     ['LIMITS.md', /^\| delay of an event .*?\| (.+?) \(/m, linger],
     ['LIMITS.md', /^\| delay between two attempts .*? up to (.+?), doubling/m, delivery.RETRY_BASE_MS],
     ['LIMITS.md', /^\| delay between two attempts .*? doubling to (.+?) \|/m, delivery.RETRY_CAP_MS],
@@ -231,19 +224,11 @@ describe('limits', () => {
     ['LIMITS.md', /^\| delay before a restart .*? after (.+?) without a failure/m, daemon('BACKOFF_RESET_AFTER_MS')],
     ['LIMITS.md', /^\| time of a request .*?\| (.+?) \(/m, timeout],
     ['LIMITS.md', /^\| time to deliver .*?\| (.+?) \|/m, constant('src/pipeline.ts', 'DRAIN_TIMEOUT_MS')],
-    ['LIMITS.md', /^\| silence .*?\| (.+?) \(/m, stream('MISSED_HEARTBEATS_MAX') * heartbeat],
-    ['LIMITS.md', /^\| silence .*? heartbeats of (.+?)\)/m, heartbeat],
-    ['LIMITS.md', /^\| silence .*?; (.+?) before/m, stream('MISSED_HEARTBEATS_MAX_AT_START') * heartbeat],
-    [
-      'LIMITS.md',
-      /^\| time of a query .*?\| (.+?) \|/m,
-      constant('src/source/server/server-info.ts', 'QUERY_TIMEOUT_MS'),
-    ],
-    [
-      'LIMITS.md',
-      /^\| wait for a server .*?\| (.+?) \|/m,
-      constant('src/source/select-host.ts', 'CATCH_UP_TIMEOUT_MS'),
-    ],
+    ['LIMITS.md', /^\| silence .*?\| (.+?) \(/m, source.MISSED_HEARTBEATS_MAX * HEARTBEAT_MS],
+    ['LIMITS.md', /^\| silence .*? heartbeats of (.+?)\)/m, HEARTBEAT_MS],
+    ['LIMITS.md', /^\| silence .*?; (.+?) before/m, source.MISSED_HEARTBEATS_MAX_AT_START * HEARTBEAT_MS],
+    ['LIMITS.md', /^\| time of a query .*?\| (.+?) \|/m, source.QUERY_TIMEOUT_MS],
+    ['LIMITS.md', /^\| wait for a server .*?\| (.+?) \|/m, source.CATCH_UP_TIMEOUT_MS],
     ['LIMITS.md', /^\| transaction that `cdc tail` .*?\| (.+?) of event text/m, HOLD_BYTES],
     ['CONFIGURATION.md', /^\| `firehose.aggregate.max_events` \| (.+?) \|/m, record.max_events],
     ['CONFIGURATION.md', /^\| `firehose.aggregate.max_bytes` \| (.+?) \|/m, record.max_bytes],
@@ -259,11 +244,7 @@ describe('limits', () => {
     ['CONFIGURATION.md', /other regions it gives \S+ MiB, (\S+) requests/, other.requests],
     ['CONFIGURATION.md', /other regions it gives .*? requests and (\S+) records/, other.records],
     ['OPERATIONS.md', /Delivery has \[(.+?)\]/, constant('src/pipeline.ts', 'DRAIN_TIMEOUT_MS')],
-    [
-      'OPERATIONS.md',
-      /cdc waits for up to (.+?), then tries/,
-      constant('src/source/select-host.ts', 'CATCH_UP_TIMEOUT_MS'),
-    ],
+    ['OPERATIONS.md', /cdc waits for up to (.+?), then tries/, source.CATCH_UP_TIMEOUT_MS],
     [
       'OPERATIONS.md',
       /at most every (.+?) for each stream/,
