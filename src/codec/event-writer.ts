@@ -10,7 +10,7 @@ import { type EmitEvent, RowImageWriter } from './row-image-writer.ts';
 
 const FORMATS = { debezium: DebeziumFormat, flat: FlatFormat, maxwell: MaxwellFormat };
 
-/** Turns the row images of one table version into events. Compiled once per table map, then reused. */
+/** Writes the row images of one table version as events. Created once per table version, then reused. */
 export class EventWriter {
   readonly table: Table;
   readonly #images: RowImageWriter;
@@ -22,7 +22,7 @@ export class EventWriter {
     this.#format = new FORMATS[format.format](this.#images, format);
   }
 
-  /** Writes one event per row, or two where an update changes the key, and passes each to `emit`. */
+  /** Writes one event per row, or two if an update changes the key, and passes each to `emit`. */
   write(rows: RowsEvent, transaction: Transaction, now: number, emit: EmitEvent): void {
     const { op, bytes, end } = rows;
     const images = this.#images;
@@ -32,7 +32,7 @@ export class EventWriter {
     formatter.begin(rows.position, transaction, now, before !== images.fullImage || after !== images.fullImage);
     let at = rows.imagesStart;
     for (let row = 0; at < end; row++) at = formatter.row(rows, before, after, at, row, emit);
-    if (at !== end) throw new CdcError('the last row image of an event passes its end');
+    if (at !== end) throw new CdcError('the last row image of a rows event ends after the event');
   }
 
   /** Writes the event of a TRUNCATE. */

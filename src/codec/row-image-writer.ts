@@ -15,7 +15,7 @@ import type { ValueFormat } from './values/value-format.ts';
 /** Receives each finished event, which is valid during the call only. */
 export type EmitEvent = (event: EncodedEvent) => void;
 
-/** What decides how the columns of a table are written. */
+/** The options for writing the columns of a table. */
 export interface RowImageOptions {
   format: 'debezium' | 'flat' | 'maxwell';
   values: ValueFormat;
@@ -23,20 +23,20 @@ export interface RowImageOptions {
   columnRule?: FindColumnRule;
 }
 
-/** A column as one image holds it. */
+/** A column of one image layout. */
 interface ImageColumn {
-  /** `"name":`, behind a comma unless it comes first; nothing for a dropped column. */
+  /** `"name":`, after a comma unless it is the first. Empty for a dropped column. */
   name: Buffer;
-  /** What a NULL is written as: nothing for a dropped column. */
+  /** The text of a NULL. Empty for a dropped column. */
   nullText: Buffer;
   put: ValueWriter;
-  /** Where its text is noted in a `Spans`, or -1. Key columns come first, in key order. */
+  /** The index of its text in `ColumnSpans`, or -1. Key columns have the first slots, in key order. */
   slot: number;
   /** Its number among the JSON columns of the table, or -1. */
   json: number;
 }
 
-/** The columns that an image holds, in table order, and the key columns that it lacks. */
+/** The columns that an image contains, in table order, and the key columns that it lacks. */
 export interface ImageLayout {
   columns: ImageColumn[];
   missing: ImageColumn[];
@@ -45,11 +45,11 @@ export interface ImageLayout {
 const NULL = Buffer.from('null');
 const KEY = Buffer.from(',"key":');
 const NO_KEY = Buffer.from(',"key":null');
-const NOTHING = Buffer.alloc(0);
+const EMPTY = Buffer.alloc(0);
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
 
-/** Where the text of columns stands in the output, by slot. */
+/** Start and end of the text of columns in the output, by slot. */
 export class ColumnSpans {
   readonly from: Int32Array;
   readonly to: Int32Array;
@@ -60,17 +60,17 @@ export class ColumnSpans {
 }
 
 /**
- * Writes the row images of one table version as JSON objects, and the row keys in them. Compiled with the format and
- * the column rules, so that a table without rules pays nothing for them.
+ * Writes the row images of one table version as JSON objects, and the row keys in them. The writers of the columns are
+ * chosen once, with the format and the column rules, so a table without rules has no extra cost per row.
  */
 export class RowImageWriter {
   readonly table: Table;
   readonly out: ByteWriter;
   /** Hash of the table's name: the lane of a row without a key. */
   readonly tableHash: number;
-  /** The image that holds every column. */
+  /** The layout of an image with every column. */
   readonly fullImage: ImageLayout;
-  /** Where the noted columns of the before and after image of the current row stand. */
+  /** The text of the columns with a slot in the before and after image of the current row. */
   readonly before: ColumnSpans;
   readonly after: ColumnSpans;
   /** The columns that are not dropped. */
@@ -78,11 +78,11 @@ export class RowImageWriter {
   /** `"name":` of each slot. */
   readonly names: readonly Buffer[];
   readonly #columns: readonly ImageColumn[];
-  readonly #images = new Map<string, ImageLayout>();
+  readonly #layouts = new Map<string, ImageLayout>();
   /** `{"a":`, then `,"b":` of each key column. */
   readonly #keyNames: readonly Buffer[];
-  /** The event of every `emit`. */
-  readonly #event: EncodedEvent = { bytes: NOTHING, from: 0, to: 0, keyFrom: 0, keyTo: 0, keyHash: 0 };
+  /** The object that every `emit` passes on. */
+  readonly #event: EncodedEvent = { bytes: EMPTY, from: 0, to: 0, keyFrom: 0, keyTo: 0, keyHash: 0 };
   readonly #partialJsonUpdates: PartialJsonUpdates;
 
   constructor(table: Table, format: RowImageOptions, out: ByteWriter) {
@@ -102,9 +102,9 @@ export class RowImageWriter {
       const rule = rules[i];
       const put = rule === undefined ? plain : ruledValueWriter(rule, plain);
       const json = column.type === ColumnType.JSON ? jsonColumns++ : -1;
-      if (rule?.kind === 'drop') return { name: NOTHING, nullText: NOTHING, put, slot: -1, json };
+      if (rule?.kind === 'drop') return { name: EMPTY, nullText: EMPTY, put, slot: -1, json };
       const name = jsonMemberName(table, i);
-      // Format maxwell compares every column, to tell which have changed.
+      // Format maxwell compares every column to find the changed ones.
       const slot = maxwell && !table.key.includes(i) ? names.push(name) - 1 : table.key.indexOf(i);
       return { name, nullText: NULL, put, slot, json };
     });
@@ -121,33 +121,33 @@ export class RowImageWriter {
     this.tableHash = fnv(fnv(0x811c9dc5, schemaName, 0, schemaName.length), tableName, 0, tableName.length);
   }
 
-  /** The image for a bitmap of present columns; nearly always all of them. */
+  /** The layout for a bitmap of present columns. In most events all columns are present. */
   layoutFor(bytes: Buffer, bitmap: number): ImageLayout {
     const count = this.#columns.length;
     const text = bytes.toString('latin1', bitmap, bitmap + ((count + 7) >> 3));
-    let image = this.#images.get(text);
-    if (image === undefined) {
+    let layout = this.#layouts.get(text);
+    if (layout === undefined) {
       const present = this.#columns.filter((_, i) => (text.charCodeAt(i >> 3) & (1 << (i & 7))) !== 0);
       const missing = this.table.key
         .map((column) => this.#columns[column] as ImageColumn)
         .filter((column) => !present.includes(column));
-      image = present.length === count ? this.fullImage : withSeparators(present, missing);
-      this.#images.set(text, image);
+      layout = present.length === count ? this.fullImage : withSeparators(present, missing);
+      this.#layouts.set(text, layout);
     }
-    return image;
+    return layout;
   }
 
-  /** Appends the only image of an inserted or deleted row, as `writeBeforeImage` does. */
+  /** Like `writeBeforeImage`, for the only image of an inserted or deleted row. Its columns are in `after`. */
   writeImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
     return this.#write(rows, layout, at, this.after, undefined);
   }
 
-  /** Appends the image at `at` as a JSON object, notes where its columns stand, and returns the offset after it. */
+  /** Appends the image at `at` as a JSON object and sets the spans of its columns. Returns the offset after the image. */
   writeBeforeImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
     return this.#write(rows, layout, at, this.before, undefined);
   }
 
-  /** The same for the after image. Key columns that it lacks are taken from the before image of the same row. */
+  /** Like `writeBeforeImage`, for the after image. Missing key columns are copied from the before image of the row. */
   writeAfterImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
     return this.#write(rows, layout, at, this.after, this.before);
   }
@@ -181,7 +181,9 @@ export class RowImageWriter {
       }
     }
     if (from > end)
-      throw new CdcError('a row image is longer than its event', { why: `it passes the end by ${from - end} bytes` });
+      throw new CdcError('a row image is longer than its event', {
+        why: `it ends ${from - end} bytes after the event`,
+      });
     if (missing.length > 0) this.#putMissingKey(missing, spans, before);
     out.byte(CLOSE);
     return from;
@@ -219,7 +221,7 @@ export class RowImageWriter {
     return true;
   }
 
-  /** Appends the member `,"key":…` of a line; the key of the next `emit` is this one. */
+  /** Appends the member `,"key":…` of a line. The next `emit` has this key. */
   writeKeyMember(spans: ColumnSpans): void {
     if (this.#keyNames.length === 0) {
       this.out.copy(NO_KEY);
@@ -230,13 +232,13 @@ export class RowImageWriter {
     this.#writeKey(spans);
   }
 
-  /** The next `emit` is of an event without a key: all of them share the table's lane. */
+  /** The next `emit` has no key. All such events share the lane of the table. */
   noKey(): void {
     this.#event.keyFrom = this.#event.keyTo = 0;
     this.#event.keyHash = this.tableHash;
   }
 
-  /** Emits the line that began at `from`, with the key that was written or set last. */
+  /** Emits the line that starts at `from`, with the key that was written last. */
   emit(from: number, emit: EmitEvent): void {
     const event = this.#event;
     event.bytes = this.out.bytes;
@@ -245,7 +247,7 @@ export class RowImageWriter {
     emit(event);
   }
 
-  /** Emits the line that began at `from`, in a format without a key member: the key is written after the line. */
+  /** Emits the line that starts at `from` in a format without a key member. The key is written after the line. */
   emitWithKey(spans: ColumnSpans, from: number, emit: EmitEvent): void {
     const event = this.#event;
     const to = this.out.at;
@@ -270,7 +272,7 @@ export class RowImageWriter {
     event.keyHash = this.#hashKey(spans);
   }
 
-  /** The hash of the key's text as it is sent: equal keys have equal text, hashed ones too. */
+  /** The hash of the key's text in the event. Equal keys have equal text, also after a column rule. */
   #hashKey(spans: ColumnSpans): number {
     let hash = this.tableHash;
     for (let i = 0; i < this.#keyNames.length; i++) {
@@ -286,16 +288,16 @@ const jsonMemberName = (table: Table, column: number): Buffer =>
 
 const withLeadingComma = (name: Buffer): Buffer => Buffer.concat([Buffer.from(','), name]);
 
-/** An image of these columns, each but the first that is written behind a comma. */
+/** A layout of these columns. A comma precedes each written column except the first. */
 function withSeparators(columns: readonly ImageColumn[], missing: readonly ImageColumn[]): ImageLayout {
   let first = true;
-  const punctuate = (column: ImageColumn): ImageColumn => {
+  const withSeparator = (column: ImageColumn): ImageColumn => {
     if (column.name.length === 0) return column;
     const name = first ? column.name : withLeadingComma(column.name);
     first = false;
     return { ...column, name };
   };
-  return { columns: columns.map(punctuate), missing: missing.map(punctuate) };
+  return { columns: columns.map(withSeparator), missing: missing.map(withSeparator) };
 }
 
 /** FNV-1a over `bytes[from..to)`. */

@@ -18,7 +18,7 @@ export const transientError = (what: string, why: string, fix: string): Finding 
 export const warning = (what: string, why: string, fix: string): Finding => ({ severity: 'warning', what, why, fix });
 
 /** Shortens a long list of names: `a, b, c and 4 more`. */
-export function indentedList(names: readonly string[], max = 5): string {
+export function shortList(names: readonly string[], max = 5): string {
   const shown = names.slice(0, max).join(', ');
   return names.length > max ? `${shown} and ${names.length - max} more` : shown;
 }

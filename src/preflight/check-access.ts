@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { error, type Finding, indentedList, warning } from '../model/finding.ts';
+import { error, type Finding, shortList, warning } from '../model/finding.ts';
 import { atLeast, type PatternFacts, type PreflightFacts } from './gather-server.ts';
 import { quoteName } from './query.ts';
 
@@ -46,7 +46,7 @@ function checkPattern(
   }
   if (unreadableTables.length > 0) {
     const why = 'without SELECT, cdc cannot look up columns or compare rows of these tables';
-    return [error(`${account} lacks SELECT on ${indentedList(unreadableTables)}`, why, grant)];
+    return [error(`${account} lacks SELECT on ${shortList(unreadableTables)}`, why, grant)];
   }
   const why = 'their changes are captured, but this check knows nothing about them';
   return [warning(`"${pattern.text}" can match tables that ${account} cannot see`, why, grant)];
@@ -65,7 +65,7 @@ function checkBinlogFilters({ binlogSchemas: { only, ignored }, tables }: Prefli
   if (unlogged.length === 0) return [];
   return [
     error(
-      `the server leaves ${indentedList(unlogged)} out of its binlog`,
+      `the server leaves ${shortList(unlogged)} out of its binlog`,
       'binlog_do_db or binlog_ignore_db excludes it, and changes that are not logged cannot be captured',
       "remove binlog_do_db and binlog_ignore_db from the server's option file and restart it, or exclude the schema in tables",
     ),

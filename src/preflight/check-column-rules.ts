@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { compileColumnPattern, compileColumnRules } from '../model/column-rules.ts';
-import { error, type Finding, indentedList, warning } from '../model/finding.ts';
+import { error, type Finding, shortList, warning } from '../model/finding.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import type { TableFacts } from './gather-tables.ts';
 
@@ -32,7 +32,7 @@ export function checkColumnRules(tables: TableFacts[], config: Config, caseSensi
       ? []
       : [
           warning(
-            `patterns in columns that match no column of a captured table: ${indentedList(unused)}`,
+            `patterns in columns that match no column of a captured table: ${shortList(unused)}`,
             'these rules protect nothing',
             'correct or remove the patterns',
           ),

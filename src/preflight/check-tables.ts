@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
-import { error, type Finding, indentedList, warning } from '../model/finding.ts';
+import { error, type Finding, shortList, warning } from '../model/finding.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import { checkColumnRules } from './check-column-rules.ts';
 import { atLeast, type PreflightFacts } from './gather-server.ts';
@@ -55,9 +55,9 @@ function checkKeys({
   if (unknown.length === 0) return [];
   return [
     error(
-      `keys of ${name} names ${indentedList(unknown)}, which the table does not have`,
+      `keys of ${name} names ${shortList(unknown)}, which the table does not have`,
       'cdc could not build the row key',
-      `choose from its columns: ${indentedList(table.columns, 20)}`,
+      `choose from its columns: ${shortList(table.columns, 20)}`,
     ),
   ];
 }
@@ -80,7 +80,7 @@ function keylessWarning(keyless: TableFacts[]): Finding {
   const first = keyless[0] as TableFacts;
   const { schema, table } = { schema: first.schema, table: first.name };
   return warning(
-    `no primary key: ${indentedList(keyless.map(fullName))}`,
+    `no primary key: ${shortList(keyless.map(fullName))}`,
     'events without a key are sent one after the other, and cannot be folded into rows',
     `add a primary key, or name columns that identify a row: keys: { ${JSON.stringify(patternOf(schema, table))}: [${first.columns.slice(0, 2).join(', ')}] }`,
   );
@@ -92,7 +92,7 @@ function checkCascades({ flavor, version, tables }: Tables): Finding[] {
   if (children.length === 0) return [];
   return [
     warning(
-      `changed by foreign keys: ${indentedList(children.map((table) => `${fullName(table)} (${[...new Set(table.cascades)].join(', ')})`))}`,
+      `changed by foreign keys: ${shortList(children.map((table) => `${fullName(table)} (${[...new Set(table.cascades)].join(', ')})`))}`,
       'this server does not log rows that a foreign key deletes or changes, so they are never captured',
       flavor === 'mysql'
         ? 'upgrade to MySQL 9.6 or later, or make the foreign keys RESTRICT and change the child rows in the application'
@@ -112,7 +112,7 @@ function checkFlat(tables: TableFacts[], prefix: string): Finding[] {
   const freePrefix = ['_', '__', '_cdc_', '_cdc_meta_'].find((candidate) => !taken(candidate)) ?? 'another prefix';
   return [
     error(
-      `columns have the names of fields of format flat: ${indentedList(clashes)}`,
+      `columns have the names of fields of format flat: ${shortList(clashes)}`,
       'one of the two values would be lost',
       `flat_prefix: ${freePrefix}`,
     ),

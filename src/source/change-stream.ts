@@ -26,13 +26,13 @@ import type { ServerInfo } from './server/server-info.ts';
 import { type StartSkipper, skipUntilStart } from './skip-until-start.ts';
 import type { StartPoint } from './start-point.ts';
 
-/** Receives the events of the captured tables and how far the stream has come, in commit order. */
+/** Receives the events of the captured tables and the position of the stream, in commit order. */
 export interface ChangeHandler extends TransactionHandler {
-  /** The GTIDs before the start, where only the first binlog file of the dump names them. */
+  /** The GTIDs before the start, if only the first binlog file of the dump contains them. */
   gtidsBeforeStart(gtids: GtidSet | MariadbGtidPosition): void;
   /** A transaction before the start, read only to reach it: its GTID counts as delivered. */
   skipped(transaction: Transaction): void;
-  /** An XA transaction is prepared: its events come with the transaction that commits it, if one does. */
+  /** An XA transaction is prepared. Its events follow with the transaction that commits it, if one does. */
   xaPrepared(transaction: Transaction): void;
   /** The binlog has nothing more before these coordinates. */
   heartbeat(at: Coordinates): void;
@@ -43,11 +43,11 @@ export interface ChangeStreamOptions {
   server: ServerInfo;
   start: StartPoint;
   signal: AbortSignal;
-  /** A table, or a new version of it, before its first event. */
+  /** Receives each version of a table before its first event. */
   onTable?: (table: Table) => void;
 }
 
-/** The writer of one version of a captured table, and where its events go. */
+/** The writer of one version of a captured table, and the receiver of its events. */
 interface TableWriter {
   writer: EventWriter;
   emit: EmitEvent;
@@ -56,8 +56,8 @@ interface TableWriter {
 export const HEARTBEAT_MS = 5_000;
 
 /**
- * The source half of the data flow: binlog bytes -> row images -> event bytes. Every event is handed on before the next
- * packet of the binlog is read. An instance follows the binlog once.
+ * The source half of the data flow: binlog bytes -> row images -> event bytes. The handler receives every event before
+ * the next packet of the binlog is read. An instance follows the binlog once.
  */
 export class ChangeStream {
   readonly #options: ChangeStreamOptions;
@@ -88,7 +88,7 @@ export class ChangeStream {
     this.#decodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets));
   }
 
-  /** Stops reading; packets that have already arrived wait. */
+  /** Stops reading. Packets that have already arrived wait. */
   pause(): void {
     this.#client?.pause();
   }
@@ -97,7 +97,7 @@ export class ChangeStream {
     this.#client?.resume();
   }
 
-  /** Follows the binlog until the signal aborts (then it resolves) or the stream breaks (then it rejects). */
+  /** Follows the binlog. Resolves when the signal aborts, rejects when the stream fails. */
   async follow(handler: ChangeHandler): Promise<void> {
     const { config, server, start, signal } = this.#options;
     const events = config.format === 'maxwell' ? new MaxwellCommitMarker(handler) : handler;
@@ -162,7 +162,7 @@ export class ChangeStream {
     );
   }
 
-  /** The writer of a table version; a promise of it where the binlog does not name all about its columns. */
+  /** The writer of a table version. It is a promise if the binlog does not describe the columns completely. */
   #tableWriter(map: TableMap, at: Coordinates, events: TransactionHandler): TableWriter | Promise<TableWriter> {
     const { config, server, start, signal, onTable } = this.#options;
     const { columns, primaryKey } = map;
@@ -206,10 +206,10 @@ function compileKeyOverrides({ keys }: Config, caseSensitive: boolean): KeyOverr
   return (schema, table) => entries.find(({ matches }) => matches(schema, table))?.columns;
 }
 
-/** Types that MariaDB's table map does not tell apart from another type, or without the digits of their fraction. */
+/** Types that a MariaDB table map does not distinguish from another type, or contains without their fractional digits. */
 const AMBIGUOUS_TYPES: ReadonlySet<number> = new Set([ColumnType.TIME, ColumnType.DATETIME, ColumnType.TIMESTAMP]);
 
-/** Whether the table map says all there is to know of the columns. */
+/** Whether the table map describes the columns completely. */
 function hasFullMetadata({ hasColumnNames, columns }: TableMap, { flavor }: ServerInfo): boolean {
   if (flavor === 'mysql') return hasColumnNames;
   return (
@@ -233,9 +233,9 @@ function withRowKey(
   const key = override?.map((column) => {
     const index = columns.findIndex((c) => c.name.toLowerCase() === column.toLowerCase());
     if (index < 0) {
-      throw new CdcError(`keys names a column ${column} that ${schema}.${name} does not have`, {
+      throw new CdcError(`keys contains the column ${column}, which ${schema}.${name} does not have`, {
         exitCode: 2,
-        hint: `its columns are ${columns.map((c) => c.name).join(', ')}`,
+        hint: `choose among its columns: ${columns.map((c) => c.name).join(', ')}`,
       });
     }
     return index;

@@ -3,16 +3,16 @@ import type { EncodedEvent } from '../model/encoded-event.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { ChangeHandler, ChangeStream } from './change-stream.ts';
 
-/** Lines of a transaction are held back until its commit, up to this many bytes. */
-export const HOLD_BYTES = 16 * 1024 * 1024;
+/** Bytes of the open transaction that are buffered at most. A larger transaction is printed before its commit. */
+export const PRINT_BUFFER_MAX_BYTES = 16 * 1024 * 1024;
 
-/** Prints the events of each transaction to standard output: when it commits, or once they outgrow `HOLD_BYTES`. */
+/** Prints the events of each transaction to standard output when it commits, or when they exceed `PRINT_BUFFER_MAX_BYTES`. */
 export class TransactionPrinter implements ChangeHandler {
   readonly #stream: ChangeStream;
   readonly #buffered = new ByteWriter();
-  /** Bytes that were buffered at each savepoint of the open transaction. */
+  /** The buffered bytes at each savepoint of the open transaction. */
   readonly #savepoints = new Map<string, number>();
-  /** Whether a part of the open transaction is printed. */
+  /** Whether a part of the open transaction has been printed. */
   #printed = false;
 
   constructor(stream: ChangeStream) {
@@ -21,7 +21,7 @@ export class TransactionPrinter implements ChangeHandler {
 
   append(_target: number, { bytes, from, to }: EncodedEvent): void {
     this.#buffered.copy(bytes.subarray(from, to));
-    if (this.#buffered.at <= HOLD_BYTES) return;
+    if (this.#buffered.at <= PRINT_BUFFER_MAX_BYTES) return;
     this.#flush();
     this.#printed = true;
     this.#savepoints.clear();
@@ -33,7 +33,7 @@ export class TransactionPrinter implements ChangeHandler {
 
   rollbackTo(name: string): void {
     const at = this.#savepoints.get(name);
-    if (at === undefined) throw printedInPart();
+    if (at === undefined) throw rolledBackAfterPrintError();
     this.#buffered.at = at;
   }
 
@@ -44,7 +44,7 @@ export class TransactionPrinter implements ChangeHandler {
   }
 
   rollback(): void {
-    if (this.#printed) throw printedInPart();
+    if (this.#printed) throw rolledBackAfterPrintError();
     this.#buffered.at = 0;
   }
 
@@ -64,7 +64,7 @@ export class TransactionPrinter implements ChangeHandler {
   }
 }
 
-const printedInPart = (): CdcError =>
-  new CdcError('a transaction that was printed in part has been rolled back in the binlog', {
-    why: `it was larger than the ${HOLD_BYTES} bytes that are held back until the commit is seen`,
+const rolledBackAfterPrintError = (): CdcError =>
+  new CdcError('a transaction was rolled back after part of it had been printed', {
+    why: `it was larger than the ${PRINT_BUFFER_MAX_BYTES} bytes that are buffered until its COMMIT`,
   });

@@ -211,7 +211,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'dead-letter/delivery-error-handler',
-        'await this.#store.write([{ stream, ...summary, reason, attempts, event }]);',
+        'await this.#store.write([{ stream, ...parsed, reason, attempts, event }]);',
         '',
       ),
     ],

@@ -17,7 +17,7 @@ import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { defaultQuota } from '../../src/sinks/firehose/quota.ts';
 import { HEARTBEAT_MS } from '../../src/source/change-stream.ts';
 import * as source from '../../src/source/limits.ts';
-import { HOLD_BYTES } from '../../src/source/transaction-printer.ts';
+import { PRINT_BUFFER_MAX_BYTES } from '../../src/source/transaction-printer.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
@@ -229,7 +229,7 @@ describe('limits', () => {
     ['LIMITS.md', /^\| silence .*?; (.+?) before/m, source.MISSED_HEARTBEATS_MAX_AT_START * HEARTBEAT_MS],
     ['LIMITS.md', /^\| time of a query .*?\| (.+?) \|/m, source.QUERY_TIMEOUT_MS],
     ['LIMITS.md', /^\| wait for a server .*?\| (.+?) \|/m, source.CATCH_UP_TIMEOUT_MS],
-    ['LIMITS.md', /^\| transaction that `cdc tail` .*?\| (.+?) of event text/m, HOLD_BYTES],
+    ['LIMITS.md', /^\| transaction that `cdc tail` .*?\| (.+?) of event text/m, PRINT_BUFFER_MAX_BYTES],
     ['CONFIGURATION.md', /^\| `firehose.aggregate.max_events` \| (.+?) \|/m, record.max_events],
     ['CONFIGURATION.md', /^\| `firehose.aggregate.max_bytes` \| (.+?) \|/m, record.max_bytes],
     ['CONFIGURATION.md', /^\| `firehose.aggregate.max_bytes` .*? Firehose allows (.+?) \|/m, limits.maxRecordBytes],

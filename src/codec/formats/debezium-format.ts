@@ -16,7 +16,7 @@ export class DebeziumFormat implements EventFormatter {
   readonly #images: RowImageWriter;
   readonly #epoch: number;
   readonly #sourceHead: string;
-  /** The parts of a line that all rows of a rows event share: from `seq` to the row number, with a gap for the ordinal. */
+  /** The part of a line that all rows of a rows event share: from `seq` to the row number, with a gap for the ordinal. */
   #ordinalAt = 0;
   #sourceTail: Buffer;
   #timeTail: Buffer;
@@ -63,8 +63,8 @@ export class DebeziumFormat implements EventFormatter {
       this.#end(at - ordinalBase, row, emit, 0);
       return next;
     }
-    // A changed key ends one row and begins another. The after image can take key text from the before image, so that
-    // one stays in front while the second line is written.
+    // A changed key is a delete and an insert. The after image can copy key text from the before image, so the first
+    // line stays in the buffer while the second is written.
     out.at = 0;
     out.copy(DELETE);
     images.writeBeforeImage(rows, before, at);

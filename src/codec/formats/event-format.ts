@@ -2,7 +2,7 @@ import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { formatSeq } from '../../model/seq.ts';
 import type { EmitEvent, ImageLayout, RowImageOptions } from '../row-image-writer.ts';
 
-/** What stays the same over a run of the daemon. */
+/** The options that stay the same over a run of the daemon. */
 export interface EventFormatOptions extends RowImageOptions {
   /** `source.name` of every event. */
   name: string;
@@ -10,7 +10,7 @@ export interface EventFormatOptions extends RowImageOptions {
   flatPrefix: string;
 }
 
-/** Writes the events of one format: the frame around the images of a row. */
+/** Writes the events of one format: the members around the row images. */
 export interface EventFormatter {
   /** Prepares the parts that all rows of one rows event share. */
   begin(position: number, transaction: Transaction, now: number, partial: boolean): void;

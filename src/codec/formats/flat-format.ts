@@ -5,21 +5,22 @@ import { putHex } from '../bytes/number-text.ts';
 import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
 import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
 
-/** Names of the metadata fields behind their prefix. */
+/** Names of the metadata fields, without the prefix. */
 const FIELDS = ['op', 'seq', 'deleted', 'partial', 'ts_ms', 'db', 'table'];
 
-/** Format `flat`: the row's columns at top level, then the metadata fields; a delete carries the last image. */
+/** Format `flat`: the columns of the row at the top level, then the metadata fields. A delete has the before image. */
 export class FlatFormat implements EventFormatter {
   readonly #images: RowImageWriter;
   readonly #epoch: number;
   readonly #tableTail: string;
   readonly #prefix: string;
-  /** `"_op":"u","_seq":"` by op; and the fields that follow the seq. */
+  /** `"_op":"u","_seq":"` by op. */
   readonly #heads: Readonly<Record<RowOp | 't', Buffer>>;
+  /** The fields after the seq. */
   readonly #deleted: Buffer;
   readonly #live: Buffer;
   readonly #partial: Buffer;
-  /** The parts of a line that all rows of one event share. */
+  /** The parts of a line that all rows of a rows event share. */
   #seqHead: Buffer;
   #timeTail: Buffer;
   #isPartial = false;
@@ -36,7 +37,7 @@ export class FlatFormat implements EventFormatter {
     this.#partial = Buffer.from(`,"${flatPrefix}partial":true`);
     this.#tableTail = `,"${flatPrefix}db":${jsonString(schema)},"${flatPrefix}table":${jsonString(table)}}\n`;
     this.#seqHead = this.#timeTail = Buffer.alloc(0);
-    refuseCollisions(images, flatPrefix);
+    assertNoFieldNames(images, flatPrefix);
   }
 
   begin(position: number, transaction: Transaction, _now: number, partial: boolean): void {
@@ -56,7 +57,7 @@ export class FlatFormat implements EventFormatter {
       images.emitWithKey(images.after, 0, emit);
       return next;
     }
-    // The before image is written in front, to compare its key. It is sent only if the key changed.
+    // The before image is written first, to compare its key. It is sent only if the key changed.
     const middle = images.writeBeforeImage(rows, before, at);
     const from = out.at;
     const next = images.writeAfterImage(rows, after, middle);
@@ -98,10 +99,10 @@ export class FlatFormat implements EventFormatter {
   }
 }
 
-/** Compares without case: the readers of a lake do. */
-function refuseCollisions({ table, columnNames }: RowImageWriter, prefix: string): void {
-  const own = new Set(FIELDS.map((name) => (prefix + name).toLowerCase()));
-  const collision = columnNames.find((name) => own.has(name.toLowerCase()));
+/** Compares the names without case, as the query engines of a lake do. */
+function assertNoFieldNames({ table, columnNames }: RowImageWriter, prefix: string): void {
+  const fields = new Set(FIELDS.map((name) => (prefix + name).toLowerCase()));
+  const collision = columnNames.find((name) => fields.has(name.toLowerCase()));
   if (collision !== undefined) {
     throw new CdcError(`column ${collision} of ${table.schema}.${table.name} has the name of a metadata field`, {
       exitCode: 2,

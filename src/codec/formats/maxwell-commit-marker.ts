@@ -2,28 +2,28 @@ import type { EncodedEvent } from '../../model/encoded-event.ts';
 import type { Transaction } from '../../model/rows-event.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 
-/** Receives the events of the transactions, in commit order. */
+/** Receives the transactions and their events, in commit order. */
 export interface TransactionHandler {
   /**
    * An event of the open transaction, valid during the call only.
-   * @param target the index of the stream that the events of its table go to
+   * @param target the index of the stream for events of its table
    */
   append(target: number, event: EncodedEvent): void;
   savepoint(name: string): void;
-  /** The events of the open transaction since that savepoint were rolled back. */
+  /** The open transaction was rolled back to the savepoint: the events since then are void. */
   rollbackTo(name: string): void;
   commit(transaction: Transaction): void;
   rollback(): void;
 }
 
 /**
- * Completes the lines of format maxwell: the last one of a transaction gets `"commit":true`, the others `xoffset`, their
- * number in it. The newest line is delayed until the next one or the commit shows which it is. Savepoints after it are
- * delayed with it.
+ * Completes the lines of format maxwell. The last line of a transaction gets `"commit":true`; each other line gets
+ * `xoffset`, its number in the transaction. The newest line is delayed until the next line or the commit shows which
+ * ending it gets. Savepoints after it are delayed with it.
  */
 export class MaxwellCommitMarker implements TransactionHandler {
   readonly #handler: TransactionHandler;
-  /** The key and the open line of the delayed event. */
+  /** The key and the unfinished line of the delayed event. */
   readonly #delayed = new ByteWriter();
   readonly #event: EncodedEvent = { bytes: Buffer.alloc(0), from: 0, to: 0, keyFrom: 0, keyTo: 0, keyHash: 0 };
   #hasDelayed = false;
@@ -58,7 +58,7 @@ export class MaxwellCommitMarker implements TransactionHandler {
     if (!this.#hasDelayed) this.#emitSavepoints();
   }
 
-  /** If no event follows a rollback to a savepoint, no line of the transaction says `commit`. */
+  /** If no event follows, no line of the transaction has `commit`: the lines before the savepoint are emitted already. */
   rollbackTo(name: string): void {
     const at = this.#delayedSavepoints.indexOf(name);
     if (at >= 0) {

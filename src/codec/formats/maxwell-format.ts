@@ -4,23 +4,23 @@ import { putHex } from '../bytes/number-text.ts';
 import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
 import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
 
-/** The number of a transaction is its place in the binlogs. It is exact in a double up to file 2,097,151. */
-const POSITIONS = 2 ** 32;
+/** `xid` is the file number times this, plus the position. A double is exact up to file 2,097,151. */
+const XIDS_PER_FILE = 2 ** 32;
 
 const TYPES = { c: 'insert', u: 'update', d: 'delete' } as const;
 
 /**
- * Format `maxwell`: the JSON of Maxwell's daemon, and our `seq`. The lines are open: whether `"xoffset":…}` or
- * `"commit":true}` ends one shows only with what follows it, and `CommitMark` writes that.
+ * Format `maxwell`: the JSON of Maxwell's daemon, with `seq`. The lines are unfinished. `MaxwellCommitMarker` appends
+ * `"xoffset":…}` or `"commit":true}`, which depends on what follows in the transaction.
  */
 export class MaxwellFormat implements EventFormatter {
   readonly #images: RowImageWriter;
   readonly #epoch: number;
   readonly #head: Buffer;
-  /** What all rows of one event share, from behind the type up to the ordinal. */
+  /** The part of a line that all rows of a rows event share: from after the type to the ordinal. */
   #shared: Buffer;
   #afterSeq: Buffer;
-  /** The slots that two images share: what an update may have changed. */
+  /** The slots that are in both images: the columns that an update can have changed. */
   #slots: readonly number[] = [];
   #slotsBefore: ImageLayout | undefined;
   #slotsAfter: ImageLayout | undefined;
@@ -36,7 +36,7 @@ export class MaxwellFormat implements EventFormatter {
   begin(position: number, transaction: Transaction, _now: number, partial: boolean): void {
     const { gtid, file, fileNumber, serverId, committedAt } = transaction;
     const seconds = Math.floor(committedAt / 1000);
-    const xid = fileNumber * POSITIONS + transaction.position;
+    const xid = fileNumber * XIDS_PER_FILE + transaction.position;
     this.#shared = Buffer.from(
       `","ts":${seconds},"xid":${xid},"position":${JSON.stringify(`${file}:${position}`)}` +
         `${gtid === '' ? '' : `,"gtid":"${gtid}"`},"server_id":${serverId}` +
@@ -56,7 +56,7 @@ export class MaxwellFormat implements EventFormatter {
       images.emitWithKey(images.after, 0, emit);
       return next;
     }
-    // The before image is written in front, to compare its columns and to take the changed ones from.
+    // The before image is written first, to compare its columns and to copy the changed ones.
     const middle = images.writeBeforeImage(rows, before, at);
     const from = out.at;
     this.#open('update', at - ordinalBase);
@@ -95,7 +95,7 @@ export class MaxwellFormat implements EventFormatter {
     out.copy(this.#afterSeq);
   }
 
-  /** Appends the before values of the columns that have changed. */
+  /** Appends the before values of the changed columns. */
   #putOld(before: ImageLayout, after: ImageLayout): void {
     const images = this.#images;
     const { out, names } = images;
@@ -113,8 +113,8 @@ export class MaxwellFormat implements EventFormatter {
 
   #sharedSlots(before: ImageLayout, after: ImageLayout): readonly number[] {
     if (before !== this.#slotsBefore || after !== this.#slotsAfter) {
-      const held = new Set(after.columns.map(({ slot }) => slot));
-      this.#slots = before.columns.map(({ slot }) => slot).filter((slot) => slot >= 0 && held.has(slot));
+      const afterSlots = new Set(after.columns.map(({ slot }) => slot));
+      this.#slots = before.columns.map(({ slot }) => slot).filter((slot) => slot >= 0 && afterSlots.has(slot));
       this.#slotsBefore = before;
       this.#slotsAfter = after;
     }

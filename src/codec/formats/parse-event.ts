@@ -4,15 +4,15 @@ import { CdcError } from '../../runtime/error.ts';
 import { formatRawObject, parseRawObject } from '../../runtime/raw-json.ts';
 import type { EventFormatOptions } from './event-format.ts';
 
-/** What a finished event line says of itself, whatever its format. */
+/** The metadata of a finished event line, in every format. */
 export interface ParsedEvent {
-  /** `shop.orders`, as a pattern of `tables` names it. */
+  /** `shop.orders`, in the form of a pattern of `tables`. */
   table: string;
-  /** The key columns as the JSON text that the event has of them, digit for digit; null where it has none. */
+  /** The key columns as the JSON text in the event, digit for digit. It is null if the event has none of them. */
   key: string | null;
   seq: string;
   op: 'c' | 'u' | 'd' | 'r' | 't';
-  /** `binlog.000012:1234`; `*.000012:1234` in format flat, whose events do not name the binlog. */
+  /** `binlog.000012:1234`, or `*.000012:1234` in format flat, whose events do not contain the file name. */
   position: string;
   gtid: string | null;
 }
@@ -25,8 +25,8 @@ const MAXWELL_OPS = new Map<string, ParsedEvent['op']>([
 ]);
 
 /**
- * Reads a line that an `EventWriter` has finished. For the few events that are set aside: it goes over the whole line.
- * @param keyColumns the key columns of its table, for the formats whose events do not say which they are
+ * Parses a finished line of an `EventWriter`. It reads the whole line, so use it only for dead letters and log messages.
+ * @param keyColumns the key columns of the table, for the formats whose events do not name them
  */
 export function parseEvent(
   line: Buffer,
@@ -50,7 +50,7 @@ export function parseEvent(
   if (format === 'maxwell') {
     const type = text(event, 'type');
     const op = MAXWELL_OPS.get(type);
-    if (op === undefined) throw notAnEvent(`its type is ${type}`);
+    if (op === undefined) throw notAnEvent(`its type ${type} is unknown`);
     return {
       table: formatTableName(text(event, 'database'), text(event, 'table')),
       key: keyOf(parseRawObject(raw(event, 'data')), keyColumns),
@@ -61,29 +61,29 @@ export function parseEvent(
     };
   }
   const seq = text(event, `${flatPrefix}seq`);
-  const place = parseSeq(seq);
-  if (place === undefined) throw notAnEvent(`its seq is ${seq}`);
+  const seqParts = parseSeq(seq);
+  if (seqParts === undefined) throw notAnEvent(`its seq ${seq} is invalid`);
   return {
     table: formatTableName(text(event, `${flatPrefix}db`), text(event, `${flatPrefix}table`)),
     key: keyOf(event, keyColumns),
     seq,
     op: text(event, `${flatPrefix}op`) as ParsedEvent['op'],
-    position: `*.${String(place.file).padStart(6, '0')}:${place.position}`,
+    position: `*.${String(seqParts.file).padStart(6, '0')}:${seqParts.position}`,
     gtid: null,
   };
 }
 
 function keyOf(row: ReadonlyMap<string, string>, columns: readonly string[]): string | null {
-  const found = columns.filter((name) => row.has(name)).map((name) => [name, raw(row, name)] as const);
-  return found.length === 0 ? null : formatRawObject(found);
+  const members = columns.filter((name) => row.has(name)).map((name) => [name, raw(row, name)] as const);
+  return members.length === 0 ? null : formatRawObject(members);
 }
 
-function raw(from: ReadonlyMap<string, string>, name: string): string {
-  const value = from.get(name);
+function raw(object: ReadonlyMap<string, string>, name: string): string {
+  const value = object.get(name);
   if (value === undefined) throw notAnEvent(`it has no ${name}`);
   return value;
 }
 
-const text = (from: ReadonlyMap<string, string>, name: string): string => JSON.parse(raw(from, name));
+const text = (object: ReadonlyMap<string, string>, name: string): string => JSON.parse(raw(object, name));
 
 const notAnEvent = (why: string): CdcError => new CdcError('a line is not a change event of this format', { why });

@@ -14,24 +14,24 @@ export type AwsErrorKind =
   /** The stream, the account or the endpoint accepts no records as it is configured. */
   | 'configuration';
 
-interface AwsError {
+interface KnownError {
   kind: AwsErrorKind;
   /** What the operator should do, if no retry changes the result. */
   hint?: string;
 }
 
-const CREDENTIALS: AwsError = { kind: 'credentials', hint: 'check the AWS credentials' };
-const SIGNATURE: AwsError = {
+const CREDENTIALS: KnownError = { kind: 'credentials', hint: 'check the AWS credentials' };
+const SIGNATURE: KnownError = {
   kind: 'credentials',
   hint: 'check the AWS credentials and the clock of this machine',
 };
-const ENDPOINT: AwsError = {
+const ENDPOINT: KnownError = {
   kind: 'configuration',
   hint: 'the endpoint does not speak the Firehose protocol; check firehose.endpoint',
 };
 
 /** The errors that cdc knows (Firehose API reference: PutRecordBatch, DescribeDeliveryStream, Common Errors). */
-const AWS_ERRORS: ReadonlyMap<string, AwsError> = new Map<string, AwsError>([
+const AWS_ERRORS: ReadonlyMap<string, KnownError> = new Map<string, KnownError>([
   ['InvalidArgumentException', { kind: 'request' }],
   ['ValidationException', { kind: 'request' }],
 
@@ -73,4 +73,4 @@ const AWS_ERRORS: ReadonlyMap<string, AwsError> = new Map<string, AwsError>([
 ]);
 
 /** What is known about an error by its name. */
-export const awsError = (name: string): Partial<AwsError> => AWS_ERRORS.get(name) ?? {};
+export const awsError = (name: string): Partial<KnownError> => AWS_ERRORS.get(name) ?? {};

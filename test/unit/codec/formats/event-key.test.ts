@@ -36,12 +36,12 @@ function image(values: number[]): Buffer {
   return bytes;
 }
 
-/** The events of rows that were changed so, with the given row key, as line and key. */
-function written(format: 'debezium' | 'flat' | 'maxwell', key: number[], op: RowOp, ...images: number[][]) {
+/** The events of a rows event with these images and this row key, as line and key. */
+function writtenEvents(format: 'debezium' | 'flat' | 'maxwell', key: number[], op: RowOp, ...images: number[][]) {
   const writer = new EventWriter(
     { schema: 'shop', name: 'orders', columns: COLUMNS, key },
     { format, name: 'shop', epoch: 0, flatPrefix: '_', charsets: new Map(), values: { ...VALUES, zero_dates: 'text' } },
-    // Small: it has to grow while a key is written.
+    // So small that it has to grow while a key is writtenEvents.
     new ByteWriter(8),
   );
   const bytes = Buffer.concat([Buffer.of(0b111), ...images.map(image)]);
@@ -55,28 +55,25 @@ function written(format: 'debezium' | 'flat' | 'maxwell', key: number[], op: Row
 
 const FORMATS = ['debezium', 'flat', 'maxwell'] as const;
 
-test.each(FORMATS)(
-  'an event of format %s comes with its key, a JSON object of the key columns in key order',
-  (format) => {
-    const keys = (...change: Parameters<typeof written> extends [unknown, ...infer Rest] ? Rest : never) =>
-      written(format, ...change).map(({ key }) => key);
-    expect(keys([0], 'c', [1, 2, 3])).toEqual(['{"a":1}']);
-    expect(keys([2, 1], 'd', [1, 2, 3])).toEqual(['{"c":3,"b \\"quoted\\"":2}']);
-    expect(keys([0], 'u', [1, 2, 3], [1, 5, 6])).toEqual(['{"a":1}']);
-    expect(keys([], 'c', [1, 2, 3])).toEqual(['']);
-    expect(keys([0], 'c', [1, 2, 3], [4, 5, 6])).toEqual(['{"a":1}', '{"a":4}']);
-  },
-);
+test.each(FORMATS)('an event of format %s has its key, a JSON object of the key columns in key order', (format) => {
+  const keys = (...change: Parameters<typeof writtenEvents> extends [unknown, ...infer Rest] ? Rest : never) =>
+    writtenEvents(format, ...change).map(({ key }) => key);
+  expect(keys([0], 'c', [1, 2, 3])).toEqual(['{"a":1}']);
+  expect(keys([2, 1], 'd', [1, 2, 3])).toEqual(['{"c":3,"b \\"quoted\\"":2}']);
+  expect(keys([0], 'u', [1, 2, 3], [1, 5, 6])).toEqual(['{"a":1}']);
+  expect(keys([], 'c', [1, 2, 3])).toEqual(['']);
+  expect(keys([0], 'c', [1, 2, 3], [4, 5, 6])).toEqual(['{"a":1}', '{"a":4}']);
+});
 
 test.each(FORMATS)('an update of the key in format %s is two events, each with its own key', (format) => {
-  const events = written(format, [0, 1], 'u', [1, 2, 3], [1, 7, 3]);
+  const events = writtenEvents(format, [0, 1], 'u', [1, 2, 3], [1, 7, 3]);
   expect(events.map(({ key }) => key)).toEqual(['{"a":1,"b \\"quoted\\"":2}', '{"a":1,"b \\"quoted\\"":7}']);
   expect(events[0]?.keyHash).not.toBe(events[1]?.keyHash);
   for (const { line } of events) expect(line.replace(/^[^{]*/, '')).toBe(line);
 });
 
-test('every format gives the same key and the same hash', () => {
-  const all = FORMATS.flatMap((format) => written(format, [1], 'u', [1, 2, 3], [4, 2, 6]));
+test('every format has the same key and the same hash', () => {
+  const all = FORMATS.flatMap((format) => writtenEvents(format, [1], 'u', [1, 2, 3], [4, 2, 6]));
   expect(new Set(all.map(({ key, keyHash }) => `${key} ${keyHash}`)).size).toBe(1);
   // The key of format debezium is the one in its line.
   expect(JSON.stringify(JSON.parse(all[0]?.line ?? '').key)).toBe(all[0]?.key);

@@ -5,12 +5,12 @@ import { encodedEvent, keyOf, lineOf } from '../../../encoded-event.ts';
 
 const transaction = {} as Transaction;
 
-/** What is left of a transaction after the given calls, as a delivery that takes back sees it. */
-function told(...calls: (string | { savepoint: string } | { to: string })[]): string[] {
+/** The committed lines after the calls, as a handler that discards at rollbacks has them. */
+function emittedLines(...calls: (string | { savepoint: string } | { to: string })[]): string[] {
   const lines: string[] = [];
   const savepoints = new Map<string, number>();
   let committed = -1;
-  const mark = new MaxwellCommitMarker({
+  const marker = new MaxwellCommitMarker({
     append: (_target, event) => void lines.push(`${event.keyHash} ${keyOf(event)} ${lineOf(event)}`),
     savepoint: (name) => void savepoints.set(name, lines.length),
     rollbackTo(name) {
@@ -25,15 +25,15 @@ function told(...calls: (string | { savepoint: string } | { to: string })[]): st
   });
   let hash = 0;
   for (const call of calls) {
-    if (call === 'commit') mark.commit(transaction);
-    else if (call === 'rollback') mark.rollback();
+    if (call === 'commit') marker.commit(transaction);
+    else if (call === 'rollback') marker.rollback();
     else if (typeof call === 'string') {
       // The buffer is only valid during the call.
       const event = encodedEvent(`{"row":"${call}"`, `key ${call}`, hash++);
-      mark.append(0, event);
+      marker.append(0, event);
       event.bytes.fill('!');
-    } else if ('savepoint' in call) mark.savepoint(call.savepoint);
-    else mark.rollbackTo(call.to);
+    } else if ('savepoint' in call) marker.savepoint(call.savepoint);
+    else marker.rollbackTo(call.to);
   }
   expect(committed).toBe(lines.length);
   return lines;
@@ -44,8 +44,8 @@ const COMMIT = '"commit":true';
 const x = (offset: number) => `"xoffset":${offset}`;
 
 describe('the lines of a transaction', () => {
-  test('are numbered, the last says commit, and the next transaction begins anew', () => {
-    expect(told('a', 'b', 'c', 'commit', 'commit', 'd', 'commit', 'e', 'f', 'commit')).toEqual([
+  test('are numbered, the last has commit, and the next transaction starts again at 0', () => {
+    expect(emittedLines('a', 'b', 'c', 'commit', 'commit', 'd', 'commit', 'e', 'f', 'commit')).toEqual([
       row(0, 'a', x(0)),
       row(1, 'b', x(1)),
       row(2, 'c', COMMIT),
@@ -55,37 +55,40 @@ describe('the lines of a transaction', () => {
     ]);
   });
 
-  test('that rolled back leave nothing behind', () => {
-    expect(told('a', 'b', 'rollback', 'commit', 'c', 'commit')).toEqual([row(2, 'c', COMMIT)]);
+  test('are not emitted if the transaction is rolled back', () => {
+    expect(emittedLines('a', 'b', 'rollback', 'commit', 'c', 'commit')).toEqual([row(2, 'c', COMMIT)]);
   });
 
-  test('since a savepoint can be taken back, the one before it kept', () => {
+  test('after a savepoint can be rolled back, and those before it stay', () => {
     const s = { savepoint: 's' };
     const t = { savepoint: 't' };
-    expect(told('a', s, { to: 's' }, 'commit')).toEqual([row(0, 'a', COMMIT)]);
-    expect(told('a', s, 'b', 'c', { to: 's' }, 'd', 'commit')).toEqual([row(0, 'a', x(0)), row(3, 'd', COMMIT)]);
-    expect(told('a', s, 'b', 'c', { to: 's' }, 'd', 'e', 'commit')).toEqual([
+    expect(emittedLines('a', s, { to: 's' }, 'commit')).toEqual([row(0, 'a', COMMIT)]);
+    expect(emittedLines('a', s, 'b', 'c', { to: 's' }, 'd', 'commit')).toEqual([
+      row(0, 'a', x(0)),
+      row(3, 'd', COMMIT),
+    ]);
+    expect(emittedLines('a', s, 'b', 'c', { to: 's' }, 'd', 'e', 'commit')).toEqual([
       row(0, 'a', x(0)),
       row(3, 'd', x(1)),
       row(4, 'e', COMMIT),
     ]);
-    expect(told(s, 'a', { to: 's' }, 'b', 'commit')).toEqual([row(1, 'b', COMMIT)]);
-    expect(told('a', s, t, { to: 's' }, 'b', { to: 's' }, 'c', 'commit')).toEqual([
+    expect(emittedLines(s, 'a', { to: 's' }, 'b', 'commit')).toEqual([row(1, 'b', COMMIT)]);
+    expect(emittedLines('a', s, t, { to: 's' }, 'b', { to: 's' }, 'c', 'commit')).toEqual([
       row(0, 'a', x(0)),
       row(2, 'c', COMMIT),
     ]);
-    expect(told('a', s, 'b', t, 'c', { to: 't' }, 'd', { to: 's' }, 'e', 'commit')).toEqual([
+    expect(emittedLines('a', s, 'b', t, 'c', { to: 't' }, 'd', { to: 's' }, 'e', 'commit')).toEqual([
       row(0, 'a', x(0)),
       row(4, 'e', COMMIT),
     ]);
-    expect(told('a', s, 'b', s, 'c', { to: 's' }, 'd', 'commit')).toEqual([
+    expect(emittedLines('a', s, 'b', s, 'c', { to: 's' }, 'd', 'commit')).toEqual([
       row(0, 'a', x(0)),
       row(1, 'b', x(1)),
       row(3, 'd', COMMIT),
     ]);
   });
 
-  test('have none that says commit where the last ones were taken back', () => {
-    expect(told('a', { savepoint: 's' }, 'b', { to: 's' }, 'commit')).toEqual([row(0, 'a', x(0))]);
+  test('have no commit if the last lines were rolled back to a savepoint', () => {
+    expect(emittedLines('a', { savepoint: 's' }, 'b', { to: 's' }, 'commit')).toEqual([row(0, 'a', x(0))]);
   });
 });

@@ -52,8 +52,8 @@ interface Row {
   schema?: string;
 }
 
-/** A line as the writer of a format makes it, and what it says of itself. */
-function summaryOfWritten({ format, op, key = [1, 0], gtid = transaction.gtid, schema = 'shop' }: Row) {
+/** Writes one line in a format, and parses it. */
+function writeAndParse({ format, op, key = [1, 0], gtid = transaction.gtid, schema = 'shop' }: Row) {
   const table = { schema, name: 'orders', columns, key };
   const values = { bigint: 'number', decimal: 'string', json: 'string', binary: 'base64', temporal: 'iso' } as const;
   const writer = new EventWriter(
@@ -68,15 +68,15 @@ function summaryOfWritten({ format, op, key = [1, 0], gtid = transaction.gtid, s
   const emit = ({ bytes, from, to }: EncodedEvent) => {
     lines.push(bytes.toString('utf8', from, to) + (format === 'maxwell' ? ',"commit":true}\n' : ''));
   };
-  const told = { ...transaction, gtid };
-  if (op === 't') writer.writeTruncate(0x51c, told, 1, emit);
+  const transactionOfRow = { ...transaction, gtid };
+  if (op === 't') writer.writeTruncate(0x51c, transactionOfRow, 1, emit);
   else {
     const present = Buffer.from([0b111]);
     const before = op === 'c' ? Buffer.alloc(0) : image(TRAP, HUGE, 'before');
     const after = op === 'd' ? Buffer.alloc(0) : image(TRAP, HUGE, TRAP);
     const bytes = Buffer.concat([present, before, after]);
     const rows = { op, bytes, imagesStart: 1, end: bytes.length, beforeBitmap: 0, afterBitmap: 0 };
-    writer.write({ ...rows, ordinalBase: 1 - 0x1f, position: 0x51c, partialJson: false }, told, 1, emit);
+    writer.write({ ...rows, ordinalBase: 1 - 0x1f, position: 0x51c, partialJson: false }, transactionOfRow, 1, emit);
   }
   expect(lines).toHaveLength(1);
   expect(JSON.parse(lines[0] as string)).toBeTypeOf('object');
@@ -88,9 +88,9 @@ describe.each(['debezium', 'flat', 'maxwell'] as const)('a line of format %s', (
   const flat = format === 'flat';
 
   test.each(['c', 'u', 'd'] as const)(
-    'of op %s tells table, key, seq and place, whatever its values look like',
+    'of op %s parses to its table, key, seq and position, even if its values look like metadata',
     (op) => {
-      expect(summaryOfWritten({ format, op })).toEqual({
+      expect(writeAndParse({ format, op })).toEqual({
         table: 'shop.orders',
         key: `{"id":18446744073709551615,"part \\"1\\"":${JSON.stringify(TRAP)}}`,
         seq: SEQ,
@@ -102,27 +102,27 @@ describe.each(['debezium', 'flat', 'maxwell'] as const)('a line of format %s', (
   );
 
   test('of a TRUNCATE has no key', () => {
-    expect(summaryOfWritten({ format, op: 't' })).toMatchObject({
+    expect(writeAndParse({ format, op: 't' })).toMatchObject({
       op: 't',
       key: null,
       seq: `${SEQ.slice(0, 26)}0000000000`,
     });
   });
 
-  test('of a table without a key has none', () => {
-    expect(summaryOfWritten({ format, op: 'u', key: [] })).toMatchObject({ key: null, table: 'shop.orders' });
+  test('of a table without a key has no key', () => {
+    expect(writeAndParse({ format, op: 'u', key: [] })).toMatchObject({ key: null, table: 'shop.orders' });
   });
 
-  test('names a table so that a pattern could', () => {
-    expect(summaryOfWritten({ format, op: 'c', schema: 'my.sh`op' }).table).toBe('`my.sh``op`.orders');
+  test('has the table name in the form of a pattern', () => {
+    expect(writeAndParse({ format, op: 'c', schema: 'my.sh`op' }).table).toBe('`my.sh``op`.orders');
   });
 
-  test('without a GTID has none', () => {
-    expect(summaryOfWritten({ format, op: 'c', gtid: '' }).gtid).toBeNull();
+  test('of a transaction without a GTID has no GTID', () => {
+    expect(writeAndParse({ format, op: 'c', gtid: '' }).gtid).toBeNull();
   });
 });
 
-test('the prefix of format flat is that of the configuration', () => {
+test('format flat has the configured prefix', () => {
   const line = `{"id":7,"_seq":"mine","__op":"d","__seq":"${SEQ}","__deleted":true,"__ts_ms":1,"__db":"a","__table":"b"}\n`;
   expect(parseEvent(Buffer.from(line), 'flat', ['id'], '__')).toMatchObject({
     op: 'd',
@@ -132,12 +132,12 @@ test('the prefix of format flat is that of the configuration', () => {
   });
 });
 
-test('a key column that the event does not hold is left out of the key', () => {
+test('a key column that is not in the event is not in the key', () => {
   const line = `{"a":1,"_op":"c","_seq":"${SEQ}","_deleted":false,"_ts_ms":1,"_db":"s","_table":"t"}\n`;
   expect(parseEvent(Buffer.from(line), 'flat', ['a', 'b'], '_').key).toBe('{"a":1}');
 });
 
-test.each(['debezium', 'flat', 'maxwell'] as const)('what is no line of format %s is an error', (format) => {
+test.each(['debezium', 'flat', 'maxwell'] as const)('a line that is not of format %s is an error', (format) => {
   for (const line of ['{}\n', '{"op":"c"}\n', '', 'x']) {
     expect(() => parseEvent(Buffer.from(line), format, [], '_')).toThrow();
   }
