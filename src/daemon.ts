@@ -3,32 +3,33 @@ import { CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import type { Config } from './config/schema.ts';
 import { runPipeline } from './pipeline.ts';
 import { preflight } from './preflight/preflight.ts';
+import { exponentialBackoff } from './runtime/backoff.ts';
 import { asCdcError, CdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 
 const RESTART_DELAY_BASE_MS = 500;
 const RESTART_DELAY_MAX_MS = 30_000;
-/** A pipeline that ran this long was healthy: the next failure waits as if it were the first. */
+/** If a pipeline runs this long before it fails, the delay starts again at the base. */
 const BACKOFF_RESET_AFTER_MS = 60_000;
 
-/** What `cdc check` would call an error stops the daemon before it begins, unless it may pass by itself. */
+/** @throws CdcError with exit code 3 if the preflight finds an error that cannot clear by itself */
 async function assertPreflight(config: Config, log: Log, signal: AbortSignal): Promise<void> {
-  const problems = await preflight(config, signal);
-  for (const { what, why, fix } of problems.filter(({ severity, transient }) => severity === 'warning' || transient)) {
+  const findings = await preflight(config, signal);
+  for (const { what, why, fix } of findings.filter(({ severity, transient }) => severity === 'warning' || transient)) {
     log.warn({ why, hint: fix }, what);
   }
-  const errors = problems.filter(({ severity, transient }) => severity === 'error' && !transient);
+  const errors = findings.filter(({ severity, transient }) => severity === 'error' && !transient);
   const [first] = errors;
   if (first === undefined) return;
   if (errors.length === 1) throw new CdcError(first.what, { exitCode: 3, why: first.why, hint: first.fix });
-  throw new CdcError(`${errors.length} things stand in the way`, {
+  throw new CdcError(`preflight found ${errors.length} errors`, {
     exitCode: 3,
     why: errors.map(({ what, why }) => `${what}: ${why}`).join('\n        '),
-    hint: 'cdc check lists them with the statement or setting that fixes each',
+    hint: 'cdc check lists each with the statement or setting that fixes it',
   });
 }
 
-/** Runs the pipeline until `signal` aborts; after a failure that may heal it starts again, for ever. */
+/** Runs the pipeline until `signal` aborts. It starts the pipeline again after each error of kind `retry`. */
 export async function runDaemon(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   try {
     await assertPreflight(config, log, signal);
@@ -50,14 +51,14 @@ async function runWithRestarts(config: Config, log: Log, signal: AbortSignal): P
     try {
       await runPipeline(config, log, signal);
     } catch (cause) {
-      // The end was asked for before anything was read.
+      // The signal aborted before the pipeline had read anything.
       if (cause === signal.reason) return;
       const error = asCdcError(cause);
       if (error.kind !== 'retry') throw error;
       if (Date.now() - startedAt > BACKOFF_RESET_AFTER_MS) attempt = 0;
-      const wait = Math.min(RESTART_DELAY_MAX_MS, RESTART_DELAY_BASE_MS * 2 ** Math.min(attempt, 10));
-      log.warn({ why: error.why, hint: error.hint, retryInMs: wait }, error.message);
-      await sleep(wait, undefined, { signal }).catch(() => {});
+      const retryInMs = exponentialBackoff(attempt, { baseMs: RESTART_DELAY_BASE_MS, maxMs: RESTART_DELAY_MAX_MS });
+      log.warn({ why: error.why, hint: error.hint, retryInMs }, error.message);
+      await sleep(retryInMs, undefined, { signal }).catch(() => {});
     }
   }
 }

@@ -3,14 +3,15 @@ import { Command, CommanderError } from 'commander';
 import { asCdcError, formatError } from './runtime/error.ts';
 import { version } from './runtime/version.ts';
 
-/** Every command takes the one signal that ends it; SIGINT and SIGTERM are its only sources. */
+/** Every command takes this signal and ends when it aborts. Only SIGINT and SIGTERM abort it. */
 const shutdown = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => shutdown.abort(name));
 
-// Told once in the README; on standard error it would stand among JSON lines.
+// The warning of the AWS SDK about old Node versions would be printed among the JSON lines of the log.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
-// After the handlers, because a signal may come meanwhile. A command loads its packages when it is called.
+// Imported after the handlers are set, because a signal can arrive during the import. A command imports its own
+// modules when it is called.
 const commands = [
   (await import('./commands/check.ts')).checkCommand,
   (await import('./commands/dead-letter.ts')).deadLetterCommand,
@@ -23,13 +24,13 @@ const commands = [
 const program = new Command('cdc')
   .description('Streams MySQL and MariaDB row changes, exact and in order, to Amazon Data Firehose.')
   .version(version)
-  .showHelpAfterError('(cdc --help shows the commands, cdc COMMAND --help one of them with an example)')
+  .showHelpAfterError('(cdc --help lists the commands, cdc COMMAND --help shows one with an example)')
   .exitOverride();
 for (const command of commands) program.addCommand(inheritOutputSettings(program, command(shutdown.signal)));
 
-/** A command, and those below it, report wrong usage as the program does. */
+/** Makes a command and its subcommands report wrong usage as the program does. */
 function inheritOutputSettings(program: Command, command: Command): Command {
-  for (const below of command.commands) inheritOutputSettings(program, below);
+  for (const subcommand of command.commands) inheritOutputSettings(program, subcommand);
   return command.copyInheritedSettings(program);
 }
 

@@ -20,8 +20,8 @@ export const DRAIN_TIMEOUT_MS = 20_000;
  *
  *     binlog bytes -> row images -> event bytes in their lane -> PutRecordBatch -> ack -> watermark -> checkpoint
  *
- * Runs until `signal` aborts, then delivers what it has read, saves the checkpoint and resolves. Rejects with the error
- * that broke it; the checkpoint is then at the end of the last transaction that is delivered with all before it.
+ * Runs until `signal` aborts, then delivers the events that were read, saves the checkpoint and resolves. Rejects with
+ * the error that ended it. The checkpoint is then at the last transaction that is delivered with all before it.
  */
 export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal): Promise<void> {
   const file = new CheckpointFile(loaded.checkpoint.file);
@@ -38,7 +38,7 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
   const errors = new DeliveryErrorHandler(config, log);
   const stream = new ChangeStream({ config, server, start, signal: ending, onTable: (table) => errors.table(table) });
   const targets = await openTargets(config, server);
-  /** A sink rejects everything: draining would wait in vain. */
+  /** A sink rejects everything, so draining would wait in vain. */
   let sinkFailed = false;
   const delivery = new Delivery({
     targets,
@@ -63,7 +63,8 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
   );
   try {
     await stream.follow(delivery);
-    if (!failure.signal.aborted) log.info({ waiting: delivery.bufferedBytes }, 'ending: delivering what was read');
+    if (!failure.signal.aborted)
+      log.info({ waiting: delivery.bufferedBytes }, 'stopping: delivering the events that were read');
   } catch (error) {
     fail(error);
   } finally {

@@ -15,25 +15,23 @@ interface Flags {
 }
 
 const HELP = `
-Starts a MySQL server and a local Firehose, lets customers of a small shop write to it, streams the changes
-with cdc run in a process of its own, kills that with SIGKILL in the middle and starts it again. At the end
-the lake is folded and compared with MySQL row by row. Exits with 0 only if they are equal, with 4 if not.
+Starts a MySQL server, a workload of a small shop, a local Firehose, and cdc run in a process of its own.
+Kills cdc run with SIGKILL in the middle and starts it again. At the end it folds the lake (deduplicates the
+events and merges them to current rows) and compares it with MySQL row by row. Exit code 0 if they are equal,
+4 if not.
 
 Example:
   $ cdc demo --seconds 10 --rate 1000 --seed 7 --directory cdc-demo`;
 
-/** `cdc demo`: everything at once on this machine. */
+/** `cdc demo`: the whole data flow on this machine. */
 export function demoCommand(signal: AbortSignal): Command {
   return new Command('demo')
-    .description('Shows the whole way on this machine, with a kill in the middle, and proves that nothing was lost.')
-    .option('--seconds <n>', 'how long the shop is busy', '20')
+    .description('Runs the data flow on this machine, with a kill in the middle, and verifies that nothing was lost.')
+    .option('--seconds <n>', 'duration of the workload', '20')
     .option('--rate <n>', 'transactions per second', '500')
-    .option('--seed <n>', 'another seed, another history', '1')
-    .option('--keep', 'leave everything there at the end')
-    .option(
-      '--directory <dir>',
-      'where everything lies, and stays: an empty or new directory (default: a temporary one)',
-    )
+    .option('--seed <n>', 'seed of the random workload', '1')
+    .option('--keep', 'keep the files at the end')
+    .option('--directory <dir>', 'an empty or new directory for the files, which are kept (default: a temporary one)')
     .option('--json', 'print the report as one JSON object')
     .addHelpText('after', HELP)
     .action(async (flags: Flags) => {
@@ -59,7 +57,7 @@ export function demoCommand(signal: AbortSignal): Command {
         throw signal.aborted ? new CdcError('the demo was interrupted') : error;
       } finally {
         if (!keep && (equal || signal.aborted)) await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-        else if (!equal) report(`everything lies in ${directory}`);
+        else if (!equal) report(`the files are in ${directory}`);
       }
     });
 }
@@ -67,10 +65,16 @@ export function demoCommand(signal: AbortSignal): Command {
 function positive(flag: string, text: string): number {
   const number = Number(text);
   if (text.trim() !== '' && number > 0 && number <= 1e6) return number;
-  throw new CdcError(`${flag} ${text} is not a number above 0`, { exitCode: 2, hint: `write it as ${flag} 10` });
+  throw new CdcError(`${flag} ${text} is not a number above 0 and up to 1000000`, {
+    exitCode: 2,
+    hint: `write it as ${flag} 10`,
+  });
 }
 
 function wholeNumber(flag: string, text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new CdcError(`${flag} ${text} is not a whole number`, { exitCode: 2, hint: `write it as ${flag} 7` });
+  throw new CdcError(`${flag} ${text} is not a whole number of up to 9 digits`, {
+    exitCode: 2,
+    hint: `write it as ${flag} 7`,
+  });
 }

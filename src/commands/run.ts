@@ -2,13 +2,18 @@ import { Command } from 'commander';
 
 export function runCommand(signal: AbortSignal): Command {
   return new Command('run')
-    .description('Follow the binlog and deliver every change; the daemon.')
-    .option('-c, --config <file>', 'the configuration', 'cdc.yaml')
+    .description('Runs the daemon: follows the binlog and delivers every change.')
+    .option('-c, --config <file>', 'the configuration file', 'cdc.yaml')
     .addHelpText(
       'after',
       `
-Starts at the checkpoint, or where source.start says. Logs JSON lines on standard error (CDC_LOG_LEVEL=debug for more).
-SIGTERM and SIGINT deliver what was read, save the checkpoint and end with 0.
+Starts at the checkpoint. Without a checkpoint it starts at source.start.
+SIGTERM and SIGINT deliver the events that were read, save the checkpoint and end the daemon with exit code 0.
+
+Logs JSON lines on standard error. The environment variable CDC_LOG_LEVEL selects them:
+  info   start and end of each connection to the binlog, and all warnings (default)
+  warn   only warnings, such as restarts, retries, dead letters and findings of the preflight
+The error that ends the daemon is printed as text at any level.
 
 Example:
   cdc run -c cdc.yaml`,

@@ -6,16 +6,16 @@ import type { SelectedHost } from '../source/select-host.ts';
 
 export function tailCommand(signal: AbortSignal): Command {
   return new Command('tail')
-    .description('Print change events to standard output in commit order; sends nothing, keeps no checkpoint.')
-    .argument('[tables...]', 'patterns as in `tables`, instead of those of the configuration')
-    .option('-c, --config <file>', 'the configuration', 'cdc.yaml')
+    .description('Prints change events to standard output in commit order. Sends nothing and saves no checkpoint.')
+    .argument('[tables...]', 'patterns that replace `tables` of the configuration')
+    .option('-c, --config <file>', 'the configuration file', 'cdc.yaml')
     .option('--from <where>', 'now, start, checkpoint, a GTID set, or file:position', 'now')
     .addHelpText(
       'after',
       `
 Examples:
-  cdc tail                                  what happens from now on
-  cdc tail shop.orders --from checkpoint    what the daemon would deliver next
+  cdc tail                                  the changes from now on
+  cdc tail shop.orders --from checkpoint    the changes that the daemon would deliver next
   cdc tail 'shop.*' --from start | jq .after`,
     )
     .action(async (tables: string[], { config: file, from }: { config: string; from: string }) => {
@@ -27,13 +27,13 @@ Examples:
     });
 }
 
-/** @throws CdcError with exit code 2 when the text is no place to begin */
+/** @throws CdcError with exit code 2 if the text is not a start position */
 async function assertStart(from: string): Promise<void> {
   const { parseStart } = await import('../config/schema.ts');
   try {
     parseStart(from);
   } catch (error) {
-    throw new CdcError(`--from ${from} is not a place to begin`, {
+    throw new CdcError(`--from ${from} is not a start position`, {
       exitCode: 2,
       why: (error as Error).message,
       hint: 'write now, start, checkpoint, a GTID set, or file:position such as binlog.000012:4',
@@ -41,10 +41,10 @@ async function assertStart(from: string): Promise<void> {
   }
 }
 
-async function tail(given: Config, from: string, signal: AbortSignal): Promise<void> {
+async function tail(loaded: Config, from: string, signal: AbortSignal): Promise<void> {
   const { ChangeStream } = await import('../source/change-stream.ts');
   const { TransactionPrinter } = await import('../source/transaction-printer.ts');
-  const { config, server, start } = await sourceOf(given, from, signal);
+  const { config, server, start } = await selectSource(loaded, from, signal);
   const closed = new AbortController();
   let failure: CdcError | undefined;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -58,7 +58,7 @@ async function tail(given: Config, from: string, signal: AbortSignal): Promise<v
   if (process.stdout.writableLength > 0 && !process.stdout.destroyed) await once(process.stdout, 'drain');
 }
 
-async function sourceOf(config: Config, from: string, signal: AbortSignal): Promise<SelectedHost> {
+async function selectSource(config: Config, from: string, signal: AbortSignal): Promise<SelectedHost> {
   const { selectHost } = await import('../source/select-host.ts');
   if (from !== 'checkpoint') {
     return selectHost(config, undefined, signal, { start: from === 'start' ? 'earliest' : from, optionName: '--from' });
@@ -66,7 +66,7 @@ async function sourceOf(config: Config, from: string, signal: AbortSignal): Prom
   const { CheckpointFile } = await import('../checkpoint/checkpoint-file.ts');
   const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
   if (saved === undefined) {
-    throw new CdcError(`there is no checkpoint at ${config.checkpoint.file}`, {
+    throw new CdcError(`there is no checkpoint ${config.checkpoint.file}`, {
       exitCode: 2,
       hint: 'cdc run writes it; use --from now or --from start until then',
     });

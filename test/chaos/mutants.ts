@@ -226,8 +226,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'daemon',
-        'const wait = Math.min(RESTART_DELAY_MAX_MS, RESTART_DELAY_BASE_MS * 2 ** Math.min(attempt, 10));',
-        'const wait = 3_600_000;',
+        'const retryInMs = exponentialBackoff(attempt, { baseMs: RESTART_DELAY_BASE_MS, maxMs: RESTART_DELAY_MAX_MS });',
+        'const retryInMs = 3_600_000;',
       ),
     ],
     options: { healWithinMs: 15_000 },
