@@ -142,7 +142,7 @@ export class RowImageWriter {
     return this.#write(rows, layout, at, this.after, undefined);
   }
 
-  /** Appends the image at `at` as a JSON object and sets the spans of its columns. Returns the offset after the image. */
+  /** Appends the image at `at` as a JSON object and sets the spans of its columns. Returns the offset after it. */
   writeBeforeImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
     return this.#write(rows, layout, at, this.before, undefined);
   }

@@ -68,7 +68,7 @@ export class DeadLetterStore {
       .sort();
   }
 
-  /** The dead letters in order of seq, and the invalid files. It changes no file. Files of other pipelines are skipped. */
+  /** The dead letters in order of seq, and the invalid files. It changes no file and skips other pipelines. */
   async list(): Promise<{ letters: ListedDeadLetter[]; unreadable: UnreadableFile[] }> {
     const letters: ListedDeadLetter[] = [];
     const unreadable = (await this.#names())

@@ -23,7 +23,8 @@ const RETRY_DELAY: BackoffBounds = { baseMs: 100, maxMs: 5_000 };
 
 /**
  * Sends dead letters, each alone in its request, so that no event can make another fail. An accepted event leaves the
- * store; the others stay. The order is irrelevant: later events of their keys were sent already, and have a higher `seq`.
+ * store; the others stay. The order is irrelevant, because later events of their keys were sent already and have a
+ * higher `seq`.
  */
 export async function redeliver(
   store: DeadLetterStore,

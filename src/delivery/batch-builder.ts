@@ -1,7 +1,7 @@
 import type { SinkRecord } from '../sinks/sink.ts';
 import type { Lane } from './lane.ts';
 
-/** How events become records: several in one, or each on its own. */
+/** How events become records: up to this many events and bytes in one record, or each event on its own. */
 export type Aggregation = { maxEvents: number; maxBytes: number } | 'off';
 
 /**
@@ -15,7 +15,7 @@ export interface Batch {
   bytes: number;
 }
 
-/** Puts slices of lanes in flight and packs them into the batches of one request, into as few records as possible. */
+/** Puts slices of lanes in flight and packs them into the batches of one request, in as few records as possible. */
 export class BatchBuilder {
   readonly #aggregation: Aggregation;
   readonly #maxRecordBytes: number;
@@ -42,7 +42,7 @@ export class BatchBuilder {
     return this.#batches;
   }
 
-  /** Whether everything that waits in the lane fits into the open record. */
+  /** Whether all waiting events of the lane fit into the open record. */
   fitsOpenRecord(lane: Lane): boolean {
     const { waitingBytes, waitingEvents } = lane;
     return (
@@ -53,7 +53,7 @@ export class BatchBuilder {
     );
   }
 
-  /** Takes what fits into one record and `maxBytes`; without aggregation, what fits into `maxRecords` records. */
+  /** Adds events of the lane up to one record and `maxBytes`; without aggregation, up to `maxRecords` records. */
   add(lane: Lane, maxBytes: number, maxRecords: number, maxEvents = Number.POSITIVE_INFINITY): void {
     if (this.#aggregation === 'off') {
       const bytes = lane.startFlight(maxBytes, Math.min(maxRecords, maxEvents), this.#maxRecordBytes);

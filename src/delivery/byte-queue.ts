@@ -3,8 +3,8 @@ import type { Chunk, ChunkPool } from './chunk-pool.ts';
 const EMPTY = Buffer.alloc(0);
 
 /**
- * A queue of byte pieces in chunks of a pool. Offsets count the bytes since the queue began. No piece lies in two
- * chunks, so each is one buffer. The bytes stay unchanged until they are dropped or discarded.
+ * A queue of byte pieces in chunks of a pool. Offsets count the bytes since the queue was created. Every piece is in
+ * one chunk and therefore one buffer. The bytes stay unchanged until they are dropped or discarded.
  */
 export class ByteQueue {
   readonly #pool: ChunkPool;
@@ -52,7 +52,7 @@ export class ByteQueue {
     return buffers;
   }
 
-  /** The oldest `count` pieces, a buffer each; `endOf` gives the offset where each ends. */
+  /** The oldest `count` pieces, a buffer each. `endOf` returns the offset where a piece ends. */
   pieces(count: number, endOf: (index: number) => number): Buffer[] {
     const pieces: Buffer[] = [];
     let from = this.#start;

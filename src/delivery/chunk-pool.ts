@@ -8,12 +8,12 @@ export interface Chunk {
   used: number;
 }
 
-/** The memory of the lanes: chunks of one size that lanes share, so a busy stream allocates nothing. */
+/** The memory of the lanes: a pool of chunks of one size, so a busy stream allocates nothing. */
 export class ChunkPool {
   readonly #size: number;
   readonly #free: Buffer[] = [];
 
-  /** @param size bytes of a chunk, kept within bounds */
+  /** @param size bytes of a chunk, limited to the bounds in limits.ts */
   constructor(size = CHUNK_BYTES) {
     this.#size = Math.floor(Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES, size)));
   }

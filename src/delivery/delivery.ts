@@ -29,9 +29,9 @@ export interface DeliveryTarget {
 }
 
 export interface DeliveryOptions {
-  /** Where events go. `append` names a target by its index. */
+  /** The streams that events go to. `append` takes the index of a target. */
   targets: readonly DeliveryTarget[];
-  /** Where delivery starts. It moves a copy, which `delivered` shows. */
+  /** The position where delivery starts. Delivery advances a copy of it, `delivered`. */
   start: ReplicationPosition;
   aggregation: Aggregation;
   /** How long an event waits for others to share its record, milliseconds. */
@@ -44,19 +44,19 @@ export interface DeliveryOptions {
   isDeadLettered?: ((event: EncodedEvent) => boolean) | undefined;
   /** Writes an event into a dead letter; resolves when it is durable. */
   deadLetter: (request: DeadLetterRequest) => Promise<void>;
-  /** Events failed, and are sent again. */
+  /** Events failed and are sent again. */
   onRetry?: (report: RetryReport) => void;
   /** The source has to pause, or can resume. */
   onBackpressure: (paused: boolean) => void;
   /** The delivered position has moved. */
   onDelivered: () => void;
-  /** A stream rejects everything, a dead letter could not be written, or a sink itself broke. */
+  /** A stream rejects everything, a dead letter could not be written, or a sink failed unexpectedly. */
   onFatal: (error: CdcError) => void;
 }
 
 /**
- * Delivers events in commit order per key, by a `StreamSender` for each target, and knows what is delivered. The events
- * of the open transaction are held back until it commits, unless they outgrow their share of the budget.
+ * Delivers events in commit order per key, with a `StreamSender` for each target, and tracks the delivered position.
+ * The events of the open transaction wait until it commits, unless they exceed their share of the budget.
  */
 export class Delivery {
   readonly counters: DeliveryCounters = {
@@ -72,10 +72,10 @@ export class Delivery {
   readonly #senders: readonly StreamSender[];
   readonly #watermark: WatermarkTracker;
   readonly #budget: number;
-  /** Line bytes and events that wait or are in flight. Keys are not counted: a key is never longer than its line. */
+  /** Line bytes and events that wait or are in flight. Keys do not count: a key is never longer than its line. */
   #bufferedBytes = 0;
   #unsettled = 0;
-  /** Bytes that were ever appended and not discarded. */
+  /** All bytes since the start that were appended and not discarded. */
   #appended = 0;
   #paused = false;
 
@@ -83,10 +83,10 @@ export class Delivery {
   #firstPart = 0;
   #currentPart = 0;
   #savepoints = new Map<string, number>();
-  /** Its events and bytes that can still be discarded. */
+  /** Events and bytes of the open transaction that can still be discarded. */
   #openEvents = 0;
   #openBytes = 0;
-  /** The last of its parts that was made sendable before the commit; -1 for none. */
+  /** The last part of the open transaction that was made sendable before the commit; -1 if there is none. */
   #lastSentPart = -1;
   #drained: (() => void) | undefined;
   #stopped = false;
@@ -163,12 +163,12 @@ export class Delivery {
     this.#watermark.xaPrepared(transaction);
   }
 
-  /** The binlog has nothing more before these coordinates. */
+  /** The binlog has no further event before these coordinates. */
   heartbeat(at: Coordinates): void {
     if (this.#watermark.heartbeat(at)) this.#options.onDelivered();
   }
 
-  /** The GTIDs before the start, where only the binlog names them. */
+  /** The GTIDs before the start, if only the binlog contains them. */
   gtidsBeforeStart(gtids: GtidSet | MariadbGtidPosition): void {
     this.#watermark.startFrom(gtids);
   }
@@ -205,7 +205,7 @@ export class Delivery {
 
   /** Resolves when everything committed has settled, or delivery has stopped. */
   async drain(): Promise<void> {
-    // The next start reads an unfinished transaction again: discard what was not made sendable.
+    // The next start reads an unfinished transaction again, so its events that are not sendable yet are discarded.
     this.#discardFrom(this.#firstPart);
     if (this.#unsettled === 0 || this.#stopped) return;
     await new Promise<void>((resolve) => {
@@ -214,7 +214,7 @@ export class Delivery {
     });
   }
 
-  /** Abandons what is in flight or waits. */
+  /** Abandons the events in flight and the waiting events. */
   stop(): void {
     this.#stopped = true;
     for (const sender of this.#senders) sender.stop();
@@ -270,11 +270,11 @@ export class Delivery {
   }
 }
 
-/** A restart would send and fail the same, so a supervisor must not try. */
+/** The exit code tells a supervisor not to restart, because a restart would fail in the same way. */
 function rolledBackAfterSendError(): CdcError {
   return new CdcError('a transaction was rolled back after part of it had been sent', {
     exitCode: 4,
     why: 'it was larger than the part of a transaction that is held back until its COMMIT',
-    hint: 'move the checkpoint file away, start again with source.start after that transaction, and copy its tables again: the lake must not keep what was rolled back',
+    hint: 'move the checkpoint file away, start again with source.start after that transaction, and copy its tables again, because the lake contains changes that were rolled back',
   });
 }

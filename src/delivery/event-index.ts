@@ -1,6 +1,6 @@
 const INITIAL = 256;
 
-/** A queue of events in a lane: where line and key end, and which transaction it belongs to. Numbers only, no objects. */
+/** The events of a lane: the end of each line and key, and the transaction. It stores numbers only, no objects. */
 export class EventIndex {
   #ends = new Float64Array(INITIAL);
   #transactions = new Float64Array(INITIAL);
@@ -25,12 +25,12 @@ export class EventIndex {
     this.#tail++;
   }
 
-  /** Where the line of the event at `index` (0 is the oldest) ends. */
+  /** The end of the line of the event at `index`; 0 is the oldest event. */
   end(index: number): number {
     return this.#ends[this.#head + index] as number;
   }
 
-  /** Where its key ends; 0 in a lane that keeps no keys. */
+  /** The end of its key; 0 in a lane that keeps no keys. */
   keyEnd(index: number): number {
     return this.#keyEnds === undefined ? 0 : (this.#keyEnds[this.#head + index] as number);
   }
@@ -48,7 +48,7 @@ export class EventIndex {
     this.#tail = this.#head + count;
   }
 
-  /** How many of the events from `from` on end at or before `limit`. */
+  /** The number of events, from index `from` on, that end at or before `limit`. */
   countUpTo(limit: number, from: number): number {
     let low = from;
     let high = this.count;
@@ -60,7 +60,7 @@ export class EventIndex {
     return low - from;
   }
 
-  /** How many of the events from `from` on belong to transactions numbered below `transaction`; numbers never fall. */
+  /** The number of events, from index `from` on, of transactions below `transaction`. The numbers never decrease. */
   countBelow(transaction: number, from: number): number {
     let count = this.count;
     while (count > from && this.transaction(count - 1) >= transaction) count--;

@@ -18,16 +18,16 @@ type State = 'idle' | 'in flight' | 'backing off';
  */
 export class Lane {
   readonly #lines: ByteQueue;
-  /** The keys of the events, where the sink needs them. */
+  /** The keys of the events, if the sink needs them. */
   readonly #keys: ByteQueue | undefined;
   readonly #events: EventIndex;
   #state: State = 'idle';
   #inFlightEvents = 0;
   #committedEvents = 0;
-  /** Where the committed lines end. */
+  /** The end of the committed lines. */
   #committed = 0;
   #hasOpenTransaction = false;
-  /** Where the events begin that go to the dead letters, oldest first. */
+  /** The starts of the events that go to the dead letters, oldest first. */
   #deadLetterStarts: number[] = [];
   #lingerExpired = false;
   #attempts = 0;
@@ -57,12 +57,12 @@ export class Lane {
     return this.#events.count - this.#committedEvents;
   }
 
-  /** Whether something waits and may be sent now. */
+  /** Whether events wait and can be sent now. */
   get isSendable(): boolean {
     return this.#state === 'idle' && this.#committedEvents > 0;
   }
 
-  /** Whether the linger time of what waits has ended. */
+  /** Whether the linger time of the waiting events has ended. */
   get lingerExpired(): boolean {
     return this.#lingerExpired;
   }
@@ -72,7 +72,7 @@ export class Lane {
     return this.#attempts;
   }
 
-  /** Events that the next slice may have in isolation; 0 outside of it. */
+  /** The maximum number of events in the next slice during isolation, otherwise 0. */
   get isolationBatchSize(): number {
     return this.#isolatedEvents > 0 ? this.#isolationBatchSize : 0;
   }
@@ -133,7 +133,7 @@ export class Lane {
   }
 
   /**
-   * Puts the next whole events that fit in flight, one at least. Returns their bytes.
+   * Puts the oldest events in flight: as many as fit, at least one. Returns their bytes.
    * @param maxEventBytes the slice ends before an event that is larger
    */
   startFlight(maxBytes: number, maxEvents: number, maxEventBytes = Number.POSITIVE_INFINITY): number {
@@ -151,17 +151,17 @@ export class Lane {
     return this.#inFlightEnd() - from;
   }
 
-  /** The lines in flight; they stay unchanged until `settle`. */
+  /** The lines in flight. They stay unchanged until `settle`. */
   inFlightBuffers(): RecordBuffers {
     return this.#lines.buffersTo(this.#inFlightEnd());
   }
 
-  /** The lines in flight, a buffer for each event; they stay unchanged until `settle`. */
+  /** The lines in flight, a buffer for each event. They stay unchanged until `settle`. */
   inFlightByEvent(): Buffer[] {
     return this.#lines.pieces(this.#inFlightEvents, (index) => this.#events.end(index));
   }
 
-  /** The keys of the events in flight; undefined in a lane that keeps no keys. They stay unchanged until `settle`. */
+  /** The keys of the events in flight, unchanged until `settle`. Undefined in a lane that keeps no keys. */
   inFlightKeys(): Buffer[] | undefined {
     return this.#keys?.pieces(this.#inFlightEvents, (index) => this.#events.keyEnd(index));
   }
@@ -192,12 +192,12 @@ export class Lane {
     return bytes;
   }
 
-  /** The linger time of what waits has ended: it is sent with the next request. */
+  /** The linger time of the waiting events has ended: they are sent with the next request. */
   expireLinger(): void {
     this.#lingerExpired = this.waitingEvents > 0;
   }
 
-  /** An attempt failed, the number `attempts` in a row. The lane waits until `endBackoff`. */
+  /** An attempt failed. The lane waits until `endBackoff`. @param attempts consecutive failures, this one included */
   backOff(attempts: number): void {
     this.#move('idle', 'backing off');
     this.#attempts = attempts;
@@ -210,7 +210,7 @@ export class Lane {
 
   /**
    * One of the oldest `events` was rejected: they are sent on their own from now on.
-   * @param isAlone whether nothing else was rejected with them; then halves of them find the event
+   * @param isAlone whether nothing else was rejected with them; then halving them finds the event
    */
   isolate(events: number, isAlone: boolean): void {
     this.#isolatedEvents = isAlone ? events : Math.max(this.#isolatedEvents, events);
@@ -224,7 +224,7 @@ export class Lane {
   }
 
   /**
-   * The outcome of the oldest events stays unknown attempt after attempt: they are isolated to find the one that blocks.
+   * The outcome of the oldest events stayed unknown for many attempts: they are isolated to find the blocking event.
    * @param isAlone whether no other lane shares their record
    */
   isolateBlocked(isAlone: boolean): void {

@@ -1,4 +1,4 @@
-/** The limits of delivery. test/unit/delivery/limits.test.ts states how they relate, docs/LIMITS.md states their values. */
+/** test/unit/delivery/limits.test.ts tests how these limits relate; docs/LIMITS.md states their values. */
 
 /** Event bytes that delivery buffers. Above it the source pauses, below `RESUME_SHARE` of it the source resumes. */
 export const BUDGET_BYTES = 64 * 1024 * 1024;

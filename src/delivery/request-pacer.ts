@@ -1,8 +1,8 @@
 import type { Quota } from '../sinks/sink.ts';
 
 /**
- * Keeps requests within a quota by spacing them: the next may go once the quota has had the time for the last one. There
- * are no bursts, so that no second holds more than the quota allows, wherever it is cut.
+ * Keeps requests within a quota by spacing them: a request can start when the quota's time for the previous one has
+ * passed. There are no bursts, so no interval of one second exceeds the quota.
  */
 export class RequestPacer {
   readonly #quota: Quota | undefined;
@@ -12,22 +12,22 @@ export class RequestPacer {
     this.#quota = quota;
   }
 
-  /** Milliseconds until the next request may go. */
+  /** Milliseconds until the next request can start. */
   delayMs(now: number): number {
     return Math.max(0, this.#next - now);
   }
 
-  /** A request goes now. */
+  /** A request starts now. */
   charge(now: number, records: number, bytes: number): void {
     this.#next = Math.max(now, this.#next) + this.#time(records, bytes);
   }
 
-  /** The request of so many records, for which `spent` bytes were counted, has turned out to have `bytes`. */
+  /** Corrects the charge of a request: it was charged with `spent` bytes, but has `bytes`. */
   adjust(records: number, spent: number, bytes: number): void {
     this.#next += this.#time(records, bytes) - this.#time(records, spent);
   }
 
-  /** Milliseconds that the quota takes for a request. */
+  /** Milliseconds of the quota that a request uses up. */
   #time(records: number, bytes: number): number {
     if (this.#quota === undefined) return 0;
     const { requests, records: recordsPerSecond, bytes: bytesPerSecond } = this.#quota;

@@ -30,9 +30,9 @@ export interface SenderOptions {
   /** Writes an event into a dead letter; resolves when it is durable. */
   deadLetter: (request: DeadLetterRequest) => Promise<void>;
   onRetry: (report: RetryReport) => void;
-  /** So many events were accepted, or are in the dead letters. */
+  /** Events were accepted or moved to the dead letters. */
   onSettled: (events: number, bytes: number) => void;
-  /** The stream rejects everything, a dead letter could not be written, or the sink itself broke. */
+  /** The stream rejects everything, a dead letter could not be written, or the sink failed unexpectedly. */
   onFatal: (error: CdcError) => void;
 }
 
@@ -67,7 +67,7 @@ export class StreamSender {
 
   /** Bytes in lanes that can send now; each request counts them again. */
   #sendableBytes = 0;
-  /** What has settled since the last report. */
+  /** Events and bytes that have settled since the last report. */
   #unreported = { events: 0, bytes: 0 };
   /** The lane that the next request takes first. */
   #nextLaneIndex = 0;
@@ -135,13 +135,13 @@ export class StreamSender {
     return { events, bytes };
   }
 
-  /** No further event comes: what waits is sent at once. */
+  /** Sends the waiting events at once. No further event follows. */
   drain(): void {
     this.#draining = true;
     this.#pump();
   }
 
-  /** Abandons what is in flight or waits. */
+  /** Abandons the events in flight and the waiting events. */
   stop(): void {
     this.#stopped = true;
     this.#abort.abort();
@@ -234,7 +234,7 @@ export class StreamSender {
     if (sink.encodeRecord !== undefined) {
       const encoded = await this.#encode(records, sink.encodeRecord);
       if (this.#stopped) return;
-      // Only now is it known whether a large event, which is sent on its own, fits into a record.
+      // Only the encoded size shows whether a large event, which is sent on its own, fits into a record.
       const bytes = bytesOf(encoded);
       const lane = batches.length === 1 && batches[0]?.events === 1 ? batches[0].lanes[0] : undefined;
       if (lane !== undefined && bytes > sink.limits.maxRecordBytes) {
@@ -271,8 +271,8 @@ export class StreamSender {
   }
 
   /**
-   * A record that lanes share settles as a whole. A run of records settles up to the first that failed; that one and all
-   * after it are sent again. Returns how many records have settled.
+   * A record that lanes share settles as a whole. A run of records settles up to the first failed record; that record
+   * and all after it are sent again. Returns the number of settled records.
    */
   #settle({ lanes, records, events }: Batch, outcomes: readonly RecordOutcome[], isAlone: boolean): number {
     const { counters } = this.#options;
@@ -303,8 +303,8 @@ export class StreamSender {
   }
 
   /**
-   * Something of these lanes was rejected. A record of many events, or a request of many records, can be rejected
-   * because of one of them: the lanes are sent on their own, halved again and again, until that event is found.
+   * A record or request with events of these lanes was rejected, possibly because of one event. The lanes are sent on
+   * their own and halved until that event is found.
    * @param isOfTheseLanes whether the rejected record belongs to these lanes, and not to others of the request
    */
   #isolateRejected(lanes: readonly Lane[], settled: number, failure: Rejection, isOfTheseLanes: boolean): void {

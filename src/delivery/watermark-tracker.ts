@@ -5,12 +5,12 @@ import type { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 
 interface Entry {
-  /** The number that delivery gave the transaction; -1 when nothing of it has to settle. */
+  /** The number of the transaction in delivery; -1 if it has no event that has to settle. */
   transactionNumber: number;
   transaction: Transaction | undefined;
-  /** Transactions that committed after it and count with it. */
+  /** The position after later transactions without events, which count together with this one. */
   coalesced: ReplicationPosition | undefined;
-  /** Where its events end, in bytes that were ever appended. */
+  /** The number of bytes that were appended up to the end of its events. */
   end: number;
 }
 
@@ -29,15 +29,15 @@ export class WatermarkTracker {
   #head = 0;
   #xaBarrier: { transactionNumber: number; position: ReplicationPosition } | undefined;
   #prepared = 0;
-  /** Where the events of what is delivered end. */
+  /** The number of bytes that were appended up to the end of the delivered transactions. */
   #end = 0;
 
-  /** @param delivered the position to start from; the tracker moves a copy of it */
+  /** @param delivered the position to start from; the tracker advances a copy of it */
   constructor(delivered: ReplicationPosition) {
     this.#delivered = delivered.clone();
   }
 
-  /** Where delivery stands. Callers only read it. */
+  /** The position up to which everything is delivered. Callers only read it. */
   get delivered(): DeliveredPosition {
     return this.#delivered;
   }
@@ -46,12 +46,12 @@ export class WatermarkTracker {
     return this.#entries.length - this.#head;
   }
 
-  /** Bytes of the pending transactions: a restart repeats those of them that were stored. */
+  /** Bytes of the pending transactions. A restart repeats those that were stored already. */
   get pendingBytes(): number {
     return this.pendingCount === 0 ? 0 : (this.#entries[this.#entries.length - 1] as Entry).end - this.#end;
   }
 
-  /** The GTIDs before the start, where only the first binlog file of the dump names them. */
+  /** The GTIDs before the start, if only the first binlog file of the dump contains them. */
   startFrom(gtids: GtidSet | MariadbGtidPosition): void {
     this.#delivered.gtids = gtids;
   }
@@ -73,7 +73,7 @@ export class WatermarkTracker {
 
   /**
    * The transaction has committed. Returns whether the position moved. If nothing is unsettled, call `advanceTo` next.
-   * @param end the bytes that were ever appended
+   * @param end the number of bytes that were appended up to here
    */
   committed(transactionNumber: number, transaction: Transaction, hasRows: boolean, end: number): boolean {
     const barrier = this.#xaBarrier;
@@ -96,7 +96,7 @@ export class WatermarkTracker {
     return false;
   }
 
-  /** The binlog has nothing more before these coordinates. Returns whether the position moved. */
+  /** The binlog has no further event before these coordinates. Returns whether the position moved. */
   heartbeat(at: Coordinates): boolean {
     if (this.pendingCount > 0 || this.#xaBarrier !== undefined) return false;
     if (at.file === this.#delivered.file && at.position <= this.#delivered.position) return false;

@@ -34,8 +34,8 @@ export interface RowsEvent {
   beforeBitmap: number;
   afterBitmap: number;
   /**
-   * The offset in `bytes` from which the ordinals of `seq` count: the start of the event, or of the decompressed payload
-   * for an event of a compressed transaction. It can be before the start of the buffer.
+   * The offset in `bytes` from which the ordinals of `seq` count: the start of the event, or of the decompressed
+   * payload for an event of a compressed transaction. It can be before the start of the buffer.
    */
   ordinalBase: number;
   /** The offset in the binlog file where the event starts. */

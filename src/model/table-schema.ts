@@ -5,7 +5,7 @@ import type { Column } from './table.ts';
 export interface ResolvedTableSchema {
   schema: string;
   table: string;
-  /** The columns as the table map describes them. A table map with another signature is another version of the table. */
+  /** The signature of the columns in the table map. Another signature is another version of the table. */
   shape: string;
   from: Coordinates;
   /** The coordinates of the statement that changed the table; null if there is none. */

@@ -1,4 +1,4 @@
-/** What became of one record. Only `accepted` is durable on the other side. */
+/** The outcome of one record. Only an `accepted` record is durable on the other side. */
 export type RecordOutcome =
   | { kind: 'accepted' }
   /** Not stored. The transport asks for a lower rate. */
@@ -18,7 +18,7 @@ export interface SinkLimits {
   maxRequestBytes: number;
 }
 
-/** What a stream accepts in one second. */
+/** What a stream accepts per second. */
 export interface Quota {
   records: number;
   requests: number;

@@ -34,7 +34,7 @@ export interface ChangeHandler extends TransactionHandler {
   skipped(transaction: Transaction): void;
   /** An XA transaction is prepared. Its events follow with the transaction that commits it, if one does. */
   xaPrepared(transaction: Transaction): void;
-  /** The binlog has nothing more before these coordinates. */
+  /** The binlog has no further event before these coordinates. */
   heartbeat(at: Coordinates): void;
 }
 
@@ -206,7 +206,7 @@ function compileKeyOverrides({ keys }: Config, caseSensitive: boolean): KeyOverr
   return (schema, table) => entries.find(({ matches }) => matches(schema, table))?.columns;
 }
 
-/** Types that a MariaDB table map does not distinguish from another type, or contains without their fractional digits. */
+/** Types that a MariaDB table map does not distinguish from others, or contains without their fractional digits. */
 const AMBIGUOUS_TYPES: ReadonlySet<number> = new Set([ColumnType.TIME, ColumnType.DATETIME, ColumnType.TIMESTAMP]);
 
 /** Whether the table map describes the columns completely. */

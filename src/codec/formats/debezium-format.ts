@@ -16,7 +16,7 @@ export class DebeziumFormat implements EventFormatter {
   readonly #images: RowImageWriter;
   readonly #epoch: number;
   readonly #sourceHead: string;
-  /** The part of a line that all rows of a rows event share: from `seq` to the row number, with a gap for the ordinal. */
+  /** From `seq` to the row number: the same for all rows of a rows event, with a gap for the ordinal. */
   #ordinalAt = 0;
   #sourceTail: Buffer;
   #timeTail: Buffer;

@@ -20,7 +20,7 @@ export interface EventFormatter {
   truncate(emit: EmitEvent): void;
 }
 
-/** Hex digits of the ordinal, the last part of `seq` and the only one that differs between the events of a rows event. */
+/** Hex digits of the ordinal, the last part of `seq`. Only this part differs between the events of a rows event. */
 export const ORDINAL_LENGTH = 10;
 
 /** The `seq` of all events of a rows event, without the ordinal. */

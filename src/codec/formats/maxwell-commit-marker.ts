@@ -58,7 +58,7 @@ export class MaxwellCommitMarker implements TransactionHandler {
     if (!this.#hasDelayed) this.#emitSavepoints();
   }
 
-  /** If no event follows, no line of the transaction has `commit`: the lines before the savepoint are emitted already. */
+  /** If no event follows, no line has `commit`: the lines before the savepoint are already emitted. */
   rollbackTo(name: string): void {
     const at = this.#delayedSavepoints.indexOf(name);
     if (at >= 0) {

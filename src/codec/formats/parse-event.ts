@@ -25,7 +25,7 @@ const MAXWELL_OPS = new Map<string, ParsedEvent['op']>([
 ]);
 
 /**
- * Parses a finished line of an `EventWriter`. It reads the whole line, so use it only for dead letters and log messages.
+ * Parses a finished line of an `EventWriter`. It reads the whole line, so it is for dead letters and log messages only.
  * @param keyColumns the key columns of the table, for the formats whose events do not name them
  */
 export function parseEvent(

@@ -21,7 +21,7 @@ export interface FirehoseOptions extends FirehoseConnection {
   bodyPool?: Buffer[];
 }
 
-/** The limits of PutRecordBatch (Amazon Data Firehose quota page). A request stays below 4 MiB: a proxy can count more. */
+/** The limits of PutRecordBatch (Firehose quota page), with less than 4 MiB per request: proxies can count more. */
 const FIREHOSE_LIMITS: SinkLimits = {
   maxRecords: 500,
   maxRecordBytes: 1_024_000,
