@@ -857,11 +857,11 @@ describe('events that Firehose does not take', () => {
 
   test('what is encoded is judged by its encoded size', async () => {
     const bench = new DeliveryHarness({ limits: { maxRecordBytes: 20 }, aggregation: { maxEvents: 5, maxBytes: 20 } });
-    const encode = async ([first]: Buffer[]): Promise<Buffer[]> => {
+    const encodeRecord = async ([first]: Buffer[]): Promise<Buffer[]> => {
       const text = first?.toString() ?? '';
       return [text.startsWith('a') ? Buffer.from('small') : Buffer.from(text)];
     };
-    Object.assign(bench.sink, { encode });
+    Object.assign(bench.sink, { encodeRecord });
     bench.lines(`a${'x'.repeat(50)}`, `b${'x'.repeat(50)}`, 'c1').commit(1);
     await answerBy(bench, () => ACCEPTED);
     expect(bench.deadLettered).toEqual([
@@ -899,7 +899,7 @@ describe('the quota', () => {
     });
     if (factor !== undefined) {
       Object.assign(bench.sink, {
-        encode: async (pieces: Buffer[]) => {
+        encodeRecord: async (pieces: Buffer[]) => {
           const whole = Buffer.concat(pieces);
           await new Promise((done) => setTimeout(done, 5));
           return [whole.subarray(0, whole.length * factor)];
@@ -953,7 +953,7 @@ describe('the quota', () => {
 test('what a sink encodes is what is sent and counted', async () => {
   const bench = new DeliveryHarness();
   Object.assign(bench.sink, {
-    encode: async (pieces: Buffer[]) => [Buffer.from(`<${Buffer.concat(pieces).toString().trim()}>\n`)],
+    encodeRecord: async (pieces: Buffer[]) => [Buffer.from(`<${Buffer.concat(pieces).toString().trim()}>\n`)],
   });
   bench.lines('a1').commit(1);
   await advanceMs(100);
