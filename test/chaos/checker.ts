@@ -1,13 +1,13 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CallLogEntry } from '../../src/local/firehose/call-log.ts';
+import type { TcpProxy } from '../tcp-proxy.ts';
 import { checkCheckpoint, lagOf, type SeenCheckpoint } from './checkpoint-checker.ts';
 import { DeliveryChecker } from './delivery-checker.ts';
 import { type Expected, ExpectedChanges } from './expected-changes.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
 import type { Findings, SinkCounts } from './report.ts';
 import { compareWithSource } from './source-compare.ts';
-import type { TcpProxy } from './tcp-proxy.ts';
 import type { Violation } from './violation.ts';
 
 export interface JudgeOptions {

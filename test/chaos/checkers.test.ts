@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { LostAnswer } from '../tcp-proxy.ts';
 import { checkCheckpoint, type SeenCheckpoint } from './checkpoint-checker.ts';
 import { DeliveryChecker } from './delivery-checker.ts';
 import { type Change, ExpectedChanges } from './expected-changes.ts';
 import { contains, difference, formatGtids, gtidsOf, parseGtids } from './gtid-intervals.ts';
 import type { Delivered } from './repeat-checker.ts';
-import type { LostAnswer } from './tcp-proxy.ts';
 import type { Violation } from './violation.ts';
 
 const SOURCE = 'c0000000-0000-4000-8000-000000000001';

@@ -3,9 +3,9 @@ import { createConnection } from 'mysql2/promise';
 import { type Random, seededRandom } from '../../src/local/demo/random.ts';
 import type { LocalFirehose } from '../../src/local/firehose/server.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
+import type { TcpProxy } from '../tcp-proxy.ts';
 import type { DaemonProcess } from './daemon-process.ts';
 import { faultPlan, refusal } from './fault-plans.ts';
-import type { TcpProxy } from './tcp-proxy.ts';
 import type { Report } from './violation.ts';
 
 export interface VillainCounts {
@@ -202,7 +202,7 @@ export class Nemesis {
         await pause(random.chance(0.2) ? 5_000 : random.below(2_000), signal);
         proxy.resume();
       } else {
-        proxy.blackhole();
+        proxy.blackhole('open and new');
         counts.blackholes++;
         await pause(random.below(3_000), signal);
         proxy.resume();

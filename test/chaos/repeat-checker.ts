@@ -1,7 +1,7 @@
+import type { LostAnswer } from '../tcp-proxy.ts';
 import type { Generation } from './daemon-process.ts';
 import type { Expected } from './expected-changes.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
-import type { LostAnswer } from './tcp-proxy.ts';
 import type { Report } from './violation.ts';
 
 /** What the sink did with the record that an event came in. */

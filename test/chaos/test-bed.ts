@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 import { Checker, type JudgeOptions } from './checker.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { formatGtids } from './gtid-intervals.ts';
 import { DDL, SCHEMA } from './tables.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 import { Workload } from './workload.ts';
 
 export interface StageOptions extends JudgeOptions {
