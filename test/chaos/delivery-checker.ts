@@ -1,6 +1,6 @@
+import { EventFold } from './event-fold.ts';
 import { type EventLine, evidenceOf, hashOf, rawKey, rawRow } from './event-line.ts';
 import { changeId, type Expected, type ExpectedChanges } from './expected-changes.ts';
-import { Fold } from './fold.ts';
 import { type Delivered, RepeatCheck, type RepeatCounts } from './repeat-checker.ts';
 import type { Report } from './violation.ts';
 
@@ -22,7 +22,7 @@ interface Found {
  * rolled back (I4), repeats that are the same (I6) and have a reason (I7). What it keeps of an event is its hash.
  */
 export class DeliveryChecker {
-  readonly fold = new Fold();
+  readonly fold = new EventFold();
   readonly repeats: RepeatCheck;
   #counts = { events: 0, stored: 0, deadLetters: 0 };
   readonly #intents: ExpectedChanges;

@@ -4,7 +4,7 @@ import { type Random, seededRandom } from '../../src/local/demo/random.ts';
 import type { LocalFirehose } from '../../src/local/firehose/server.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import type { TcpProxy } from '../tcp-proxy.ts';
-import type { DaemonProcess } from './daemon-process.ts';
+import type { ChaosDaemon } from './chaos-daemon.ts';
 import { faultPlan, refusal } from './fault-plans.ts';
 import type { Report } from './violation.ts';
 
@@ -42,7 +42,7 @@ export const noFaults = (): VillainCounts => ({
 
 export interface VillainOptions {
   seed: number;
-  daemon: DaemonProcess;
+  daemon: ChaosDaemon;
   server: LocalServer;
   firehose: LocalFirehose;
   /** daemon <-> mysqld, daemon <-> Firehose. */

@@ -1,5 +1,5 @@
 import type { LostAnswer } from '../tcp-proxy.ts';
-import type { Generation } from './daemon-process.ts';
+import type { Generation } from './chaos-daemon.ts';
 import type { Expected } from './expected-changes.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
 import type { Report } from './violation.ts';

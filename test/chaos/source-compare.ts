@@ -2,15 +2,15 @@ import type { Connection } from 'mysql2';
 import { configSchema } from '../../src/config/schema.ts';
 import { connectSource, describeTable, readTable, type SourceRow } from '../../src/lake/source-table.ts';
 import { canonicalJson, parseRawObject } from '../../src/runtime/raw-json.ts';
+import type { EventFold, Folded } from './event-fold.ts';
 import { shortened } from './event-line.ts';
-import type { Fold, Folded } from './fold.ts';
 import { CAPTURED, type ChaosTable, SCHEMA } from './tables.ts';
 import type { Report } from './violation.ts';
 
 const VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } }).values;
 
 /** I5: the fold has exactly the rows of the source, value for value, by the server's own SELECT. Returns the rows compared. */
-export async function compareWithSource(url: string, fold: Fold, report: Report): Promise<number> {
+export async function compareWithSource(url: string, fold: EventFold, report: Report): Promise<number> {
   const connection = await connectSource({ uri: url });
   try {
     let rows = 0;
@@ -21,7 +21,12 @@ export async function compareWithSource(url: string, fold: Fold, report: Report)
   }
 }
 
-async function compareTable(connection: Connection, table: ChaosTable, fold: Fold, report: Report): Promise<number> {
+async function compareTable(
+  connection: Connection,
+  table: ChaosTable,
+  fold: EventFold,
+  report: Report,
+): Promise<number> {
   const { name, keyColumns } = table;
   const folded = fold.rows(name);
   const described = await describeTable(connection, SCHEMA, name, VALUES, keyColumns);

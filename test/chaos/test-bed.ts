@@ -5,8 +5,8 @@ import { createConnection } from 'mysql2/promise';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
+import { ChaosDaemon } from './chaos-daemon.ts';
 import { Checker, type JudgeOptions } from './checker.ts';
-import { DaemonProcess } from './daemon-process.ts';
 import { formatGtids } from './gtid-intervals.ts';
 import { DDL, SCHEMA } from './tables.ts';
 import { Workload } from './workload.ts';
@@ -51,7 +51,7 @@ export class TestBed {
   readonly server: LocalServer;
   readonly firehose: LocalFirehose;
   readonly proxies: { mysql: TcpProxy; firehose: TcpProxy };
-  readonly daemon: DaemonProcess;
+  readonly daemon: ChaosDaemon;
   readonly workload: Workload;
   /** Errors of the workload's own statements, which are no fault of the daemon, and how often. */
   readonly trouble: Record<string, number> = {};
@@ -71,7 +71,7 @@ export class TestBed {
     this.firehose = firehose;
     this.proxies = proxies;
     const { directory, entry, mutant } = options;
-    this.daemon = new DaemonProcess({
+    this.daemon = new ChaosDaemon({
       entry,
       configFile: join(directory, 'cdc.yaml'),
       logFile: join(directory, 'daemon.log'),

@@ -1,13 +1,4 @@
-/** A small PRNG (mulberry32): a seed gives the same mutations everywhere. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import type { Random } from '../../src/local/demo/random.ts';
 
 /** Bytes that sit on the edges of lengths, types and bitmaps. */
 const EDGES = [0x00, 0x01, 0x7f, 0x80, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff];
@@ -18,8 +9,8 @@ const SIZE_AT = 9;
  * A damaged copy of a binlog event without checksum: bits flipped, edge values written, bytes cut out, doubled or
  * moved; the size in the header fits again, nearly always, so that the damage reaches the body's reader.
  */
-export function mutated(event: Buffer, random: () => number): Buffer {
-  const below = (n: number): number => Math.floor(random() * n);
+export function mutated(event: Buffer, random: Random): Buffer {
+  const { below, chance, pick } = random;
   let bytes: Buffer = Buffer.from(event);
   for (let count = 1 + below(3); count > 0; count--) {
     const at = HEADER + below(Math.max(1, bytes.length - HEADER));
@@ -29,7 +20,7 @@ export function mutated(event: Buffer, random: () => number): Buffer {
         if (at < bytes.length) bytes[at] = (bytes[at] as number) ^ (1 << below(8));
         break;
       case 2:
-        if (at < bytes.length) bytes[at] = EDGES[below(EDGES.length)] as number;
+        if (at < bytes.length) bytes[at] = pick(EDGES);
         break;
       case 3:
         bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + below(8))]);
@@ -48,6 +39,6 @@ export function mutated(event: Buffer, random: () => number): Buffer {
     }
   }
   if (bytes.length < HEADER) return bytes;
-  if (random() < 0.98) bytes.writeUInt32LE(bytes.length, SIZE_AT);
+  if (chance(0.98)) bytes.writeUInt32LE(bytes.length, SIZE_AT);
   return bytes;
 }

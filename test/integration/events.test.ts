@@ -4,12 +4,12 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
+import { seededRandom } from '../../src/local/demo/random.ts';
 import { type Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { followChanges } from '../../src/source/change-stream.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
-import { seeded } from '../fuzz/mutate.ts';
 import { History, type Line } from './follow.ts';
 import { Fixture } from './pipeline-fixture.ts';
 
@@ -291,8 +291,7 @@ describe('partial JSON updates of MySQL', () => {
   const PARTIAL = 'SET SESSION binlog_row_value_options = PARTIAL_JSON';
 
   test('give exactly the text that SELECT gives, whatever changed', async () => {
-    const random = seeded(7);
-    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const { below, chance, pick } = seededRandom(7);
     const KEYS = ['a', 'bb', '"x y"', '"q\\"uote"', '"ümläut😀"', 'a1', 'zzz'];
     const VALUES = [
       '1',
@@ -312,8 +311,8 @@ describe('partial JSON updates of MySQL', () => {
     ];
     const path = (): string => {
       let text = '$';
-      for (let depth = Math.floor(random() * 3); depth >= 0; depth--) {
-        text += random() < 0.7 ? `.${pick(KEYS)}` : pick(['[0]', '[1]', '[last]', '[last-1]', '[7]']);
+      for (let depth = below(3); depth >= 0; depth--) {
+        text += chance(0.7) ? `.${pick(KEYS)}` : pick(['[0]', '[1]', '[last]', '[last-1]', '[7]']);
       }
       return `'${text.replaceAll('\\', '\\\\')}'`;
     };
@@ -334,7 +333,7 @@ describe('partial JSON updates of MySQL', () => {
     const functions = ['JSON_SET', 'JSON_SET', 'JSON_REPLACE', 'JSON_REMOVE', 'JSON_SET'];
     for (let i = 1; i <= 1000; i++) {
       const name = pick(functions);
-      const args = Array.from({ length: 1 + Math.floor(random() * 3) }, () =>
+      const args = Array.from({ length: 1 + below(3) }, () =>
         name === 'JSON_REMOVE' ? path() : `${path()}, ${pick(VALUES)}`,
       );
       // Every now and then a small document again, so that all sizes of storage occur.

@@ -4,12 +4,13 @@ import { ByteWriter } from '../../src/codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { seededRandom } from '../../src/local/demo/random.ts';
 import { CdcError } from '../../src/runtime/error.ts';
 import { BinlogClient } from '../../src/source/binlog/binlog-client.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
-import { mutated, seeded } from '../fuzz/mutate.ts';
+import { mutated } from '../fuzz/mutate.ts';
 
 /** `npm run fuzz` asks for a million and more. */
 const MUTATIONS = Number(process.env.CDC_FUZZ_MUTATIONS ?? 20_000);
@@ -101,7 +102,7 @@ test.each(['mysql', 'mariadb'] as const)(
     const { hostname: host, port, username: user } = new URL(url);
     const { charsets } = await readServerInfo({ host, port: Number(port), user });
     const { values } = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } });
-    const random = seeded(SEED);
+    const random = seededRandom(SEED);
     const passes = Math.ceil(MUTATIONS / events.length / 2);
     let lines = 0;
     let refused = 0;

@@ -22,7 +22,7 @@ export interface DaemonOptions {
 const LAST_LINES = 30;
 
 /** `cdc run` in a process of its own, again and again. */
-export class DaemonProcess {
+export class ChaosDaemon {
   readonly #options: DaemonOptions;
   readonly #log: WriteStream;
   #child: ChildProcess | undefined;

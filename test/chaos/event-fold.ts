@@ -8,7 +8,7 @@ export interface Folded {
 }
 
 /** Folds stored events by key and highest `seq`, as any consumer of the lake would. */
-export class Fold {
+export class EventFold {
   readonly #tables = new Map<string, Map<string, Folded>>();
   readonly #truncated = new Map<string, string>();
 
