@@ -40,7 +40,11 @@ async function play(options: ChaosOptions, stage: TestBed): Promise<ChaosReport>
     if (daemon.peakRssMb <= maxRssMb) return;
     clearInterval(memory);
     const evidence = { start: daemon.starts, runs: Date.now() - daemon.startedAt };
-    judge.report({ promise: 'I10', what: `the daemon used ${daemon.peakRssMb} MB, more than ${maxRssMb}`, evidence });
+    judge.report({
+      promise: 'boundedMemory',
+      what: `the daemon used ${daemon.peakRssMb} MB, more than ${maxRssMb}`,
+      evidence,
+    });
   }, 500);
 
   async function round(): Promise<void> {

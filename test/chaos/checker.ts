@@ -98,7 +98,7 @@ export class Checker {
 
   phantom(events: Expected[]): void {
     this.report({
-      promise: 'I4',
+      promise: 'noPhantom',
       what: 'an event of a transaction that the server never committed',
       evidence: { events: events.slice(0, 5).map(({ change, tx, seq }) => ({ ...change, gtid: tx.gtid, seq })) },
     });
@@ -108,7 +108,7 @@ export class Checker {
     this.check.repeats.explain(before, link.lostAnswers);
   }
 
-  /** I3; called whenever the daemon is dead. */
+  /** checkpointNotAhead; called whenever the daemon is dead. */
   checkCheckpoint(): void {
     this.#checkpointsChecked++;
     this.#readDeadLetters();

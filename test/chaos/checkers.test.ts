@@ -63,24 +63,24 @@ describe('the check of what was delivered', () => {
     expect([...check.fold.rows('accounts').keys()]).toEqual(['{"id":2}']);
   });
 
-  test('I1: finds a change that no sink accepted', () => {
+  test('noLoss: finds a change that no sink accepted', () => {
     commit(1, change(1, 1), change(2, 1));
     arrives(line(1, 1, 1));
     arrives(line(1, 2, 1, { seq: 2 }), { accepted: false });
     check.checkNothingLost();
-    expect(broken()).toEqual(['I1']);
+    expect(broken()).toEqual(['noLoss']);
     expect(violations[0]?.evidence.lost).toEqual([change(2, 1)]);
   });
 
-  test('I2: finds a change that comes behind a later one of its key', () => {
+  test('keyOrder: finds a change that comes behind a later one of its key', () => {
     commit(1, change(1, 1));
     commit(2, change(1, 2, 'u'));
     arrives(line(2, 1, 2, { op: 'u' }));
     arrives(line(1, 1, 1));
-    expect(broken()).toEqual(['I2']);
+    expect(broken()).toEqual(['keyOrder']);
   });
 
-  test('I2: does not mind that a record which was not stored comes later', () => {
+  test('keyOrder: does not mind that a record which was not stored comes later', () => {
     commit(1, change(1, 1));
     arrives(line(1, 1, 1), { stored: false, accepted: false });
     arrives(line(1, 1, 1));
@@ -88,53 +88,53 @@ describe('the check of what was delivered', () => {
     expect(violations).toEqual([]);
   });
 
-  test('I2: finds a later change with a lower seq', () => {
+  test('keyOrder: finds a later change with a lower seq', () => {
     commit(1, change(1, 1));
     commit(2, change(1, 2, 'u'));
     arrives(line(1, 1, 1, { seq: 9 }));
     arrives(line(2, 1, 2, { op: 'u', seq: 8 }));
-    expect(broken()).toEqual(['I2']);
+    expect(broken()).toEqual(['keyOrder']);
   });
 
-  test('I4: finds a change that bears the mark of a rollback', () => {
+  test('noPhantom: finds a change that bears the mark of a rollback', () => {
     commit(1, change(1, 1));
     arrives(line(1, 1, 1, { ph: 1 }));
-    expect(broken()).toEqual(['I4']);
+    expect(broken()).toEqual(['noPhantom']);
   });
 
-  test('I4: finds an event of a change that nobody made, and of one that the server did not commit', () => {
+  test('noPhantom: finds an event of a change that nobody made, and of one that the server did not commit', () => {
     arrives(line(1, 1, 1));
     const tx = intents.plan(gtid(2), [change(2, 1)]);
     arrives(line(2, 2, 1));
     expect(intents.absent(tx)).toHaveLength(1);
     arrives(line(2, 2, 1));
-    expect(broken()).toEqual(['I4', 'I4']);
+    expect(broken()).toEqual(['noPhantom', 'noPhantom']);
   });
 
-  test('I6: finds a repeat with other bytes or another seq, and allows another ts_ms', () => {
+  test('sameRedelivery: finds a repeat with other bytes or another seq, and allows another ts_ms', () => {
     commit(1, change(1, 1));
     arrives(line(1, 1, 1, { ts: 1 }), { accepted: false });
     arrives(line(1, 1, 1, { ts: 2 }), { accepted: false });
     expect(broken()).toEqual([]);
     arrives(line(1, 1, 1, { note: 'x' }), { accepted: false });
     arrives(line(1, 1, 1, { seq: 7 }), { accepted: false });
-    expect(broken()).toEqual(['I6', 'I6']);
+    expect(broken()).toEqual(['sameRedelivery', 'sameRedelivery']);
   });
 
-  test('I7: finds a repeat without a reason', () => {
+  test('boundedRepeats: finds a repeat without a reason', () => {
     commit(1, change(1, 1));
     check.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1));
     arrives(line(1, 1, 1));
     explain();
-    expect(broken()).toEqual(['I7']);
+    expect(broken()).toEqual(['boundedRepeats']);
   });
 
   test.each([
     ['a failed answer', { accepted: false }, [], undefined],
     ['a connection that was cut', {}, [{ from: 900, to: 1_100 }], undefined],
     ['a restart from a checkpoint without it', {}, [], { at: 1_500, from: `${SOURCE}:2-9` }],
-  ] as const)('I7: takes %s for a reason', (_, first, lost, generation) => {
+  ] as const)('boundedRepeats: takes %s for a reason', (_, first, lost, generation) => {
     commit(1, change(1, 1));
     check.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1), first);
@@ -145,14 +145,14 @@ describe('the check of what was delivered', () => {
     expect(check.counts.repeats).toBe(1);
   });
 
-  test('I7: does not take a restart for a reason when the checkpoint holds the transaction', () => {
+  test('boundedRepeats: does not take a restart for a reason when the checkpoint holds the transaction', () => {
     commit(1, change(1, 1));
     check.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1));
     check.repeats.generation({ at: 1_500, from: `${SOURCE}:1` });
     arrives(line(1, 1, 1));
     explain();
-    expect(broken()).toEqual(['I7']);
+    expect(broken()).toEqual(['boundedRepeats']);
   });
 
   test('counts a dead letter as settled', () => {
@@ -192,32 +192,32 @@ describe('the check of the checkpoint', () => {
     expect(seen?.position).toBe(4);
   });
 
-  test('I3: finds a file that is not whole, or was changed', () => {
+  test('checkpointNotAhead: finds a file that is not whole, or was changed', () => {
     look('{"version":1');
     look(checkpoint('').replace('000002', '000003'));
-    expect(broken()).toEqual(['I3', 'I3']);
+    expect(broken()).toEqual(['checkpointNotAhead', 'checkpointNotAhead']);
   });
 
-  test('I3: finds a transaction that was stored but never answered', () => {
+  test('checkpointNotAhead: finds a transaction that was stored but never answered', () => {
     commit(1, change(1, 1), change(2, 1));
     arrives(line(1, 1, 1));
     arrives(line(1, 2, 1, { seq: 2 }), { accepted: false });
     look(checkpoint(gtid(1)));
-    expect(broken()).toEqual(['I3']);
+    expect(broken()).toEqual(['checkpointNotAhead']);
     expect(violations[0]?.evidence).toMatchObject({ gtid: gtid(1), unacknowledged: 1 });
   });
 
-  test('I3: finds a transaction that nobody committed', () => {
+  test('checkpointNotAhead: finds a transaction that nobody committed', () => {
     look(checkpoint(gtid(7)));
-    expect(broken()).toEqual(['I3']);
+    expect(broken()).toEqual(['checkpointNotAhead']);
   });
 
-  test('I3: finds a checkpoint that went back', () => {
+  test('checkpointNotAhead: finds a checkpoint that went back', () => {
     commit(1);
     commit(2);
     const seen = look(checkpoint(`${SOURCE}:1-2`));
     look(checkpoint(`${SOURCE}:1`), seen);
-    expect(broken()).toEqual(['I3']);
+    expect(broken()).toEqual(['checkpointNotAhead']);
   });
 });
 

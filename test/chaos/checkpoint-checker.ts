@@ -10,7 +10,7 @@ export interface SeenCheckpoint {
 }
 
 /**
- * I3, after every kill: the checkpoint is whole, never goes back, and holds only transactions of which every event was stored and answered.
+ * checkpointNotAhead, after every kill: the checkpoint is whole, never goes back, and holds only transactions of which every event was stored and answered.
  * Returns what it saw, for the next time.
  */
 export function checkCheckpoint(
@@ -21,7 +21,7 @@ export function checkCheckpoint(
   report: Report,
 ): SeenCheckpoint | undefined {
   const broken = (what: string, evidence: Record<string, unknown> = {}): undefined => {
-    report({ promise: 'I3', what, evidence: { ...evidence, checkpoint: text.slice(0, 1_000) } });
+    report({ promise: 'checkpointNotAhead', what, evidence: { ...evidence, checkpoint: text.slice(0, 1_000) } });
   };
   let file: { gtids: string; file: string; position: number; checksum: string };
   try {

@@ -93,7 +93,7 @@ async function crashAgainAndAgain(
     else if (how === undefined || how === '0') missed++;
     else
       judge.report({
-        promise: 'I9',
+        promise: 'loudStop',
         what: `the daemon ended by itself: ${how}`,
         evidence: { words: daemon.lastWords },
       });

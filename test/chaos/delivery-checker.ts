@@ -18,8 +18,8 @@ interface Found {
 }
 
 /**
- * Takes every event that reached the sink, in the order of the calls, and compares it with what was intended: order per key (I2), nothing
- * rolled back (I4), repeats that are the same (I6) and have a reason (I7). What it keeps of an event is its hash.
+ * Takes every event that reached the sink, in the order of the calls, and compares it with what was intended: order per key (keyOrder), nothing
+ * rolled back (noPhantom), repeats that are the same (sameRedelivery) and have a reason (boundedRepeats). What it keeps of an event is its hash.
  */
 export class DeliveryChecker {
   readonly fold = new EventFold();
@@ -44,7 +44,7 @@ export class DeliveryChecker {
   record(data: Buffer, delivered: Delivered): void {
     if (data[data.length - 1] !== 0x0a) {
       this.#report({
-        promise: 'I1',
+        promise: 'noLoss',
         what: 'a record does not end with a whole event',
         evidence: { call: delivered.call, end: data.toString('utf8', Math.max(0, data.length - 200)) },
       });
@@ -91,14 +91,14 @@ export class DeliveryChecker {
     try {
       event = JSON.parse(line);
     } catch {
-      this.#report({ promise: 'I1', what: 'an event is not JSON', evidence: { call, line: line.slice(0, 500) } });
+      this.#report({ promise: 'noLoss', what: 'an event is not JSON', evidence: { call, line: line.slice(0, 500) } });
       return undefined;
     }
     const { op, seq, source } = event;
     const row = event.after ?? event.before;
     if (event.before?.ph === 1 || event.after?.ph === 1) {
       this.#report({
-        promise: 'I4',
+        promise: 'noPhantom',
         what: 'a change that was rolled back was sent',
         evidence: evidenceOf(event, call),
       });
@@ -109,7 +109,7 @@ export class DeliveryChecker {
     const expected = this.#intents.expected(changeId(source.table, key, version));
     if (expected === undefined) {
       this.#report({
-        promise: 'I4',
+        promise: 'noPhantom',
         what: 'an event that no committed change made',
         evidence: evidenceOf(event, call),
       });
@@ -118,7 +118,7 @@ export class DeliveryChecker {
     const { change, tx } = expected;
     if (change.op !== op || tx.gtid !== source.gtid) {
       this.#report({
-        promise: 'I4',
+        promise: 'noPhantom',
         what: 'an event is not of the change that it looks like',
         evidence: { ...evidenceOf(event, call), expected: change, of: tx.gtid },
       });
@@ -130,7 +130,7 @@ export class DeliveryChecker {
       expected.hash = hash;
     } else if (expected.seq !== seq || expected.hash !== hash) {
       this.#report({
-        promise: 'I6',
+        promise: 'sameRedelivery',
         what: expected.seq === seq ? 'a repeated event has other bytes' : 'a repeated event has another seq',
         evidence: { ...evidenceOf(event, call), seqBefore: expected.seq, line: line.slice(0, 2_000) },
       });
@@ -144,7 +144,7 @@ export class DeliveryChecker {
     const newest = this.#newest.get(id);
     if (newest && (newest.version > change.version || newest.seq >= seq)) {
       this.#report({
-        promise: 'I2',
+        promise: 'keyOrder',
         what:
           newest.version > change.version
             ? 'a change arrived for the first time behind a later one of its key'
@@ -155,11 +155,11 @@ export class DeliveryChecker {
     if (!newest || newest.version < change.version) this.#newest.set(id, { version: change.version, seq, call });
   }
 
-  /** I1, once everything should have arrived. */
+  /** noLoss, once everything should have arrived. */
   checkNothingLost(): void {
     for (const tx of this.#intents.waiting()) {
       this.#report({
-        promise: 'I1',
+        promise: 'noLoss',
         what: `${tx.unacknowledged} of ${tx.changes.length} events of a committed transaction never arrived`,
         evidence: {
           gtid: tx.gtid,

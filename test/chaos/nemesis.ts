@@ -136,7 +136,7 @@ export class Nemesis {
     counts.slowestTerminationMs = Math.max(counts.slowestTerminationMs, ms);
     if (how !== '0' || ms > TERMINATE_WITHIN_MS) {
       report({
-        promise: 'I9',
+        promise: 'loudStop',
         what: `SIGTERM ended the daemon with ${how} after ${ms} ms, where 0 was due within ${TERMINATE_WITHIN_MS}`,
         evidence: { start: daemon.starts, lastWords },
       });
@@ -157,7 +157,7 @@ export class Nemesis {
       counts.refusals++;
       if (how !== '1' && how !== '3') {
         report({
-          promise: 'I9',
+          promise: 'loudStop',
           what: `a sink that refuses ended the daemon with ${how}, where 1 was due`,
           evidence: { start: daemon.starts, lastWords: daemon.lastWords },
         });

@@ -39,7 +39,7 @@ const SLACK_MS = 50;
 /** A call that was cut off may be stored so much later: it had come through, and storing it takes its time. */
 const STORING_MS = 1_000;
 
-/** I7: every repeat needs a reason. */
+/** boundedRepeats: every repeat needs a reason. */
 export class RepeatCheck {
   readonly counts: RepeatCounts = {
     repeats: 0,
@@ -106,7 +106,7 @@ export class RepeatCheck {
       return;
     }
     this.#report({
-      promise: 'I7',
+      promise: 'boundedRepeats',
       what: isNew
         ? 'an event was repeated although the checkpoint that the daemon started from holds it'
         : 'an event was repeated without a reason',

@@ -9,7 +9,7 @@ import type { Report } from './violation.ts';
 
 const VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } }).values;
 
-/** I5: the fold has exactly the rows of the source, value for value, by the server's own SELECT. Returns the rows compared. */
+/** convergence: the fold has exactly the rows of the source, value for value, by the server's own SELECT. Returns the rows compared. */
 export async function compareWithSource(url: string, fold: EventFold, report: Report): Promise<number> {
   const connection = await connectSource({ uri: url });
   try {
@@ -38,10 +38,14 @@ async function compareTable(
       const ours = folded.get(key);
       folded.delete(key);
       if (ours === undefined) {
-        report({ promise: 'I5', what: 'a row of the source is not in the fold', evidence: { table: name, key } });
+        report({
+          promise: 'convergence',
+          what: 'a row of the source is not in the fold',
+          evidence: { table: name, key },
+        });
       } else if (!sameRow(row, ours)) {
         report({
-          promise: 'I5',
+          promise: 'convergence',
           what: 'a row of the fold is not that of the source',
           evidence: { table: name, key, source: objectText([...row]).slice(0, 1_000), fold: ours },
         });
@@ -49,7 +53,11 @@ async function compareTable(
     }
   }
   for (const [key, ours] of folded) {
-    report({ promise: 'I5', what: 'the fold has a row that the source has not', evidence: { table: name, key, ours } });
+    report({
+      promise: 'convergence',
+      what: 'the fold has a row that the source has not',
+      evidence: { table: name, key, ours },
+    });
   }
   return rows;
 }

@@ -79,7 +79,7 @@ export class TestBed {
       onGeneration: (generation) => judge.check.repeats.generation(generation),
       onDeath: (how, lastWords) => {
         const evidence = { start: this.daemon.starts, lastWords };
-        judge.report({ promise: 'I9', what: `the daemon ended by itself: ${how}`, evidence });
+        judge.report({ promise: 'loudStop', what: `the daemon ended by itself: ${how}`, evidence });
         this.daemon.start();
       },
     });
@@ -145,7 +145,7 @@ export class TestBed {
   }
 
   /**
-   * With no fault on and nobody writing: waits until the lag is zero, by itself (I8), then looks at everything.
+   * With no fault on and nobody writing: waits until the lag is zero, by itself (lagHeals), then looks at everything.
    * Returns the milliseconds that it took to heal, or nothing when the run was to end before.
    */
   async healAndCheck(): Promise<number | undefined> {
@@ -166,7 +166,7 @@ export class TestBed {
     const { how, ms, lastWords } = await daemon.terminate();
     if (how !== '0') {
       const what = `SIGTERM ended the daemon with ${how} after ${ms} ms, with nothing left to do`;
-      judge.report({ promise: 'I9', what, evidence: { start: daemon.starts, lastWords } });
+      judge.report({ promise: 'loudStop', what, evidence: { start: daemon.starts, lastWords } });
     }
     judge.checkCheckpoint();
     judge.explainRepeats(proxies.firehose, Number.POSITIVE_INFINITY);
@@ -193,7 +193,7 @@ export class TestBed {
         if (signal.aborted) return false;
         if (Date.now() > deadline) {
           judge.report({
-            promise: 'I8',
+            promise: 'lagHeals',
             what: `the lag did not return to zero within ${healWithinMs} ms`,
             evidence: { lag: formatGtids(lag), events: judge.intents.outstanding, lastWords: daemon.lastWords },
           });
