@@ -121,7 +121,7 @@ describe('aggregation off: one event per record', () => {
     expect(harness.delivery.counters).toMatchObject({ events: 4, records: 4, repeats: 0 });
   });
 
-  test('after a failed record, it and all later records of the lane are repeated, so the newest arrives last', async () => {
+  test('a failed record and all later ones of its lane are sent again, so the newest arrives last', async () => {
     const harness = new DeliveryHarness(single);
     harness.lines('a1', 'a2', 'a3').commit(1);
     await advanceMs(100);

@@ -100,7 +100,7 @@ export class ScriptedSink implements Sink {
     await advanceMs(0);
   }
 
-  /** Advances 100 ms (the linger time) and answers every open request, again and again. Returns the number of requests. */
+  /** Advances 100 ms (the linger time) and answers every open request, again and again. Returns their number. */
   async answerRounds(rounds: number, answer: (request: Request) => Outcomes): Promise<number> {
     let requests = 0;
     for (let i = 0; i < rounds; i++) {

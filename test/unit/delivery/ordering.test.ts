@@ -85,7 +85,7 @@ describe('a failed record', () => {
     expect(harness.deliveredText).toBe('');
   });
 
-  test('is sent again with the same bytes and the newer events after them, after a backoff of at most 10 s', async () => {
+  test('is sent again with the same bytes and the newer events, after a backoff of at most 10 s', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.9999);
     const harness = new DeliveryHarness();
     harness.lines('a1', 'a2').commit(1);

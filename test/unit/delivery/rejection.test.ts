@@ -163,7 +163,7 @@ describe('a failing stream', () => {
     expect(harness.deliveredText).toBe('');
   });
 
-  test('that never answers for one event gets it alone; the others arrive, and the report names the event', async () => {
+  test('that never answers for one event gets it alone; the others arrive, the report names the event', async () => {
     let reported = '';
     const harness = new DeliveryHarness({ onRetry: ({ event }) => (reported = event().toString()) });
     harness.lines(...repeatText(200, (i) => `a${i}`), 'b1').commit(1);

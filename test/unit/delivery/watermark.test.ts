@@ -58,7 +58,7 @@ describe('the watermark', () => {
     expect(harness.deliveredText).toBe('777');
   });
 
-  test('passes a transaction that was partly sent before its commit only after it has committed and arrived', async () => {
+  test('passes a transaction that was partly sent early only after it has committed and arrived', async () => {
     const harness = new DeliveryHarness({ budgetBytes: 40, aggregation: ONE_PER_RECORD });
     harness.lines('a111', 'b222', 'c333', 'd444');
     await harness.acceptRounds(3);
