@@ -2,20 +2,20 @@ import type { ChaosOptions } from './chaos-run.ts';
 import type { Edit } from './edit.ts';
 import type { Promised } from './violation.ts';
 
-/** A bug that is made in the daemon, so that the harness can be seen to find it. */
+/** The daemon with one deliberate bug, which the chaos run must find. */
 export interface Mutant {
-  /** A violation of one of these promises must come, and no other before it. */
+  /** The first violation must be of one of these promises. */
   breaks: readonly Promised[];
   edits: readonly Edit[];
-  /** What the run has to be like for the bug to matter. */
+  /** Options that the run needs to reach the bug. */
   options?: Partial<ChaosOptions>;
-  /** The daemon's byte budget, where the bug shows under pressure only. */
+  /** The daemon's byte budget, if only backpressure reaches the bug. */
   budgetBytes?: number;
 }
 
 const edit = (file: string, from: string, to: string): Edit => ({ file, from, to });
 
-/** An event that is gone shows first in the checkpoint, which passes over it, or at the end, when it has not come. */
+/** A lost event is found in a checkpoint that contains its transaction, or at the end of the round. */
 const LOSS: readonly Promised[] = ['checkpointNotAhead', 'noLoss'];
 
 export const MUTANTS: Readonly<Record<string, Mutant>> = {

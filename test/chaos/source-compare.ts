@@ -9,7 +9,7 @@ import type { Report } from './violation.ts';
 
 const VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } }).values;
 
-/** convergence: the fold has exactly the rows of the source, value for value, by the server's own SELECT. Returns the rows compared. */
+/** Checks `convergence`: the fold has the rows and values of the server's own SELECT. Returns the number of rows. */
 export async function compareWithSource(url: string, fold: EventFold, report: Report): Promise<number> {
   const connection = await connectSource({ uri: url });
   try {
@@ -46,7 +46,7 @@ async function compareTable(
       } else if (!sameRow(row, ours)) {
         report({
           promise: 'convergence',
-          what: 'a row of the fold is not that of the source',
+          what: 'a row of the fold differs from the source',
           evidence: { table: name, key, source: objectText([...row]).slice(0, 1_000), fold: ours },
         });
       }
@@ -55,19 +55,19 @@ async function compareTable(
   for (const [key, ours] of folded) {
     report({
       promise: 'convergence',
-      what: 'the fold has a row that the source has not',
+      what: 'a row of the fold is not in the source',
       evidence: { table: name, key, ours },
     });
   }
   return rows;
 }
 
-/** The same columns with the same text; a column that was added behind the row's last event must have its default, NULL. */
+/** Compares columns and texts. A column that was added after the row's last event must have its default, NULL. */
 function sameRow(row: SourceRow, { row: ours }: Folded & { row: string }): boolean {
   const text = objectText([...row]);
   if (shortened(text) === ours) return true;
   if (!ours.startsWith('{')) return false;
-  // As text: JSON.parse would round a BIGINT on both sides alike.
+  // Compared as text, because JSON.parse would round a BIGINT of both sides alike.
   const event = parseRawObject(ours);
   return [...row].every(([column, value]) => canonicalJson(event.get(column) ?? 'null') === canonicalJson(value));
 }
