@@ -10,9 +10,15 @@ export default defineConfig({
           include: [
             'test/unit/**/*.test.ts',
             'test/model/**/*.test.ts',
+            'test/golden/**/*.test.ts',
+            'test/contract/**/*.test.ts',
             'test/architecture.test.ts',
             'test/repository.test.ts',
+            // Not a test: it writes what the golden tests compare with.
+            ...(process.env.CDC_GOLDEN ? ['test/golden/record.ts'] : []),
           ],
+          // A busy machine must not fail a test; each ends by itself.
+          testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },

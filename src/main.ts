@@ -10,7 +10,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => shutdo
 // Told once in the README; on standard error it would stand among JSON lines.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
-// Behind the handlers: the packages take a while to load, and a signal may come meanwhile.
+// After the handlers, because a signal may come meanwhile. A command loads its packages when it is called.
 const commands = [
   (await import('./commands/check.ts')).checkCommand,
   (await import('./commands/dead-letter.ts')).deadLetterCommand,

@@ -7,26 +7,30 @@ import { ensureDirectory, fsyncDirectory, writeFileAtomic } from '../runtime/dur
 import { CdcError } from '../runtime/error.ts';
 import { lockFile } from '../runtime/file-lock.ts';
 
-/** What is kept between runs: how far delivery has come, and on which server. */
+/** The state between two runs: up to which position events are delivered, and on which server. */
 export interface Checkpoint {
-  /** The name of the pipeline that wrote it; a file of another one is refused. */
+  /** The name of the pipeline that wrote it; the file of another pipeline is rejected. */
   name: string;
   server: { flavor: 'mysql' | 'mariadb'; identity: string };
-  /** Grows when coordinates start anew, so that `seq` keeps growing. */
+  /** Grows when coordinates restart, so that `seq` keeps growing. */
   epoch: number;
-  /** The GTID set (or MariaDB position) that was delivered; null where the server has no GTIDs. */
+  /** The delivered GTID set (on MariaDB: position); null if the server has no GTIDs. */
   gtids: string | null;
   file: string;
   position: number;
-  /** Columns of tables that the stream does not name, and where in the binlog they hold. */
+  /** Resolved columns of tables whose columns the binlog does not name, with the binlog range they are valid for. */
   tables: ResolvedTableSchema[];
 }
 
+/**
+ * The version of the file format.
+ * - 1 (0.1.0): the first format.
+ */
 const VERSION = 1;
 
 const coordinates = z.strictObject({ file: z.string(), position: z.int().min(0) });
 
-const rememberedTable = z.strictObject({
+const resolvedTable = z.strictObject({
   schema: z.string(),
   table: z.string(),
   shape: z.string(),
@@ -54,7 +58,7 @@ const fileSchema = z.strictObject({
   gtids: z.string().nullable(),
   file: z.string(),
   position: z.int().min(0),
-  tables: z.array(rememberedTable),
+  tables: z.array(resolvedTable),
   saved_at: z.string(),
   checksum: z.string(),
 });
@@ -62,7 +66,7 @@ const fileSchema = z.strictObject({
 const checksumOf = (content: Omit<z.infer<typeof fileSchema>, 'checksum'>): string =>
   createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
 
-/** One JSON file, always whole: written under a temporary name, synced, renamed, and its folder synced. */
+/** One JSON file that is written atomically: a temporary file, fsync, rename, and fsync of its folder. */
 export class CheckpointFile {
   readonly path: string;
 
@@ -70,23 +74,23 @@ export class CheckpointFile {
     this.path = path;
   }
 
-  /** Keeps other daemons of this machine from the file; returns what lets them. */
+  /** Locks the checkpoint on this machine. Returns the release function. */
   async lock(): Promise<() => Promise<void>> {
-    const path = `${this.path}.lock`;
+    const lockPath = `${this.path}.lock`;
     await ensureDirectory(dirname(this.path)).catch((error) => {
       throw this.#unwritable(error);
     });
     return lockFile(
-      path,
+      lockPath,
       (owner) =>
         new CdcError(`another cdc (process ${owner}) runs with the checkpoint ${this.path}`, {
           exitCode: 2,
-          hint: `stop it, or give each pipeline a name of its own; if process ${owner} is something else, remove ${path}`,
+          hint: `stop it, or give each pipeline its own name; if process ${owner} is not cdc, remove ${lockPath}`,
         }),
     );
   }
 
-  /** @throws CdcError when the file is damaged or belongs to another pipeline; it is left as it is */
+  /** @throws CdcError if the file is damaged or belongs to another pipeline; the file is not changed */
   async load(name: string): Promise<Checkpoint | undefined> {
     let text: string;
     try {
@@ -99,7 +103,7 @@ export class CheckpointFile {
     if (stored.name !== name) {
       throw new CdcError(`the checkpoint ${this.path} belongs to "${stored.name}", not to "${name}"`, {
         exitCode: 2,
-        hint: 'give each pipeline a checkpoint.file of its own, or set name back',
+        hint: 'give each pipeline its own checkpoint.file, or restore name',
       });
     }
     const { server, epoch, gtids, file, position, tables } = stored;
@@ -120,7 +124,7 @@ export class CheckpointFile {
       saved_at: new Date().toISOString(),
     };
     const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)}\n`;
-    // One name, so that a kill in the middle leaves one file at most, which the next save replaces.
+    // Always the same name, so that a kill leaves at most one temporary file, which the next save replaces.
     const temporary = `${this.path}.tmp`;
     try {
       await ensureDirectory(dirname(this.path));
@@ -134,7 +138,7 @@ export class CheckpointFile {
   #unwritable(cause: Error): CdcError {
     return new CdcError(`cannot write the checkpoint ${this.path}`, {
       why: cause.message,
-      hint: 'give cdc a folder that it may write to, with space left; nothing was lost',
+      hint: 'use a folder with write permission for cdc and with free space; nothing was lost',
       cause,
     });
   }
@@ -144,7 +148,7 @@ export class CheckpointFile {
       new CdcError(`the checkpoint ${this.path} is damaged`, {
         exitCode: 2,
         why,
-        hint: 'restore it from a copy; or move it away, then source.start says where to begin',
+        hint: 'restore it from a copy; or move it away, then cdc begins at source.start',
       });
     let raw: unknown;
     try {
@@ -158,12 +162,12 @@ export class CheckpointFile {
       if (Number(version) > VERSION) {
         throw new CdcError(`the checkpoint ${this.path} was written by a later version of cdc`, {
           exitCode: 2,
-          why: `its format is ${version}, and this cdc knows ${VERSION}`,
+          why: `its format is ${version}, and this cdc supports up to ${VERSION}`,
           hint: 'start that version of cdc again',
         });
       }
       const [first] = parsed.error.issues;
-      throw damaged(`${first?.path.join('.') || 'the whole'}: ${first?.message}`);
+      throw damaged(`${first?.path.join('.') || 'the file'}: ${first?.message}`);
     }
     const { checksum, ...content } = parsed.data;
     if (checksum !== checksumOf(content)) throw damaged('its checksum does not match its content');

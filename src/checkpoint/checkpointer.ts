@@ -1,8 +1,9 @@
 import type { Checkpoint, CheckpointFile } from './checkpoint-file.ts';
 
-const INTERVAL_MS = 200;
+/** The minimum time between two writes of the checkpoint. */
+export const CHECKPOINT_INTERVAL_MS = 200;
 
-/** Saves the checkpoint while it moves: one write at a time, at most five a second. */
+/** Saves the checkpoint after it moved: one write at a time, at most one each interval. */
 export class Checkpointer {
   readonly #file: CheckpointFile;
   readonly #current: () => Checkpoint;
@@ -11,26 +12,27 @@ export class Checkpointer {
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  /** @param current gives what is delivered at the moment of the call */
+  /** @param current returns the position that is delivered at the time of the call */
   constructor(file: CheckpointFile, current: () => Checkpoint, onError: (error: unknown) => void) {
     this.#file = file;
     this.#current = current;
     this.#onError = onError;
   }
 
+  /** The delivered position has moved: it is saved within the interval. */
   markDirty(): void {
     this.#dirty = true;
     this.#timer ??= setTimeout(() => {
       this.save().catch(this.#onError);
-    }, INTERVAL_MS);
+    }, CHECKPOINT_INTERVAL_MS);
   }
 
-  /** Writes what is delivered now, if it has moved since the last write. */
+  /** Writes the position that is delivered now, if it has moved since the last write. */
   async save(): Promise<void> {
     await this.#writing;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // Another save may have begun meanwhile.
+    // Another save can have begun meanwhile.
     if (!this.#dirty) return this.#writing;
     this.#dirty = false;
     this.#writing = this.#file.save(this.#current());

@@ -3,42 +3,41 @@ import type { Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { ByteWriter } from './bytes/byte-writer.ts';
 import { DebeziumFormat } from './formats/debezium-format.ts';
-import type { EmitEvent, EventFormatOptions, EventFormatter } from './formats/event-format.ts';
+import type { EventFormatOptions, EventFormatter } from './formats/event-format.ts';
 import { FlatFormat } from './formats/flat-format.ts';
 import { MaxwellFormat } from './formats/maxwell-format.ts';
-import { RowImageWriter } from './row-image-writer.ts';
+import { type EmitEvent, RowImageWriter } from './row-image-writer.ts';
 
-const LINES = { debezium: DebeziumFormat, flat: FlatFormat, maxwell: MaxwellFormat };
+const FORMATS = { debezium: DebeziumFormat, flat: FlatFormat, maxwell: MaxwellFormat };
 
-/** Turns the raw row images of one table version into event lines. Compiled once per table map, then reused. */
+/** Turns the row images of one table version into events. Compiled once per table map, then reused. */
 export class EventWriter {
   readonly table: Table;
   readonly #images: RowImageWriter;
-  readonly #line: EventFormatter;
+  readonly #format: EventFormatter;
 
   constructor(table: Table, format: EventFormatOptions, out: ByteWriter) {
     this.table = table;
     this.#images = new RowImageWriter(table, format, out);
-    this.#line = new LINES[format.format](this.#images, format);
+    this.#format = new FORMATS[format.format](this.#images, format);
   }
 
-  /** Writes one line per row, two where an update changes the key, and hands each to `emit`. */
+  /** Writes one event per row, or two where an update changes the key, and passes each to `emit`. */
   write(rows: RowsEvent, transaction: Transaction, now: number, emit: EmitEvent): void {
     const { op, bytes, end } = rows;
     const images = this.#images;
-    const line = this.#line;
+    const formatter = this.#format;
     const before = op === 'c' ? images.fullImage : images.layoutFor(bytes, rows.beforeBitmap);
     const after = op === 'd' ? images.fullImage : images.layoutFor(bytes, rows.afterBitmap);
-    images.partialJson = rows.partialJson;
-    line.begin(rows.position, transaction, now, before !== images.fullImage || after !== images.fullImage);
+    formatter.begin(rows.position, transaction, now, before !== images.fullImage || after !== images.fullImage);
     let at = rows.imagesStart;
-    for (let row = 0; at < end; row++) at = line.row(rows, before, after, at, row, emit);
+    for (let row = 0; at < end; row++) at = formatter.row(rows, before, after, at, row, emit);
     if (at !== end) throw new CdcError('the last row image of an event passes its end');
   }
 
   /** Writes the event of a TRUNCATE. */
   writeTruncate(position: number, transaction: Transaction, now: number, emit: EmitEvent): void {
-    this.#line.begin(position, transaction, now, false);
-    this.#line.truncate(emit);
+    this.#format.begin(position, transaction, now, false);
+    this.#format.truncate(emit);
   }
 }

@@ -1,3 +1,5 @@
+import type { EncodedEvent } from '../model/encoded-event.ts';
+import type { RowsEvent } from '../model/rows-event.ts';
 import { ColumnType, type Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { ByteWriter } from './bytes/byte-writer.ts';
@@ -9,6 +11,9 @@ import { assertKeyColumnsKept, type FindColumnRule, ruledValueWriter } from './v
 import { createValueWriter } from './values/create-value-writer.ts';
 import { maxwellValueWriter } from './values/maxwell-value.ts';
 import type { ValueFormat } from './values/value-format.ts';
+
+/** Receives each finished event, which is valid during the call only. */
+export type EmitEvent = (event: EncodedEvent) => void;
 
 /** What decides how the columns of a table are written. */
 export interface RowImageOptions {
@@ -38,7 +43,7 @@ export interface ImageLayout {
 }
 
 const NULL = Buffer.from('null');
-const KEY = Buffer.from(',"key":{');
+const KEY = Buffer.from(',"key":');
 const NO_KEY = Buffer.from(',"key":null');
 const NOTHING = Buffer.alloc(0);
 const OPEN = 0x7b;
@@ -74,10 +79,11 @@ export class RowImageWriter {
   readonly names: readonly Buffer[];
   readonly #columns: readonly ImageColumn[];
   readonly #images = new Map<string, ImageLayout>();
+  /** `{"a":`, then `,"b":` of each key column. */
   readonly #keyNames: readonly Buffer[];
-  readonly #jsonPatches: PartialJsonUpdates;
-  /** Whether after images may hold JSON diffs: put() sees an after image in that it has a lender. */
-  partialJson = false;
+  /** The event of every `emit`. */
+  readonly #event: EncodedEvent = { bytes: NOTHING, from: 0, to: 0, keyFrom: 0, keyTo: 0, keyHash: 0 };
+  readonly #partialJsonUpdates: PartialJsonUpdates;
 
   constructor(table: Table, format: RowImageOptions, out: ByteWriter) {
     this.table = table;
@@ -102,11 +108,11 @@ export class RowImageWriter {
       const slot = maxwell && !table.key.includes(i) ? names.push(name) - 1 : table.key.indexOf(i);
       return { name, nullText: NULL, put, slot, json };
     });
-    this.#jsonPatches = new PartialJsonUpdates(jsonColumns);
+    this.#partialJsonUpdates = new PartialJsonUpdates(jsonColumns);
     this.names = names;
     this.#keyNames = names
       .slice(0, table.key.length)
-      .map((name, i) => (i === 0 ? Buffer.concat([KEY, name]) : withLeadingComma(name)));
+      .map((name, i) => (i === 0 ? Buffer.concat([Buffer.of(OPEN), name]) : withLeadingComma(name)));
     this.fullImage = withSeparators(this.#columns, []);
     this.before = new ColumnSpans(names.length);
     this.after = new ColumnSpans(names.length);
@@ -131,23 +137,34 @@ export class RowImageWriter {
     return image;
   }
 
-  /**
-   * Appends the image at `at` as a JSON object, notes its columns in `spans` and returns the offset behind it. Key
-   * columns that a partial image lacks are taken from `lender`, the noted before image of the same row.
-   */
-  writeImage(
-    image: ImageLayout,
-    src: Buffer,
+  /** Appends the only image of an inserted or deleted row, as `writeBeforeImage` does. */
+  writeImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
+    return this.#write(rows, layout, at, this.after, undefined);
+  }
+
+  /** Appends the image at `at` as a JSON object, notes where its columns stand, and returns the offset after it. */
+  writeBeforeImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
+    return this.#write(rows, layout, at, this.before, undefined);
+  }
+
+  /** The same for the after image. Key columns that it lacks are taken from the before image of the same row. */
+  writeAfterImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
+    return this.#write(rows, layout, at, this.after, this.before);
+  }
+
+  #write(
+    rows: RowsEvent,
+    layout: ImageLayout,
     at: number,
-    end: number,
     spans: ColumnSpans,
-    beforeSpans: ColumnSpans | undefined,
+    before: ColumnSpans | undefined,
   ): number {
+    const { bytes: src, end } = rows;
     const { out } = this;
-    const { columns, missing } = image;
+    const { columns, missing } = layout;
     const count = columns.length;
-    const patches = this.partialJson ? this.#jsonPatches : undefined;
-    const nulls = patches === undefined ? at : patches.begin(src, at, end, beforeSpans !== undefined);
+    const jsonUpdates = rows.partialJson ? this.#partialJsonUpdates : undefined;
+    const nulls = jsonUpdates === undefined ? at : jsonUpdates.begin(src, at, end, before !== undefined);
     let from = nulls + ((count + 7) >> 3);
     out.byte(OPEN);
     for (let i = 0; i < count; i++) {
@@ -155,8 +172,9 @@ export class RowImageWriter {
       out.copy(column.name);
       const start = out.at;
       if (((src[nulls + (i >> 3)] as number) & (1 << (i & 7))) !== 0) out.copy(column.nullText);
-      else if (patches !== undefined && column.json >= 0) from = patches.writeColumn(column, src, from, end, out);
-      else from = column.put(src, from, end, out);
+      else if (jsonUpdates !== undefined && column.json >= 0) {
+        from = jsonUpdates.writeColumn(column, src, from, end, out);
+      } else from = column.put(src, from, end, out);
       if (column.slot >= 0) {
         spans.from[column.slot] = start;
         spans.to[column.slot] = out.at;
@@ -164,22 +182,22 @@ export class RowImageWriter {
     }
     if (from > end)
       throw new CdcError('a row image is longer than its event', { why: `it passes the end by ${from - end} bytes` });
-    if (missing.length > 0) this.#putMissingKey(missing, spans, beforeSpans);
+    if (missing.length > 0) this.#putMissingKey(missing, spans, before);
     out.byte(CLOSE);
     return from;
   }
 
-  #putMissingKey(missing: ImageColumn[], spans: ColumnSpans, lender: ColumnSpans | undefined): void {
+  #putMissingKey(missing: ImageColumn[], spans: ColumnSpans, before: ColumnSpans | undefined): void {
     const { out } = this;
     for (const { name, slot } of missing) {
-      if (lender === undefined) {
+      if (before === undefined) {
         throw new CdcError(`an event of ${this.table.schema}.${this.table.name} lacks a column of its key`, {
           hint: 'set binlog_row_image=FULL, or MINIMAL with the key columns logged',
         });
       }
       out.copy(name);
       spans.from[slot] = out.at;
-      out.copyFromSelf(lender.from[slot] as number, lender.to[slot] as number);
+      out.copyFromSelf(before.from[slot] as number, before.to[slot] as number);
       spans.to[slot] = out.at;
     }
   }
@@ -201,23 +219,59 @@ export class RowImageWriter {
     return true;
   }
 
-  /** Appends `,"key":…` and returns the hash that picks the lane. */
-  writeKey(spans: ColumnSpans): number {
-    const { out } = this;
+  /** Appends the member `,"key":…` of a line; the key of the next `emit` is this one. */
+  writeKeyMember(spans: ColumnSpans): void {
     if (this.#keyNames.length === 0) {
-      out.copy(NO_KEY);
-      return this.tableHash;
+      this.out.copy(NO_KEY);
+      this.noKey();
+      return;
     }
+    this.out.copy(KEY);
+    this.#writeKey(spans);
+  }
+
+  /** The next `emit` is of an event without a key: all of them share the table's lane. */
+  noKey(): void {
+    this.#event.keyFrom = this.#event.keyTo = 0;
+    this.#event.keyHash = this.tableHash;
+  }
+
+  /** Emits the line that began at `from`, with the key that was written or set last. */
+  emit(from: number, emit: EmitEvent): void {
+    const event = this.#event;
+    event.bytes = this.out.bytes;
+    event.from = from;
+    event.to = this.out.at;
+    emit(event);
+  }
+
+  /** Emits the line that began at `from`, in a format without a key member: the key is written after the line. */
+  emitWithKey(spans: ColumnSpans, from: number, emit: EmitEvent): void {
+    const event = this.#event;
+    const to = this.out.at;
+    if (this.#keyNames.length === 0) this.noKey();
+    else this.#writeKey(spans);
+    event.bytes = this.out.bytes;
+    event.from = from;
+    event.to = to;
+    emit(event);
+  }
+
+  #writeKey(spans: ColumnSpans): void {
+    const { out } = this;
+    const event = this.#event;
+    event.keyFrom = out.at;
     for (let i = 0; i < this.#keyNames.length; i++) {
       out.copy(this.#keyNames[i] as Buffer);
       out.copyFromSelf(spans.from[i] as number, spans.to[i] as number);
     }
     out.byte(CLOSE);
-    return this.hashKey(spans);
+    event.keyTo = out.at;
+    event.keyHash = this.#hashKey(spans);
   }
 
-  /** The hash that picks the lane. Of a key's text as it is sent: equal keys have equal text, hashed ones too. */
-  hashKey(spans: ColumnSpans): number {
+  /** The hash of the key's text as it is sent: equal keys have equal text, hashed ones too. */
+  #hashKey(spans: ColumnSpans): number {
     let hash = this.tableHash;
     for (let i = 0; i < this.#keyNames.length; i++) {
       hash = fnv(hash, this.out.bytes, spans.from[i] as number, spans.to[i] as number);

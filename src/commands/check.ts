@@ -1,8 +1,5 @@
 import { Command } from 'commander';
-import { loadConfig } from '../config/load.ts';
 import type { Finding } from '../model/finding.ts';
-import { preflight } from '../preflight/preflight.ts';
-import { checkStart } from '../preflight/start-position.ts';
 
 interface Options {
   config: string;
@@ -19,7 +16,10 @@ export const checkCommand = (signal: AbortSignal): Command =>
       '\nExit code 3 when something is an error, 0 otherwise.\n\nExample:\n  cdc check -c shop.yaml',
     )
     .action(async ({ config, json }: Options) => {
+      const { loadConfig } = await import('../config/load.ts');
       const loaded = loadConfig(config);
+      const { checkStart } = await import('../preflight/start-position.ts');
+      const { preflight } = await import('../preflight/preflight.ts');
       const problems = [...(await checkStart(loaded, signal)), ...(await preflight(loaded, signal))];
       const ok = problems.every(({ severity }) => severity !== 'error');
       process.stdout.write(json ? jsonReport(ok, problems) : formatFindings(problems));

@@ -1,14 +1,12 @@
 import { Command, Option } from 'commander';
-import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { StoredDeadLetter } from '../dead-letter/dead-letter.ts';
 import { formatDeadLetters, formatResult, formatUnreadable, letterDetails } from '../dead-letter/dead-letter-report.ts';
-import { DeadLetterStore } from '../dead-letter/dead-letter-store.ts';
-import { type RedeliveryResult, redeliver } from '../dead-letter/redeliver.ts';
+import type { DeadLetterStore } from '../dead-letter/dead-letter-store.ts';
+import type { RedeliveryResult } from '../dead-letter/redeliver.ts';
 import { compileRoutes } from '../model/routes.ts';
 import { parseTableName } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
-import { FirehoseSink } from '../sinks/firehose/firehose-sink.ts';
 import type { Sink } from '../sinks/sink.ts';
 
 interface Options {
@@ -50,7 +48,7 @@ const listCommand = (): Command =>
     .option('--json', 'print {"directory", "letters": [...], "strange": [{"file", "why"}]}')
     .addHelpText('after', '\nExample:\n  cdc dead-letter list -c shop.yaml')
     .action(async ({ config, json }: Options) => {
-      const folder = open(loadConfig(config));
+      const { folder } = await open(config);
       const { letters, strange } = await folder.list();
       if (json) return print(`${JSON.stringify({ directory: folder.directory, letters, strange }, null, 2)}\n`);
       process.stderr.write(formatUnreadable(strange));
@@ -68,7 +66,7 @@ const showCommand = (): Command =>
       '\nExample:\n  cdc dead-letter show 6b02e25e0000000200000006970000000020 --event > event.json',
     )
     .action(async (id: string, { config, json, event }: Options) => {
-      const folder = open(loadConfig(config));
+      const { folder } = await open(config);
       const letter = await folder.read(idNamed(id, await folder.ids(), folder.directory));
       const file = folder.pathOf(letter.seq);
       if (event) return print(letter.event);
@@ -98,13 +96,14 @@ Example:
           hint: 'name some by their ids (cdc dead-letter list), or all of them with --all',
         });
       }
-      const config = loadConfig(file);
-      const folder = open(config);
+      const { config, folder } = await open(file);
       const ids = await folder.ids();
       await retry(config, folder, all ? ids : texts.map((text) => idNamed(text, ids, folder.directory)), signal);
     });
 
 async function retry(config: Config, folder: DeadLetterStore, ids: string[], signal: AbortSignal): Promise<void> {
+  const { FirehoseSink } = await import('../sinks/firehose/firehose-sink.ts');
+  const { redeliver } = await import('../dead-letter/redeliver.ts');
   const { region, endpoint, timeout: timeoutMs, compression } = config.firehose;
   const sinks = new Map<string, Sink>();
   const route = (letter: StoredDeadLetter): { stream: string; sink: Sink } => {
@@ -142,8 +141,14 @@ function streamOf({ firehose }: Config, letter: StoredDeadLetter): string {
   return folded === letter.stream ? folded : exact;
 }
 
-const open = ({ name, dead_letter: { directory, max_bytes } }: Config): DeadLetterStore =>
-  new DeadLetterStore(directory, name, max_bytes);
+/** The configuration in a file, and the dead letters of its pipeline. */
+async function open(file: string): Promise<{ config: Config; folder: DeadLetterStore }> {
+  const { loadConfig } = await import('../config/load.ts');
+  const { DeadLetterStore } = await import('../dead-letter/dead-letter-store.ts');
+  const config = loadConfig(file);
+  const { directory, max_bytes } = config.dead_letter;
+  return { config, folder: new DeadLetterStore(directory, config.name, max_bytes) };
+}
 
 /**
  * The id that a text names in full, by its beginning or by its end.

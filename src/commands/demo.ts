@@ -3,8 +3,6 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { demoReport } from '../local/demo/report.ts';
-import { claimDirectory, runDemo } from '../local/demo/run-demo.ts';
 import { CdcError } from '../runtime/error.ts';
 
 interface Flags {
@@ -44,6 +42,8 @@ export function demoCommand(signal: AbortSignal): Command {
         rate: positive('--rate', flags.rate),
         seed: wholeNumber('--seed', flags.seed),
       };
+      const { claimDirectory, runDemo } = await import('../local/demo/run-demo.ts');
+      const { demoReport } = await import('../local/demo/report.ts');
       if (flags.directory !== undefined) claimDirectory(resolve(flags.directory));
       const directory = realpathSync(flags.directory ?? mkdtempSync(join(tmpdir(), 'cdc-demo-')));
       const keep = flags.keep === true || flags.directory !== undefined;

@@ -1,9 +1,9 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { Command } from 'commander';
 import { parseSize } from '../config/units.ts';
-import { type CheckedPlan, parseFaultPlan } from '../local/firehose/faults.ts';
-import { type LocalFirehose, startLocalFirehose } from '../local/firehose/server.ts';
-import { type StreamOptions, validateLocalStream } from '../local/firehose/stream-options.ts';
+import type { CheckedPlan } from '../local/firehose/faults.ts';
+import type { LocalFirehose } from '../local/firehose/server.ts';
+import type { StreamOptions } from '../local/firehose/stream-options.ts';
 import { CdcError, formatError } from '../runtime/error.ts';
 
 interface Flags {
@@ -65,9 +65,11 @@ export function firehoseCommand(signal: AbortSignal): Command {
     .addHelpText('after', EXAMPLE)
     .action(async (flags: Flags) => {
       const settings = streamSettings(flags);
+      const { validateLocalStream } = await import('../local/firehose/stream-options.ts');
       // Refused now, not at the first record of a stream that comes later.
       validateLocalStream({ ...settings, name: 'any' });
-      const faults = flags.faults === undefined ? undefined : readPlan(flags.faults);
+      const faults = flags.faults === undefined ? undefined : await readPlan(flags.faults);
+      const { startLocalFirehose } = await import('../local/firehose/server.ts');
       const firehose = await startLocalFirehose({
         faults,
         ledger: flags.ledger,
@@ -85,7 +87,8 @@ export function firehoseCommand(signal: AbortSignal): Command {
     });
 }
 
-function readPlan(path: string): CheckedPlan {
+async function readPlan(path: string): Promise<CheckedPlan> {
+  const { parseFaultPlan } = await import('../local/firehose/faults.ts');
   let json: string;
   try {
     json = readFileSync(path, 'utf8');
@@ -101,9 +104,9 @@ function readPlan(path: string): CheckedPlan {
 
 /** A plan that became bad, or was read half written, is told, and the one before it stays. */
 function watchPlan(path: string, firehose: LocalFirehose): void {
-  watchFile(path, { interval: 500 }, () => {
+  watchFile(path, { interval: 500 }, async () => {
     try {
-      const plan = readPlan(path);
+      const plan = await readPlan(path);
       firehose.setFaults(plan);
       print(`Fault plan ${path} read again, rules: ${plan.rules.length}`);
     } catch (error) {

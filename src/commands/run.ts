@@ -1,7 +1,4 @@
 import { Command } from 'commander';
-import { loadConfig } from '../config/load.ts';
-import { runDaemon } from '../daemon.ts';
-import { createLog } from '../runtime/log.ts';
 
 export function runCommand(signal: AbortSignal): Command {
   return new Command('run')
@@ -17,7 +14,10 @@ Example:
   cdc run -c cdc.yaml`,
     )
     .action(async ({ config: file }: { config: string }) => {
+      const { loadConfig } = await import('../config/load.ts');
       const config = loadConfig(file);
+      const { createLog } = await import('../runtime/log.ts');
+      const { runDaemon } = await import('../daemon.ts');
       if (signal.aborted) return;
       await runDaemon(config, createLog(config.name), signal);
     });

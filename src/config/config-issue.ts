@@ -3,7 +3,7 @@ import { type Document, isMap, isScalar, isSeq, type LineCounter, type Node } fr
 import type { z } from 'zod';
 import { configSchema, RESERVED_KEYS, RESERVED_VALUES } from './schema.ts';
 
-/** One thing that is wrong with the configuration, and where. */
+/** One error in the configuration, and where it is. */
 export interface ConfigIssue {
   path: readonly PropertyKey[];
   message: string;
@@ -21,7 +21,7 @@ export function keyPath(path: readonly PropertyKey[]): string {
 
 const TYPES: Record<string, string> = { object: 'a map', record: 'a map', array: 'a list', string: 'text' };
 
-/** zod's findings in the words of a configuration file; values are not repeated, for they may be secrets. */
+/** The message for an issue that zod found. It never contains the value, which can be a secret. */
 export function issueMessage(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type') {
     if (issue.input === undefined) return 'is missing';
@@ -40,13 +40,14 @@ function typeText(value: unknown): string {
   return typeof value === 'string' ? 'text' : `a ${typeof value}`;
 }
 
+/** The errors that one issue of zod stands for: unknown keys are one error each, and a union names its alternatives. */
 export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): ConfigIssue[] {
-  const choice = issue.code === 'invalid_union' ? mapOrWord(issue) : undefined;
-  if (choice !== undefined) {
-    // Where a map is given, a map was meant.
-    const isMap = choice.map.every(({ code, path }) => code === 'unrecognized_keys' || path.length > 0);
-    if (!isMap) return [{ path: issue.path, message: `must be a map, or ${choice.word}` }];
-    const inner = choice.map.map((each) => ({ ...each, path: [...issue.path, ...each.path] }) as z.core.$ZodIssue);
+  const union = issue.code === 'invalid_union' ? mapOrWord(issue) : undefined;
+  if (union !== undefined) {
+    // A value that is a map is checked as the map of the union.
+    const isMap = union.map.every(({ code, path }) => code === 'unrecognized_keys' || path.length > 0);
+    if (!isMap) return [{ path: issue.path, message: `must be a map, or ${union.word}` }];
+    const inner = union.map.map((each) => ({ ...each, path: [...issue.path, ...each.path] }) as z.core.$ZodIssue);
     return inner.flatMap((each) => describeIssue(each, raw));
   }
   if (issue.code !== 'unrecognized_keys') {
@@ -60,29 +61,29 @@ export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): ConfigIssu
   return issue.keys.map((key) => {
     const path = [...issue.path, key];
     if (RESERVED_KEYS.includes(keyPath(path))) return { path, message: 'not available in this version' };
-    const near = nearest(key, keyPath(issue.path));
-    return { path, message: `unknown key${near ? `, did you mean ${near}?` : ''}` };
+    const suggestion = nearestKey(key, keyPath(issue.path));
+    return { path, message: `unknown key${suggestion ? `, did you mean ${suggestion}?` : ''}` };
   });
 }
 
-/** Of a union of a map and one word: what is wrong with the map, and the word. */
+/** For a union of a map and one word: the issues of the map, and the word. */
 function mapOrWord({ errors }: z.core.$ZodIssueInvalidUnion): { map: z.core.$ZodIssue[]; word: string } | undefined {
   const [map, [word] = []] = errors;
   if (map === undefined || errors.length !== 2 || word?.code !== 'invalid_value') return undefined;
   return { map, word: String(word.values[0]) };
 }
 
-/** The key that was probably meant: the same name under another parent, or a similar name under this one. */
-function nearest(key: string, parent: string): string | undefined {
+/** The key that was probably meant: the same name under another parent, or a similar name under this parent. */
+function nearestKey(key: string, parent: string): string | undefined {
   const known = keyPaths(configSchema);
-  const elsewhere = known.find((path) => path.endsWith(`.${key}`));
-  if (elsewhere) return elsewhere;
+  const underOtherParent = known.find((path) => path.endsWith(`.${key}`));
+  if (underOtherParent) return underOtherParent;
   const best = known
     .filter((path) => path.slice(0, Math.max(0, path.lastIndexOf('.'))) === parent)
     .map((path) => path.slice(path.lastIndexOf('.') + 1))
-    .map((name) => ({ name, far: distance(key.toLowerCase(), name) }))
-    .sort((a, b) => a.far - b.far)[0];
-  return best && best.far <= Math.max(2, key.length / 2) ? best.name : undefined;
+    .map((name) => ({ name, edits: distance(key.toLowerCase(), name) }))
+    .sort((a, b) => a.edits - b.edits)[0];
+  return best && best.edits <= Math.max(2, key.length / 2) ? best.name : undefined;
 }
 
 /** Every key of an object schema as a dotted path, parents before children. */
@@ -98,14 +99,14 @@ interface Wrapped {
   def?: { innerType?: Wrapped; options?: Wrapped[] };
 }
 
-/** The fields of an object schema, through what may surround it: default, prefault, optional, "or a word". */
+/** The fields of an object schema. Wrappers around it are removed: default, prefault, optional, "or a word". */
 function shapeOf(schema: unknown): Record<string, unknown> | undefined {
   let inner = schema as Wrapped | undefined;
   while (inner && !inner.shape) inner = inner.def?.innerType ?? inner.def?.options?.find(({ shape }) => shape);
   return inner?.shape;
 }
 
-/** The line of the deepest key on the path that the file has. */
+/** The line of the deepest key of the path that exists in the file. */
 export function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
   let node: unknown = document.contents;
   let offset = document.contents?.range?.[0] ?? 0;

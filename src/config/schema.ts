@@ -10,12 +10,12 @@ import { parseDuration, parseSize } from './units.ts';
 import { canVerifyIdentity, hostUrls, parseSourceUrl, TLS_MODES, tlsMode } from './url.ts';
 
 /**
- * The one place that defines the configuration: keys, types, defaults and descriptions.
- * config/cdc.schema.json and the example are generated from or tested against it. What a string must look like is
- * checked by refinements, which stay out of the JSON Schema: an editor should accept `${ENV}` in its place.
+ * The only definition of the configuration: keys, types, defaults and descriptions. config/cdc.schema.json is generated
+ * from it, and the example is tested against it. The form of strings is checked by refinements, which are not part of
+ * the JSON Schema: an editor should accept `${ENV}` instead.
  */
 
-/** A number that may be written as text with a unit, or come as text from the environment. */
+/** A number, or text with a unit, or text from an environment variable. */
 const numberWithUnit = (parse: (text: string | number) => number | undefined, rule: Rule) =>
   z.union([z.string(), z.number()], { error: `must be ${rule.what}` }).transform((text, context) => {
     const amount = parse(text);
@@ -31,7 +31,7 @@ interface Rule {
 
 const parseInteger = (text: string | number) => (/^\d{1,10}$/.test(String(text)) ? Number(text) : undefined);
 
-/** What Firehose takes for the name of a stream; it makes a safe file name too. */
+/** A name that Firehose accepts for a stream, and that is a safe file name. */
 const plainName = z
   .string()
   .refine(
@@ -39,7 +39,7 @@ const plainName = z
     'must be 1 to 64 letters, digits, dots, dashes or underscores',
   );
 
-/** A string that `parse` accepts; what `parse` throws becomes the message. */
+/** A string that `parse` accepts. The error that `parse` throws becomes the message. */
 const validatedString = (parse: (text: string) => unknown) =>
   z.string().superRefine((text, context) => {
     runCheck(context, () => parse(text));
@@ -60,39 +60,39 @@ function runCheck(context: z.RefinementCtx, check: () => unknown, path: Property
   }
 }
 
-/** @throws when the text is no place of a binlog to begin at */
+/** @throws Error if the text is not a start position */
 export function parseStart(text: string): void {
   if (text === 'now' || text === 'earliest' || parseCoordinates(text)) return;
   if (/^[0-9a-f]{8}-/i.test(text)) GtidSet.parse(text);
   else if (/^\d+-/.test(text)) MariadbGtidPosition.parse(text);
   else
     throw new Error(
-      `"${text}" is not a place to start: now, earliest, a GTID set, or file:position such as binlog.000012:4`,
+      `"${text}" is not a start position: use now, earliest, a GTID set, or file:position such as binlog.000012:4`,
     );
 }
 
 const source = z
   .strictObject({
     url: validatedString((text) => hostUrls(text).forEach(parseSourceUrl)).describe(
-      'The server to follow, mysql://user[:password]@host[:port][,host[:port]]; of several hosts the first that can go on serves. Special characters in user and password are percent-encoded.',
+      'The source server: mysql://user[:password]@host[:port][,host[:port]]. With several hosts, cdc uses the first one that can continue from the checkpoint. Special characters in user and password are percent-encoded.',
     ),
     password: z
       .string()
       .optional()
       .describe(
-        'The password; takes precedence over the one in url. An environment variable keeps it out of the file, see the example.',
+        'The password; it takes precedence over the one in url. An environment variable keeps it out of the file, see the example.',
       ),
-    password_file: z.string().optional().describe('A file that holds the password and nothing else.'),
+    password_file: z.string().optional().describe('A file that contains only the password.'),
     tls: z
       .enum(TLS_MODES)
       .optional()
       .describe(
-        'verify-identity checks chain and host name, verify-ca the chain, required encrypts only. Default: verify-identity, and disabled for a loopback host.',
+        'verify-identity checks chain and host name, verify-ca checks the chain, required only encrypts. Default: verify-identity, but disabled for a loopback host.',
       ),
     ca_file: z
       .string()
       .optional()
-      .describe('PEM file of the certificate authority, where it is not one that Node trusts.'),
+      .describe('PEM file of the certificate authority, if Node does not trust it by default.'),
     server_id: z
       .union([z.string(), z.number()], { error: 'must be auto or a whole number from 1 to 4294967295' })
       .default('auto')
@@ -102,17 +102,17 @@ const source = z
         context.addIssue({ code: 'custom', message: 'must be auto or a whole number from 1 to 4294967295' });
         return z.NEVER;
       })
-      .describe('The replication server id, unique among the replicas of the source. auto draws one at random.'),
+      .describe('The replication server id, unique among the replicas of the source. auto chooses a random one.'),
     start: validatedString(parseStart)
       .default('now')
-      .describe('Where to begin when there is no checkpoint: now, earliest, a GTID set, or file:position.'),
+      .describe('Where to begin if there is no checkpoint: now, earliest, a GTID set, or file:position.'),
   })
   .superRefine((value, context) => {
     if (value.password !== undefined && value.password_file !== undefined) {
       context.addIssue({
         code: 'custom',
         path: ['password_file'],
-        message: 'stands beside source.password; give one of the two',
+        message: 'cannot be combined with source.password',
       });
     }
     const urls = hostUrls(value.url);
@@ -120,15 +120,15 @@ const source = z
     try {
       modes = urls.map((url) => tlsMode({ ...value, url }));
     } catch {
-      return; // the url has been reported
+      return; // the URL has its own issue
     }
     const [mode = 'disabled'] = modes;
     if (urls.some((url, i) => modes[i] === 'verify-identity' && !canVerifyIdentity(url))) {
       const message =
-        'verify-identity needs a host name in source.url, not an address; use the name, or tls: verify-ca';
+        'verify-identity needs a host name in source.url, not an IP address; use the name, or tls: verify-ca';
       context.addIssue({ code: 'custom', path: ['tls'], message });
     }
-    if (value.ca_file !== undefined && !modes.some((each) => each.startsWith('verify-'))) {
+    if (value.ca_file !== undefined && !modes.some((tls) => tls.startsWith('verify-'))) {
       const message = `has no effect with tls: ${mode}; set source.tls to verify-identity or verify-ca`;
       context.addIssue({ code: 'custom', path: ['ca_file'], message });
     }
@@ -138,18 +138,20 @@ const values = z.strictObject({
   bigint: z
     .enum(['number', 'string'])
     .default('number')
-    .describe('string: every BIGINT, and BIT over 53 bits, as a string.'),
+    .describe('string: every BIGINT, and every BIT of more than 53 bits, is a string.'),
   decimal: z.enum(['string', 'number']).default('string').describe('number: the same digits without quotes.'),
   json: z
     .enum(['string', 'nested'])
     .default('string')
-    .describe("string: exactly MySQL's text of the document. nested: the value itself."),
-  binary: z.enum(['base64', 'hex']).default('base64').describe('How bytes become text; hex is lower case.'),
+    .describe("string: MySQL's own text of the document. nested: the value itself."),
+  binary: z.enum(['base64', 'hex']).default('base64').describe('The text form of bytes; hex is lower case.'),
   temporal: z
     .enum(['iso', 'mysql', 'epoch_micros'])
     .default('iso')
-    .describe('iso: 2026-01-02T03:04:05, TIMESTAMP in UTC with Z. mysql: a space and no Z. epoch_micros: numbers.'),
-  // YAML reads a bare null as no value at all; here it means what it says.
+    .describe(
+      'iso: 2026-01-02T03:04:05, TIMESTAMP in UTC with Z. mysql: a space instead of T, and no Z. epoch_micros: numbers.',
+    ),
+  // YAML reads null without quotes as no value; here it is the word.
   zero_dates: z
     .enum(['text', 'null'])
     .or(z.null().transform(() => 'null' as const))
@@ -160,35 +162,36 @@ const values = z.strictObject({
 const aggregate = z.strictObject({
   max_events: numberWithUnit(parseInteger, { min: 1, max: 100_000, what: 'a whole number from 1 to 100000' })
     .prefault(500)
-    .describe('Events in one record at most; dynamic partitioning allows 500.'),
+    .describe('The maximum number of events in one record; dynamic partitioning allows 500.'),
   max_bytes: numberWithUnit(parseSize, {
     min: 1,
     max: 1_024_000,
-    what: 'a size such as 512KiB, of 1,024,000 bytes (1000KiB) at most',
+    what: 'a size such as 512KiB, at most 1,024,000 bytes (1000KiB)',
   })
     .prefault('512KiB')
-    .describe('Bytes in one record at most (Firehose allows 1,024,000).'),
+    .describe('The maximum size of one record; Firehose allows 1,024,000 bytes.'),
 });
 
 const routes = z.record(z.string(), plainName).superRefine((byTable, context) => {
   for (const pattern of Object.keys(byTable)) {
     const check = (): void => {
-      if (parseTablePattern(pattern).exclude) throw new Error('says where tables go; a pattern with ! names none');
+      if (parseTablePattern(pattern).exclude)
+        throw new Error('a route needs a pattern of tables, so it cannot begin with !');
     };
     runCheck(context, check, [pattern]);
   }
 });
 
 const quota = z.strictObject({
-  bytes: numberWithUnit(parseSize, { min: 1024, max: 2 ** 40, what: 'a size such as 5MiB, of 1KiB at least' })
+  bytes: numberWithUnit(parseSize, { min: 1024, max: 2 ** 40, what: 'a size such as 5MiB, at least 1KiB' })
     .optional()
-    .describe('Bytes a second.'),
-  requests: numberWithUnit(parseInteger, { min: 1, max: 1e9, what: 'a whole number, 1 at least' })
+    .describe('Bytes per second.'),
+  requests: numberWithUnit(parseInteger, { min: 1, max: 1e9, what: 'a whole number, at least 1' })
     .optional()
-    .describe('Requests a second.'),
-  records: numberWithUnit(parseInteger, { min: 1, max: 1e9, what: 'a whole number, 1 at least' })
+    .describe('Requests per second.'),
+  records: numberWithUnit(parseInteger, { min: 1, max: 1e9, what: 'a whole number, at least 1' })
     .optional()
-    .describe('Records a second.'),
+    .describe('Records per second.'),
 });
 
 const firehose = z.strictObject({
@@ -200,7 +203,7 @@ const firehose = z.strictObject({
   stream: plainName.describe('The delivery stream that receives the events.'),
   routes: routes
     .default({})
-    .describe('Streams of their own for some tables, by table pattern; the first pattern that matches decides.'),
+    .describe('Other streams for some tables, by table pattern. The first matching pattern applies.'),
   endpoint: z
     .string()
     .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must look like http://127.0.0.1:4573')
@@ -213,27 +216,27 @@ const firehose = z.strictObject({
   compression: z
     .enum(['none', 'gzip'])
     .default('none')
-    .describe('gzip: each record is compressed; only for streams that deliver to S3 as it comes.'),
+    .describe('gzip: each record is compressed; only for streams that deliver records to S3 unchanged.'),
   quota: quota
     .or(z.literal('off'))
     .prefault({})
     .describe(
-      "What each stream takes in a second. Default: what AWS gives a stream of the region. off: no limit but the stream's own answers, as it is with a local Firehose.",
+      "The quota of each stream. Default: the quota that AWS gives a stream of the region. off: no limit except the stream's own throttling, as for a local Firehose.",
     ),
   linger: numberWithUnit(parseDuration, {
     min: 0,
     max: 60_000,
-    what: 'a duration such as 100ms, of 60s at most',
+    what: 'a duration such as 100ms, at most 60s',
   })
     .prefault('100ms')
-    .describe('How long an event may wait for company before it is sent.'),
+    .describe('How long an event can wait for others before it is sent.'),
   timeout: numberWithUnit(parseDuration, {
     min: 100,
     max: 300_000,
     what: 'a duration such as 30s, from 100ms to 300s',
   })
     .prefault('30s')
-    .describe('How long a request may go without an answer before it is sent again.'),
+    .describe('How long a request can stay unanswered before it is sent again.'),
 });
 
 const tables = z.array(z.string()).superRefine((patterns, context) => {
@@ -261,18 +264,18 @@ const columnRule = z
           .min(1)
           .optional()
           .describe('The key of the HMAC. An environment variable keeps it out of the file, see the example.'),
-        secret_file: z.string().optional().describe('A file that holds the secret and nothing else.'),
+        secret_file: z.string().optional().describe('A file that contains only the secret.'),
       }),
-      z.strictObject({ mask: z.int().min(0).describe('How many characters at the end stay.') }),
+      z.strictObject({ mask: z.int().min(0).describe('How many characters at the end stay readable.') }),
     ],
-    // What stands there is not repeated, for it may be the secret.
-    { error: () => 'must be drop, { hash: sha256, secret: … } or { mask: 4 }, and nothing besides' },
+    // The message does not contain the value, because it can be the secret.
+    { error: () => 'must be drop, { hash: sha256, secret: … } or { mask: 4 }, without other keys' },
   )
   .transform((rule, context): ColumnRule => {
     if (rule === 'drop') return { kind: 'drop' };
     if ('mask' in rule) return { kind: 'mask', keep: rule.mask };
     if (rule.secret !== undefined) return { kind: 'hash', secret: rule.secret };
-    context.addIssue({ code: 'custom', path: ['secret'], message: 'is missing; give secret or secret_file' });
+    context.addIssue({ code: 'custom', path: ['secret'], message: 'is missing; set secret or secret_file' });
     return z.NEVER;
   });
 
@@ -285,10 +288,10 @@ const deadLetter = z.strictObject({
   max_bytes: numberWithUnit(parseSize, {
     min: 1,
     max: Number.MAX_SAFE_INTEGER,
-    what: 'a size such as 1GiB, of 1 byte at least',
+    what: 'a size such as 1GiB, at least 1 byte',
   })
     .prefault('1GiB')
-    .describe('What the dead letters of this pipeline may take on the disk; the daemon stops before they take more.'),
+    .describe('The maximum size of the dead letters of this pipeline on disk; the daemon stops before they exceed it.'),
   events: z
     .array(
       z
@@ -296,59 +299,64 @@ const deadLetter = z.strictObject({
         .refine((text) => parseSeq(text) !== undefined, 'must be the seq of an event: 36 hex digits, lower case'),
     )
     .default([])
-    .describe('Events, by their seq, that go to the dead letters instead of Firehose.'),
+    .describe('Events, by their seq, that are moved to the dead letters instead of Firehose.'),
 });
 
 const sections = z.strictObject({
-  name: plainName.default('cdc').describe('Names the checkpoint and stands in every event as source.name.'),
+  name: plainName
+    .default('cdc')
+    .describe('The name of the pipeline: it names the checkpoint, and is source.name in every event.'),
   source: source.describe('The MySQL or MariaDB server.'),
   tables: tables
     .default(['*.*'])
     .describe(
-      'Patterns schema.table; * matches within either part, ! excludes and wins, backticks protect dots and stars. ' +
-        "The server's own schemas (mysql, sys, …) are captured only where a pattern names them.",
+      'Patterns schema.table. * matches within either part, ! excludes and takes precedence, backticks quote dots and stars. ' +
+        "The server's own schemas (mysql, sys, …) are captured only if a pattern names them.",
     ),
   columns: columns
     .default({})
     .describe(
-      'What is kept from leaving, by schema.table.column with the stars and backticks of table patterns: drop, ' +
-        'hash (HMAC-SHA256 of the text, in hex) or mask (the last characters stay). The strictest of several wins.',
+      'Column rules by schema.table.column, with the stars and backticks of table patterns: drop, ' +
+        'hash (HMAC-SHA256 of the text, in hex) or mask (the last characters stay readable). The strictest rule applies.',
     ),
   keys: keys.default({}).describe('Key columns for tables without a primary key.'),
   format: z
     .enum(['debezium', 'flat', 'maxwell'])
     .default('debezium')
-    .describe('The shape of an event, see docs/EVENTS.md.'),
+    .describe('The format of events, see docs/EVENTS.md.'),
   flat_prefix: z
     .string()
     .refine((prefix) => /^[A-Za-z_]+$/.test(prefix), 'must be letters and underscores')
     .default('_')
     .describe('The prefix of the metadata fields in format flat.'),
-  values: values.prefault({}).describe('How values are written, see docs/EVENTS.md.'),
-  firehose: firehose.describe('Where the events go.'),
+  values: values.prefault({}).describe('The form of values, see docs/EVENTS.md.'),
+  firehose: firehose.describe('Where the events are sent.'),
   checkpoint: z
     .strictObject({ file: z.string().min(1).optional().describe('Default: state/<name>.json.') })
     .prefault({})
-    .describe('Where the delivered position is kept.'),
-  dead_letter: deadLetter.prefault({}).describe('Where events go that Firehose cannot take, see docs/DEAD-LETTERS.md.'),
+    .describe('Where the delivered position is saved.'),
+  dead_letter: deadLetter
+    .prefault({})
+    .describe('Where events are stored that Firehose rejects, see docs/DEAD-LETTERS.md.'),
 });
 
 export const configSchema = sections.superRefine(({ format, values, firehose }, context) => {
   if (format === 'maxwell' && values.temporal === 'epoch_micros') {
     const message =
-      'epoch_micros is not for format: maxwell, whose dates are text; remove it, or choose another format';
+      'epoch_micros cannot be used with format: maxwell, whose dates are text; remove it, or choose another format';
     context.addIssue({ code: 'custom', path: ['values', 'temporal'], message });
   }
   if (firehose.aggregate === 'off' && firehose.compression === 'gzip') {
-    const message = 'gzip is for records of many events; remove it, or aggregate: off';
+    const message =
+      'gzip cannot be used with aggregate: off, because it compresses records of many events; remove one of the two';
     context.addIssue({ code: 'custom', path: ['firehose', 'compression'], message });
   }
 });
 
-/** Keys of the contract that later versions bring; naming one is an error that says so. */
+/** Keys that later versions will have. The error for them says that this version does not. */
 export const RESERVED_KEYS: readonly string[] = ['admin'];
 
-/** Values of the contract that later versions bring, by key. */
+/** Values that later versions will have, by key. */
 export const RESERVED_VALUES: Readonly<Record<string, string>> = {
   'source.start': 'snapshot',
 };

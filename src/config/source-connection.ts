@@ -2,11 +2,17 @@ import type { ConnectionOptions } from 'mysql2';
 import type { Config } from './schema.ts';
 import { hostUrls, parseSourceUrl, tlsMode } from './url.ts';
 
-/** The configuration as it is for each of its hosts: whoever holds one of them knows of no other. */
+/** One configuration for each host of source.url, each with this host only. */
 export const configPerHost = (config: Config): Config[] =>
   hostUrls(config.source.url).map((url) => ({ ...config, source: { ...config.source, url } }));
 
-/** How mysql2, and zongji through it, connects to the source. */
+/**
+ * How long a connection is idle before TCP keepalive probes it. Only keepalive ends a paused connection to a dead peer:
+ * no read deadline watches a paused connection.
+ */
+export const KEEPALIVE_DELAY_MS = 30_000;
+
+/** The connection options of mysql2, which zongji uses too. */
 export function sourceConnection(source: Config['source']): ConnectionOptions {
   const { host, port, user, password } = parseSourceUrl(source.url);
   const secret = source.password ?? password;
@@ -15,8 +21,7 @@ export function sourceConnection(source: Config['source']): ConnectionOptions {
     host,
     port,
     user,
-    // What a dead peer does not acknowledge ends the connection, a paused one too, which no read deadline watches.
-    keepAliveInitialDelay: 30_000,
+    keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
     ...(secret !== undefined && { password: secret }),
     ...(mode !== 'disabled' && {
       ssl: {

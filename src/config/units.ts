@@ -14,15 +14,15 @@ const DURATIONS = new Map([
   ['h', 3.6e6],
 ]);
 
-function parse(text: string | number, units: Map<string, number>, bare: string): number | undefined {
+function parse(text: string | number, units: Map<string, number>, defaultUnit: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,15})?)\s*([a-z]*)$/i.exec(String(text).trim());
   if (!match) return undefined;
-  const factor = units.get((match[2] || bare).toLowerCase());
+  const factor = units.get((match[2] || defaultUnit).toLowerCase());
   return factor === undefined ? undefined : Math.round(Number(match[1]) * factor);
 }
 
-/** `512KiB`, `1MB`, `1GiB` or a bare number of bytes, in bytes; undefined when it is neither. */
+/** `512KiB`, `1MB`, `1GiB` or a bare number of bytes, in bytes; undefined if the text is neither. */
 export const parseSize = (text: string | number): number | undefined => parse(text, SIZES, 'b');
 
-/** `100ms`, `5s`, `2m`, `1h` or a bare number of milliseconds, in milliseconds; undefined when it is neither. */
+/** `100ms`, `5s`, `2m`, `1h` or a bare number of milliseconds, in milliseconds; undefined if the text is neither. */
 export const parseDuration = (text: string | number): number | undefined => parse(text, DURATIONS, 'ms');

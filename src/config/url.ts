@@ -8,16 +8,16 @@ interface SourceUrl {
   password: string | undefined;
 }
 
-/** The TLS options of a source; `tls` left out depends on the host. */
+/** The values of source.tls. Without it, the mode depends on the host. */
 export type TlsMode = (typeof TLS_MODES)[number];
 export const TLS_MODES = ['verify-identity', 'verify-ca', 'required', 'disabled'] as const;
 
-const PERCENT =
-  'within user and password, percent-encode / ? # @ : % (as %2F %3F %23 %40 %3A %25), or use source.password';
+const PERCENT_ENCODING_HINT =
+  'in user and password, percent-encode / ? # @ : % (as %2F %3F %23 %40 %3A %25), or use source.password';
 
 /**
- * The url of each host that a source url names, `mysql://cdc@db1:3306,db2:3306/` as MySQL's own clients write it, in
- * order. Hosts share user and password.
+ * The URL of each host in a source URL, in order. Several hosts are written as in MySQL's own clients,
+ * `mysql://cdc@db1:3306,db2:3306/`, and share user and password.
  */
 export function hostUrls(text: string): string[] {
   const at = text.lastIndexOf('@') + 1;
@@ -29,27 +29,31 @@ export function hostUrls(text: string): string[] {
 }
 
 /**
- * `mysql://user[:password]@host[:port]`, one host, percent-decoded.
- * @throws CdcError with exit code 2; no message shows any part of the url, for it may hold the password.
+ * Parses `mysql://user[:password]@host[:port]` with one host, percent-decoded.
+ * @throws CdcError with exit code 2; no message contains any part of the URL, because that can be the password
  */
 export function parseSourceUrl(text: string): SourceUrl {
-  if (!/^(mysql|mariadb):\/\//.test(text)) throw bad('does not begin with mysql://', 'write mysql://user@host:3306');
+  if (!/^(mysql|mariadb):\/\//.test(text))
+    throw invalidUrl('does not begin with mysql://', 'use mysql://user@host:3306');
   let url: URL;
   try {
     url = new URL(text);
   } catch {
-    throw bad('cannot be read', `write mysql://user@host:3306; ${PERCENT}`);
+    throw invalidUrl('cannot be parsed', `use mysql://user@host:3306; ${PERCENT_ENCODING_HINT}`);
   }
   if (url.pathname !== '' && url.pathname !== '/') {
-    throw bad('has a path after the host', `a database is chosen with \`tables\`; ${PERCENT}`);
+    throw invalidUrl('has a path after the host', `choose databases with \`tables\`; ${PERCENT_ENCODING_HINT}`);
   }
   if (url.search !== '' || url.hash !== '') {
-    throw bad('has a query or a fragment', `options have keys of their own, such as source.tls; ${PERCENT}`);
+    throw invalidUrl(
+      'has a query or a fragment',
+      `options are separate keys, such as source.tls; ${PERCENT_ENCODING_HINT}`,
+    );
   }
   const host = decode(url.hostname.replace(/^\[(.*)\]$/, '$1'));
-  if (host === '' || host.includes(',')) throw bad('names no host', 'write mysql://user@host:3306');
-  if (url.username === '') throw bad('names no user', 'write mysql://user@host:3306');
-  if (url.port === '0') throw bad('has port 0', 'write mysql://user@host:3306');
+  if (host === '' || host.includes(',')) throw invalidUrl('has no host', 'use mysql://user@host:3306');
+  if (url.username === '') throw invalidUrl('has no user', 'use mysql://user@host:3306');
+  if (url.port === '0') throw invalidUrl('has port 0', 'use mysql://user@host:3306');
   return {
     host,
     port: url.port === '' ? 3306 : Number(url.port),
@@ -58,12 +62,12 @@ export function parseSourceUrl(text: string): SourceUrl {
   };
 }
 
-/** What `tls` means where it is left out: full verification, save for this very machine. */
+/** The TLS mode. Without `tls` it is full verification, except for this machine, where TLS is disabled. */
 export function tlsMode(source: { url: string; tls?: TlsMode | undefined }): TlsMode {
   return source.tls ?? (isLoopback(parseSourceUrl(source.url).host) ? 'disabled' : 'verify-identity');
 }
 
-/** mysql2 gives Node no server name for an address, so Node would compare the certificate with "localhost". */
+/** mysql2 gives Node no server name for an IP address, so Node would compare the certificate with "localhost". */
 export const canVerifyIdentity = (url: string): boolean => isIP(parseSourceUrl(url).host) === 0;
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host);
@@ -72,10 +76,10 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw bad('has a % that is not followed by two hex digits', PERCENT);
+    throw invalidUrl('has a % that is not followed by two hex digits', PERCENT_ENCODING_HINT);
   }
 }
 
-function bad(what: string, hint: string): CdcError {
-  return new CdcError(`the source url ${what}`, { exitCode: 2, hint });
+function invalidUrl(what: string, hint: string): CdcError {
+  return new CdcError(`the source URL ${what}`, { exitCode: 2, hint });
 }

@@ -1,6 +1,7 @@
 import { type ParsedEvent, parseEvent } from '../codec/formats/parse-event.ts';
 import type { Config } from '../config/schema.ts';
 import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { EncodedEvent } from '../model/encoded-event.ts';
 import type { Table } from '../model/table.ts';
 import { formatTableName } from '../model/table-filter.ts';
 import type { Log } from '../runtime/log.ts';
@@ -17,7 +18,7 @@ export class DeliveryErrorHandler {
   readonly #keyColumns = new Map<string, string[]>();
   readonly #loggedAt = new Map<string, number>();
   /** Whether the operator has named the event of this line in `dead_letter.events`; undefined where none is named. */
-  readonly isListedByOperator: ((bytes: Buffer, from: number, to: number) => boolean) | undefined;
+  readonly isListedByOperator: ((event: EncodedEvent) => boolean) | undefined;
 
   constructor(config: Config, log: Log) {
     this.#config = config;
@@ -27,7 +28,7 @@ export class DeliveryErrorHandler {
     this.#store = new DeadLetterStore(directory, config.name, max_bytes);
     const named = events.map((seq) => Buffer.from(`"${name}":"${seq}"`));
     if (named.length > 0) {
-      this.isListedByOperator = (bytes, from, to) => {
+      this.isListedByOperator = ({ bytes, from, to }) => {
         const line = bytes.subarray(from, to);
         return named.some((seq) => line.includes(seq));
       };

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CdcError } from '../runtime/error.ts';
-import type { RecordOutcome, Sink } from '../sinks/sink.ts';
+import type { RecordOutcome, Sink, SinkRecord } from '../sinks/sink.ts';
 import type { StoredDeadLetter } from './dead-letter.ts';
 import type { DeadLetterStore } from './dead-letter-store.ts';
 
-/** What became of a letter: with Firehose, or still in the folder. */
+/** What became of a letter: sent, or still in the folder. */
 export type RedeliveryResult =
   | { sent: true; stream: string }
   | { sent: false; reason: string; hint?: string | undefined };
@@ -57,23 +57,28 @@ async function redeliverOne(
   const isClosed = rejectingStreams.get(stream);
   if (isClosed !== undefined) return isClosed;
 
-  const record = sink.encodeRecord ? await sink.encodeRecord([letter.event]) : [letter.event];
-  const bytes = record.reduce((sum, piece) => sum + piece.length, 0);
+  const buffers = sink.encodeRecord ? await sink.encodeRecord([letter.event]) : [letter.event];
+  const bytes = buffers.reduce((sum, piece) => sum + piece.length, 0);
   const { maxRecordBytes } = sink.limits;
   if (bytes > maxRecordBytes) {
     const hint = `store it in another way (cdc dead-letter show ${seq} --event), then remove ${folder.pathOf(seq)}`;
-    return { sent: false, reason: `${bytes} bytes are more than a Firehose record may have (${maxRecordBytes})`, hint };
+    return {
+      sent: false,
+      reason: `${bytes} bytes are more than a ${sink.service} record may have (${maxRecordBytes})`,
+      hint,
+    };
   }
 
+  const record = sink.needsKeys ? { buffers, keys: [Buffer.from(letter.key ?? '')] } : { buffers };
   const outcome = await sendWithRetry(sink, record, signal);
   if (outcome.kind === 'accepted') {
     await folder.remove(seq);
     return { sent: true, stream };
   }
   if (signal.aborted) return INTERRUPTED;
-  const isRefused = outcome.kind === 'rejected';
-  const hint = isRefused ? outcome.hint : 'try again later';
-  if (isRefused && outcome.scope === 'stream') {
+  const isRejected = outcome.kind === 'rejected';
+  const hint = isRejected ? outcome.hint : 'try again later';
+  if (isRejected && outcome.scope === 'stream') {
     // That says nothing of this letter.
     const fate: RedeliveryResult = {
       sent: false,
@@ -85,7 +90,7 @@ async function redeliverOne(
   }
   // A stream that is busy, or credentials that are out of reach, say nothing of this letter either.
   if (outcome.kind === 'throttled') return { sent: false, reason: outcome.reason, hint };
-  const reason = isRefused ? `refused by Firehose: ${outcome.reason}` : outcome.reason;
+  const reason = isRejected ? `refused by ${sink.service}: ${outcome.reason}` : outcome.reason;
   await folder.update({ ...letter, stream, reason, attempts: letter.attempts + 1 });
   return { sent: false, reason, hint };
 }
@@ -93,7 +98,7 @@ async function redeliverOne(
 const INTERRUPTED: RedeliveryResult = { sent: false, reason: 'interrupted' };
 
 /** Tries a few times where that may help; a letter that may have been stored may be sent again. */
-async function sendWithRetry(sink: Sink, record: readonly Buffer[], signal: AbortSignal): Promise<RecordOutcome> {
+async function sendWithRetry(sink: Sink, record: SinkRecord, signal: AbortSignal): Promise<RecordOutcome> {
   for (let tries = 1; ; tries++) {
     const [outcome = NO_OUTCOME] = await sink.send([record], signal);
     if (outcome.kind === 'accepted' || outcome.kind === 'rejected' || tries === TRIES) return outcome;

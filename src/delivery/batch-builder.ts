@@ -1,26 +1,26 @@
-import type { RecordBuffers } from '../sinks/sink.ts';
+import type { SinkRecord } from '../sinks/sink.ts';
 import type { Lane } from './lane.ts';
 
-/** How events become records: several in one, or each by itself. */
+/** How events become records: several in one, or each on its own. */
 export type Aggregation = { maxEvents: number; maxBytes: number } | 'off';
 
 /**
- * What settles together on its way: one record with the slices of some lanes or, where each event is a record, a run
- * of records of one lane.
+ * Records that settle together: one record with slices of some lanes or, without aggregation, a run of records of one
+ * lane.
  */
 export interface Batch {
-  records: RecordBuffers[];
+  records: SinkRecord[];
   lanes: Lane[];
   events: number;
   bytes: number;
 }
 
-/** Packs the slices of lanes into one request: as few records as hold them. */
+/** Puts slices of lanes in flight and packs them into the batches of one request, into as few records as possible. */
 export class BatchBuilder {
   readonly #aggregation: Aggregation;
   readonly #maxRecordBytes: number;
-  readonly #parcels: Batch[] = [];
-  /** The record that may still take a slice. */
+  readonly #batches: Batch[] = [];
+  /** The batch whose record has room for another slice. */
   #open: Batch | undefined;
   #records = 0;
   #bytes = 0;
@@ -38,11 +38,11 @@ export class BatchBuilder {
     return this.#bytes;
   }
 
-  get parcels(): Batch[] {
-    return this.#parcels;
+  get batches(): Batch[] {
+    return this.#batches;
   }
 
-  /** Whether what waits in the lane fits into the record that is open. */
+  /** Whether everything that waits in the lane fits into the open record. */
   fitsOpenRecord(lane: Lane): boolean {
     const { waitingBytes, waitingEvents } = lane;
     return (
@@ -53,11 +53,12 @@ export class BatchBuilder {
     );
   }
 
-  /** Takes from the lane what fits into one record and `maxBytes`; without aggregation, into `maxRecords` records. */
+  /** Takes what fits into one record and `maxBytes`; without aggregation, what fits into `maxRecords` records. */
   add(lane: Lane, maxBytes: number, maxRecords: number, maxEvents = Number.POSITIVE_INFINITY): void {
     if (this.#aggregation === 'off') {
       const bytes = lane.startFlight(maxBytes, Math.min(maxRecords, maxEvents), this.#maxRecordBytes);
-      const records = lane.inFlightByEvent().map((event) => [event]);
+      const keys = lane.inFlightKeys();
+      const records = lane.inFlightByEvent().map((line, i) => sinkRecord([line], keys && [keys[i] as Buffer]));
       this.#push({ records, lanes: [lane], events: records.length, bytes });
       return;
     }
@@ -66,21 +67,28 @@ export class BatchBuilder {
       Math.min(this.#aggregation.maxBytes, maxBytes),
       Math.min(this.#aggregation.maxEvents, maxEvents),
     );
+    const slice = sinkRecord(lane.inFlightBuffers(), lane.inFlightKeys());
     if (joins && this.#open !== undefined) {
-      this.#open.records[0] = [...(this.#open.records[0] as RecordBuffers), ...lane.inFlightBuffers()];
+      this.#open.records[0] = joined(this.#open.records[0] as SinkRecord, slice);
       this.#open.lanes.push(lane);
       this.#open.events += lane.inFlightEvents;
       this.#open.bytes += bytes;
       this.#bytes += bytes;
       return;
     }
-    this.#open = { records: [lane.inFlightBuffers()], lanes: [lane], events: lane.inFlightEvents, bytes };
+    this.#open = { records: [slice], lanes: [lane], events: lane.inFlightEvents, bytes };
     this.#push(this.#open);
   }
 
-  #push(parcel: Batch): void {
-    this.#parcels.push(parcel);
-    this.#records += parcel.records.length;
-    this.#bytes += parcel.bytes;
+  #push(batch: Batch): void {
+    this.#batches.push(batch);
+    this.#records += batch.records.length;
+    this.#bytes += batch.bytes;
   }
 }
+
+const sinkRecord = (buffers: SinkRecord['buffers'], keys: readonly Buffer[] | undefined): SinkRecord =>
+  keys === undefined ? { buffers } : { buffers, keys };
+
+const joined = (record: SinkRecord, slice: SinkRecord): SinkRecord =>
+  sinkRecord([...record.buffers, ...slice.buffers], record.keys && slice.keys && [...record.keys, ...slice.keys]);

@@ -1,18 +1,14 @@
-/** Bytes of one chunk, at most and at least. An event that is larger gets a chunk of its own size. */
-export const CHUNK_BYTES = 64 * 1024;
-const CHUNK_BYTES_MIN = 2 * 1024;
-/** Bytes of free chunks that are kept for the next events. */
-const FREE_BYTES_MAX = 16 * 1024 * 1024;
+import { CHUNK_BYTES, CHUNK_BYTES_MIN, FREE_BYTES_MAX } from './limits.ts';
 
-/** A stretch of a lane's bytes. Offsets count the lane's bytes since it began. */
+/** A contiguous part of a byte queue. */
 export interface Chunk {
   readonly bytes: Buffer;
-  /** The offset of its first byte. */
+  /** The offset of its first byte in the queue. */
   base: number;
   used: number;
 }
 
-/** The memory of the lanes: chunks of one size that go from lane to lane, so that a busy stream allocates nothing. */
+/** The memory of the lanes: chunks of one size that lanes share, so a busy stream allocates nothing. */
 export class ChunkPool {
   readonly #size: number;
   readonly #free: Buffer[] = [];

@@ -1,15 +1,27 @@
 import type { Coordinates } from '../model/coordinates.ts';
 import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { EncodedEvent } from '../model/encoded-event.ts';
+import type { GtidSet } from '../model/gtid-set.ts';
+import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import type { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Quota, Sink } from '../sinks/sink.ts';
 import type { Aggregation } from './batch-builder.ts';
 import { ChunkPool } from './chunk-pool.ts';
-import { type DeliveryCounters, LANES, StreamSender } from './stream-sender.ts';
-import { WatermarkTracker } from './watermark-tracker.ts';
+import {
+  BUDGET_BYTES,
+  BUDGETS_PAST_WATERMARK_MAX,
+  LANES,
+  OPEN_TRANSACTION_SHARE,
+  REQUESTS_IN_FLIGHT,
+  RESUME_SHARE,
+  TRANSACTIONS_PAST_WATERMARK_MAX,
+} from './limits.ts';
+import { type DeliveryCounters, StreamSender } from './stream-sender.ts';
+import { type DeliveredPosition, WatermarkTracker } from './watermark-tracker.ts';
 
-/** One Firehose stream to deliver to. */
+/** A stream that events go to. */
 export interface DeliveryTarget {
   name: string;
   sink: Sink;
@@ -17,47 +29,34 @@ export interface DeliveryTarget {
 }
 
 export interface DeliveryOptions {
-  /** Where events may go; a line names its stream by the index. */
+  /** Where events go. `append` names a target by its index. */
   targets: readonly DeliveryTarget[];
-  /** The delivered position; it moves with the watermark. */
-  delivered: ReplicationPosition;
+  /** Where delivery starts. It moves a copy, which `delivered` shows. */
+  start: ReplicationPosition;
   aggregation: Aggregation;
-  /** How long an event may wait for company, milliseconds. */
+  /** How long an event waits for others to share its record, milliseconds. */
   lingerMs: number;
-  /**
-   * Bytes that may wait here: above it the source is paused, below half of it it goes on. Four times as much may be
-   * committed beyond the watermark.
-   */
+  /** Event bytes to buffer; the other bounds follow from it (limits.ts). */
   budgetBytes?: number;
-  /** For each stream. */
+  /** For each target. */
   requestsInFlight?: number;
-  /** Whether a line is to go to the dead letters, whatever Firehose would say. */
-  isDeadLettered?: ((bytes: Buffer, from: number, to: number) => boolean) | undefined;
-  /** Puts an event into a dead letter; resolves when that is durable. */
-  deadLetter: (event: DeadLetterRequest) => Promise<void>;
-  /** Something failed, and is tried again. */
-  onRetry?: (trouble: RetryReport) => void;
-  /** The source shall pause or go on. */
+  /** Whether an event goes to the dead letters without being sent. */
+  isDeadLettered?: ((event: EncodedEvent) => boolean) | undefined;
+  /** Writes an event into a dead letter; resolves when it is durable. */
+  deadLetter: (request: DeadLetterRequest) => Promise<void>;
+  /** Events failed, and are sent again. */
+  onRetry?: (report: RetryReport) => void;
+  /** The source has to pause, or can resume. */
   onBackpressure: (paused: boolean) => void;
   /** The delivered position has moved. */
   onDelivered: () => void;
-  /** A stream refuses everything, a dead letter could not be written, or a sink itself broke. */
+  /** A stream rejects everything, a dead letter could not be written, or a sink itself broke. */
   onFatal: (error: CdcError) => void;
 }
 
-const BUDGET_BYTES = 64 * 1024 * 1024;
 /**
- * Budgets that the transactions beyond the watermark may take, arrived or not. It is what a restart may repeat while a
- * lane or a stream is stuck.
- */
-const BUDGETS_PAST_WATERMARK_MAX = 4;
-/** Transactions beyond the watermark, however small: each takes some 340 bytes to remember. */
-const TRANSACTIONS_PAST_WATERMARK_MAX = 400_000;
-const REQUESTS_IN_FLIGHT = 4;
-
-/**
- * Takes event lines in commit order and sees them to their streams, by a `Shipper` each. Holds the lines of the open
- * transaction back until it commits, unless it outgrows a quarter of the budget, and knows what is delivered.
+ * Delivers events in commit order per key, by a `StreamSender` for each target, and knows what is delivered. The events
+ * of the open transaction are held back until it commits, unless they outgrow their share of the budget.
  */
 export class Delivery {
   readonly counters: DeliveryCounters = {
@@ -73,30 +72,30 @@ export class Delivery {
   readonly #senders: readonly StreamSender[];
   readonly #watermark: WatermarkTracker;
   readonly #budget: number;
-  /** Bytes and events that wait or are in flight. */
+  /** Line bytes and events that wait or are in flight. Keys are not counted: a key is never longer than its line. */
   #bufferedBytes = 0;
   #unsettled = 0;
-  /** Bytes that were ever appended, and not taken back. */
+  /** Bytes that were ever appended and not discarded. */
   #appended = 0;
   #paused = false;
 
-  /** The open transaction: the numbers of its first and of its present part; parts begin at savepoints. */
+  /** The numbers of the open transaction's first and current part. A savepoint begins a part. */
   #firstPart = 0;
   #currentPart = 0;
   #savepoints = new Map<string, number>();
-  /** Its lines and bytes that may still be taken back. */
+  /** Its events and bytes that can still be discarded. */
   #openEvents = 0;
   #openBytes = 0;
-  /** The last of its parts of which something may not; -1 for none. */
+  /** The last of its parts that was made sendable before the commit; -1 for none. */
   #lastSentPart = -1;
   #drained: (() => void) | undefined;
   #stopped = false;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.#watermark = new WatermarkTracker(options.delivered);
+    this.#watermark = new WatermarkTracker(options.start);
     this.#budget = options.budgetBytes ?? BUDGET_BYTES;
-    // Each lane may hold a chunk for a single event: all of them together no more than half of the budget.
+    // A lane can hold a whole chunk for one event: all chunks together are at most half of the budget.
     const pool = new ChunkPool(this.#budget / 2 / LANES / options.targets.length);
     this.#senders = options.targets.map(
       ({ name, sink, quota }) =>
@@ -110,11 +109,16 @@ export class Delivery {
           pool,
           counters: this.counters,
           deadLetter: options.deadLetter,
-          onRetry: (trouble) => options.onRetry?.(trouble),
+          onRetry: (report) => options.onRetry?.(report),
           onSettled: (events, bytes) => this.#settled(events, bytes),
           onFatal: options.onFatal,
         }),
     );
+  }
+
+  /** The position up to which every event is accepted or in the dead letters. */
+  get delivered(): DeliveredPosition {
+    return this.#watermark.delivered;
   }
 
   /** Bytes that wait or are in flight. */
@@ -122,31 +126,24 @@ export class Delivery {
     return this.#bufferedBytes;
   }
 
-  /** Appends a line of the open transaction; `stream` is an index of `streams`, and `keyHash` picks the lane. */
-  append(stream: number, keyHash: number, bytes: Buffer, from: number, to: number): void {
-    const banned = this.#options.isDeadLettered?.(bytes, from, to) ?? false;
-    (this.#senders[stream] as StreamSender).append(
-      this.#currentPart,
-      this.#firstPart,
-      keyHash,
-      bytes,
-      from,
-      to,
-      banned,
-    );
-    this.#bufferedBytes += to - from;
-    this.#appended += to - from;
-    this.#openBytes += to - from;
+  /** Appends an event of the open transaction to the target with that index. */
+  append(target: number, event: EncodedEvent): void {
+    const isDeadLetter = this.#options.isDeadLettered?.(event) ?? false;
+    (this.#senders[target] as StreamSender).append(event, this.#currentPart, isDeadLetter);
+    const bytes = event.to - event.from;
+    this.#bufferedBytes += bytes;
+    this.#appended += bytes;
+    this.#openBytes += bytes;
     this.#openEvents++;
     this.#unsettled++;
-    if (this.#openBytes * 4 > this.#budget) {
+    if (this.#openBytes > this.#budget * OPEN_TRANSACTION_SHARE) {
       this.#lastSentPart = this.#currentPart;
       this.#makeSendable();
     }
     if (this.#bufferedBytes > this.#budget) this.#updateBackpressure();
   }
 
-  /** The open transaction has committed: its lines may go, and its position moves once they have arrived. */
+  /** The open transaction has committed: its events can be sent, and the position moves once they have settled. */
   commit(transaction: Transaction): void {
     const hasRows = this.#openEvents > 0 || this.#lastSentPart >= 0;
     const moved = this.#watermark.committed(this.#currentPart, transaction, hasRows, this.#appended);
@@ -161,19 +158,29 @@ export class Delivery {
     if (hasRows) this.#updateBackpressure();
   }
 
-  /** The transaction is neither committed nor rolled back; its rows come with the one that ends it. */
+  /** The XA transaction is neither committed nor rolled back. Its events come with the transaction that ends it. */
   xaPrepared(transaction: Transaction): void {
     this.#watermark.xaPrepared(transaction);
   }
 
-  /** The source has nothing more before these coordinates. */
+  /** The binlog has nothing more before these coordinates. */
   heartbeat(at: Coordinates): void {
     if (this.#watermark.heartbeat(at)) this.#options.onDelivered();
   }
 
+  /** The GTIDs before the start, where only the binlog names them. */
+  gtidsBeforeStart(gtids: GtidSet | MariadbGtidPosition): void {
+    this.#watermark.startFrom(gtids);
+  }
+
+  /** A transaction before the start: its GTID counts as delivered. */
+  skipped(transaction: Transaction): void {
+    this.#watermark.skipped(transaction);
+  }
+
   /**
-   * The open transaction did not happen: its lines are taken back.
-   * @throws CdcError when it was so large that some have gone already
+   * The open transaction was rolled back: its events are discarded.
+   * @throws CdcError if some of them were made sendable before
    */
   rollback(): void {
     if (this.#lastSentPart >= 0) throw rolledBackAfterSendError();
@@ -186,8 +193,8 @@ export class Delivery {
   }
 
   /**
-   * The lines since the savepoint are taken back.
-   * @throws CdcError when some of them have gone already
+   * The events since the savepoint are discarded.
+   * @throws CdcError if some of them were made sendable before
    */
   rollbackTo(name: string): void {
     const part = this.#savepoints.get(name);
@@ -196,27 +203,27 @@ export class Delivery {
     this.#discardFrom(part);
   }
 
-  /** Resolves once everything committed has arrived, or delivery has stopped. */
+  /** Resolves when everything committed has settled, or delivery has stopped. */
   async drain(): Promise<void> {
-    // What the source has not finished is read again later: nothing of it stays, except what has gone already.
+    // The next start reads an unfinished transaction again: discard what was not made sendable.
     this.#discardFrom(this.#firstPart);
     if (this.#unsettled === 0 || this.#stopped) return;
     await new Promise<void>((resolve) => {
       this.#drained = resolve;
-      for (const shipper of this.#senders) shipper.drain();
+      for (const sender of this.#senders) sender.drain();
     });
   }
 
-  /** Gives up what is still in flight or waiting. */
+  /** Abandons what is in flight or waits. */
   stop(): void {
     this.#stopped = true;
-    for (const shipper of this.#senders) shipper.stop();
+    for (const sender of this.#senders) sender.stop();
     this.#drained?.();
   }
 
   #discardFrom(part: number): void {
-    for (const shipper of this.#senders) {
-      const { events, bytes } = shipper.discardFrom(part);
+    for (const sender of this.#senders) {
+      const { events, bytes } = sender.discardFrom(part);
       this.#bufferedBytes -= bytes;
       this.#appended -= bytes;
       this.#openBytes -= bytes;
@@ -227,7 +234,7 @@ export class Delivery {
   }
 
   #makeSendable(): void {
-    for (const shipper of this.#senders) shipper.makeSendable();
+    for (const sender of this.#senders) sender.makeSendable();
     this.#openBytes = 0;
     this.#openEvents = 0;
   }
@@ -242,20 +249,20 @@ export class Delivery {
 
   #moveWatermark(): void {
     let oldest = Number.POSITIVE_INFINITY;
-    for (const shipper of this.#senders) oldest = Math.min(oldest, shipper.oldestTransaction);
+    for (const sender of this.#senders) oldest = Math.min(oldest, sender.oldestTransaction);
     if (this.#watermark.advanceTo(oldest)) this.#options.onDelivered();
   }
 
   /**
-   * Pauses the source above the budget and lets it go on below half of it. Only what is held or waits can settle and
-   * come here again, so each way in which either changes ends here.
+   * Pauses the source above the budget and resumes it below `RESUME_SHARE` of it. Call this after every change of the
+   * buffered bytes or the pending transactions; nothing else re-evaluates backpressure.
    */
   #updateBackpressure(): void {
-    const share = this.#paused ? 0.5 : 1;
-    const marks = this.#budget * share;
+    const share = this.#paused ? RESUME_SHARE : 1;
+    const budget = this.#budget * share;
     const paused =
-      this.#bufferedBytes > marks ||
-      this.#watermark.pendingBytes > BUDGETS_PAST_WATERMARK_MAX * marks ||
+      this.#bufferedBytes > budget ||
+      this.#watermark.pendingBytes > BUDGETS_PAST_WATERMARK_MAX * budget ||
       this.#watermark.pendingCount > TRANSACTIONS_PAST_WATERMARK_MAX * share;
     if (paused === this.#paused) return;
     this.#paused = paused;
@@ -263,11 +270,11 @@ export class Delivery {
   }
 }
 
-/** Started again, the daemon would send and end the same: its supervisor must not try. */
+/** A restart would send and fail the same, so a supervisor must not try. */
 function rolledBackAfterSendError(): CdcError {
-  return new CdcError('a transaction that was sent in part has been rolled back in the binlog', {
+  return new CdcError('a transaction was rolled back after part of it had been sent', {
     exitCode: 4,
-    why: 'it was larger than what is held back until the commit is seen',
-    hint: 'move the checkpoint file away, start again with source.start behind that transaction, and copy its tables anew: what was taken back must not stay in the lake',
+    why: 'it was larger than the part of a transaction that is held back until its COMMIT',
+    hint: 'move the checkpoint file away, start again with source.start after that transaction, and copy its tables again: the lake must not keep what was rolled back',
   });
 }

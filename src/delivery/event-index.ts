@@ -1,26 +1,38 @@
 const INITIAL = 256;
 
-/** A queue of events in a lane: where each ends and which transaction it belongs to; numbers only, no objects. */
+/** A queue of events in a lane: where line and key end, and which transaction it belongs to. Numbers only, no objects. */
 export class EventIndex {
   #ends = new Float64Array(INITIAL);
   #transactions = new Float64Array(INITIAL);
+  /** Undefined in a lane that keeps no keys. */
+  #keyEnds: Float64Array | undefined;
   #head = 0;
   #tail = 0;
+
+  constructor(keepsKeys: boolean) {
+    this.#keyEnds = keepsKeys ? new Float64Array(INITIAL) : undefined;
+  }
 
   get count(): number {
     return this.#tail - this.#head;
   }
 
-  push(end: number, transaction: number): void {
+  push(end: number, keyEnd: number, transaction: number): void {
     if (this.#tail === this.#ends.length) this.#makeRoom();
     this.#ends[this.#tail] = end;
+    if (this.#keyEnds !== undefined) this.#keyEnds[this.#tail] = keyEnd;
     this.#transactions[this.#tail] = transaction;
     this.#tail++;
   }
 
-  /** Where the event at `index` (0 is the oldest) ends. */
+  /** Where the line of the event at `index` (0 is the oldest) ends. */
   end(index: number): number {
     return this.#ends[this.#head + index] as number;
+  }
+
+  /** Where its key ends; 0 in a lane that keeps no keys. */
+  keyEnd(index: number): number {
+    return this.#keyEnds === undefined ? 0 : (this.#keyEnds[this.#head + index] as number);
   }
 
   transaction(index: number): number {
@@ -65,6 +77,7 @@ export class EventIndex {
     };
     this.#ends = moved(this.#ends);
     this.#transactions = moved(this.#transactions);
+    if (this.#keyEnds !== undefined) this.#keyEnds = moved(this.#keyEnds);
     this.#head = 0;
     this.#tail = live;
   }

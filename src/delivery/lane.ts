@@ -1,38 +1,43 @@
+import type { EncodedEvent } from '../model/encoded-event.ts';
 import type { RecordBuffers } from '../sinks/sink.ts';
-import type { Chunk, ChunkPool } from './chunk-pool.ts';
+import { ByteQueue } from './byte-queue.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import { EventIndex } from './event-index.ts';
+import { ISOLATION_EVENTS_MAX } from './limits.ts';
+
+type State = 'idle' | 'in flight' | 'backing off';
 
 /**
- * The events of the keys that share it, in commit order. They are in three parts, front to back: in flight (at most one
- * slice, until it settles), committed and waiting, and the open transaction's, which may still be taken back.
+ * The events of the keys that share a lane, in commit order. They form three parts, oldest first: in flight (one slice
+ * at most, until it settles), committed and waiting, and those of the open transaction, which can be discarded.
+ *
+ *     idle --startFlight--> in flight --settle--> idle --backOff--> backing off --endBackoff--> idle
+ *
+ * A lane in isolation sends its oldest events on their own, `isolationBatchSize` at a time, because one of them was
+ * rejected or blocks the others. Isolation ends when all of them have settled.
  */
 export class Lane {
-  readonly #pool: ChunkPool;
-  /** Oldest first. No event lies in two chunks. */
-  readonly #chunks: Chunk[] = [];
-  /** Byte counts since the lane began. */
-  #settled = 0;
-  #committed = 0;
-  #appended = 0;
-  readonly #events = new EventIndex();
+  readonly #lines: ByteQueue;
+  /** The keys of the events, where the sink needs them. */
+  readonly #keys: ByteQueue | undefined;
+  readonly #events: EventIndex;
+  #state: State = 'idle';
   #inFlightEvents = 0;
   #committedEvents = 0;
-  /** Where the events begin that are not to be sent, oldest first. */
+  /** Where the committed lines end. */
+  #committed = 0;
+  #hasOpenTransaction = false;
+  /** Where the events begin that go to the dead letters, oldest first. */
   #deadLetterStarts: number[] = [];
+  #lingerExpired = false;
+  #attempts = 0;
+  #isolatedEvents = 0;
+  #isolationBatchSize = 0;
 
-  /** Whether what waits has waited long enough. */
-  lingerExpired = false;
-  /** Whether it waits after a failure, and how many there were since something was accepted. */
-  backingOff = false;
-  attempts = 0;
-  /** The oldest so many events travel alone, `narrow` of them at most: one of them was refused. */
-  isolatedEvents = 0;
-  isolationBatchSize = 0;
-  /** The open transaction that has appended here, as its number. */
-  openTransaction = -1;
-
-  constructor(pool: ChunkPool) {
-    this.#pool = pool;
+  constructor(pool: ChunkPool, keepsKeys: boolean) {
+    this.#lines = new ByteQueue(pool);
+    this.#keys = keepsKeys ? new ByteQueue(pool) : undefined;
+    this.#events = new EventIndex(keepsKeys);
   }
 
   get inFlightEvents(): number {
@@ -52,77 +57,88 @@ export class Lane {
     return this.#events.count - this.#committedEvents;
   }
 
+  /** Whether something waits and may be sent now. */
+  get isSendable(): boolean {
+    return this.#state === 'idle' && this.#committedEvents > 0;
+  }
+
+  /** Whether the linger time of what waits has ended. */
+  get lingerExpired(): boolean {
+    return this.#lingerExpired;
+  }
+
+  /** Failed attempts since an event of the lane settled. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** Events that the next slice may have in isolation; 0 outside of it. */
+  get isolationBatchSize(): number {
+    return this.#isolatedEvents > 0 ? this.#isolationBatchSize : 0;
+  }
+
   /** Bytes of the oldest event. */
   get oldestEventBytes(): number {
-    return this.#events.end(0) - this.#settled;
+    return this.#events.end(0) - this.#lines.start;
   }
 
-  /** Whether the oldest event was appended as one that is not to be sent. */
+  /** Whether the oldest event goes to the dead letters. */
   get oldestIsDeadLetter(): boolean {
-    return this.#deadLetterStarts[0] === this.#settled;
+    return this.#deadLetterStarts[0] === this.#lines.start;
   }
 
-  /** The number of the oldest transaction that has an event here which is not settled; Infinity for none. */
+  /** The number of the oldest transaction with an unsettled event in the lane; Infinity if there is none. */
   get oldestTransaction(): number {
     return this.#events.count === 0 ? Number.POSITIVE_INFINITY : this.#events.transaction(0);
   }
 
-  /** @param transaction a number that never falls: of the open transaction, or of a part of it */
-  append(source: Buffer, from: number, to: number, transaction: number): void {
-    const length = to - from;
-    let chunk = this.#chunks[this.#chunks.length - 1];
-    if (chunk === undefined || chunk.used + length > chunk.bytes.length) {
-      chunk = this.#pool.acquire(this.#appended, length);
-      this.#chunks.push(chunk);
-    }
-    source.copy(chunk.bytes, chunk.used, from, to);
-    chunk.used += length;
-    this.#appended += length;
-    this.#events.push(this.#appended, transaction);
+  /**
+   * Appends an event of the open transaction. Returns whether it is the first of that transaction in this lane.
+   * @param transaction the number of the open transaction, or of a part of it; numbers never decrease
+   */
+  append({ bytes, from, to, keyFrom, keyTo }: EncodedEvent, transaction: number): boolean {
+    this.#lines.append(bytes, from, to);
+    this.#keys?.append(bytes, keyFrom, keyTo);
+    this.#events.push(this.#lines.end, this.#keys?.end ?? 0, transaction);
+    const isFirst = !this.#hasOpenTransaction;
+    this.#hasOpenTransaction = true;
+    return isFirst;
   }
 
-  /** The event that was appended last is not to be sent. */
+  /** The event that was appended last goes to the dead letters. */
   markDeadLetter(): void {
     const { count } = this.#events;
-    this.#deadLetterStarts.push(count > 1 ? this.#events.end(count - 2) : this.#settled);
+    this.#deadLetterStarts.push(count > 1 ? this.#events.end(count - 2) : this.#lines.start);
   }
 
-  /** What was appended stays, and may be sent. Returns its bytes. */
+  /** The open transaction has committed: its events wait to be sent. Returns their bytes. */
   commit(): number {
-    const bytes = this.#appended - this.#committed;
-    this.#committed = this.#appended;
+    const bytes = this.#lines.end - this.#committed;
+    this.#committed = this.#lines.end;
     this.#committedEvents = this.#events.count;
+    this.#hasOpenTransaction = false;
     return bytes;
   }
 
-  /** Takes back what the open transaction appended under `number` or a later one. Returns its bytes. */
+  /** Discards the events of the open transaction that were appended under `number` or later. Returns their bytes. */
   discardFrom(number: number): number {
     const kept = this.#committedEvents + this.#events.countBelow(number, this.#committedEvents);
     const end = kept > this.#committedEvents ? this.#events.end(kept - 1) : this.#committed;
-    const taken = this.#appended - end;
-    this.#appended = end;
+    const discarded = this.#lines.end - end;
+    this.#keys?.discardFrom(kept > 0 ? this.#events.keyEnd(kept - 1) : this.#keys.start);
     this.#events.keepOldest(kept);
-    while (
-      this.#deadLetterStarts.length > 0 &&
-      (this.#deadLetterStarts[this.#deadLetterStarts.length - 1] as number) >= end
-    )
-      this.#deadLetterStarts.pop();
-    for (let last = this.#chunks.at(-1); last && last.base + last.used > end; last = this.#chunks.at(-1)) {
-      last.used = Math.max(0, end - last.base);
-      // A chunk without anything unsettled goes; the oldest event is always in the first one.
-      if (last.used > 0 && last.base + last.used > this.#settled) break;
-      this.#pool.release(this.#chunks.pop() as Chunk);
-    }
-    return taken;
+    this.#lines.discardFrom(end);
+    while ((this.#deadLetterStarts.at(-1) ?? -1) >= end) this.#deadLetterStarts.pop();
+    return discarded;
   }
 
   /**
-   * Puts the next whole events that fit in flight, at least one. Returns their bytes.
-   * Only when nothing is in flight and something waits.
-   * @param maxEventBytes the events end before one that is larger
+   * Puts the next whole events that fit in flight, one at least. Returns their bytes.
+   * @param maxEventBytes the slice ends before an event that is larger
    */
   startFlight(maxBytes: number, maxEvents: number, maxEventBytes = Number.POSITIVE_INFINITY): number {
-    const from = this.#settled;
+    this.#move('idle', 'in flight');
+    const from = this.#lines.start;
     const stop = this.#deadLetterStarts.find((start) => start > from) ?? Number.POSITIVE_INFINITY;
     const fitting = this.#events.countUpTo(Math.min(from + maxBytes, stop), 0);
     this.#inFlightEvents = Math.max(1, Math.min(fitting, maxEvents, this.#committedEvents));
@@ -131,66 +147,100 @@ export class Lane {
         if (this.#events.end(i) - this.#events.end(i - 1) > maxEventBytes) this.#inFlightEvents = i;
       }
     }
-    this.lingerExpired = this.lingerExpired && this.waitingEvents > 0;
+    this.#lingerExpired = this.#lingerExpired && this.waitingEvents > 0;
     return this.#inFlightEnd() - from;
   }
 
-  /** The bytes in flight; they stay unchanged until `settle`. */
+  /** The lines in flight; they stay unchanged until `settle`. */
   inFlightBuffers(): RecordBuffers {
-    const end = this.#inFlightEnd();
-    const pieces: Buffer[] = [];
-    for (const { bytes, base, used } of this.#chunks) {
-      const from = Math.max(0, this.#settled - base);
-      const to = Math.min(used, end - base);
-      if (to > from) pieces.push(bytes.subarray(from, to));
-      if (base + used >= end) break;
-    }
-    return pieces;
+    return this.#lines.buffersTo(this.#inFlightEnd());
   }
 
-  /** A copy of the oldest event. */
-  oldestEvent(): Buffer {
-    const [{ bytes, base }] = this.#chunks as [Chunk];
-    return Buffer.from(bytes.subarray(this.#settled - base, this.#events.end(0) - base));
-  }
-
-  /** The events in flight, each by itself; they stay unchanged until `settle`. */
+  /** The lines in flight, a buffer for each event; they stay unchanged until `settle`. */
   inFlightByEvent(): Buffer[] {
-    const events: Buffer[] = [];
-    let from = this.#settled;
-    let index = 0;
-    for (let i = 0; i < this.#inFlightEvents; i++) {
-      const to = this.#events.end(i);
-      let chunk = this.#chunks[index] as Chunk;
-      while (from >= chunk.base + chunk.used) chunk = this.#chunks[++index] as Chunk;
-      events.push(chunk.bytes.subarray(from - chunk.base, to - chunk.base));
-      from = to;
-    }
-    return events;
+    return this.#lines.pieces(this.#inFlightEvents, (index) => this.#events.end(index));
+  }
+
+  /** The keys of the events in flight; undefined in a lane that keeps no keys. They stay unchanged until `settle`. */
+  inFlightKeys(): Buffer[] | undefined {
+    return this.#keys?.pieces(this.#inFlightEvents, (index) => this.#events.keyEnd(index));
+  }
+
+  /** A copy of the oldest event's line. */
+  oldestEvent(): Buffer {
+    return Buffer.concat(this.#lines.buffersTo(this.#events.end(0)));
   }
 
   /**
-   * The oldest `events` of those in flight are at their destination, or set aside for good; the others wait again.
-   * Returns the bytes of the former.
+   * Ends the flight: its oldest `events` are accepted or in the dead letters, the others wait again. Returns the bytes
+   * of the settled events.
    */
-  settle(events = this.#inFlightEvents): number {
-    const end = events === 0 ? this.#settled : this.#events.end(events - 1);
-    const length = end - this.#settled;
-    this.#settled = end;
+  settle(events: number): number {
+    this.#move('in flight', 'idle');
+    this.#inFlightEvents = 0;
+    if (events === 0) return 0;
+    const end = this.#events.end(events - 1);
+    const bytes = end - this.#lines.start;
+    this.#keys?.dropTo(this.#events.keyEnd(events - 1));
+    this.#lines.dropTo(end);
     this.#events.dropOldest(events);
     this.#committedEvents -= events;
-    this.#inFlightEvents = 0;
-    while (this.#deadLetterStarts.length > 0 && (this.#deadLetterStarts[0] as number) < end)
-      this.#deadLetterStarts.shift();
-    let done = 0;
-    for (let chunk = this.#chunks[0]; chunk && chunk.base + chunk.used <= end; chunk = this.#chunks[++done]) {
-      this.#pool.release(chunk);
-    }
-    if (done > 0) this.#chunks.splice(0, done);
-    return length;
+    while ((this.#deadLetterStarts[0] ?? end) < end) this.#deadLetterStarts.shift();
+    this.#attempts = 0;
+    this.#isolatedEvents = Math.max(0, this.#isolatedEvents - events);
+    this.#isolationBatchSize = this.#isolatedEvents;
+    return bytes;
+  }
+
+  /** The linger time of what waits has ended: it is sent with the next request. */
+  expireLinger(): void {
+    this.#lingerExpired = this.waitingEvents > 0;
+  }
+
+  /** An attempt failed, the number `attempts` in a row. The lane waits until `endBackoff`. */
+  backOff(attempts: number): void {
+    this.#move('idle', 'backing off');
+    this.#attempts = attempts;
+  }
+
+  endBackoff(): void {
+    this.#move('backing off', 'idle');
+    this.#lingerExpired = true;
+  }
+
+  /**
+   * One of the oldest `events` was rejected: they are sent on their own from now on.
+   * @param isAlone whether nothing else was rejected with them; then halves of them find the event
+   */
+  isolate(events: number, isAlone: boolean): void {
+    this.#isolatedEvents = isAlone ? events : Math.max(this.#isolatedEvents, events);
+    this.#isolationBatchSize = isAlone && events > 1 ? events >> 1 : events;
+    this.#lingerExpired = true;
+  }
+
+  /** An attempt failed, and the lane is sent again without a backoff. */
+  countAttempt(): void {
+    this.#attempts++;
+  }
+
+  /**
+   * The outcome of the oldest events stays unknown attempt after attempt: they are isolated to find the one that blocks.
+   * @param isAlone whether no other lane shares their record
+   */
+  isolateBlocked(isAlone: boolean): void {
+    const most = this.#isolatedEvents > 0 ? this.#isolationBatchSize : ISOLATION_EVENTS_MAX;
+    const events = Math.min(this.waitingEvents, most);
+    this.#isolatedEvents = events;
+    this.#isolationBatchSize = isAlone ? Math.max(1, events >> 1) : events;
   }
 
   #inFlightEnd(): number {
-    return this.#inFlightEvents === 0 ? this.#settled : this.#events.end(this.#inFlightEvents - 1);
+    return this.#inFlightEvents === 0 ? this.#lines.start : this.#events.end(this.#inFlightEvents - 1);
+  }
+
+  #move(from: State, to: State): void {
+    if (this.#state !== from) throw new Error(`a lane that is ${this.#state} cannot become ${to}`);
+    if (to === 'in flight' && this.#committedEvents === 0) throw new Error('a lane without events cannot send');
+    this.#state = to;
   }
 }

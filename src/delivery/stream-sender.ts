@@ -1,10 +1,20 @@
 import PQueue from 'p-queue';
 import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { EncodedEvent } from '../model/encoded-event.ts';
+import { fullJitterBackoff } from '../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
-import type { Quota, RecordBuffers, RecordOutcome, Sink } from '../sinks/sink.ts';
+import type { Quota, RecordBuffers, RecordOutcome, Sink, SinkRecord } from '../sinks/sink.ts';
 import { type Aggregation, type Batch, BatchBuilder } from './batch-builder.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { Lane } from './lane.ts';
+import {
+  CONSECUTIVE_REJECTIONS_MAX,
+  FLUSH_BYTES,
+  ISOLATE_AFTER_ATTEMPTS,
+  LANES,
+  RETRY_BASE_MS,
+  RETRY_CAP_MS,
+} from './limits.ts';
 import { RequestPacer } from './request-pacer.ts';
 
 export interface SenderOptions {
@@ -12,17 +22,17 @@ export interface SenderOptions {
   sink: Sink;
   quota?: Quota | undefined;
   aggregation: Aggregation;
-  /** How long an event may wait for company, milliseconds. */
+  /** How long an event waits for others to share its record, milliseconds. */
   lingerMs: number;
   requestsInFlight: number;
   pool: ChunkPool;
   counters: DeliveryCounters;
-  /** Puts an event into a dead letter; resolves when that is durable. */
-  deadLetter: (event: DeadLetterRequest) => Promise<void>;
-  onRetry: (trouble: RetryReport) => void;
-  /** So many events are at their destination, or set aside for good. */
+  /** Writes an event into a dead letter; resolves when it is durable. */
+  deadLetter: (request: DeadLetterRequest) => Promise<void>;
+  onRetry: (report: RetryReport) => void;
+  /** So many events were accepted, or are in the dead letters. */
   onSettled: (events: number, bytes: number) => void;
-  /** The stream refuses everything, a dead letter could not be written, or the sink itself broke. */
+  /** The stream rejects everything, a dead letter could not be written, or the sink itself broke. */
   onFatal: (error: CdcError) => void;
 }
 
@@ -33,27 +43,15 @@ export interface DeliveryCounters {
   bytes: number;
   /** Records that were sent again. */
   retries: number;
-  /** Events that were sent again though they may have been stored. */
+  /** Events that were sent again although they were possibly stored. */
   repeats: number;
   deadLetters: number;
 }
 
-export const LANES = 64;
-/** What fills about a record goes without waiting for the linger time. */
-const FLUSH_BYTES = 500_000;
-/** It is not the events that are bad when so many are refused one after the other and none is accepted. */
-const CONSECUTIVE_REJECTIONS_MAX = 20;
-/** Failures of the same events, one after the other, after which they are parted. */
-const ISOLATE_AFTER_ATTEMPTS = 6;
-/** As many as a record may hold by default. */
-const ISOLATION_EVENTS_MAX = 500;
-const RETRY_BASE_MS = 100;
-const RETRY_CAP_MS = 10_000;
-
 /**
- * Sees the events of one stream to its sink: a key picks its lane, slices of lanes are packed into records, records into
- * requests. A lane has one slice in flight at most, so no retry can reorder a key, and a record that fails delays only the
- * lanes that are in it.
+ * Sends the events of one stream to its sink. A key picks its lane, slices of lanes become records, records become
+ * requests. A lane has one slice in flight at most, so no retry reorders a key, and a record that fails delays only the
+ * lanes in it.
  */
 export class StreamSender {
   readonly #options: SenderOptions;
@@ -62,38 +60,40 @@ export class StreamSender {
   readonly #pacer: RequestPacer;
   readonly #abort = new AbortController();
   readonly #maxRequestBytes: number;
-  readonly #eagerBytes: number;
+  readonly #flushBytes: number;
 
-  /** The lanes with lines of the open transaction that may still be taken back. */
+  /** The lanes with events of the open transaction. */
   #openLanes: Lane[] = [];
 
-  /** Bytes that may go now: of lanes that have nothing in flight and do not rest; counted anew with each request. */
+  /** Bytes in lanes that can send now; each request counts them again. */
   #sendableBytes = 0;
-  /** What has settled since it was told. */
+  /** What has settled since the last report. */
   #unreported = { events: 0, bytes: 0 };
-  /** The lane that the next request looks at first. */
+  /** The lane that the next request takes first. */
   #nextLaneIndex = 0;
   #lingerTimer: NodeJS.Timeout | undefined;
   #pacingTimer: NodeJS.Timeout | undefined;
   readonly #backoffTimers = new Set<NodeJS.Timeout>();
-  /** Whether a record was ever accepted, and the events that were refused since the last one. */
+  /** Whether a record was ever accepted. */
   #hasAccepted = false;
+  /** Events rejected since the last accepted record. */
   #consecutiveRejections = 0;
   #draining = false;
   #stopped = false;
 
   constructor(options: SenderOptions) {
+    const { pool, sink, quota, requestsInFlight } = options;
     this.#options = options;
-    this.#lanes = Array.from({ length: LANES }, () => new Lane(options.pool));
-    this.#queue = new PQueue({ concurrency: options.requestsInFlight });
+    this.#lanes = Array.from({ length: LANES }, () => new Lane(pool, sink.needsKeys));
+    this.#queue = new PQueue({ concurrency: requestsInFlight });
     this.#queue.on('next', () => this.#pump());
-    this.#pacer = new RequestPacer(options.quota);
-    // No request is more than the quota of a second, unless a single event is.
-    this.#maxRequestBytes = Math.min(options.sink.limits.maxRequestBytes, options.quota?.bytes ?? Infinity);
-    this.#eagerBytes = Math.min(FLUSH_BYTES, this.#maxRequestBytes / 2);
+    this.#pacer = new RequestPacer(quota);
+    // No request is larger than one second of quota, unless a single event is.
+    this.#maxRequestBytes = Math.min(sink.limits.maxRequestBytes, quota?.bytes ?? Infinity);
+    this.#flushBytes = Math.min(FLUSH_BYTES, this.#maxRequestBytes / 2);
   }
 
-  /** The number of the oldest transaction that has an event here which is not settled; Infinity for none. */
+  /** The number of the oldest transaction with an unsettled event in this stream; Infinity if there is none. */
   get oldestTransaction(): number {
     let oldest = Number.POSITIVE_INFINITY;
     for (const lane of this.#lanes) oldest = Math.min(oldest, lane.oldestTransaction);
@@ -101,35 +101,29 @@ export class StreamSender {
   }
 
   /**
-   * Appends a line of the open transaction.
-   * @param part the number of the part of the transaction; `first` is that of its first part
-   * @param banned whether it goes to the dead letters instead
+   * Appends an event of the open transaction.
+   * @param part the number of the transaction's current part
+   * @param isDeadLetter whether it goes to the dead letters instead
    */
-  append(part: number, first: number, keyHash: number, bytes: Buffer, from: number, to: number, banned: boolean): void {
+  append(event: EncodedEvent, part: number, isDeadLetter: boolean): void {
+    const { keyHash } = event;
     const lane = this.#lanes[(keyHash ^ (keyHash >>> 15)) & (LANES - 1)] as Lane;
-    if (lane.openTransaction !== first) {
-      lane.openTransaction = first;
-      this.#openLanes.push(lane);
-    }
-    lane.append(bytes, from, to, part);
-    if (banned) lane.markDeadLetter();
+    if (lane.append(event, part)) this.#openLanes.push(lane);
+    if (isDeadLetter) lane.markDeadLetter();
   }
 
-  /** The lines of the open transaction may go. */
+  /** The events of the open transaction can be sent. */
   makeSendable(): void {
     let bytes = 0;
-    for (const lane of this.#openLanes) {
-      bytes += lane.commit();
-      lane.openTransaction = -1;
-    }
+    for (const lane of this.#openLanes) bytes += lane.commit();
     this.#openLanes = [];
     if (bytes === 0) return;
     this.#sendableBytes += bytes;
     this.#lingerTimer ??= setTimeout(() => this.#onLingerExpired(), this.#options.lingerMs);
-    if (this.#sendableBytes >= this.#eagerBytes) this.#pump();
+    if (this.#sendableBytes >= this.#flushBytes) this.#pump();
   }
 
-  /** Takes back the lines of the open transaction from this part on. */
+  /** Discards the events of the open transaction from this part on. */
   discardFrom(part: number): { events: number; bytes: number } {
     let events = 0;
     let bytes = 0;
@@ -141,13 +135,13 @@ export class StreamSender {
     return { events, bytes };
   }
 
-  /** Nothing more comes: what waits goes at once. */
+  /** No further event comes: what waits is sent at once. */
   drain(): void {
     this.#draining = true;
     this.#pump();
   }
 
-  /** Gives up what is still in flight or waiting. */
+  /** Abandons what is in flight or waits. */
   stop(): void {
     this.#stopped = true;
     this.#abort.abort();
@@ -159,11 +153,11 @@ export class StreamSender {
 
   #onLingerExpired(): void {
     this.#lingerTimer = undefined;
-    for (const lane of this.#lanes) lane.lingerExpired = lane.waitingEvents > 0;
+    for (const lane of this.#lanes) lane.expireLinger();
     this.#pump();
   }
 
-  /** It is called by timers and by the queue, where nobody would catch what it throws. */
+  /** Timers and the queue call it, and nothing catches what they throw. */
   #pump(): void {
     try {
       this.#sendReady();
@@ -172,7 +166,7 @@ export class StreamSender {
     }
   }
 
-  /** Sends requests while a place is free, the quota allows one, and something is to be sent. */
+  /** Starts requests while a place in flight is free, the quota allows one, and something is ready. */
   #sendReady(): void {
     while (!this.#stopped && this.#queue.pending + this.#queue.size < this.#queue.concurrency) {
       const wait = this.#pacer.delayMs(performance.now());
@@ -183,94 +177,104 @@ export class StreamSender {
         }, wait);
         return;
       }
-      const { parcels, records, bytes } = this.#assemble();
-      if (parcels.length === 0) return;
+      const { batches, records, bytes } = this.#assemble();
+      if (batches.length === 0) return;
       this.#pacer.charge(performance.now(), records, bytes);
-      this.#queue.add(() => this.#send(parcels)).catch((error) => this.#options.onFatal(asCdcError(error)));
+      this.#queue.add(() => this.#send(batches)).catch((error) => this.#options.onFatal(asCdcError(error)));
     }
   }
 
-  /** The next request: a lane under suspicion alone, or some of what waits in the others. */
+  /** The next request: a lane in isolation on its own, or slices of the others. */
   #assemble(): BatchBuilder {
     const { limits } = this.#options.sink;
-    const packer = new BatchBuilder(this.#options.aggregation, limits.maxRecordBytes);
-    const idle = this.#sendableLanes();
+    const request = new BatchBuilder(this.#options.aggregation, limits.maxRecordBytes);
+    const lanes = this.#sendableLanes();
     this.#sendableBytes = 0;
-    for (const lane of idle) this.#sendableBytes += lane.waitingBytes;
-    const single = idle.find((lane) => lane.isolatedEvents > 0 || lane.oldestEventBytes > limits.maxRecordBytes);
+    for (const lane of lanes) this.#sendableBytes += lane.waitingBytes;
+    const single = lanes.find((lane) => lane.isolationBatchSize > 0 || lane.oldestEventBytes > limits.maxRecordBytes);
     if (single !== undefined) {
-      const large = single.oldestEventBytes > limits.maxRecordBytes;
-      packer.add(single, this.#maxRequestBytes, limits.maxRecords, large ? 1 : single.isolationBatchSize);
-      return packer;
+      const isLarge = single.oldestEventBytes > limits.maxRecordBytes;
+      request.add(single, this.#maxRequestBytes, limits.maxRecords, isLarge ? 1 : single.isolationBatchSize);
+      return request;
     }
-    const eager = this.#draining || this.#sendableBytes >= this.#eagerBytes;
-    for (const lane of idle) {
-      if (!eager && !lane.lingerExpired) continue;
-      const room = this.#maxRequestBytes - packer.bytes;
-      const places = limits.maxRecords - packer.records;
-      if (places === 0 && !packer.fitsOpenRecord(lane)) break;
-      if (packer.records > 0 && room < Math.min(lane.waitingBytes, limits.maxRecordBytes)) break;
-      packer.add(lane, room, places);
+    const flushes = this.#draining || this.#sendableBytes >= this.#flushBytes;
+    for (const lane of lanes) {
+      if (!flushes && !lane.lingerExpired) continue;
+      const room = this.#maxRequestBytes - request.bytes;
+      const places = limits.maxRecords - request.records;
+      if (places === 0 && !request.fitsOpenRecord(lane)) break;
+      if (request.records > 0 && room < Math.min(lane.waitingBytes, limits.maxRecordBytes)) break;
+      request.add(lane, room, places);
     }
     this.#nextLaneIndex = (this.#nextLaneIndex + 1) % LANES;
-    this.#sendableBytes -= packer.bytes;
-    return packer;
+    this.#sendableBytes -= request.bytes;
+    return request;
   }
 
-  /** The lanes that have something to send and nothing in flight, each in its turn. */
+  /** The lanes that can send, in turn. Dead letters among their oldest events are written on the way. */
   #sendableLanes(): Lane[] {
-    const { maxRecordBytes } = this.#options.sink.limits;
-    const idle: Lane[] = [];
+    const { sink } = this.#options;
+    const { maxRecordBytes } = sink.limits;
+    const sendable: Lane[] = [];
     for (let i = 0; i < LANES; i++) {
       const lane = this.#lanes[(this.#nextLaneIndex + i) % LANES] as Lane;
-      if (lane.inFlightEvents > 0 || lane.backingOff || lane.waitingEvents === 0) continue;
+      if (!lane.isSendable) continue;
       if (lane.oldestIsDeadLetter) this.#deadLetter(lane, 'named by the operator');
-      else if (lane.oldestEventBytes > maxRecordBytes && this.#options.sink.encodeRecord === undefined) {
-        this.#deadLetter(lane, tooLarge(lane.oldestEventBytes, maxRecordBytes));
-      } else idle.push(lane);
+      else if (lane.oldestEventBytes > maxRecordBytes && sink.encodeRecord === undefined) {
+        this.#deadLetter(lane, tooLarge(lane.oldestEventBytes, sink));
+      } else sendable.push(lane);
     }
-    return idle;
+    return sendable;
   }
 
-  async #send(parcels: Batch[]): Promise<void> {
+  async #send(batches: Batch[]): Promise<void> {
     if (this.#stopped) return;
     const { sink, counters } = this.#options;
-    let records = parcels.flatMap((parcel) => parcel.records);
+    let records = batches.flatMap((batch) => batch.records);
     if (sink.encodeRecord !== undefined) {
-      const packed = sum(records.map(bytesOf));
-      records = await Promise.all(records.map(sink.encodeRecord));
+      const encoded = await this.#encode(records, sink.encodeRecord);
       if (this.#stopped) return;
-      const bytes = sum(records.map(bytesOf));
-      this.#pacer.adjust(records.length, packed, bytes);
-      clearTimeout(this.#pacingTimer);
-      this.#pacingTimer = undefined;
-      this.#pump();
-      // Only now is it known whether a large event, which travels alone, fits into a record.
-      const lane = parcels.length === 1 && parcels[0]?.events === 1 ? parcels[0].lanes[0] : undefined;
+      // Only now is it known whether a large event, which is sent on its own, fits into a record.
+      const bytes = bytesOf(encoded);
+      const lane = batches.length === 1 && batches[0]?.events === 1 ? batches[0].lanes[0] : undefined;
       if (lane !== undefined && bytes > sink.limits.maxRecordBytes) {
         this.#settleLane(lane, 0);
-        return this.#deadLetter(lane, tooLarge(bytes, sink.limits.maxRecordBytes));
+        return this.#deadLetter(lane, tooLarge(bytes, sink));
       }
+      records = encoded;
     }
     counters.requests++;
     const outcomes = await sink.send(records, this.#abort.signal);
     if (this.#stopped) return;
-    let at = 0;
-    for (const parcel of parcels) {
-      const its = parcel.records.map((_, i) => outcomes[at + i] ?? NO_OUTCOME);
-      const accepted = this.#settle(parcel, its, parcels.length === 1);
+    let first = 0;
+    for (const batch of batches) {
+      const results = batch.records.map((_, i) => outcomes[first + i] ?? NO_OUTCOME);
+      const accepted = this.#settle(batch, results, batches.length === 1);
       counters.records += accepted;
-      for (const record of records.slice(at, at + accepted)) counters.bytes += bytesOf(record);
-      at += its.length;
+      counters.bytes += bytesOf(records.slice(first, first + accepted));
+      first += results.length;
     }
     this.#reportSettled();
   }
 
+  /** Encodes the records, and gives the quota that this saves back to the pacer. */
+  async #encode(records: readonly SinkRecord[], encode: NonNullable<Sink['encodeRecord']>): Promise<SinkRecord[]> {
+    const encoded = await Promise.all(
+      records.map(async (record): Promise<SinkRecord> => ({ ...record, buffers: await encode(record.buffers) })),
+    );
+    if (this.#stopped) return encoded;
+    this.#pacer.adjust(records.length, bytesOf(records), bytesOf(encoded));
+    clearTimeout(this.#pacingTimer);
+    this.#pacingTimer = undefined;
+    this.#pump();
+    return encoded;
+  }
+
   /**
-   * A record that lanes share settles as a whole; a run of records up to the first that failed, which is sent again with
-   * all that follow it. Returns how many records have settled.
+   * A record that lanes share settles as a whole. A run of records settles up to the first that failed; that one and all
+   * after it are sent again. Returns how many records have settled.
    */
-  #settle({ lanes, records, events }: Batch, outcomes: readonly RecordOutcome[], alone: boolean): number {
+  #settle({ lanes, records, events }: Batch, outcomes: readonly RecordOutcome[], isAlone: boolean): number {
     const { counters } = this.#options;
     const failed = outcomes.findIndex(({ kind }) => kind !== 'accepted');
     const failure = outcomes[failed];
@@ -292,94 +296,75 @@ export class StreamSender {
       counters.retries += unsettled.length;
       for (const lane of lanes) this.#settleLane(lane, failed);
       this.#backOff(lanes, failure.reason);
-      if (failure.kind === 'unknown') this.#isolateStuck(lanes);
+      if (failure.kind === 'unknown') this.#isolateBlocked(lanes);
     } else if (failure.scope === 'stream') this.#failStream(failure);
-    else this.#isolateRejected(lanes, failed, failure, alone || failure.scope === 'record');
+    else this.#isolateRejected(lanes, failed, failure, isAlone || failure.scope === 'record');
     return failed;
   }
 
   /**
-   * Something of these lanes was refused. A record of many events, or a request of many records, may be refused for one
-   * of them: they travel alone, by halves, until it is found.
-   * @param known whether it is a record of these lanes, and not another of the request
+   * Something of these lanes was rejected. A record of many events, or a request of many records, can be rejected
+   * because of one of them: the lanes are sent on their own, halved again and again, until that event is found.
+   * @param isOfTheseLanes whether the rejected record belongs to these lanes, and not to others of the request
    */
-  #isolateRejected(lanes: readonly Lane[], settled: number, failure: Rejection, known: boolean): void {
+  #isolateRejected(lanes: readonly Lane[], settled: number, failure: Rejection, isOfTheseLanes: boolean): void {
+    const isRun = this.#options.aggregation === 'off' && failure.scope === 'record';
+    const isAlone = isOfTheseLanes && lanes.length === 1;
     for (const lane of lanes) {
-      const ofRun = this.#options.aggregation === 'off' && failure.scope === 'record';
-      const events = ofRun ? 1 : lane.inFlightEvents - settled;
-      const alone = known && lanes.length === 1;
-      const found = alone && lane.inFlightEvents === 1;
+      const events = isRun ? 1 : lane.inFlightEvents - settled;
+      const isFound = isAlone && lane.inFlightEvents === 1;
       this.#settleLane(lane, settled);
-      lane.lingerExpired = true;
-      lane.isolatedEvents = alone ? events : Math.max(lane.isolatedEvents, events);
-      lane.isolationBatchSize = alone && events > 1 ? events >> 1 : events;
-      if (found && !this.#hasAccepted && lane.attempts < ISOLATE_AFTER_ATTEMPTS) {
-        // Before the stream has taken anything, it is not known that it is the event that is bad.
+      lane.isolate(events, isAlone);
+      if (isFound && !this.#hasAccepted && lane.attempts < ISOLATE_AFTER_ATTEMPTS) {
+        // Before the stream has accepted anything, the event is not proven to be the cause.
         this.#backOff([lane], failure.reason);
         continue;
       }
-      lane.attempts++;
-      if (!found) continue;
+      lane.countAttempt();
+      if (!isFound) continue;
       if (!this.#hasAccepted || ++this.#consecutiveRejections > CONSECUTIVE_REJECTIONS_MAX)
         return this.#failStream(failure, DEAD_LETTER_HINT);
-      this.#deadLetter(lane, `refused by Firehose: ${failure.reason}`);
+      this.#deadLetter(lane, `refused by ${this.#options.sink.service}: ${failure.reason}`);
     }
   }
 
   #failStream({ reason, hint }: Rejection, orElse = ''): void {
-    const what = `Firehose refused the events of the stream ${this.#options.stream}`;
-    this.#options.onFatal(new CdcError(what, { why: reason, hint: `${hint}${orElse}` }));
+    const { sink, stream, onFatal } = this.#options;
+    const message = `${sink.service} rejected the events of the stream ${stream}`;
+    onFatal(new CdcError(message, { why: reason, hint: `${hint}${orElse}` }));
   }
 
   #settleLane(lane: Lane, events: number): void {
-    const bytes = lane.settle(events);
-    if (events === 0) return;
-    lane.attempts = 0;
-    lane.isolatedEvents = Math.max(0, lane.isolatedEvents - events);
-    lane.isolationBatchSize = lane.isolatedEvents;
+    this.#unreported.bytes += lane.settle(events);
     this.#unreported.events += events;
-    this.#unreported.bytes += bytes;
   }
 
-  /** Full jitter over a doubling bound, without end (AWS Architecture Blog, "Exponential Backoff And Jitter"). */
   #backOff(lanes: readonly Lane[], reason: string): void {
     const attempts = 1 + Math.max(...lanes.map((lane) => lane.attempts));
-    for (const lane of lanes) {
-      lane.attempts = attempts;
-      lane.backingOff = true;
-    }
-    const bound = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(attempts - 1, 10));
+    for (const lane of lanes) lane.backOff(attempts);
+    const delay = fullJitterBackoff(attempts - 1, { baseMs: RETRY_BASE_MS, maxMs: RETRY_CAP_MS });
     const timer = setTimeout(() => {
       this.#backoffTimers.delete(timer);
-      for (const lane of lanes) {
-        lane.backingOff = false;
-        lane.lingerExpired = true;
-      }
+      for (const lane of lanes) lane.endBackoff();
       this.#pump();
-    }, Math.random() * bound);
+    }, delay);
     this.#backoffTimers.add(timer);
+    const { stream, onRetry } = this.#options;
     const [first] = lanes;
-    if (first)
-      this.#options.onRetry({ stream: this.#options.stream, reason, attempts, event: () => first.oldestEvent() });
+    if (first) onRetry({ stream, reason, attempts, event: () => first.oldestEvent() });
   }
 
   /**
-   * One event may hold up all that share its record, when Firehose fails at it without saying so: they travel alone
-   * then, by halves, until those that are sound have gone and the one is told by its name.
+   * An event can block all that share its record if the transport fails on it without rejecting it. Its lanes are then
+   * isolated and halved, so that healthy events pass and the log names the one that blocks.
    */
-  #isolateStuck(lanes: readonly Lane[]): void {
+  #isolateBlocked(lanes: readonly Lane[]): void {
     for (const lane of lanes) {
-      if (lane.attempts < ISOLATE_AFTER_ATTEMPTS) continue;
-      const events = Math.min(
-        lane.waitingEvents,
-        lane.isolatedEvents > 0 ? lane.isolationBatchSize : ISOLATION_EVENTS_MAX,
-      );
-      lane.isolatedEvents = events;
-      lane.isolationBatchSize = lanes.length === 1 ? Math.max(1, events >> 1) : events;
+      if (lane.attempts >= ISOLATE_AFTER_ATTEMPTS) lane.isolateBlocked(lanes.length === 1);
     }
   }
 
-  /** The oldest event of the lane goes to the dead letters, and then counts as settled. */
+  /** Writes the oldest event of the lane into a dead letter; then it counts as settled. */
   #deadLetter(lane: Lane, reason: string): void {
     lane.startFlight(0, 1);
     const { stream, counters, deadLetter, onFatal } = this.#options;
@@ -388,7 +373,7 @@ export class StreamSender {
         if (this.#stopped) return;
         counters.deadLetters++;
         this.#settleLane(lane, 1);
-        lane.lingerExpired = true;
+        lane.expireLinger();
         this.#reportSettled();
         this.#pump();
       })
@@ -405,12 +390,13 @@ export class StreamSender {
 type Rejection = Extract<RecordOutcome, { kind: 'rejected' }>;
 
 const DEAD_LETTER_HINT =
-  '; if it is not the stream but one event, name its seq, which the warnings in the log have, in dead_letter.events';
+  '; if a single event is the cause, add its seq (see the warnings in the log) to dead_letter.events';
 
-const tooLarge = (bytes: number, limit: number): string =>
-  `its ${bytes} bytes are more than a Firehose record may have (${limit})`;
+const tooLarge = (bytes: number, { service, limits }: Sink): string =>
+  `its ${bytes} bytes are more than a ${service} record may have (${limits.maxRecordBytes})`;
 
 const NO_OUTCOME: RecordOutcome = { kind: 'unknown', reason: 'the sink gave no outcome' };
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
-const bytesOf = (pieces: RecordBuffers): number => sum(pieces.map((piece) => piece.length));
+const sizeOf = (buffers: RecordBuffers): number => sum(buffers.map((buffer) => buffer.length));
+const bytesOf = (records: readonly SinkRecord[]): number => sum(records.map(({ buffers }) => sizeOf(buffers)));

@@ -1,26 +1,27 @@
 import type { Coordinates } from '../model/coordinates.ts';
 import { GtidSet } from '../model/gtid-set.ts';
+import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import type { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 
 interface Entry {
-  /** The number that delivery gave the transaction; -1 when nothing has to arrive. */
+  /** The number that delivery gave the transaction; -1 when nothing of it has to settle. */
   transactionNumber: number;
   transaction: Transaction | undefined;
-  /** Transactions that committed behind it and count with it. */
+  /** Transactions that committed after it and count with it. */
   coalesced: ReplicationPosition | undefined;
   /** Where its events end, in bytes that were ever appended. */
   end: number;
 }
 
 /**
- * The low watermark: which transactions are delivered with all their events, and all before them too.
- * Transactions enter in commit order; those without captured rows join the one before them, so that a quiet
- * stream moves the position and a stalled sink does not fill the memory.
+ * The low watermark, and the owner of the delivered position: every transaction up to it has settled with all its
+ * events. Transactions enter in commit order. Those without captured rows join the one before them, so a quiet stream
+ * moves the position, and a stalled sink does not fill the memory.
  *
- * A prepared XA transaction is not delivered before it has ended. A GTID set leaves it out, which makes the server
- * send it again. Coordinates and MariaDB's positions can leave nothing out: from XA PREPARE on all transactions are
- * tied into a knot, until none is prepared and all of the knot have arrived.
+ * A prepared XA transaction is not delivered before it has ended. A GTID set leaves it out, so the server sends it
+ * again. Coordinates and MariaDB's positions cannot leave anything out: from XA PREPARE until no XA transaction is
+ * prepared, all transactions are grouped; the position moves when the whole group has settled.
  */
 export class WatermarkTracker {
   readonly #delivered: ReplicationPosition;
@@ -31,53 +32,71 @@ export class WatermarkTracker {
   /** Where the events of what is delivered end. */
   #end = 0;
 
-  /** @param delivered the position to start from; it moves as transactions are settled */
+  /** @param delivered the position to start from; the tracker moves a copy of it */
   constructor(delivered: ReplicationPosition) {
-    this.#delivered = delivered;
+    this.#delivered = delivered.clone();
+  }
+
+  /** Where delivery stands. Callers only read it. */
+  get delivered(): DeliveredPosition {
+    return this.#delivered;
   }
 
   get pendingCount(): number {
     return this.#entries.length - this.#head;
   }
 
-  /** Bytes of the transactions that wait: a restart sends what of them has arrived again. */
+  /** Bytes of the pending transactions: a restart repeats those of them that were stored. */
   get pendingBytes(): number {
     return this.pendingCount === 0 ? 0 : (this.#entries[this.#entries.length - 1] as Entry).end - this.#end;
+  }
+
+  /** The GTIDs before the start, where only the first binlog file of the dump names them. */
+  startFrom(gtids: GtidSet | MariadbGtidPosition): void {
+    this.#delivered.gtids = gtids;
+  }
+
+  /**
+   * The transaction was read only to reach the start. Its GTID counts as delivered; the coordinates stay, because a
+   * crash would otherwise make the server send again what comes after it.
+   */
+  skipped(transaction: Transaction): void {
+    this.#delivered.advanceGtids(transaction);
   }
 
   xaPrepared(transaction: Transaction): void {
     if (this.#delivered.gtids instanceof GtidSet) return;
     this.#prepared++;
-    this.#xaBarrier ??= { transactionNumber: -1, position: this.#delivered.empty() };
+    this.#xaBarrier ??= { transactionNumber: -1, position: this.#delivered.emptyCopy() };
     this.#xaBarrier.position.advance(transaction);
   }
 
   /**
-   * Returns whether the position moved; where entries wait and nothing is unsettled, `settledBefore` moves it.
-   * @param end the bytes that were appended until now
+   * The transaction has committed. Returns whether the position moved. If nothing is unsettled, call `advanceTo` next.
+   * @param end the bytes that were ever appended
    */
   committed(transactionNumber: number, transaction: Transaction, hasRows: boolean, end: number): boolean {
-    const knot = this.#xaBarrier;
-    if (knot === undefined) {
+    const barrier = this.#xaBarrier;
+    if (barrier === undefined) {
       if (!hasRows) return this.#coalesce(transaction);
       this.#entries.push({ transactionNumber, transaction, coalesced: undefined, end });
       return false;
     }
-    knot.position.advance(transaction);
-    if (hasRows) knot.transactionNumber = transactionNumber;
+    barrier.position.advance(transaction);
+    if (hasRows) barrier.transactionNumber = transactionNumber;
     if (transaction.preparedTransaction !== undefined) this.#prepared--;
     if (this.#prepared > 0) return false;
     this.#xaBarrier = undefined;
     this.#entries.push({
-      transactionNumber: knot.transactionNumber,
+      transactionNumber: barrier.transactionNumber,
       transaction: undefined,
-      coalesced: knot.position,
+      coalesced: barrier.position,
       end,
     });
     return false;
   }
 
-  /** Nothing more is in the binlog before these coordinates. Returns whether the position moved. */
+  /** The binlog has nothing more before these coordinates. Returns whether the position moved. */
   heartbeat(at: Coordinates): boolean {
     if (this.pendingCount > 0 || this.#xaBarrier !== undefined) return false;
     if (at.file === this.#delivered.file && at.position <= this.#delivered.position) return false;
@@ -86,7 +105,7 @@ export class WatermarkTracker {
     return true;
   }
 
-  /** Everything of the transactions numbered below `oldest` is settled. Returns whether the position moved. */
+  /** All transactions numbered below `oldest` have settled. Returns whether the position moved. */
   advanceTo(oldest: number): boolean {
     const before = this.#head;
     for (let entry = this.#entries[this.#head]; entry !== undefined && entry.transactionNumber < oldest; ) {
@@ -109,8 +128,10 @@ export class WatermarkTracker {
       this.#delivered.advance(transaction);
       return true;
     }
-    last.coalesced ??= this.#delivered.empty();
+    last.coalesced ??= this.#delivered.emptyCopy();
     last.coalesced.advance(transaction);
     return false;
   }
 }
+
+export type DeliveredPosition = Readonly<Pick<ReplicationPosition, 'gtids' | 'file' | 'position' | 'coordinates'>>;

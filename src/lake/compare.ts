@@ -3,7 +3,7 @@ import type { Connection } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
 import { CdcError } from '../runtime/error.ts';
 import { canonicalJson, formatRawObject, parseRawObject } from '../runtime/raw-json.ts';
-import { type Fold, type LakeRow, rowOf, select } from './fold.ts';
+import { type Fold, type LakeRow, rowOf, selectRows } from './fold.ts';
 import type { ColumnReader } from './source-column.ts';
 import { describeTable, readTable, type SourceRow, type SourceTable } from './source-table.ts';
 
@@ -11,7 +11,7 @@ export interface Difference {
   kind: 'missing' | 'extra' | 'different';
   /** The key as JSON text, such as `{"id":1}`. */
   key: string;
-  /** What differs in a row that both have. `lake` is undefined where the lake's row lacks the column. */
+  /** The differing columns of a row that both have. `lake` is undefined where the lake's row lacks the column. */
   columns?: { name: string; source: string; lake: string | undefined }[];
 }
 
@@ -25,11 +25,11 @@ export interface TableComparison {
   /** Rows of the lake that the source lacks. */
   extra: number;
   different: number;
-  /** Columns that rows of the lake have and the source has not: dropped there since, or never its own. */
+  /** Columns that only rows of the lake have, for example because the source has dropped them since. */
   lakeOnlyColumns: string[];
   /** The first differences, in key order. */
   samples: Difference[];
-  /** Why the two cannot be compared. */
+  /** The reason why the two cannot be compared. */
   incomparable?: string;
 }
 
@@ -39,14 +39,14 @@ export interface CompareOptions {
   values: ValueOptions;
   /** Key columns of a table without a primary key, as `keys` in the configuration names them. */
   keyColumns?: readonly string[];
-  /** How many differences to show (20). */
+  /** The maximum number of samples. Default: 20. */
   samples?: number;
 }
 
 export const isEqual = (result: TableComparison): boolean =>
   result.incomparable === undefined && result.missing + result.extra + result.different === 0;
 
-/** Compares one table of the source with what the lake folds to, row by row, in memory bounded by a chunk of rows. */
+/** Compares a source table with the folded lake row by row. The memory is bounded by a chunk of rows. */
 export async function compareTable(source: Connection, fold: Fold, options: CompareOptions): Promise<TableComparison> {
   const { schema, table, keyColumns } = options;
   const described = await describeTable(source, schema, table, options.values, keyColumns);
@@ -64,7 +64,7 @@ export async function compareTable(source: Connection, fold: Fold, options: Comp
   };
   const incomparable =
     described.key.length === 0
-      ? 'the source table has no primary key, and no key columns were named'
+      ? 'the source table has no primary key, and no key columns were given'
       : folded?.unfoldable;
   if (incomparable !== undefined) return { ...result, incomparable };
 
@@ -72,26 +72,26 @@ export async function compareTable(source: Connection, fold: Fold, options: Comp
   await connection.run('CREATE OR REPLACE TEMP TABLE seen (key VARCHAR)');
   const lakeOnly = new Set<string>();
   const limit = options.samples ?? 20;
-  const note = (difference: Difference) => {
+  const addDifference = (difference: Difference) => {
     result[difference.kind]++;
     if (result.samples.length < limit) result.samples.push(difference);
   };
   for await (const rows of readTable(source, described)) {
     result.sourceRows += rows.length;
     const keys = rows.map((row) => keyOf(described, row));
-    const found = await lookUp(fold, schema, table, keys);
+    const found = await findLines(fold, schema, table, keys);
     for (const [i, row] of rows.entries()) {
       const line = found.get(i);
-      if (line === undefined) note({ kind: 'missing', key: keys[i]! });
+      if (line === undefined) addDifference({ kind: 'missing', key: keys[i]! });
       else {
         const columns = differingColumns(described.columns, row, rowOf(fold, line), lakeOnly);
-        if (columns.length > 0) note({ kind: 'different', key: keys[i]!, columns });
+        if (columns.length > 0) addDifference({ kind: 'different', key: keys[i]!, columns });
       }
     }
   }
-  await demandUniqueKeys(fold, described, result.sourceRows);
+  await assertUniqueKeys(fold, described, result.sourceRows);
   for await (const line of unseenLines(fold, schema, table))
-    note({ kind: 'extra', key: keyOfLine(fold, described, line) });
+    addDifference({ kind: 'extra', key: keyOfLine(fold, described, line) });
   result.lakeOnlyColumns = [...lakeOnly].sort();
   return result;
 }
@@ -100,46 +100,47 @@ const keyOf = (table: SourceTable, row: SourceRow): string =>
   formatRawObject(table.key.map((name) => [name, row.get(name) ?? 'null'] as const));
 
 function keyOfLine(fold: Fold, table: SourceTable, line: string): string {
-  const written = fold.format === 'debezium' ? parseRawObject(line).get('key') : undefined;
-  const row = written === undefined ? rowOf(fold, line) : parseRawObject(written);
+  const keyText = fold.format === 'debezium' ? parseRawObject(line).get('key') : undefined;
+  const row = keyText === undefined ? rowOf(fold, line) : parseRawObject(keyText);
   return formatRawObject(
-    written === undefined ? table.key.map((name) => [name, row.get(name) ?? 'null'] as const) : row,
+    keyText === undefined ? table.key.map((name) => [name, row.get(name) ?? 'null'] as const) : row,
   );
 }
 
-/** The lake's lines by the index of their key. Both sides' keys pass the same macro, so one value has one spelling. */
-async function lookUp(fold: Fold, schema: string, table: string, keys: string[]): Promise<Map<number, string>> {
+/** The lake's lines, by the index of their key. The same macro normalizes the keys of both sides. */
+async function findLines(fold: Fold, schema: string, table: string, keys: string[]): Promise<Map<number, string>> {
   const { connection } = fold;
   const list = [listValue(keys)];
   await connection.run(
-    `CREATE OR REPLACE TEMP TABLE asked AS
+    `CREATE OR REPLACE TEMP TABLE requested_keys AS
      SELECT cdc_lake.key_text(raw) AS key, i FROM (SELECT unnest($1) AS raw, generate_subscripts($1, 1) - 1 AS i)`,
     list,
     [LIST(VARCHAR)],
   );
-  await connection.run('INSERT INTO seen SELECT key FROM asked');
-  const found = await select(
+  await connection.run('INSERT INTO seen SELECT key FROM requested_keys');
+  const found = await selectRows(
     connection,
-    'SELECT i, line FROM cdc_lake.state JOIN asked USING (key) WHERE db = $1 AND tbl = $2',
+    'SELECT i, line FROM cdc_lake.state JOIN requested_keys USING (key) WHERE db = $1 AND tbl = $2',
     [schema, table],
   );
   return new Map(found.map(([i, line]) => [Number(i), line as string]));
 }
 
 async function* unseenLines(fold: Fold, schema: string, table: string): AsyncGenerator<string> {
-  const sql = `SELECT line FROM (FROM cdc_lake.state WHERE db = $1 AND tbl = $2) s ANTI JOIN seen USING (key) ORDER BY key`;
+  const sql = `SELECT line FROM (FROM cdc_lake.state WHERE db = $1 AND tbl = $2) s
+    ANTI JOIN seen USING (key) ORDER BY key`;
   const result = await fold.connection.stream(sql, [schema, table]);
   for await (const rows of result.yieldRows()) for (const [line] of rows) yield line as string;
 }
 
-async function demandUniqueKeys(fold: Fold, table: SourceTable, rows: number): Promise<void> {
-  const [counted] = await select(fold.connection, 'SELECT count(DISTINCT key) FROM seen');
+async function assertUniqueKeys(fold: Fold, table: SourceTable, rows: number): Promise<void> {
+  const [counted] = await selectRows(fold.connection, 'SELECT count(DISTINCT key) FROM seen');
   if (Number(counted![0]) === rows) return;
   throw new CdcError(
     `the key columns ${table.key.join(', ')} of ${table.schema}.${table.table} do not identify its rows`,
     {
-      why: `${rows} rows have ${counted![0]} different keys`,
-      hint: 'name columns that are unique together',
+      why: `${rows} rows have only ${counted![0]} different keys`,
+      hint: 'choose key columns that are unique together',
       exitCode: 2,
     },
   );
@@ -158,11 +159,11 @@ function differingColumns(
     lakeRow.delete(name);
     if (lake !== undefined && (source === lake || canonicalJson(source) === canonicalJson(lake))) continue;
     if (lake !== undefined && source !== 'null' && sameValue?.(source, lake)) continue;
-    differing.push({ name, source: shortened(source), lake: lake === undefined ? undefined : shortened(lake) });
+    differing.push({ name, source: truncateValue(source), lake: lake === undefined ? undefined : truncateValue(lake) });
   }
   for (const name of lakeRow.keys()) lakeOnly.add(name);
   return differing;
 }
 
-const shortened = (raw: string): string =>
+const truncateValue = (raw: string): string =>
   raw.length <= 200 ? raw : `${raw.slice(0, 200)}… (${raw.length} characters)`;

@@ -1,9 +1,10 @@
 import type { ValueOptions } from '../config/schema.ts';
+import { quoteIdentifier } from '../model/identifier.ts';
 import { CdcError } from '../runtime/error.ts';
 
 /**
- * How a column of the source is SELECTed, so that the server itself writes its value, and how that becomes the JSON
- * text which the event contract promises. It shares no code with the codec: it is what the codec is checked against.
+ * Reads a source column as the JSON text that the event contract promises. The server itself converts the value in the
+ * SELECT. This file shares no code with the codec, because the codec is checked against it.
  */
 export interface SourceColumn {
   name: string;
@@ -14,97 +15,96 @@ export interface SourceColumn {
 
 export interface ColumnReader {
   name: string;
+  /** The SELECT expression of the column. */
   select: string;
   toJson(value: Buffer): string;
-  /** For numbers with many spellings; texts that are the same after normalization always are equal. */
+  /** Compares numbers that have several spellings. Texts that are equal after normalization are always equal. */
   sameValue?(source: string, lake: string): boolean;
 }
 
-export const quoteIdentifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
+const GEOMETRY_TYPES = new Set(
+  'geometry point linestring polygon multipoint multilinestring multipolygon geometrycollection geomcollection'.split(
+    ' ',
+  ),
+);
+const BINARY_TYPES = new Set('binary varbinary tinyblob blob mediumblob longblob'.split(' '));
+const TEXT_TYPES = new Set('char varchar tinytext text mediumtext longtext enum set uuid inet4 inet6'.split(' '));
 
-export function columnReader(column: SourceColumn, values: ValueOptions): ColumnReader {
-  const c = quoteIdentifier(column.name);
-  const { name, dataType } = column;
-  const utf8 = `CONVERT(${c} USING utf8mb4)`;
-  // "+ 0" and "* 1e0" drop ZEROFILL and display widths; "* 1e0" also widens a FLOAT, which the text protocol would round.
+/** @throws CdcError when the contract does not define the type */
+export function createColumnReader(column: SourceColumn, values: ValueOptions): ColumnReader {
+  const { name, dataType, columnType } = column;
+  const quoted = quoteIdentifier(name);
+  // "+ 0" and "* 1e0" remove ZEROFILL and display widths. "* 1e0" also widens a FLOAT, which the text protocol would round.
   switch (dataType) {
     case 'tinyint':
     case 'smallint':
     case 'mediumint':
     case 'int':
     case 'year':
-      return { name, select: `CAST(${c} + 0 AS CHAR)`, toJson: bare };
+      return { name, select: `CAST(${quoted} + 0 AS CHAR)`, toJson: plainText };
     case 'bigint':
     case 'bit': {
-      const wide = dataType === 'bigint' || Number(/\d+/.exec(column.columnType)?.[0] ?? 1) > 53;
-      return { name, select: `CAST(${c} + 0 AS CHAR)`, toJson: values.bigint === 'string' && wide ? quote : bare };
+      const wide = dataType === 'bigint' || Number(/\d+/.exec(columnType)?.[0] ?? 1) > 53;
+      const toJson = values.bigint === 'string' && wide ? jsonText : plainText;
+      return { name, select: `CAST(${quoted} + 0 AS CHAR)`, toJson };
     }
     case 'decimal':
-      return { name, select: `CAST(${c} + 0 AS CHAR)`, toJson: values.decimal === 'number' ? bare : quote };
+      return {
+        name,
+        select: `CAST(${quoted} + 0 AS CHAR)`,
+        toJson: values.decimal === 'number' ? plainText : jsonText,
+      };
     case 'float':
-      return { name, select: `${c} * 1e0`, toJson: (v) => float32Text(Number(v)), sameValue: sameNumber(Math.fround) };
+      return {
+        name,
+        select: `${quoted} * 1e0`,
+        toJson: (value) => float32Text(Number(value)),
+        sameValue: sameNumber(Math.fround),
+      };
     case 'double':
-      return { name, select: `${c} * 1e0`, toJson: (v) => numberText(Number(v)), sameValue: sameNumber(Number) };
+      return {
+        name,
+        select: `${quoted} * 1e0`,
+        toJson: (value) => numberText(Number(value)),
+        sameValue: sameNumber(Number),
+      };
     case 'date':
     case 'datetime':
     case 'timestamp':
     case 'time':
-      return { name, select: `CAST(${c} AS CHAR)`, toJson: (value) => temporal(value.toString(), dataType, values) };
-    case 'binary':
-    case 'varbinary':
-    case 'tinyblob':
-    case 'blob':
-    case 'mediumblob':
-    case 'longblob':
-      return { name, select: c, toJson: (value) => JSON.stringify(value.toString(values.binary)) };
+      return {
+        name,
+        select: `CAST(${quoted} AS CHAR)`,
+        toJson: (value) => temporalJson(value.toString(), dataType, values),
+      };
     case 'json':
       return {
         name,
-        select: `CAST(${c} AS CHAR CHARACTER SET utf8mb4)`,
-        toJson: values.json === 'nested' ? bare : quote,
-      };
-    case 'geometry':
-    case 'point':
-    case 'linestring':
-    case 'polygon':
-    case 'multipoint':
-    case 'multilinestring':
-    case 'multipolygon':
-    case 'geometrycollection':
-    case 'geomcollection':
-      return {
-        name,
-        select: c,
-        toJson: (value) =>
-          JSON.stringify({ srid: value.readUInt32LE(0), wkb: value.subarray(4).toString(values.binary) }),
+        select: `CAST(${quoted} AS CHAR CHARACTER SET utf8mb4)`,
+        toJson: values.json === 'nested' ? plainText : jsonText,
       };
     case 'vector':
-      return { name, select: c, toJson: vectorText, sameValue: sameVector };
-    case 'char':
-    case 'varchar':
-    case 'tinytext':
-    case 'text':
-    case 'mediumtext':
-    case 'longtext':
-    case 'enum':
-    case 'set':
-    case 'uuid':
-    case 'inet4':
-    case 'inet6':
-      return { name, select: utf8, toJson: quote };
-    default:
-      throw new CdcError(`column ${name} has the type ${column.columnType}, which cannot be compared`, {
-        hint: 'leave its table out',
-      });
+      return { name, select: quoted, toJson: vectorText, sameValue: sameVector };
   }
+  if (TEXT_TYPES.has(dataType)) return { name, select: `CONVERT(${quoted} USING utf8mb4)`, toJson: jsonText };
+  if (BINARY_TYPES.has(dataType)) {
+    return { name, select: quoted, toJson: (value) => JSON.stringify(value.toString(values.binary)) };
+  }
+  if (GEOMETRY_TYPES.has(dataType)) return { name, select: quoted, toJson: geometryJson(values.binary) };
+  throw new CdcError(`column ${name} has the type ${columnType}, which cannot be compared`, {
+    hint: 'do not compare its table',
+  });
 }
 
-const bare = (value: Buffer): string => value.toString();
-const quote = (value: Buffer): string => JSON.stringify(value.toString());
+const geometryJson = (encoding: 'base64' | 'hex') => (value: Buffer) =>
+  JSON.stringify({ srid: value.readUInt32LE(0), wkb: value.subarray(4).toString(encoding) });
+
+const plainText = (value: Buffer): string => value.toString();
+const jsonText = (value: Buffer): string => JSON.stringify(value.toString());
 
 const numberText = (value: number): string => (Object.is(value, -0) ? '-0' : String(value));
 
-/** The shortest decimal that reads back as the same float32. */
+/** The shortest decimal that parses to the same float32. */
 function float32Text(value: number): string {
   for (let digits = 6; digits < 9; digits++) {
     const shorter = Number(value.toPrecision(digits));
@@ -113,8 +113,8 @@ function float32Text(value: number): string {
   return numberText(Number(value.toPrecision(9)));
 }
 
-const sameNumber = (as: (value: number) => number) => (source: string, lake: string) =>
-  isNumber(lake) && Object.is(as(Number(source)), as(Number(lake)));
+const sameNumber = (round: (value: number) => number) => (source: string, lake: string) =>
+  isNumber(lake) && Object.is(round(Number(source)), round(Number(lake)));
 
 const isNumber = (raw: string): boolean => /^-?\d/.test(raw);
 
@@ -135,7 +135,7 @@ function sameVector(source: string, lake: string): boolean {
 
 const ZERO_DATE = /^(\d{4}-00-|\d{4}-\d\d-00)/;
 
-function temporal(text: string, type: string, values: ValueOptions): string {
+function temporalJson(text: string, type: string, values: ValueOptions): string {
   if (type !== 'time' && values.zero_dates === 'null' && ZERO_DATE.test(text)) return 'null';
   if (values.temporal === 'epoch_micros' && !(type !== 'time' && ZERO_DATE.test(text))) return String(micros(text));
   if (values.temporal === 'mysql') return JSON.stringify(text);

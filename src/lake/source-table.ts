@@ -1,9 +1,10 @@
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
+import { quoteIdentifier } from '../model/identifier.ts';
 import { CdcError } from '../runtime/error.ts';
-import { type ColumnReader, columnReader, quoteIdentifier } from './source-column.ts';
+import { type ColumnReader, createColumnReader } from './source-column.ts';
 
-/** A table of the source as it is to be read: its columns, and those that identify a row. */
+/** A source table with its columns and the columns that identify a row. */
 export interface SourceTable {
   schema: string;
   table: string;
@@ -16,7 +17,7 @@ export type SourceRow = Map<string, string>;
 
 type Cells = (Buffer | null)[];
 
-/** A connection whose session gives values as the contract has them: UTC, UTF-8, no time limit while we compare. */
+/** Connects with a session that returns values as in the contract (UTC, UTF-8) and allows a long comparison. */
 export async function connectSource(options: ConnectionOptions): Promise<Connection> {
   const connection = createConnection({ ...options, charset: 'utf8mb4' });
   try {
@@ -28,7 +29,7 @@ export async function connectSource(options: ConnectionOptions): Promise<Connect
   return connection;
 }
 
-/** @throws CdcError when there is no such table, or a column has a type that the contract does not know. */
+/** @throws CdcError when the table does not exist or the contract does not define the type of a column */
 export async function describeTable(
   connection: Connection,
   schema: string,
@@ -36,16 +37,18 @@ export async function describeTable(
   values: ValueOptions,
   keyColumns?: readonly string[],
 ): Promise<SourceTable> {
-  const columns = await texts(
+  const columns = await queryTexts(
     connection,
     `SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOWER(COLUMN_TYPE) FROM information_schema.COLUMNS
      WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`,
     [schema, table],
   );
   if (columns.length === 0) {
-    throw new CdcError(`the source has no table ${schema}.${table}, or this user may not see it`, { exitCode: 4 });
+    throw new CdcError(`the source has no table ${schema}.${table}, or this user lacks privileges on it`, {
+      exitCode: 4,
+    });
   }
-  const primary = await texts(
+  const primary = await queryTexts(
     connection,
     `SELECT COLUMN_NAME FROM information_schema.STATISTICS
      WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`,
@@ -55,18 +58,19 @@ export async function describeTable(
     schema,
     table,
     columns: columns.map(([name, dataType, columnType]) =>
-      columnReader({ name: name!, dataType: dataType!, columnType: columnType! }, values),
+      createColumnReader({ name: name!, dataType: dataType!, columnType: columnType! }, values),
     ),
     key: keyColumns ? [...keyColumns] : primary.map(([name]) => name!),
   };
 }
 
-/** Reads a whole table in key order, in one consistent read that is streamed, a bounded chunk of rows at a time. */
+/** Reads a whole table in key order with one consistent read. It streams the rows in chunks of bounded size. */
 export async function* readTable(connection: Connection, table: SourceTable): AsyncGenerator<SourceRow[]> {
   const sql =
-    `SELECT ${table.columns.map((column) => column.select).join(', ')} FROM ${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)}` +
+    `SELECT ${table.columns.map((column) => column.select).join(', ')}` +
+    ` FROM ${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)}` +
     (table.key.length > 0 ? ` ORDER BY ${table.key.map(quoteIdentifier).join(', ')}` : '');
-  const rows = connection.query({ sql, rowsAsArray: true, typeCast: raw }).stream({ highWaterMark: 256 });
+  const rows = connection.query({ sql, rowsAsArray: true, typeCast: rawCell }).stream({ highWaterMark: 256 });
   let chunk: SourceRow[] = [];
   let bytes = 0;
   for await (const cells of rows as AsyncIterable<Cells>) {
@@ -85,16 +89,16 @@ export async function* readTable(connection: Connection, table: SourceTable): As
   if (chunk.length > 0) yield chunk;
 }
 
-const raw = (field: { buffer(): Buffer | null }): Buffer | null => field.buffer();
+const rawCell = (field: { buffer(): Buffer | null }): Buffer | null => field.buffer();
 
-async function texts(connection: Connection, sql: string, values: string[]): Promise<(string | undefined)[][]> {
+async function queryTexts(connection: Connection, sql: string, values: string[]): Promise<(string | undefined)[][]> {
   const rows = await query(connection, sql, values);
   return rows.map((row) => row.map((cell) => cell?.toString()));
 }
 
 function query(connection: Connection, sql: string, values: string[] = []): Promise<Cells[]> {
   return new Promise((resolve, reject) => {
-    connection.query<RowDataPacket[][]>({ sql, values, rowsAsArray: true, typeCast: raw }, (error, rows) =>
+    connection.query<RowDataPacket[][]>({ sql, values, rowsAsArray: true, typeCast: rawCell }, (error, rows) =>
       error ? reject(error) : resolve(rows as unknown as Cells[]),
     );
   });

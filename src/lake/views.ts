@@ -1,16 +1,16 @@
-import { type Fold, metaFields, select } from './fold.ts';
-import { identifier, literal, pointer } from './sql.ts';
+import { type Fold, metaFields, selectRows } from './fold.ts';
+import { duckdbIdentifier, jsonPointer, sqlLiteral } from './sql.ts';
 
 export interface LakeView {
   schema: string;
   table: string;
-  /** The quoted name that stands for it in SQL. */
+  /** The quoted name of the view in SQL. */
   name: string;
 }
 
 /**
- * A view per folded table, `"schema"."table"`, with the columns that its rows have. Integers are HUGEINT, which holds
- * every MySQL integer; other numbers are DOUBLE; all else is text, so that an amount is cast to the decimal it is.
+ * Creates a view `"schema"."table"` per folded table with the columns of its rows. Integers are HUGEINT, which holds every
+ * MySQL integer. Other numbers are DOUBLE. Everything else is text, so that a query can cast an amount to its decimal type.
  */
 export async function createViews(fold: Fold): Promise<LakeView[]> {
   const views: LakeView[] = [];
@@ -18,11 +18,11 @@ export async function createViews(fold: Fold): Promise<LakeView[]> {
   for (const { schema, table, unfoldable, rows } of fold.tables) {
     if (unfoldable !== undefined || rows === 0) continue;
     const columns = await columnsOf(fold, schema, table);
-    const name = `${identifier(schema)}.${identifier(unused(taken, schema, table))}`;
-    await fold.connection.run(`CREATE SCHEMA IF NOT EXISTS ${identifier(schema)}`);
+    const name = `${duckdbIdentifier(schema)}.${duckdbIdentifier(unusedName(taken, schema, table))}`;
+    await fold.connection.run(`CREATE SCHEMA IF NOT EXISTS ${duckdbIdentifier(schema)}`);
     await fold.connection.run(
       `CREATE VIEW ${name} AS SELECT ${columns.join(', ')} FROM cdc_lake.state
-       WHERE db = ${literal(schema)} AND tbl = ${literal(table)}`,
+       WHERE db = ${sqlLiteral(schema)} AND tbl = ${sqlLiteral(table)}`,
     );
     views.push({ schema, table, name });
   }
@@ -31,7 +31,7 @@ export async function createViews(fold: Fold): Promise<LakeView[]> {
 
 async function columnsOf(fold: Fold, schema: string, table: string): Promise<string[]> {
   const flat = fold.format === 'flat';
-  const found = await select(
+  const found = await selectRows(
     fold.connection,
     `SELECT e.key, list(DISTINCT e.type) FROM cdc_lake.state s, json_each(s.line, '${flat ? '$' : '$.after'}') e
      WHERE s.db = $1 AND s.tbl = $2 GROUP BY e.key ORDER BY min(e.id), e.key`,
@@ -41,9 +41,9 @@ async function columnsOf(fold: Fold, schema: string, table: string): Promise<str
   return found
     .filter(([name]) => !meta.has(String(name)))
     .map(([name, types]) => {
-      const at = literal(flat ? pointer(String(name)) : pointer('after', String(name)));
+      const pointer = sqlLiteral(flat ? jsonPointer(String(name)) : jsonPointer('after', String(name)));
       const type = columnType((types as { items: string[] }).items);
-      return `json_extract_string(line, ${at})::${type} AS ${identifier(String(name))}`;
+      return `json_extract_string(line, ${pointer})::${type} AS ${duckdbIdentifier(String(name))}`;
     });
 }
 
@@ -54,8 +54,8 @@ function columnType(jsonTypes: readonly string[]): string {
   return 'VARCHAR';
 }
 
-/** DuckDB does not tell `Orders` from `orders`; MySQL may. */
-function unused(taken: Set<string>, schema: string, table: string): string {
+/** A view name that is not taken. `Orders` and `orders` are the same name in DuckDB, but can be two tables in MySQL. */
+function unusedName(taken: Set<string>, schema: string, table: string): string {
   const id = (name: string) => JSON.stringify([schema, name]).toLowerCase();
   let name = table;
   for (let n = 2; taken.has(id(name)); n++) name = `${table}_${n}`;

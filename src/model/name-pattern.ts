@@ -1,3 +1,5 @@
+import { quoteIdentifier } from './identifier.ts';
+
 /** One name of a pattern: the literal pieces between its stars; a single piece is a plain name. */
 export type NamePattern = readonly string[];
 
@@ -9,8 +11,7 @@ export function parseName(part: string): NamePattern {
 }
 
 /** A name as a pattern writes it, in backticks where it needs them. */
-export const formatName = (name: string): string =>
-  /^[^\s.`!*][^\s.`*]*$/.test(name) ? name : `\`${name.replaceAll('`', '``')}\``;
+export const formatName = (name: string): string => (/^[^\s.`!*][^\s.`*]*$/.test(name) ? name : quoteIdentifier(name));
 
 export function matchesGlob(pieces: NamePattern, name: string): boolean {
   const first = pieces[0] as string;

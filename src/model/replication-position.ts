@@ -3,7 +3,7 @@ import { GtidSet } from './gtid-set.ts';
 import { MariadbGtidPosition } from './mariadb-gtid-position.ts';
 import type { Transaction } from './rows-event.ts';
 
-/** How far a stream has come: the GTIDs that are done, where the server has them, and coordinates. */
+/** A position in the stream: the GTIDs up to it, where the server has them, and binlog coordinates. */
 export class ReplicationPosition {
   gtids: GtidSet | MariadbGtidPosition | undefined;
   file: string;
@@ -20,9 +20,13 @@ export class ReplicationPosition {
   }
 
   advance(transaction: Transaction): void {
-    const { gtidSource, gtidNumber, file, endPosition, preparedTransaction } = transaction;
-    this.file = file;
-    this.position = endPosition;
+    this.file = transaction.file;
+    this.position = transaction.endPosition;
+    this.advanceGtids(transaction);
+  }
+
+  /** Advances the GTIDs alone; the coordinates stay. */
+  advanceGtids({ gtidSource, gtidNumber, preparedTransaction }: Transaction): void {
     if (gtidNumber === 0 || this.gtids === undefined) return;
     if (this.gtids instanceof GtidSet) {
       this.gtids.addRange(gtidSource, gtidNumber, gtidNumber);
@@ -47,8 +51,12 @@ export class ReplicationPosition {
       this.gtids.advanceAll(later.gtids);
   }
 
+  clone(): ReplicationPosition {
+    return new ReplicationPosition(this.gtids?.clone(), this.coordinates);
+  }
+
   /** A position of the same kind that has seen nothing. */
-  empty(): ReplicationPosition {
+  emptyCopy(): ReplicationPosition {
     const { gtids } = this;
     return new ReplicationPosition(
       gtids && (gtids instanceof GtidSet ? new GtidSet() : new MariadbGtidPosition()),

@@ -12,15 +12,14 @@ export interface TablePattern {
   table: NamePattern;
 }
 
+export type TableFilter = (schema: string, table: string) => boolean;
+
 /**
  * Decides which tables are captured: some pattern includes it and no `!` pattern excludes it, whatever their order.
  * `caseSensitive` is how the server compares names: `lower_case_table_names = 0`.
  * @throws CdcError with exit code 2 that names the bad pattern.
  */
-export function compileTableFilter(
-  patterns: readonly string[],
-  options: { caseSensitive: boolean },
-): (schema: string, table: string) => boolean {
+export function compileTableFilter(patterns: readonly string[], options: { caseSensitive: boolean }): TableFilter {
   const compiled = patterns.map(parseTablePattern);
   const includes = compiled.filter((pattern) => !pattern.exclude);
   const excludes = compiled.filter((pattern) => pattern.exclude);

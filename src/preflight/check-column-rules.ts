@@ -4,44 +4,45 @@ import { error, type Finding, indentedList, warning } from '../model/finding.ts'
 import { compileTableFilter } from '../model/table-filter.ts';
 import type { TableFacts } from './gather-tables.ts';
 
-/** Column rules must match something, and leave keys distinct. */
+/** Column rules must match a column, and must keep row keys distinct. */
 export function checkColumnRules(tables: TableFacts[], config: Config, caseSensitive: boolean): Finding[] {
-  const idle = Object.keys(config.columns).filter((pattern) => {
+  const unused = Object.keys(config.columns).filter((pattern) => {
     const is = compileColumnPattern(pattern, { caseSensitive });
     return !tables.some(({ schema, name, columns }) => columns.some((column) => is(schema, name, column)));
   });
   const ruleOf = compileColumnRules(config.columns, { caseSensitive });
-  const configured = Object.entries(config.keys).map(([name, columns]) => ({
+  const configuredKeys = Object.entries(config.keys).map(([name, columns]) => ({
     is: compileTableFilter([name], { caseSensitive }),
     columns,
   }));
   const keyOf = ({ schema, name, primaryKey, columns }: TableFacts): string[] => {
     if (primaryKey.length > 0) return primaryKey;
-    const named = configured.find(({ is }) => is(schema, name))?.columns.map((column) => column.toLowerCase()) ?? [];
+    const named =
+      configuredKeys.find(({ is }) => is(schema, name))?.columns.map((column) => column.toLowerCase()) ?? [];
     return columns.filter((column) => named.includes(column.toLowerCase()));
   };
   return [
     ...tables.flatMap((table) =>
       keyOf(table).flatMap((column) => {
         const kind = ruleOf(table.schema, table.name, column)?.kind;
-        return kind === 'drop' || kind === 'mask' ? [keyProblem(kind, `${table.schema}.${table.name}.${column}`)] : [];
+        return kind === 'drop' || kind === 'mask' ? [keyError(kind, `${table.schema}.${table.name}.${column}`)] : [];
       }),
     ),
-    ...(idle.length === 0
+    ...(unused.length === 0
       ? []
       : [
           warning(
-            `columns names what is no column of a captured table: ${indentedList(idle)}`,
-            'such a rule protects nothing',
+            `patterns in columns that match no column of a captured table: ${indentedList(unused)}`,
+            'these rules protect nothing',
             'correct or remove the patterns',
           ),
         ]),
   ];
 }
 
-const keyProblem = (kind: string, column: string): Finding =>
+const keyError = (kind: string, column: string): Finding =>
   error(
     `columns would ${kind} the key column ${column}`,
-    'rows whose keys look alike would replace one another in the lake',
+    'different rows would get the same key and replace each other in the lake',
     `narrow the pattern, or hash the column: ${JSON.stringify(column)}: { hash: sha256, secret: … }`,
   );

@@ -11,7 +11,7 @@ const FLAT_FIELDS = ['op', 'seq', 'deleted', 'ts_ms', 'db', 'table', 'partial'];
 
 type Tables = Pick<PreflightFacts, 'flavor' | 'version' | 'tables' | 'variables'>;
 
-/** What the captured tables need: keys, column names, and foreign keys that the binlog shows. */
+/** Tables without a key, options that match no table, column names that clash, and changes that are not logged. */
 export function checkTables(server: Tables, config: Config): Finding[] {
   const caseSensitive = server.variables.lower_case_table_names === '0';
   const keys = Object.entries(config.keys).map(([name, columns]) => {
@@ -22,21 +22,21 @@ export function checkTables(server: Tables, config: Config): Finding[] {
     (table) => table.primaryKey.length === 0 && !keys.some((key) => key.table === table),
   );
   const ruleOf = compileColumnRules(config.columns, { caseSensitive });
-  const sent = server.tables.map((table) => ({
+  const sentTables = server.tables.map((table) => ({
     ...table,
     columns: table.columns.filter((column) => ruleOf(table.schema, table.name, column)?.kind !== 'drop'),
   }));
   return [
-    ...keys.flatMap(judgeKeys),
+    ...keys.flatMap(checkKeys),
     ...checkColumnRules(server.tables, config, caseSensitive),
-    ...judgeRoutes(server.tables, Object.keys(config.firehose.routes), caseSensitive),
-    ...(keyless.length > 0 ? [keylessProblem(keyless)] : []),
-    ...judgeCascades(server),
-    ...(config.format === 'flat' ? judgeFlat(sent, config.flat_prefix) : []),
+    ...checkRoutes(server.tables, Object.keys(config.firehose.routes), caseSensitive),
+    ...(keyless.length > 0 ? [keylessWarning(keyless)] : []),
+    ...checkCascades(server),
+    ...(config.format === 'flat' ? checkFlat(sentTables, config.flat_prefix) : []),
   ];
 }
 
-function judgeKeys({
+function checkKeys({
   name,
   columns,
   table,
@@ -47,7 +47,7 @@ function judgeKeys({
 }): Finding[] {
   if (!table) {
     return [
-      warning(`keys names ${name}, which is no captured table`, 'the entry has no effect', 'correct or remove it'),
+      warning(`keys names ${name}, which is not a captured table`, 'the entry has no effect', 'correct or remove it'),
     ];
   }
   const known = new Set(table.columns.map((column) => column.toLowerCase()));
@@ -56,44 +56,44 @@ function judgeKeys({
   return [
     error(
       `keys of ${name} names ${indentedList(unknown)}, which the table does not have`,
-      'the key of its rows could not be made',
-      `choose among its columns: ${indentedList(table.columns, 20)}`,
+      'cdc could not build the row key',
+      `choose from its columns: ${indentedList(table.columns, 20)}`,
     ),
   ];
 }
 
-function judgeRoutes(tables: TableFacts[], patterns: string[], caseSensitive: boolean): Finding[] {
+function checkRoutes(tables: TableFacts[], patterns: string[], caseSensitive: boolean): Finding[] {
   const routes = patterns.map((pattern) => ({ pattern, matches: compileTableFilter([pattern], { caseSensitive }) }));
   const used = new Set(tables.map(({ schema, name }) => routes.find(({ matches }) => matches(schema, name))));
   return routes
     .filter((route) => !used.has(route))
     .map(({ pattern }) =>
       warning(
-        `firehose.routes names ${pattern}, which decides for no captured table`,
-        'it matches none, or only those that an earlier pattern matches',
+        `the route ${pattern} in firehose.routes is never used`,
+        'it matches no captured table, or only tables that an earlier pattern matches',
         'correct it, move it up or remove it',
       ),
     );
 }
 
-function keylessProblem(keyless: TableFacts[]): Finding {
+function keylessWarning(keyless: TableFacts[]): Finding {
   const first = keyless[0] as TableFacts;
   const { schema, table } = { schema: first.schema, table: first.name };
   return warning(
     `no primary key: ${indentedList(keyless.map(fullName))}`,
-    "such a table's events have no key: they all go one after the other, and cannot be folded into a table",
+    'events without a key are sent one after the other, and cannot be folded into rows',
     `add a primary key, or name columns that identify a row: keys: { ${JSON.stringify(patternOf(schema, table))}: [${first.columns.slice(0, 2).join(', ')}] }`,
   );
 }
 
-function judgeCascades({ flavor, version, tables }: Tables): Finding[] {
+function checkCascades({ flavor, version, tables }: Tables): Finding[] {
   if (flavor === 'mysql' && atLeast(version, 9, 6)) return [];
   const children = tables.filter((table) => table.cascades.length > 0);
   if (children.length === 0) return [];
   return [
     warning(
       `changed by foreign keys: ${indentedList(children.map((table) => `${fullName(table)} (${[...new Set(table.cascades)].join(', ')})`))}`,
-      'this server does not log the rows that a foreign key deletes or changes, so they are never captured',
+      'this server does not log rows that a foreign key deletes or changes, so they are never captured',
       flavor === 'mysql'
         ? 'upgrade to MySQL 9.6 or later, or make the foreign keys RESTRICT and change the child rows in the application'
         : 'make the foreign keys RESTRICT and change the child rows in the application',
@@ -101,7 +101,7 @@ function judgeCascades({ flavor, version, tables }: Tables): Finding[] {
   ];
 }
 
-function judgeFlat(tables: TableFacts[], prefix: string): Finding[] {
+function checkFlat(tables: TableFacts[], prefix: string): Finding[] {
   const columns = new Set(tables.flatMap((table) => table.columns.map((column) => column.toLowerCase())));
   const taken = (candidate: string) => FLAT_FIELDS.some((field) => columns.has((candidate + field).toLowerCase()));
   if (!taken(prefix)) return [];
@@ -109,18 +109,18 @@ function judgeFlat(tables: TableFacts[], prefix: string): Finding[] {
   const clashes = tables.flatMap((table) =>
     table.columns.filter((column) => fields.has(column.toLowerCase())).map((column) => `${fullName(table)}.${column}`),
   );
-  const free = ['_', '__', '_cdc_', '_cdc_meta_'].find((candidate) => !taken(candidate)) ?? 'another prefix';
+  const freePrefix = ['_', '__', '_cdc_', '_cdc_meta_'].find((candidate) => !taken(candidate)) ?? 'another prefix';
   return [
     error(
-      `columns are named as fields of format flat: ${indentedList(clashes)}`,
+      `columns have the names of fields of format flat: ${indentedList(clashes)}`,
       'one of the two values would be lost',
-      `flat_prefix: ${free}`,
+      `flat_prefix: ${freePrefix}`,
     ),
   ];
 }
 
 const fullName = (table: TableFacts): string => `${table.schema}.${table.name}`;
 
-/** The table as a pattern that means it alone. */
+/** The table as a pattern that matches only this table. */
 const patternOf = (...names: string[]): string =>
   names.map((name) => (/[\s.*!`]/.test(name) ? `\`${name.replaceAll('`', '``')}\`` : name)).join('.');

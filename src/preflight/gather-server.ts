@@ -4,20 +4,20 @@ import { compileTableFilter, parseTablePattern, type TablePattern } from '../mod
 import { gatherTables, type TableFacts } from './gather-tables.ts';
 import { canSelect, type Query, queryOn, undefinedIfDenied } from './query.ts';
 
-/** What is known about the source, as plain data; the judges decide what of it is wrong. */
+/** What the queries found out about the source, as plain data; the check-*.ts files decide what is wrong. */
 export interface PreflightFacts {
   flavor: 'mysql' | 'mariadb';
   version: readonly [major: number, minor: number, patch: number];
-  /** The account as GRANT takes it, `'cdc'@'%'`. */
+  /** The account as written in GRANT: `'cdc'@'%'`. */
   account: string;
-  /** Global variables by their lower-case name; one that the server does not know is absent. */
+  /** Global variables by their lower-case name; absent if the server does not know the variable. */
   variables: Readonly<Partial<Record<Variable, string>>>;
   canReplicate: boolean;
-  /** May ask for the binlog position. */
+  /** The account can query the binlog position. */
   canReadBinlogStatus: boolean;
-  /** binlog_do_db and binlog_ignore_db, where they can be seen. */
+  /** binlog_do_db and binlog_ignore_db, if the account can see them. */
   binlogSchemas: { only: string[]; ignored: string[] };
-  /** Replicas that have registered, where they can be seen. */
+  /** Registered replicas, if the account can see them. */
   replicas: { id: number; host: string }[];
   patterns: PatternFacts[];
   /** The captured tables that this account can see. */
@@ -26,12 +26,12 @@ export interface PreflightFacts {
 
 export interface PatternFacts {
   pattern: TablePattern;
-  /** Visible tables that the pattern itself matches, excluded ones too. */
+  /** Number of visible tables that the pattern matches, including excluded tables. */
   matches: number;
-  /** May SELECT whatever the pattern can match; always true of a `!` pattern. */
-  maySelect: boolean;
-  /** Matched tables that may not be SELECTed although they are visible. */
-  closed: string[];
+  /** The account has SELECT on everything that the pattern can match; always true for a `!` pattern. */
+  canSelectAll: boolean;
+  /** Visible tables that the pattern matches but the account cannot SELECT from. */
+  unreadableTables: string[];
 }
 
 const VARIABLES = [
@@ -51,41 +51,41 @@ const VARIABLES = [
 export type Variable = (typeof VARIABLES)[number];
 
 export async function gatherServer(connection: Connection, config: Config): Promise<PreflightFacts> {
-  const ask = queryOn(connection);
-  const [[versionText, account] = []] = await ask('SELECT VERSION(), CURRENT_USER()');
+  const query = queryOn(connection);
+  const [[versionText, account] = []] = await query('SELECT VERSION(), CURRENT_USER()');
   const flavor = /mariadb/i.test(String(versionText)) ? 'mariadb' : 'mysql';
   const version = parseVersion(String(versionText));
   const variables: PreflightFacts['variables'] = Object.fromEntries(
-    (await ask('SHOW GLOBAL VARIABLES WHERE Variable_name IN (?)', [VARIABLES])).map(([k, v]) => [
+    (await query('SHOW GLOBAL VARIABLES WHERE Variable_name IN (?)', [VARIABLES])).map(([k, v]) => [
       String(k).toLowerCase(),
       String(v ?? ''),
     ]),
   );
-  const renamed = flavor === 'mysql' && atLeast(version, 8, 2);
-  const status = await undefinedIfDenied(ask(renamed ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS'));
-  const newNames = flavor === 'mysql' && atLeast(version, 8, 0, 22);
-  const replicas = await undefinedIfDenied(ask(newNames ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS'));
+  const hasBinaryLogStatus = flavor === 'mysql' && atLeast(version, 8, 2);
+  const status = await undefinedIfDenied(query(hasBinaryLogStatus ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS'));
+  const hasShowReplicas = flavor === 'mysql' && atLeast(version, 8, 0, 22);
+  const replicas = await undefinedIfDenied(query(hasShowReplicas ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS'));
   const caseSensitive = variables.lower_case_table_names === '0';
-  const visible = await gatherTables(ask, flavor === 'mysql' && atLeast(version, 8, 0));
+  const visible = await gatherTables(query, flavor === 'mysql' && atLeast(version, 8, 0));
   const captured = compileTableFilter(config.tables, { caseSensitive });
   return {
     flavor,
     version,
     account: quoteAccount(String(account)),
     variables,
-    // MySQL shows replicas to whom it would stream to. MariaDB asks for another privilege there, but its SHOW GRANTS
-    // resolves roles and PUBLIC.
-    canReplicate: flavor === 'mysql' ? replicas !== undefined : grantsReplicationSlave(await ask('SHOW GRANTS')),
+    // On MySQL the same privilege allows SHOW REPLICAS and replication. MariaDB needs another privilege for the former,
+    // but its SHOW GRANTS resolves roles and PUBLIC.
+    canReplicate: flavor === 'mysql' ? replicas !== undefined : grantsReplicationSlave(await query('SHOW GRANTS')),
     canReadBinlogStatus: status !== undefined,
     binlogSchemas: { only: schemaList(status?.[0]?.[2]), ignored: schemaList(status?.[0]?.[3]) },
     replicas: (replicas ?? []).map(([id, host]) => ({ id: Number(id), host: String(host || 'an unnamed host') })),
-    patterns: await gatherPatterns(ask, config.tables, visible.names, caseSensitive),
+    patterns: await gatherPatterns(query, config.tables, visible.names, caseSensitive),
     tables: await visible.describe(captured),
   };
 }
 
 async function gatherPatterns(
-  ask: Query,
+  query: Query,
   texts: readonly string[],
   visible: readonly (readonly [string, string])[],
   caseSensitive: boolean,
@@ -95,31 +95,32 @@ async function gatherPatterns(
     const pattern = parseTablePattern(text);
     const filter = compileTableFilter([pattern.exclude ? text.replace('!', '') : text], { caseSensitive });
     const matched = visible.filter(([schema, table]) => filter(schema, table));
-    const all = pattern.exclude || (await canSelect(ask, probe(pattern.schema), probe(pattern.table)));
-    const closed: string[] = [];
-    if (!all) {
+    const canSelectAll =
+      pattern.exclude || (await canSelect(query, probeName(pattern.schema), probeName(pattern.table)));
+    const unreadableTables: string[] = [];
+    if (!canSelectAll) {
       for (const [schema, table] of matched)
-        if (!(await canSelect(ask, schema, table))) closed.push(`${schema}.${table}`);
+        if (!(await canSelect(query, schema, table))) unreadableTables.push(`${schema}.${table}`);
     }
-    facts.push({ pattern, matches: matched.length, maySelect: all, closed });
+    facts.push({ pattern, matches: matched.length, canSelectAll, unreadableTables });
   }
   return facts;
 }
 
 /**
- * A name that the pattern matches. The server looks at privileges before existence, so a SELECT from a table that
- * is not there tells whether the account may read whatever else the pattern matches.
+ * A name that the pattern matches. The server checks privileges before existence, so a SELECT from a table that does
+ * not exist shows whether the account can read everything else that the pattern matches.
  */
-const probe = (pieces: readonly string[]): string => pieces.join('cdc_check').slice(0, 64);
+const probeName = (pieces: readonly string[]): string => pieces.join('cdc_check').slice(0, 64);
 
 export function parseVersion(text: string): [number, number, number] {
   const [, major, minor, patch] = /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(text) ?? [];
   return [Number(major ?? 0), Number(minor ?? 0), Number(patch ?? 0)];
 }
 
-export function atLeast(version: readonly number[], ...wanted: number[]): boolean {
-  const differs = wanted.findIndex((part, i) => version[i] !== part);
-  return differs < 0 || (version[differs] ?? 0) > (wanted[differs] as number);
+export function atLeast(version: readonly number[], ...minimum: number[]): boolean {
+  const firstDifference = minimum.findIndex((part, i) => version[i] !== part);
+  return firstDifference < 0 || (version[firstDifference] ?? 0) > (minimum[firstDifference] as number);
 }
 
 export const grantsReplicationSlave = (rows: readonly (readonly unknown[])[]): boolean =>
@@ -128,7 +129,7 @@ export const grantsReplicationSlave = (rows: readonly (readonly unknown[])[]): b
     return privileges.includes('REPLICATION SLAVE') || privileges.includes('ALL PRIVILEGES');
   });
 
-/** `cdc@%` as `'cdc'@'%'`; the host holds no @, the user may. */
+/** `cdc@%` as `'cdc'@'%'`. The user can contain @, the host cannot. */
 export function quoteAccount(account: string): string {
   const at = account.lastIndexOf('@');
   return [account.slice(0, at), account.slice(at + 1)].map((part) => `'${part.replaceAll("'", "''")}'`).join('@');

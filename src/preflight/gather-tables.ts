@@ -1,27 +1,27 @@
 import { type Query, quoteTable } from './query.ts';
 
-/** A captured table, as INFORMATION_SCHEMA shows it to this account. */
+/** A captured table as INFORMATION_SCHEMA shows it to this account. */
 export interface TableFacts {
   schema: string;
   name: string;
   columns: string[];
-  /** Its columns in key order; empty for none. */
+  /** The columns of the primary key in key order; empty if there is none. */
   primaryKey: string[];
-  /** Foreign keys by which the server changes this table on its own, `ON DELETE CASCADE` and its like. */
+  /** Foreign key rules by which the server changes rows of this table, such as `ON DELETE CASCADE`. */
   cascades: string[];
 }
 
 interface VisibleTables {
-  /** Every table that this account can see, `[schema, table]`. */
+  /** Every table that this account can see, as `[schema, table]`. */
   names: (readonly [string, string])[];
   describe(captured: (schema: string, table: string) => boolean): Promise<TableFacts[]>;
 }
 
-const CHANGING_RULES = ['CASCADE', 'SET NULL', 'SET DEFAULT'];
+const CASCADING_RULES = ['CASCADE', 'SET NULL', 'SET DEFAULT'];
 
-/** `constraintsShown`: whether REFERENTIAL_CONSTRAINTS shows rows to an account that may only SELECT. */
-export async function gatherTables(ask: Query, constraintsShown: boolean): Promise<VisibleTables> {
-  const rows = await ask(
+/** @param showsConstraints whether REFERENTIAL_CONSTRAINTS has rows for an account with nothing but SELECT */
+export async function gatherTables(query: Query, showsConstraints: boolean): Promise<VisibleTables> {
+  const rows = await query(
     `SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
      WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')
      ORDER BY TABLE_SCHEMA, TABLE_NAME`,
@@ -30,37 +30,40 @@ export async function gatherTables(ask: Query, constraintsShown: boolean): Promi
   return {
     names,
     async describe(captured) {
-      const wanted = names.filter(([schema, name]) => captured(schema, name));
-      const schemas = [...new Set(wanted.map(([schema]) => schema))];
+      const capturedNames = names.filter(([schema, name]) => captured(schema, name));
+      const schemas = [...new Set(capturedNames.map(([schema]) => schema))];
       if (schemas.length === 0) return [];
       const tables = new Map<string, TableFacts>(
-        wanted.map(([schema, name]) => [id(schema, name), { schema, name, columns: [], primaryKey: [], cascades: [] }]),
+        capturedNames.map(([schema, name]) => [
+          id(schema, name),
+          { schema, name, columns: [], primaryKey: [], cascades: [] },
+        ]),
       );
-      const each = async (sql: string, note: (table: TableFacts, ...rest: string[]) => unknown) => {
-        for (const [schema, name, ...rest] of await ask(sql, [schemas])) {
+      const forEachRow = async (sql: string, record: (table: TableFacts, ...rest: string[]) => unknown) => {
+        for (const [schema, name, ...rest] of await query(sql, [schemas])) {
           const table = tables.get(id(schema, name));
-          if (table) note(table, ...rest.map(String));
+          if (table) record(table, ...rest.map(String));
         }
       };
-      await each(
+      await forEachRow(
         'SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN (?) ORDER BY ORDINAL_POSITION',
         (table, column) => table.columns.push(column as string),
       );
-      await each(
+      await forEachRow(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND TABLE_SCHEMA IN (?) ORDER BY SEQ_IN_INDEX",
         (table, column) => table.primaryKey.push(column as string),
       );
-      if (constraintsShown) {
-        await each(
+      if (showsConstraints) {
+        await forEachRow(
           'SELECT CONSTRAINT_SCHEMA, TABLE_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA IN (?)',
           (table, onDelete, onUpdate) => {
-            if (CHANGING_RULES.includes(onDelete as string)) table.cascades.push(`ON DELETE ${onDelete}`);
-            if (CHANGING_RULES.includes(onUpdate as string)) table.cascades.push(`ON UPDATE ${onUpdate}`);
+            if (CASCADING_RULES.includes(onDelete as string)) table.cascades.push(`ON DELETE ${onDelete}`);
+            if (CASCADING_RULES.includes(onUpdate as string)) table.cascades.push(`ON UPDATE ${onUpdate}`);
           },
         );
       } else {
         for (const table of tables.values()) {
-          const created = await ask(`SHOW CREATE TABLE ${quoteTable(table.schema, table.name)}`).catch(() => []);
+          const created = await query(`SHOW CREATE TABLE ${quoteTable(table.schema, table.name)}`).catch(() => []);
           table.cascades.push(...cascadesIn(String(created[0]?.[1] ?? '')));
         }
       }
@@ -69,7 +72,7 @@ export async function gatherTables(ask: Query, constraintsShown: boolean): Promi
   };
 }
 
-/** The changing rules in what SHOW CREATE TABLE prints, where each foreign key has a line of its own. */
+/** The cascading rules in the output of SHOW CREATE TABLE, which has one line for each foreign key. */
 export function cascadesIn(createTable: string): string[] {
   return createTable
     .split('\n')

@@ -2,28 +2,33 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { error, type Finding } from '../model/finding.ts';
 
-/** Whether the checkpoint can be written: beside the file, then renamed over it. A missing folder is made on run. */
+/**
+ * Whether the checkpoint can be written: a temporary file in the same folder is renamed to it. `cdc run` creates a
+ * missing folder.
+ */
 export function checkCheckpointFile(file: string): Finding[] {
   const why =
     failureReason(() => {
-      const found = statSync(file, { throwIfNoEntry: false });
-      if (found && !found.isFile()) throw new Error('it is not a file');
-      if (found) accessSync(file, constants.R_OK | constants.W_OK);
+      const existing = statSync(file, { throwIfNoEntry: false });
+      if (existing && !existing.isFile()) throw new Error('it is not a file');
+      if (existing) accessSync(file, constants.R_OK | constants.W_OK);
     }) ?? whyNotWritable(dirname(file));
   if (why === undefined) return [];
   const fix = 'correct checkpoint.file, or the owner and mode of its folder';
-  return [error(`the checkpoint ${file} cannot be written`, why, fix)];
+  return [error(`cannot write the checkpoint ${file}`, why, fix)];
 }
 
-/** Whether dead letters could be written: better known now than with the first one. */
+/** Whether dead letters can be written, so that this is known before the first one. */
 export function checkDeadLetterFolder(folder: string): Finding[] {
   const why = whyNotWritable(folder);
   if (why === undefined) return [];
   const fix = 'correct dead_letter.directory, or the owner and mode of the folder';
-  return [error(`dead letters cannot be written to ${folder}`, why, fix)];
+  return [error(`cannot write dead letters to ${folder}`, why, fix)];
 }
 
-/** Why no file can be made in the folder, or in the one above in which it would be made; undefined if one can. */
+/**
+ * Why no file can be created in the folder, or, if it is missing, in its nearest existing parent; undefined if one can.
+ */
 function whyNotWritable(folder: string): string | undefined {
   return failureReason(() => {
     const nearest = nearestFolder(folder);

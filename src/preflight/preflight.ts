@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import { configPerHost, sourceConnection } from '../config/source-connection.ts';
 import { parseSourceUrl } from '../config/url.ts';
 import { error, type Finding, transientError, warning } from '../model/finding.ts';
+import { abortable, onAbort } from '../runtime/abort.ts';
 import { CdcError } from '../runtime/error.ts';
 import { checkStreams } from '../sinks/firehose/preflight.ts';
 import { checkAccess } from './check-access.ts';
@@ -10,21 +11,29 @@ import { checkSettings } from './check-settings.ts';
 import { checkTables } from './check-tables.ts';
 import { connectionFinding } from './connection-finding.ts';
 import { gatherServer } from './gather-server.ts';
+import { CONNECT_TIMEOUT_MS } from './limits.ts';
 import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
 
-/** Everything that stands in the way of `cdc run`, at once: source, stream and checkpoint, errors first. Writes nothing. */
+/**
+ * Checks the source, the streams and the local files. Returns everything that would stop or impair `cdc run`, errors
+ * first. Writes nothing.
+ * @throws CdcError if `signal` aborts: mysql2 settles no query of a destroyed connection, so nothing else ends the wait
+ */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const facts = Promise.all([checkSource(config, signal), checkStreams(config.firehose)]);
-  const [source, stream] = await Promise.race([facts, rejectOnAbort(signal)]);
+  const [source, stream] = await abortable(facts, signal).catch((error) => {
+    throw signal.aborted ? new CdcError('the check was interrupted') : error;
+  });
   const files = [
     ...checkCheckpointFile(config.checkpoint.file),
     ...checkDeadLetterFolder(config.dead_letter.directory),
   ];
-  const problems = [...source, ...stream, ...files];
-  return problems.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
+  return [...source, ...stream, ...files].sort(
+    (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),
+  );
 }
 
-/** Each host is looked at, for each may have to serve; what one of them lacks stops nobody while another can. */
+/** Checks every host, because any of them can become the source. */
 async function checkSource(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const hosts = configPerHost(config);
   const found = await Promise.all(hosts.map((host) => checkHost(host, signal)));
@@ -32,43 +41,37 @@ async function checkSource(config: Config, signal: AbortSignal): Promise<Finding
   return only !== undefined && hosts.length === 1 ? only : mergeHostFindings(hosts, found);
 }
 
+/** A problem of one host is a warning while another host is usable. */
 export function mergeHostFindings(hosts: readonly Config[], found: readonly Finding[][]): Finding[] {
-  const errors = found.map((problems) => problems.filter(({ severity }) => severity === 'error'));
-  const serves = errors.some((of) => of.length === 0);
-  const mayServe = errors.some((of) => of.every(({ transient }) => transient));
-  return found.flatMap((problems, i) => {
+  const errors = found.map((findings) => findings.filter(({ severity }) => severity === 'error'));
+  const anyUsable = errors.some((ofHost) => ofHost.length === 0);
+  const anyCanRecover = errors.some((ofHost) => ofHost.every(({ transient }) => transient));
+  return found.flatMap((findings, i) => {
     const { host, port } = parseSourceUrl((hosts[i] as Config).source.url);
-    return problems.map(({ severity, what, why, fix }): Finding => {
-      const named = what.includes(`${host}:${port}`) ? what : `${host}:${port}: ${what}`;
-      if (severity === 'warning' || serves) return warning(named, why, fix);
-      return (mayServe ? transientError : error)(named, why, fix);
+    return findings.map(({ severity, what, why, fix }): Finding => {
+      const whatWithHost = what.includes(`${host}:${port}`) ? what : `${host}:${port}: ${what}`;
+      if (severity === 'warning' || anyUsable) return warning(whatWithHost, why, fix);
+      return (anyCanRecover ? transientError : error)(whatWithHost, why, fix);
     });
   });
 }
 
 async function checkHost(config: Config, signal: AbortSignal): Promise<Finding[]> {
   try {
-    const connection = await createConnection({ ...sourceConnection(config.source), connectTimeout: 5_000 });
+    const connection = await createConnection({
+      ...sourceConnection(config.source),
+      connectTimeout: CONNECT_TIMEOUT_MS,
+    });
     connection.on('error', () => {}); // the query in flight reports it
-    const end = () => connection.destroy();
-    signal.addEventListener('abort', end, { once: true });
+    const removeListener = onAbort(signal, () => connection.destroy());
     try {
       const facts = await gatherServer(connection, config);
       return [...checkSettings(facts, config), ...checkAccess(facts, config), ...checkTables(facts, config)];
     } finally {
-      signal.removeEventListener('abort', end);
-      end();
+      removeListener();
+      connection.destroy();
     }
   } catch (failure) {
     return [connectionFinding(failure as Error, config.source)];
   }
-}
-
-/** mysql2 settles no query of a connection that was destroyed, so nothing else would end the wait. */
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const end = () => reject(new CdcError('the check was interrupted'));
-    if (signal.aborted) end();
-    else signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -1,6 +1,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { QUERY_TIMEOUT_MS } from './limits.ts';
 
-/** A query whose rows come as arrays. */
+/** Runs a query whose rows are arrays. */
 export type Query = (sql: string, values?: unknown[]) => Promise<(string | number | null)[][]>;
 
 export const queryOn =
@@ -10,7 +11,7 @@ export const queryOn =
       sql,
       values: values ?? [],
       rowsAsArray: true,
-      timeout: 10_000,
+      timeout: QUERY_TIMEOUT_MS,
     });
     return rows as unknown as (string | number | null)[][];
   };
@@ -18,7 +19,7 @@ export const queryOn =
 /** ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_TABLEACCESS_DENIED, ER_COLUMNACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED. */
 const DENIED: ReadonlySet<unknown> = new Set([1044, 1045, 1142, 1143, 1227]);
 
-/** What the server answers, or undefined where it refuses for want of a privilege. */
+/** The answer of the server, or undefined if the account lacks the privilege. */
 export async function undefinedIfDenied<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
@@ -28,15 +29,17 @@ export async function undefinedIfDenied<T>(answer: Promise<T>): Promise<T | unde
   }
 }
 
-/** Whether this account may read a table of that name. A table that is not there, or is broken, is not refused. */
-export async function canSelect(ask: Query, schema: string, table: string): Promise<boolean> {
-  const answer = ask(`SELECT * FROM ${quoteTable(schema, table)} LIMIT 0`).catch((thrown) => {
+/**
+ * Whether the account can read a table of that name. The answer is yes for a table that does not exist or is broken.
+ */
+export async function canSelect(query: Query, schema: string, table: string): Promise<boolean> {
+  const answer = query(`SELECT * FROM ${quoteTable(schema, table)} LIMIT 0`).catch((thrown) => {
     if (DENIED.has(thrown.errno) || thrown.fatal) throw thrown;
     return [];
   });
   return (await undefinedIfDenied(answer)) !== undefined;
 }
 
-/** Not `??` of mysql2, which splits a name at its dots. */
+/** mysql2's own `??` would split a name at its dots. */
 export const quoteName = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 export const quoteTable = (schema: string, table: string): string => `${quoteName(schema)}.${quoteName(table)}`;

@@ -4,7 +4,9 @@ import { error, type Finding } from '../model/finding.ts';
 import { asCdcError } from '../runtime/error.ts';
 import { selectHost } from '../source/select-host.ts';
 
-/** Whether `cdc run` could begin: the checkpoint is whole and its own, and the server can go on from there. */
+/**
+ * Whether `cdc run` could begin: the checkpoint can be read and belongs to this pipeline, and a server can continue.
+ */
 export async function checkStart(config: Config, signal: AbortSignal): Promise<Finding[]> {
   try {
     const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
@@ -12,7 +14,7 @@ export async function checkStart(config: Config, signal: AbortSignal): Promise<F
     return [];
   } catch (cause) {
     const { message, why = '', hint = '', exitCode } = asCdcError(cause);
-    // What else is wrong with the server has been told with more care.
+    // The other checks report every other problem of the server in more detail.
     return exitCode === 2 || exitCode === 4 ? [error(message, why, hint)] : [];
   }
 }

@@ -2,27 +2,27 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder and those above it. Not `mkdir` with `recursive`: under /proc, where a folder cannot be made in one
- * that exists, that tries for ever (Node 20 to 22).
- * @param mode who may enter a folder that is new
+ * Creates a directory and its missing parents. It does not use `mkdir` with `recursive`, which never returns under
+ * /proc, where no directory can be created in an existing one (Node 20 to 22).
+ * @param mode the permissions of a new directory
  */
 export async function ensureDirectory(path: string, mode = 0o777): Promise<void> {
-  const make = (): Promise<void> =>
+  const makeIfMissing = (): Promise<void> =>
     mkdir(path, { mode }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
     });
   try {
-    await make();
+    await makeIfMissing();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
     await ensureDirectory(dirname(path));
-    await make();
+    await makeIfMissing();
   }
 }
 
 /**
- * Writes a file, for its owner alone, that is whole or not there at all: under a temporary name, synced, renamed. Its
- * name is durable only once its folder is synced.
+ * Writes a file atomically, readable only by its owner: it writes a temporary file, fsyncs it and renames it. The new
+ * name is durable only after `fsyncDirectory`.
  */
 export async function writeFileAtomic(path: string, temporary: string, text: string): Promise<void> {
   try {
@@ -40,7 +40,7 @@ export async function writeFileAtomic(path: string, temporary: string, text: str
   }
 }
 
-/** Makes the names in a folder survive a loss of power, as far as the system can (Windows cannot open a folder). */
+/** Makes the names in a directory survive a power loss, where the system can (Windows cannot open a directory). */
 export async function fsyncDirectory(path: string): Promise<void> {
   if (process.platform !== 'win32') await fsyncFile(path);
 }

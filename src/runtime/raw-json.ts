@@ -1,11 +1,11 @@
 /**
- * JSON kept as text. A parse to JavaScript values (and DuckDB's own extraction too) rounds 64-bit integers or
- * decimals, so a value of the lake stays the characters it was written with.
+ * JSON as text. Parsing it to JavaScript values rounds 64-bit integers and decimals, and so does the extraction of
+ * DuckDB. So a value of the lake keeps the characters that it was written with.
  */
 
-/** The members of one JSON object: name to the raw text of its value. The text must be valid JSON. */
+/** The members of a JSON object: each name with the raw text of its value. The text must be valid JSON. */
 export function parseRawObject(text: string): Map<string, string> {
-  const found = new Map<string, string>();
+  const members = new Map<string, string>();
   let at = skipSpace(text, 0);
   if (text[at] !== '{') throw new SyntaxError(`not a JSON object: ${text.slice(0, 80)}`);
   at = skipSpace(text, at + 1);
@@ -14,19 +14,19 @@ export function parseRawObject(text: string): Map<string, string> {
     const name: string = JSON.parse(text.slice(at, nameEnd));
     at = skipSpace(text, skipSpace(text, nameEnd) + 1);
     const end = endOfValue(text, at);
-    found.set(name, text.slice(at, end));
+    members.set(name, text.slice(at, end));
     at = skipSpace(text, end);
     if (text[at] === ',') at = skipSpace(text, at + 1);
-    else if (text[at] !== '}') throw new SyntaxError(`unexpected end of a JSON object: ${text.slice(0, 80)}`);
+    else if (text[at] !== '}') throw new SyntaxError(`unexpected text in a JSON object: ${text.slice(0, 80)}`);
   }
-  return found;
+  return members;
 }
 
-/** The object with these members, in their order. */
-export const formatRawObject = (from: Iterable<readonly [string, string]>): string =>
-  `{${Array.from(from, ([name, raw]) => `${JSON.stringify(name)}:${raw}`).join(',')}}`;
+/** The JSON object with these members, in their order. */
+export const formatRawObject = (members: Iterable<readonly [string, string]>): string =>
+  `{${Array.from(members, ([name, raw]) => `${JSON.stringify(name)}:${raw}`).join(',')}}`;
 
-/** The same value in one spelling: no blanks, string escapes as JSON.stringify has them, numbers untouched. */
+/** The same value in canonical form: no white space, string escapes as in JSON.stringify, numbers unchanged. */
 export const canonicalJson = (raw: string): string =>
   raw.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|\s+/gs, (token) => (token[0] === '"' ? JSON.stringify(JSON.parse(token)) : ''));
 
@@ -40,7 +40,7 @@ function endOfString(text: string, start: number): number {
   let quote = start;
   for (;;) {
     quote = text.indexOf('"', quote + 1);
-    if (quote < 0) throw new SyntaxError(`a JSON string without an end: ${text.slice(start, start + 80)}`);
+    if (quote < 0) throw new SyntaxError(`a JSON string has no end: ${text.slice(start, start + 80)}`);
     let slashes = 0;
     while (text[quote - 1 - slashes] === '\\') slashes++;
     if (slashes % 2 === 0) return quote + 1;

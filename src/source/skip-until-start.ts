@@ -1,51 +1,53 @@
 import type { Transaction } from '../model/rows-event.ts';
 import type { StartPoint } from './start-point.ts';
 
-/** Whom the transactions concern that are not passed over. */
+/** Receives the transactions from the start on, and those before it. */
 interface CommitListener {
   commit(transaction: Transaction): void;
   xaPrepared(transaction: Transaction): void;
+  skipped(transaction: Transaction): void;
 }
 
-export interface StartSkipper extends CommitListener {
+export interface StartSkipper {
+  commit(transaction: Transaction): void;
+  xaPrepared(transaction: Transaction): void;
   isBeforeStart(transaction: Transaction): boolean;
 }
 
 /**
- * Transactions that are read only to get to where the stream begins. Their GTIDs count as delivered, but nobody is
- * told: the position must not go back to them, or a kill in the meantime would bring them, or repeat what is behind.
- * An XA transaction that is prepared there and has not ended when the place is reached is told of then.
+ * Separates the transactions that are read only to reach the start. Their GTIDs count as delivered, but no commit is
+ * reported: it would move the saved position backwards, and a crash would then resend them. An XA transaction that was
+ * prepared before the start and has not ended there is reported when the start is reached.
  */
 export function skipUntilStart(
-  { skipBefore, delivered }: Pick<StartPoint, 'skipBefore' | 'delivered'>,
-  told: CommitListener,
+  { skipBefore }: Pick<StartPoint, 'skipBefore'>,
+  { commit, xaPrepared, skipped }: CommitListener,
 ): StartSkipper {
-  if (skipBefore === undefined) return { ...told, isBeforeStart: () => false };
+  if (skipBefore === undefined) return { commit, xaPrepared, isBeforeStart: () => false };
   let prepared: Transaction[] = [];
   const isBeforeStart = ({ file, position }: Transaction): boolean =>
     file === skipBefore.file && position < skipBefore.position;
-  const arrived = (): void => {
-    for (const transaction of prepared) told.xaPrepared(transaction);
+  const reportPrepared = (): void => {
+    for (const transaction of prepared) xaPrepared(transaction);
     prepared = [];
   };
   return {
     isBeforeStart,
     commit(transaction) {
-      if (!isBeforeStart(transaction)) {
-        if (prepared.length > 0) arrived();
-        return told.commit(transaction);
+      if (isBeforeStart(transaction)) {
+        prepared = prepared.filter((other) => other !== transaction.preparedTransaction);
+        return skipped(transaction);
       }
-      prepared = prepared.filter((waiting) => waiting !== transaction.preparedTransaction);
-      const { file, position } = delivered;
-      delivered.advance(transaction);
-      Object.assign(delivered, { file, position });
+      if (prepared.length > 0) reportPrepared();
+      commit(transaction);
     },
     xaPrepared(transaction) {
-      if (isBeforeStart(transaction)) prepared.push(transaction);
-      else {
-        arrived();
-        told.xaPrepared(transaction);
+      if (isBeforeStart(transaction)) {
+        prepared.push(transaction);
+        return;
       }
+      reportPrepared();
+      xaPrepared(transaction);
     },
   };
 }

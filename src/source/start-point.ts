@@ -6,31 +6,34 @@ import { ReplicationPosition } from '../model/replication-position.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { DumpStart } from './binlog/binlog-client.ts';
 import { TableSchemaCache } from './schema/table-schema-cache.ts';
+import { START_OVER_HINT } from './server/recovery-hints.ts';
 import type { ServerInfo } from './server/server-info.ts';
 
 export interface StartPoint {
-  /** What counts as delivered. */
+  /** The position up to which everything counts as delivered. */
   delivered: ReplicationPosition;
   epoch: number;
   dump: DumpStart;
-  /** What is known of tables whose columns the stream does not name. */
+  /** Resolved columns of tables whose columns the binlog does not name. */
   tableSchemas: TableSchemaCache;
-  /** The first file of the dump tells which GTIDs lie before it. */
+  /** Whether the delivered GTIDs are read from the start of the first file of the dump. */
   readGtidsFromFirstFile: boolean;
   /** Transactions that begin before these coordinates are read for their GTIDs only. */
   skipBefore?: Coordinates;
 }
 
-/** Where to begin is asked for by the configuration, or by a flag that is named like this in messages. */
+/** Where to begin without a checkpoint. */
 export interface StartRequest {
+  /** `now`, `earliest`, a GTID set, or `file:position`. */
   start: string;
-  /** `source.start` unless told otherwise. */
+  /** The option or flag that the value comes from, for messages; `source.start` by default. */
   optionName?: string;
 }
 
 /**
- * Where to begin: at the checkpoint, if there is one and the server can go on from it, else where `start` says.
- * @param now seconds since 1970: the epoch that begins now, should one begin
+ * Where to begin: at the checkpoint if there is one, otherwise where `start` says.
+ * @param now seconds since 1970, which become the number of an epoch that begins now
+ * @throws CdcError if the server cannot send the events from there on
  */
 export function startPoint(
   request: StartRequest,
@@ -56,25 +59,27 @@ function initialStart(
       ? fromGtids(purged.clone(), oldest, epoch)
       : fromCoordinates(oldest, server, epoch);
   }
-  const refuse = (what: string, why: string): CdcError =>
+  const invalid = (what: string, why: string): CdcError =>
     new CdcError(`${optionName} ${start} ${what}`, {
       exitCode: 2,
       why,
-      hint: `name a place between ${oldest.file}:${oldest.position} and ${end.file}:${end.position}, or now, or earliest`,
+      hint: `choose a position between ${oldest.file}:${oldest.position} and ${end.file}:${end.position}, or now, or earliest`,
     });
   const coordinates = parseCoordinates(start);
   if (coordinates) {
     const missing = missingReason(coordinates, server);
-    if (missing !== undefined) throw refuse('is not in the binlog of the server', missing);
+    if (missing !== undefined) throw invalid('is not in the binlog of the server', missing);
     return fromCoordinates(coordinates, server, epoch);
   }
   const gtids = parseGtids(start, server);
   const gap = findGtidGap(gtids, server);
-  if (gap !== undefined) throw refuse(gap.ahead ? 'is ahead of the server' : 'is no longer in the binlog', gap.why);
+  if (gap !== undefined) {
+    throw invalid(gap.missing === 'delivered' ? 'is ahead of the server' : 'is no longer in the binlog', gap.why);
+  }
   return fromGtids(gtids, oldest, epoch);
 }
 
-/** Every binlog begins with four bytes that are no event. */
+/** Every binlog begins with four magic bytes (0xfe 'bin') before its first event. */
 const FIRST_POSITION = 4;
 
 const oldestOf = ({ binlogs, end }: ServerInfo): Coordinates => ({
@@ -82,73 +87,80 @@ const oldestOf = ({ binlogs, end }: ServerInfo): Coordinates => ({
   position: FIRST_POSITION,
 });
 
-/** Why the server cannot send what follows these coordinates; undefined when it can. */
+/** Why the server cannot send the events after these coordinates; undefined if it can. */
 function missingReason({ file, position }: Coordinates, { binlogs }: ServerInfo): string | undefined {
-  const log = binlogs.find((known) => known.file === file);
-  if (log === undefined) return `there is no ${file}: it has ${binlogs[0]?.file} to ${binlogs.at(-1)?.file}`;
-  if (position > log.position) return `${file} has ${log.position} bytes`;
-  if (position < FIRST_POSITION) return `the first event is at ${FIRST_POSITION}`;
+  const binlog = binlogs.find((known) => known.file === file);
+  if (binlog === undefined) return `there is no ${file}: the server has ${binlogs[0]?.file} to ${binlogs.at(-1)?.file}`;
+  if (position > binlog.position) return `${file} has ${binlog.position} bytes`;
+  if (position < FIRST_POSITION) return `the first event of a binlog is at ${FIRST_POSITION}`;
   return undefined;
 }
 
-const REMEDY = 'move the checkpoint file away, start again (source.start says where), and copy the tables anew';
-
-/** GTID containment decides: the server has executed all that we have, and has kept all that we have not. */
+/**
+ * GTID containment decides whether the server can continue: it must have executed everything that was delivered, and
+ * must still have everything that was not.
+ */
 function resume(saved: Checkpoint, server: ServerInfo, now: number): StartPoint {
   if (saved.server.flavor !== server.flavor) {
-    throw new CdcError(`the checkpoint is of a ${saved.server.flavor} server, this one is ${server.flavor}`, {
-      exitCode: 2,
-      hint: 'set source.url back, or give this source a name of its own',
-    });
+    throw new CdcError(
+      `the checkpoint belongs to a ${saved.server.flavor} server, but this server is ${server.flavor}`,
+      {
+        exitCode: 2,
+        hint: 'restore source.url, or give this source its own name',
+      },
+    );
   }
   const coordinates = { file: saved.file, position: saved.position };
   const serverChanged = saved.server.identity !== server.identity;
   const coordinatesRestarted = serverChanged || !isWithinBinlog(server.end, coordinates);
-  // Coordinates of another server, or of binlogs that were numbered anew, start anew; seq must not.
+  // Coordinates restart on another server and after a reset of the binlogs; the epoch keeps seq growing.
   const epoch = coordinatesRestarted ? Math.max(saved.epoch + 1, now) : saved.epoch;
   if (saved.gtids !== null && server.executed !== undefined) {
     const gtids = parseGtids(saved.gtids, server);
     const gap = findGtidGap(gtids, server);
     if (gap !== undefined) throw resumeError(gap, server);
-    if (coordinatesRestarted && !serverChanged) refuseReset(gtids, coordinates, server);
-    // The old coordinates mean nothing here; the first event brings new ones.
+    if (coordinatesRestarted && !serverChanged) rejectReset(gtids, coordinates, server);
+    // The old coordinates have no meaning on this server; the first event sets new ones.
     if (coordinatesRestarted) return fromGtids(gtids, oldestOf(server), epoch);
     return { ...fromGtids(gtids, coordinates, epoch), tableSchemas: new TableSchemaCache(saved.tables) };
   }
   if (serverChanged) {
-    throw new CdcError('the server is not the one that the checkpoint was made with', {
+    throw new CdcError('the checkpoint belongs to another server', {
       exitCode: 4,
-      why: `${saved.server.identity} before, ${server.identity} now, and no GTIDs to compare them by`,
-      hint: `connect to the old server; or ${REMEDY}`,
+      why: `checkpoint: ${saved.server.identity}, server: ${server.identity}; without GTIDs their positions cannot be compared`,
+      hint: `connect to the server of the checkpoint; or ${START_OVER_HINT}`,
     });
   }
   const missing = missingReason(coordinates, server);
   if (missing !== undefined) {
     throw new CdcError('the server no longer has the binlog of the checkpoint', {
       exitCode: 4,
-      why: `${saved.file}:${saved.position}, and ${missing}: it was purged, or the binlogs were reset`,
-      hint: REMEDY,
+      why: `the checkpoint is at ${saved.file}:${saved.position}, but ${missing}: it was purged, or the binlogs were reset`,
+      hint: START_OVER_HINT,
     });
   }
   return { ...fromCoordinates(coordinates, server, epoch), tableSchemas: new TableSchemaCache(saved.tables) };
 }
 
-/** Whether the end of the binlog may lie behind coordinates that were read from it: the numbers of its files only grow. */
+/**
+ * Whether coordinates that were read from a binlog can still be in it: their file has the same base name, and they are
+ * not after its end. The numbers of the files only grow.
+ */
 const isWithinBinlog = (end: Coordinates, read: Coordinates): boolean =>
   baseName(end.file) === baseName(read.file) && !isBefore(end, read);
 
 const baseName = (file: string): string => file.replace(/\.\d+$/, '');
 
 /**
- * A replica that lags will have what it lacks; any other server that has never executed what was delivered from it, or
- * has lost what follows, will not.
+ * A replica that lags will receive the transactions that it lacks, so that is retried. Another server that never
+ * executed a delivered transaction, or has purged a following one, will not recover.
  */
-function resumeError({ ahead, why }: Gap, { isReplica }: ServerInfo): CdcError {
-  if (!ahead) {
+function resumeError({ missing, why }: GtidGap, { isReplica }: ServerInfo): CdcError {
+  if (missing === 'following') {
     return new CdcError('the server no longer has the binlog that follows the checkpoint', {
       exitCode: 4,
       why,
-      hint: `restore the purged binlogs; or ${REMEDY}`,
+      hint: `restore the purged binlogs; or ${START_OVER_HINT}`,
     });
   }
   if (isReplica) {
@@ -156,39 +168,42 @@ function resumeError({ ahead, why }: Gap, { isReplica }: ServerInfo): CdcError {
       kind: 'retry',
       exitCode: 4,
       why,
-      hint: 'it is tried again until the replica has caught up; if replication is broken, repair it, or connect to the server that has these transactions',
+      hint: 'cdc retries until the replica has caught up; if replication is broken, repair it, or connect to the server that has these transactions',
     });
   }
   return new CdcError('the checkpoint is ahead of the server', {
     exitCode: 4,
     why,
-    hint: `connect to the server that has them; or ${REMEDY}`,
+    hint: `connect to the server that has these transactions; or ${START_OVER_HINT}`,
   });
 }
 
 /**
- * The binlogs of the same server are numbered anew. What it has itself written since, under numbers that were delivered
- * before, are other transactions; only what is before all of its binlogs (gtid_purged, set after a restore) is ours.
+ * The file numbers of the same server restarted. After a reset the server reuses GTIDs that were delivered, for
+ * different transactions. Only GTIDs in gtid_purged, which is set after a restore, are certain to be the delivered
+ * ones; and GTIDs of other servers are not reused.
  */
-function refuseReset(ours: GtidSet | MariadbGtidPosition, saved: Coordinates, server: ServerInfo): void {
+function rejectReset(delivered: GtidSet | MariadbGtidPosition, saved: Coordinates, server: ServerInfo): void {
   const { identity, purged, end } = server;
-  const rest = ours instanceof GtidSet && purged instanceof GtidSet ? ours.subtract(purged).toString() : `${ours}`;
-  const known =
-    ours instanceof MariadbGtidPosition && purged instanceof MariadbGtidPosition && purged.containsAll(ours);
-  const own = (entry: string): boolean => entry.startsWith(identity) || `mariadb-${entry.split('-')[1]}` === identity;
-  if (known || !rest.split(',').some(own)) return;
+  const uncertain =
+    delivered instanceof GtidSet && purged instanceof GtidSet ? delivered.subtract(purged).toString() : `${delivered}`;
+  const isPurged =
+    delivered instanceof MariadbGtidPosition && purged instanceof MariadbGtidPosition && purged.containsAll(delivered);
+  const isOfThisServer = (entry: string): boolean =>
+    entry.startsWith(identity) || `mariadb-${entry.split('-')[1]}` === identity;
+  if (isPurged || !uncertain.split(',').some(isOfThisServer)) return;
   throw new CdcError('the binlogs of the server were reset since the checkpoint', {
     exitCode: 4,
-    why: `the checkpoint is at ${saved.file}:${saved.position} with ${ours}, and its binlogs now end at ${end.file}:${end.position}: the same numbers name other transactions`,
-    hint: REMEDY,
+    why: `the checkpoint is at ${saved.file}:${saved.position} with ${delivered}, but the binlogs end at ${end.file}:${end.position}: the same GTIDs name other transactions`,
+    hint: START_OVER_HINT,
   });
 }
 
-/** Whether the server lacks transactions that the checkpoint has. */
+/** Whether the server has not executed transactions that the checkpoint counts as delivered. */
 export function isBehindCheckpoint(saved: Checkpoint | undefined, server: ServerInfo): boolean {
   if (saved === undefined || saved.gtids === null || server.executed === undefined) return false;
   if (saved.server.flavor !== server.flavor) return false;
-  return findGtidGap(parseGtids(saved.gtids, server), server)?.ahead === true;
+  return findGtidGap(parseGtids(saved.gtids, server), server)?.missing === 'delivered';
 }
 
 function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinates, epoch: number): StartPoint {
@@ -201,17 +216,17 @@ function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinate
   };
 }
 
-/** COM_BINLOG_DUMP has 32 bits for the position; only its other form, with GTIDs, has 64. */
-const LAST_DUMP_POSITION = 2 ** 32 - 1;
+/** COM_BINLOG_DUMP has 32 bits for the position; COM_BINLOG_DUMP_GTID has 64. */
+const DUMP_POSITION_MAX = 2 ** 32 - 1;
 
 /**
- * The whole file is read, to learn which GTIDs lie before the coordinates, or, without GTIDs, because the dump cannot
- * name a place behind 4 GiB. Coordinates of a checkpoint lie between transactions; one that straddles named ones began
- * before them.
+ * Reads the whole file in two cases: with GTIDs, to learn which of them are before the coordinates; without GTIDs,
+ * because the dump cannot begin beyond 4 GiB. Coordinates of a checkpoint are between two transactions. A transaction
+ * that contains coordinates of `source.start` began before them, so it is skipped.
  */
 function fromCoordinates(coordinates: Coordinates, server: ServerInfo, epoch: number): StartPoint {
   const delivered = new ReplicationPosition(undefined, coordinates);
-  if (server.executed === undefined && coordinates.position <= LAST_DUMP_POSITION) {
+  if (server.executed === undefined && coordinates.position <= DUMP_POSITION_MAX) {
     return {
       delivered,
       epoch,
@@ -235,32 +250,41 @@ function parseGtids(text: string, server: ServerInfo): GtidSet | MariadbGtidPosi
     throw new CdcError('the server has no GTIDs', {
       exitCode: 2,
       why: 'gtid_mode is not ON',
-      hint: 'name file:position instead',
+      hint: 'use file:position instead',
     });
   }
   return server.flavor === 'mariadb' ? MariadbGtidPosition.parse(text) : GtidSet.parse(text);
 }
 
-interface Gap {
-  /** The server lacks what is ours; else it lacks what follows. */
-  ahead: boolean;
+interface GtidGap {
+  /** The server never executed a delivered transaction, or no longer has one that follows. */
+  missing: 'delivered' | 'following';
   why: string;
 }
 
-/** What keeps the server from going on behind these transactions: it has never had some, or no longer has what follows. */
-function findGtidGap(ours: GtidSet | MariadbGtidPosition, { executed, purged }: ServerInfo): Gap | undefined {
-  const other = 'it was restored, reset, or is another one';
-  if (ours instanceof GtidSet && executed instanceof GtidSet) {
-    if (!executed.containsAll(ours)) {
-      return { ahead: true, why: `the server has never executed ${ours.subtract(executed)}: ${other}` };
+/** Why the server cannot continue after these transactions; undefined if it can. */
+function findGtidGap(delivered: GtidSet | MariadbGtidPosition, { executed, purged }: ServerInfo): GtidGap | undefined {
+  const reasons = 'it was restored, reset, or is another server';
+  if (delivered instanceof GtidSet && executed instanceof GtidSet) {
+    if (!executed.containsAll(delivered)) {
+      const why = `the server has never executed ${delivered.subtract(executed)}: ${reasons}`;
+      return { missing: 'delivered', why };
     }
-    const gap = purged instanceof GtidSet ? purged.subtract(ours) : undefined;
-    if (gap !== undefined && !gap.isEmpty) return { ahead: false, why: `purged and never delivered: ${gap}` };
+    const lost = purged instanceof GtidSet ? purged.subtract(delivered) : undefined;
+    if (lost !== undefined && !lost.isEmpty)
+      return { missing: 'following', why: `purged and never delivered: ${lost}` };
   }
-  if (ours instanceof MariadbGtidPosition && executed instanceof MariadbGtidPosition) {
-    if (!executed.containsAll(ours)) return { ahead: true, why: `${ours} is beyond ${executed}: ${other}` };
-    if (purged instanceof MariadbGtidPosition && !ours.containsAll(purged))
-      return { ahead: false, why: `delivered up to ${ours.isEmpty ? 'nothing' : ours}, and purged up to ${purged}` };
+  if (delivered instanceof MariadbGtidPosition && executed instanceof MariadbGtidPosition) {
+    if (!executed.containsAll(delivered)) {
+      return {
+        missing: 'delivered',
+        why: `${delivered} is beyond ${executed}, which the server has executed: ${reasons}`,
+      };
+    }
+    if (purged instanceof MariadbGtidPosition && !delivered.containsAll(purged)) {
+      const upTo = delivered.isEmpty ? 'nothing' : delivered;
+      return { missing: 'following', why: `delivered up to ${upTo}, and purged up to ${purged}` };
+    }
   }
   return undefined;
 }

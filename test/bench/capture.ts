@@ -4,7 +4,7 @@ import { readServerInfo } from '../../src/source/server/server-info.ts';
 import type { Shape } from './shapes.ts';
 
 export interface Captured {
-  /** Packets as they came: a status byte, then one event. */
+  /** The received packets: a status byte, then one event. */
   packets: Buffer[];
   checksum: boolean;
   bytes: number;
@@ -12,7 +12,7 @@ export interface Captured {
 
 const SCHEMA = 'bench';
 
-/** Makes the table of a shape and fills it, in transactions of one row or of many. */
+/** Creates the table of a shape and fills it, in transactions of one row or of many rows. */
 export async function fill(client: Connection, shape: Shape): Promise<void> {
   await client.query(
     `DROP DATABASE IF EXISTS ${SCHEMA}; CREATE DATABASE ${SCHEMA}; USE ${SCHEMA}; CREATE TABLE t ${shape.ddl}`,
@@ -23,14 +23,16 @@ export async function fill(client: Connection, shape: Shape): Promise<void> {
        WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < ${shape.rows}) SELECT n FROM r`,
   );
   if (shape.oneRowTransactions) return fillByRow(client, shape);
-  for (let from = 1; from <= shape.rows; from += STEP) {
-    await client.query(`INSERT INTO t SELECT ${shape.row} FROM numbers WHERE n BETWEEN ${from} AND ${from + STEP - 1}`);
+  for (let from = 1; from <= shape.rows; from += ROWS_PER_TRANSACTION) {
+    await client.query(
+      `INSERT INTO t SELECT ${shape.row} FROM numbers WHERE n BETWEEN ${from} AND ${from + ROWS_PER_TRANSACTION - 1}`,
+    );
   }
 }
 
-const STEP = 20_000;
+const ROWS_PER_TRANSACTION = 20_000;
 
-/** A transaction for each row, made on the server: a client would wait for each of them. */
+/** Inserts each row in its own transaction. A procedure on the server saves the round trips of a client. */
 async function fillByRow(client: Connection, shape: Shape): Promise<void> {
   await client.query('SET GLOBAL sync_binlog = 0, GLOBAL innodb_flush_log_at_trx_commit = 0');
   await client.query(`CREATE PROCEDURE each_row() BEGIN
@@ -39,7 +41,7 @@ async function fillByRow(client: Connection, shape: Shape): Promise<void> {
   await client.query('CALL each_row()');
 }
 
-/** Fills a table of the shape on the server and takes the binlog events of that into memory. */
+/** Fills a table of the shape on the server and reads the binlog events of that into memory. */
 export async function capture(
   connection: { host: string; port: number; user: string },
   shape: Shape,

@@ -7,18 +7,18 @@ import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { startDaemon } from './processes.ts';
 
 /** Firehose bills each record rounded up to the next 5 KB (Amazon Data Firehose pricing, Direct PUT). */
-const STEP = 5 * 1024;
-const billed = (bytes: number): number => Math.ceil(bytes / STEP) * STEP;
+const BILLING_STEP_BYTES = 5 * 1024;
+const billed = (bytes: number): number => Math.ceil(bytes / BILLING_STEP_BYTES) * BILLING_STEP_BYTES;
 const SECONDS = 10;
 
-const WAYS: [name: string, keys: string][] = [
+const SETTINGS: [name: string, keys: string][] = [
   ['one event per record (aggregate: off)', 'aggregate: off'],
   ['the defaults', 'linger: 100ms'],
   ['linger: 1s', 'linger: 1s'],
   ['linger: 1s, compression: gzip', 'linger: 1s, compression: gzip'],
 ];
 
-/** What Firehose bills for the same changes, sent in several ways, at a low and a high rate of one-row transactions. */
+/** The bill of Firehose for the same changes with several settings, at a low and a high rate of one-row transactions. */
 export async function cost(server: LocalServer, directory: string): Promise<void> {
   console.log(
     '| way | events/s | bytes per event | records | billed GB per million events | against one event per record |',
@@ -26,7 +26,7 @@ export async function cost(server: LocalServer, directory: string): Promise<void
   console.log('| --- | ---: | ---: | ---: | ---: | ---: |');
   for (const rate of [100, 1_000]) {
     let single = 0;
-    for (const [i, [name, keys]] of WAYS.entries()) {
+    for (const [i, [name, keys]] of SETTINGS.entries()) {
       const own = join(directory, `cost-${rate}-${i}`);
       mkdirSync(own);
       let bytes = 0;

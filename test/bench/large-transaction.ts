@@ -5,13 +5,13 @@ import { createConnection } from 'mysql2/promise';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { fill } from './capture.ts';
-import { end, startDaemon, startFirehose, usedBy } from './processes.ts';
+import { end, resourceUsage, startDaemon, startFirehose } from './processes.ts';
 import { ORDERS } from './shapes.ts';
 
 const ROWS = 1_000_000;
 const SINK_BYTES = 1_000_000;
 
-/** One transaction of a million rows into a stream that takes 1 MB/s and refuses what is beyond it. */
+/** Sends one transaction of a million rows to a stream that accepts 1 MB/s and throttles the rest. */
 export async function largeTransaction(server: LocalServer, directory: string): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
   const own = join(directory, 'large');
@@ -39,7 +39,7 @@ export async function largeTransaction(server: LocalServer, directory: string): 
     });
     const seconds = ((await daemon.reached(binlogEnd, 3_600_000)) - daemon.followsSince) / 1000;
     await sleep(200);
-    const { peakMB } = usedBy(daemon.child);
+    const { peakMB } = resourceUsage(daemon.child);
     const { events = 0, bytes = 0, retries = 0 } = await daemon.stop();
     await end(firehose.child);
     const megabytes = bytes / 1e6;

@@ -4,18 +4,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { startLocalFirehose } from '../../src/local/firehose/server.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
-import { startDaemon, usedBy } from './processes.ts';
+import { resourceUsage, startDaemon } from './processes.ts';
 
 const CLIENTS = 20;
 const PER_SECOND = 1_000;
 const SECONDS = 20;
-/** Of warming up, which do not count. */
+/** These seconds are for warming up and are not measured. */
 const WARM_SECONDS = 5;
 const LINGERS = [100, 20];
 
 /**
- * From the return of COMMIT at the client to the moment before the acknowledgement leaves the local Firehose, at a
- * steady rate of one-row transactions. Commits and the Firehose are in this process, for one clock.
+ * Measures the time from the return of COMMIT at the client until just before the local Firehose acknowledges the event, at
+ * a steady rate of one-row transactions. The clients and the Firehose are in this process, so there is one clock.
  */
 export async function latency(server: LocalServer, directory: string): Promise<void> {
   console.log('| linger | transactions/s | p50 ms | p90 ms | p99 ms | worst ms | CPU of the daemon | its RSS, MB |');
@@ -25,7 +25,7 @@ export async function latency(server: LocalServer, directory: string): Promise<v
     mkdirSync(own);
     const committed = new Map<number, number>();
     const latencies: number[] = [];
-    let warm = true;
+    let warmingUp = true;
     const firehose = await startLocalFirehose({
       listen: { host: '127.0.0.1', port: 0 },
       lake: join(own, 'lake'),
@@ -34,10 +34,10 @@ export async function latency(server: LocalServer, directory: string): Promise<v
         const now = performance.now();
         for (const { data } of records) {
           for (const [, id] of data.toString().matchAll(/"after":\{"id":(\d+)/g)) {
-            const at = committed.get(Number(id));
+            const committedAt = committed.get(Number(id));
             committed.delete(Number(id));
-            // An event may be here before its COMMIT has returned to the client.
-            if (!warm) latencies.push(at === undefined ? 0 : now - at);
+            // An event can arrive before its COMMIT returns to the client.
+            if (!warmingUp) latencies.push(committedAt === undefined ? 0 : now - committedAt);
           }
         }
       },
@@ -57,30 +57,38 @@ export async function latency(server: LocalServer, directory: string): Promise<v
     const client = async (): Promise<void> => {
       const connection = await createConnection({ host: '127.0.0.1', port: server.port, user: 'root' });
       while (id < total) {
-        const mine = ++id;
-        if (mine === PER_SECOND * WARM_SECONDS) {
-          warm = false;
-          cpu = usedBy(daemon.child).cpuSeconds;
+        const rowId = ++id;
+        if (rowId === PER_SECOND * WARM_SECONDS) {
+          warmingUp = false;
+          cpu = resourceUsage(daemon.child).cpuSeconds;
         }
-        const due = begin + (mine / PER_SECOND) * 1000;
+        const due = begin + (rowId / PER_SECOND) * 1000;
         if (due > performance.now()) await sleep(due - performance.now());
         await connection.query(
-          `INSERT INTO bench.t VALUES (${mine}, ${mine % 977}, 'paid', ${mine}/100, 'left at the door')`,
+          `INSERT INTO bench.t VALUES (${rowId}, ${rowId % 977}, 'paid', ${rowId}/100, 'left at the door')`,
         );
-        committed.set(mine, performance.now());
+        committed.set(rowId, performance.now());
       }
       connection.destroy();
     };
     await Promise.all(Array.from({ length: CLIENTS }, client));
     const seconds = (performance.now() - begin) / 1000;
     await sleep(1_000);
-    const { cpuSeconds, rssMB } = usedBy(daemon.child);
+    const { cpuSeconds, rssMB } = resourceUsage(daemon.child);
     await daemon.stop();
     await firehose.close();
     latencies.sort((a, b) => a - b);
-    const at = (share: number): string => (latencies[Math.floor((latencies.length - 1) * share)] ?? 0).toFixed(1);
+    const percentile = (share: number): string =>
+      (latencies[Math.floor((latencies.length - 1) * share)] ?? 0).toFixed(1);
     const cells = [
-      ...[`${linger} ms`, Math.round(total / seconds), at(0.5), at(0.9), at(0.99), at(1)],
+      ...[
+        `${linger} ms`,
+        Math.round(total / seconds),
+        percentile(0.5),
+        percentile(0.9),
+        percentile(0.99),
+        percentile(1),
+      ],
       ...[`${(((cpuSeconds - cpu) / SECONDS) * 100).toFixed(0)} %`, Math.round(rssMB)],
     ];
     console.log(`| ${cells.join(' | ')} |`);

@@ -10,18 +10,19 @@ import { replay } from './replay.ts';
 import { soak } from './soak.ts';
 import { wholePath } from './whole-path.ts';
 
-/** `npm run bench [-- name...]`: all but the soak, or those that are named. Prints Markdown, for docs/BENCHMARKS.md. */
+/** `npm run bench [-- name...]` runs the named benchmarks, or all except the soak. It prints Markdown for docs/BENCHMARKS.md. */
 
 const BENCHES = { codec, replay, 'whole-path': wholePath, latency, cost, 'large-transaction': largeTransaction, soak };
 type Name = keyof typeof BENCHES;
 
-const given = process.argv.slice(2);
-const unknown = given.find((name) => !(name in BENCHES));
+const requested = process.argv.slice(2);
+const unknown = requested.find((name) => !(name in BENCHES));
 if (unknown !== undefined) {
-  console.error(`there is no benchmark ${unknown}; there are ${Object.keys(BENCHES).join(', ')}`);
+  console.error(`unknown benchmark ${unknown}; the benchmarks are ${Object.keys(BENCHES).join(', ')}`);
   process.exit(2);
 }
-const names = given.length > 0 ? (given as Name[]) : (Object.keys(BENCHES) as Name[]).filter((name) => name !== 'soak');
+const names =
+  requested.length > 0 ? (requested as Name[]) : (Object.keys(BENCHES) as Name[]).filter((name) => name !== 'soak');
 
 console.log(
   `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores of ${cpus()[0]?.model}, node ${process.version}`,

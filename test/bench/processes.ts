@@ -5,19 +5,19 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Coordinates } from '../../src/model/coordinates.ts';
 
-/** The built program in processes of its own, and what they use. */
+// Runs the built program in separate processes and reads their resource usage.
 
 const ENTRY = resolve('dist/main.js');
 
-export interface Used {
+export interface ResourceUsage {
   cpuSeconds: number;
   rssMB: number;
-  /** The most that it ever was. */
+  /** The maximum so far. */
   peakMB: number;
 }
 
-/** What a process has used so far (Linux, proc(5): stat in ticks of 10 ms, status in kB). */
-export function usedBy(child: ChildProcess): Used {
+/** Reads the resource usage of a process (Linux, proc(5): stat in ticks of 10 ms, status in kB). */
+export function resourceUsage(child: ChildProcess): ResourceUsage {
   const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
@@ -34,12 +34,12 @@ export interface FirehoseProcess {
   endpoint: string;
 }
 
-/** `cdc firehose`. */
+/** Starts `cdc firehose`. */
 export async function startFirehose(lake: string, ...flags: string[]): Promise<FirehoseProcess> {
-  const words = ['firehose', '--listen', '127.0.0.1:0', '--lake', lake, '--buffer-seconds', '5', ...flags];
-  const child = spawn(process.execPath, [ENTRY, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const args = ['firehose', '--listen', '127.0.0.1:0', '--lake', lake, '--buffer-seconds', '5', ...flags];
+  const child = spawn(process.execPath, [ENTRY, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const endpoint = await new Promise<string>((done, failed) => {
-    child.once('exit', () => failed(new Error('cdc firehose has ended')));
+    child.once('exit', () => failed(new Error('cdc firehose exited')));
     child.stdout?.on('data', (text) => {
       const match = /http:\/\/[\d.:]+/.exec(String(text));
       if (match) done(match[0]);
@@ -52,23 +52,23 @@ export interface DaemonOptions {
   directory: string;
   mysqlPort: number;
   endpoint: string;
-  /** `now`, or where to begin. */
+  /** `now`, or the coordinates to start from. */
   start: string;
-  /** Further keys of `firehose`, as YAML. */
+  /** More keys of the section `firehose`, as YAML. */
   firehose?: string;
 }
 
 export interface Daemon {
   child: ChildProcess;
-  /** When it began to follow the binlog, as Date.now(). */
+  /** The time when it started to follow the binlog, as Date.now(). */
   followsSince: number;
-  /** Resolves with Date.now() once the checkpoint on disk has reached this end. */
+  /** Resolves with the time of the checkpoint when the checkpoint on disk has reached `end`. */
   reached(end: Coordinates, withinMs?: number): Promise<number>;
-  /** Ends it; returns the line that it logs at the end, with its counters. */
+  /** Stops the daemon. Returns its last log line, which has its counters. */
   stop(): Promise<Record<string, number>>;
 }
 
-/** `cdc run`, once it follows the binlog. */
+/** Starts `cdc run` and waits until it follows the binlog. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { directory, mysqlPort, endpoint, start } = options;
   writeFileSync(
@@ -104,7 +104,8 @@ firehose: { stream: bench, endpoint: "${endpoint}"${options.firehose ? `, ${opti
         if (saved && (saved.file > end.file || (saved.file === end.file && saved.position >= end.position))) {
           return Date.parse(saved.saved_at);
         }
-        if (Date.now() > deadline || child.exitCode !== null) throw new Error(`not delivered: ${log}`);
+        if (Date.now() > deadline || child.exitCode !== null)
+          throw new Error(`the checkpoint did not reach the end: ${log}`);
         await sleep(20);
       }
     },

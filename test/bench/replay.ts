@@ -7,6 +7,7 @@ import type { EventFormatOptions } from '../../src/codec/formats/event-format.ts
 import { configSchema } from '../../src/config/schema.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
+import type { EncodedEvent } from '../../src/model/encoded-event.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
@@ -20,13 +21,13 @@ import { zongjiSpeed } from './zongji-decode.ts';
 
 const { values } = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } });
 const ROUNDS = 7;
-/** Packets that are read before the event loop gets its turn, as they come with one read of a socket. */
+/** Packets that are decoded between two turns of the event loop, as after one read of a socket. */
 const PACKETS_AT_ONCE = 500;
 
 /**
- * The daemon's own share of the way: binlog packets from memory through reader, codec, delivery and the AWS SDK to
- * acknowledgements of the local Firehose in another process. What it leaves out is the socket from MySQL, and MySQL,
- * which would take one of the two cores.
+ * Measures the daemon's own part of the data flow: binlog packets from memory through decoder, codec, delivery and the AWS
+ * SDK to acknowledgements of the local Firehose in another process. It leaves out MySQL, which would use one of the two
+ * cores, and the connection to it.
  */
 export async function replay(server: LocalServer, directory: string): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
@@ -43,7 +44,7 @@ export async function replay(server: LocalServer, directory: string): Promise<vo
       const begin = process.hrtime.bigint();
       await pass(captured, sink, charsets);
       const speed = (shape.rows / Number(process.hrtime.bigint() - begin)) * 1e9;
-      // The first round warms up.
+      // The first round is for warming up.
       if (round > 0) speeds.push(speed);
       sink.close();
     }
@@ -64,10 +65,10 @@ async function pass(
   const out = new ByteWriter();
   const format: EventFormatOptions = { format: 'debezium', name: 'bench', epoch: 0, flatPrefix: '_', values, charsets };
   let paused = false;
-  let broken: unknown;
+  let failure: unknown;
   const delivery = new Delivery({
     targets: [{ name: 'bench', sink }],
-    delivered: new ReplicationPosition(new GtidSet(), { file: 'binlog.000001', position: 4 }),
+    start: new ReplicationPosition(new GtidSet(), { file: 'binlog.000001', position: 4 }),
     aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
     lingerMs: 100,
     deadLetter: async () => {},
@@ -76,11 +77,10 @@ async function pass(
     },
     onDelivered() {},
     onFatal: (error) => {
-      broken = error;
+      failure = error;
     },
   });
-  const emit = (hash: number, bytes: Buffer, from: number, to: number): void =>
-    delivery.append(0, hash, bytes, from, to);
+  const emit = (event: EncodedEvent): void => delivery.append(0, event);
   const reader = new BinlogDecoder<EventWriter>(
     {
       ...IGNORE_EVENTS,
@@ -99,5 +99,5 @@ async function pass(
   }
   await delivery.drain();
   delivery.stop();
-  if (broken !== undefined) throw broken;
+  if (failure !== undefined) throw failure;
 }

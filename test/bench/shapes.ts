@@ -1,11 +1,11 @@
-/** A table and what fills it: each shape asks something else of a codec. */
+/** A table and its rows. Each shape stresses another part of a codec. */
 export interface Shape {
   name: string;
   ddl: string;
-  /** One SELECT list for `FROM numbers` (n from 1), in column order. */
+  /** The SELECT list of a row in column order, for `FROM numbers` with `n` from 1. */
   row: string;
   rows: number;
-  /** One transaction for each row instead of large ones. */
+  /** Each row has its own transaction. */
   oneRowTransactions?: boolean;
 }
 

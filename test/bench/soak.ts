@@ -5,17 +5,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
-import { end, startDaemon, startFirehose, usedBy } from './processes.ts';
+import { end, resourceUsage, startDaemon, startFirehose } from './processes.ts';
 import { ORDERS } from './shapes.ts';
 
-/** Sixteen hours of a shop with 250 changes a second. */
+/** The changes of sixteen hours at 250 changes a second. */
 const CHANGES = 16 * 3600 * 250;
-/** Rows of the table, which each statement of the workload changes some of. */
+/** Rows of the table. Each statement of the workload changes `STEP` of them. */
 const ROWS = 200_000;
 const STEP = 2_000;
 const REPORT_MS = 15_000;
 
-/** The changes of sixteen hours as fast as this machine makes them: does memory grow, does speed fall, does all arrive? */
+/** Sends the changes of sixteen hours at full speed, to see whether memory grows, speed falls or events are missing. */
 export async function soak(server: LocalServer, directory: string): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
   const own = join(directory, 'soak');
@@ -37,22 +37,22 @@ export async function soak(server: LocalServer, directory: string): Promise<void
   console.log('| minutes | changes made | RSS, MB | peak RSS, MB | CPU, µs/change |');
   console.log('| ---: | ---: | ---: | ---: | ---: |');
   let changes = 0;
-  let told = { at: Date.now(), changes: 0, cpu: 0 };
+  let lastReport = { time: Date.now(), changes: 0, cpu: 0 };
   const begin = Date.now();
   const report = (): void => {
-    const { cpuSeconds, rssMB, peakMB } = usedBy(daemon.child);
-    const cpu = ((cpuSeconds - told.cpu) / (changes - told.changes)) * 1e6;
+    const { cpuSeconds, rssMB, peakMB } = resourceUsage(daemon.child);
+    const cpu = ((cpuSeconds - lastReport.cpu) / (changes - lastReport.changes)) * 1e6;
     const minutes = ((Date.now() - begin) / 60_000).toFixed(1);
     const cells = [minutes, changes.toLocaleString('en'), Math.round(rssMB), Math.round(peakMB), cpu.toFixed(2)];
     console.log(`| ${cells.join(' | ')} |`);
-    told = { at: Date.now(), changes, cpu: cpuSeconds };
+    lastReport = { time: Date.now(), changes, cpu: cpuSeconds };
   };
   for (let from = 1; changes < CHANGES; from = from + STEP > ROWS ? 1 : from + STEP) {
     const [result] = await client.query(
       `UPDATE t SET quantity = (quantity + 1) % 60000, total = total + 0.01 WHERE id BETWEEN ${from} AND ${from + STEP - 1}`,
     );
     changes += (result as { affectedRows: number }).affectedRows;
-    if (Date.now() - told.at > REPORT_MS) report();
+    if (Date.now() - lastReport.time > REPORT_MS) report();
     if (from === 1) await discard(client, lake);
   }
   report();
@@ -61,13 +61,14 @@ export async function soak(server: LocalServer, directory: string): Promise<void
   const { events = 0, requests = 0, retries = 0 } = await daemon.stop();
   client.destroy();
   await end(firehose.child);
-  const lag = Math.max(0, (caughtUp - told.at) / 1000).toFixed(1);
+  const lag = Math.max(0, (caughtUp - lastReport.time) / 1000).toFixed(1);
   console.log(
-    `\n${events.toLocaleString('en')} events in ${requests} requests, ${retries} sent again; all there ${lag} s after the last change.`,
+    `\n${events.toLocaleString('en')} events in ${requests} requests, ${retries} sent again; ` +
+      `all delivered ${lag} s after the last change.`,
   );
 }
 
-/** Neither the lake nor the binlog may fill the disk; what is left is what both still need. */
+/** Removes old objects and binlogs, so that they do not fill the disk. */
 async function discard(client: Awaited<ReturnType<typeof createConnection>>, lake: string): Promise<void> {
   await client.query('PURGE BINARY LOGS BEFORE NOW() - INTERVAL 2 MINUTE');
   for (const name of await readdir(lake, { recursive: true }).catch(() => [])) {

@@ -5,16 +5,16 @@ import { type Connection, createConnection, type RowDataPacket } from 'mysql2/pr
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { capture, fill } from './capture.ts';
-import { end, startDaemon, startFirehose, usedBy } from './processes.ts';
+import { end, resourceUsage, startDaemon, startFirehose } from './processes.ts';
 import { ONE_ROW, ORDERS, type Shape } from './shapes.ts';
 import { zongjiSpeed } from './zongji-decode.ts';
 
 const ROUNDS = 5;
 
 /**
- * From the binlog of a real MySQL to acknowledgements of the local Firehose, until the checkpoint on disk has reached
- * the end: daemon, Firehose and MySQL in processes of their own. In between, in this process and with nothing else
- * running, zongji's decode and JSON.stringify of the same rows from memory.
+ * Measures the time from the binlog of a real MySQL to acknowledgements of the local Firehose, until the checkpoint on disk
+ * has reached the end. Daemon, Firehose and MySQL run in separate processes. In between, this process measures zongji's
+ * decode and JSON.stringify of the same rows from memory, while nothing else runs.
  */
 export async function wholePath(server: LocalServer, directory: string): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
@@ -31,7 +31,7 @@ export async function wholePath(server: LocalServer, directory: string): Promise
     const start = await readServerInfo(connection);
     const client = await createConnection({ ...connection, multipleStatements: true });
     await fill(client, { ...shape, rows });
-    await written(client);
+    await pagesWritten(client);
     client.destroy();
     const { end: binlogEnd } = await readServerInfo(connection);
     for (let round = 0; round < ROUNDS; round++) {
@@ -39,7 +39,7 @@ export async function wholePath(server: LocalServer, directory: string): Promise
       mkdirSync(own);
       const lake = join(own, 'lake');
       const firehose = await startFirehose(lake, '--buffer-seconds', '1');
-      const emptying = setInterval(() => empty(lake), 300);
+      const cleaner = setInterval(() => removeObjects(lake), 300);
       const place = `${start.end.file}:${start.end.position}`;
       const daemon = await startDaemon({
         directory: own,
@@ -47,11 +47,11 @@ export async function wholePath(server: LocalServer, directory: string): Promise
         endpoint: firehose.endpoint,
         start: place,
       });
-      const before = usedBy(daemon.child).cpuSeconds;
+      const before = resourceUsage(daemon.child).cpuSeconds;
       const seconds = ((await daemon.reached(binlogEnd)) - daemon.followsSince) / 1000;
-      const { cpuSeconds, peakMB } = usedBy(daemon.child);
+      const { cpuSeconds, peakMB } = resourceUsage(daemon.child);
       await daemon.stop();
-      clearInterval(emptying);
+      clearInterval(cleaner);
       await end(firehose.child);
       rmSync(own, { recursive: true });
       const speed = rows / seconds;
@@ -66,17 +66,17 @@ export async function wholePath(server: LocalServer, directory: string): Promise
 }
 
 /**
- * Removes the objects that have landed. Left where they are, each gigabyte of them asks the kernel for memory that was
- * never used before, which a virtual machine is slow to give, and for a disk that is as quick.
+ * Removes landed objects. Otherwise each gigabyte of them would need fresh memory from the kernel, which a virtual machine
+ * provides slowly, and a disk that is fast enough.
  */
-function empty(lake: string): void {
+function removeObjects(lake: string): void {
   for (const entry of readdirSync(lake, { recursive: true, withFileTypes: true })) {
     if (entry.isFile()) rmSync(join(entry.parentPath, entry.name));
   }
 }
 
-/** Resolves when InnoDB has written what was filled, which it else does beside the first rounds. */
-async function written(client: Connection): Promise<void> {
+/** Resolves when InnoDB has written the filled pages. Otherwise it would write them during the first rounds. */
+async function pagesWritten(client: Connection): Promise<void> {
   await client.query('SET GLOBAL innodb_max_dirty_pages_pct_lwm = 0, GLOBAL innodb_max_dirty_pages_pct = 0');
   for (let dirty = Number.POSITIVE_INFINITY; dirty > 100; await sleep(100)) {
     const [[row]] = await client.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'");

@@ -11,8 +11,8 @@ interface Internals {
 }
 
 /**
- * zongji's own decoder over captured packets: it is connected, its dump command is taken from it before the dump
- * begins, and then fed by hand.
+ * Runs zongji's own decoder on captured packets. zongji is connected, its dump command is intercepted before the dump begins,
+ * and captured packets are passed to that command.
  */
 export async function zongjiDecoder(
   connection: { host: string; port: number; user: string },
@@ -49,24 +49,24 @@ export async function zongjiDecoder(
   };
 }
 
-/** Rows a second of zongji's decode and JSON.stringify; the median of five. */
+/** Rows per second of zongji's decode and JSON.stringify, the median of five rounds. */
 export async function zongjiSpeed(
   connection: { host: string; port: number; user: string },
   captured: Captured,
   rows: number,
 ): Promise<number> {
-  let made = 0;
+  let output = 0;
   const zongji = await zongjiDecoder(connection, (event) => {
-    for (const row of event.rows ?? []) made += JSON.stringify(row).length;
+    for (const row of event.rows ?? []) output += JSON.stringify(row).length;
   });
   const speeds: number[] = [];
   for (let round = 0; round < 6; round++) {
     const begin = process.hrtime.bigint();
     zongji.decode(captured);
-    // The first round warms up.
+    // The first round is for warming up.
     if (round > 0) speeds.push((rows / Number(process.hrtime.bigint() - begin)) * 1e9);
   }
   zongji.close();
-  if (made === 0) throw new Error('zongji made nothing');
+  if (output === 0) throw new Error('zongji wrote nothing');
   return speeds.sort((a, b) => a - b)[2] as number;
 }

@@ -41,8 +41,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'delivery/stream-sender',
-        'outcomes[at + i] ?? NO_OUTCOME',
-        'outcomes[(at + i + 1) % outcomes.length] ?? NO_OUTCOME',
+        'outcomes[first + i] ?? NO_OUTCOME',
+        'outcomes[(first + i + 1) % outcomes.length] ?? NO_OUTCOME',
       ),
     ],
   },
@@ -52,7 +52,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
       edit(
         'delivery/stream-sender',
         'this.#backOff(lanes, failure.reason);',
-        `if (lanes.some((lane) => lane.attempts > 1)) for (const lane of lanes) this.#settleLane(lane, lane.waitingEvents && 1);
+        `if (lanes.some((lane) => lane.attempts > 1)) for (const lane of lanes) if (lane.waitingEvents > 0) { lane.startFlight(0, 1); this.#settleLane(lane, 1); }
          this.#backOff(lanes, failure.reason);`,
       ),
     ],
@@ -143,8 +143,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'codec/formats/debezium-format',
-        'this.#end(at - ordinalBase, row, emit, images.writeKey(images.before), 0);',
-        'images.writeKey(images.before);',
+        'images.writeKeyMember(images.before);\n        this.#end(at - ordinalBase, row, emit, 0);',
+        'images.writeKeyMember(images.before);',
       ),
     ],
   },
@@ -163,8 +163,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'codec/event-writer',
-        'at = line.row(rows, before, after, at, row, emit);',
-        'at = line.row(rows, before, after, at, row, row === 3 ? () => {} : emit);',
+        'at = formatter.row(rows, before, after, at, row, emit);',
+        'at = formatter.row(rows, before, after, at, row, row === 3 ? () => {} : emit);',
       ),
     ],
   },
@@ -177,9 +177,9 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'source/change-stream',
-        'const isCaptured = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });',
-        `const filter = compileTableFilter(config.tables, { caseSensitive: server.caseSensitive });
-         const isCaptured = (schema, table) => table !== 'wide' && filter(schema, table);`,
+        'this.#isCaptured = compileTableFilter(config.tables, { caseSensitive });',
+        `const filter = compileTableFilter(config.tables, { caseSensitive });
+         this.#isCaptured = (schema, table) => table !== 'wide' && filter(schema, table);`,
       ),
     ],
   },
@@ -188,8 +188,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'source/change-stream',
-        'lines.event(stream, keyHash, bytes, from, to)',
-        'lines.event(stream, (Math.random() * 2 ** 32) >>> 0, bytes, from, to)',
+        'events.append(target, event)',
+        'events.append(target, { ...event, keyHash: (Math.random() * 2 ** 32) >>> 0 })',
       ),
     ],
   },
@@ -197,11 +197,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     breaks: ['noPhantom'],
     edits: [
       edit(
-        'source/binlog/binlog-decoder',
+        'source/binlog/transaction-state',
         'transaction.preparedTransaction = this.#xa.takePrepared(xid)?.transaction;',
         `const undone = this.#xa.takePrepared(xid);
          transaction.preparedTransaction = undone?.transaction;
-         if (undone) return this.#emitBufferedRows(undone.parked, position);`,
+         if (undone) return this.#emitBufferedRows(undone.rows, position);`,
       ),
     ],
   },
@@ -243,8 +243,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'delivery/delivery',
-        'this.#appended += to - from;',
-        'this.#appended += to - from; (globalThis.kept ??= []).push(Buffer.alloc(65_536, 1));',
+        'this.#appended += bytes;',
+        'this.#appended += bytes; (globalThis.kept ??= []).push(Buffer.alloc(65_536, 1));',
       ),
     ],
   },

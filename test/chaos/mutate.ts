@@ -18,9 +18,9 @@ if (name !== null) {
 }
 if (budget !== null) {
   edits.push({
-    file: 'delivery/delivery',
-    from: 'const BUDGET_BYTES = 64 * 1024 * 1024;',
-    to: `const BUDGET_BYTES = ${budget};`,
+    file: 'delivery/limits',
+    from: 'export const BUDGET_BYTES = 64 * 1024 * 1024;',
+    to: `export const BUDGET_BYTES = ${budget};`,
   });
 }
 register(new URL('rewrite.js', import.meta.url), { data: edits });

@@ -1,26 +1,25 @@
 import type { Random } from '../../src/local/demo/random.ts';
 
-/** Bytes that sit on the edges of lengths, types and bitmaps. */
-const EDGES = [0x00, 0x01, 0x7f, 0x80, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff];
-const HEADER = 19;
-const SIZE_AT = 9;
+/** Bytes at the limits of lengths, types and bitmaps. */
+const EDGE_VALUES = [0x00, 0x01, 0x7f, 0x80, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff];
+const HEADER_BYTES = 19;
+const SIZE_OFFSET = 9;
 
 /**
- * A damaged copy of a binlog event without checksum: bits flipped, edge values written, bytes cut out, doubled or
- * moved; the size in the header fits again, nearly always, so that the damage reaches the body's reader.
+ * Returns a damaged copy of a binlog event without checksum. Bits are flipped, edge values are written, and bytes are
+ * removed or repeated. The size in the header is nearly always corrected, so that the damage reaches the decoder of the body.
  */
-export function mutated(event: Buffer, random: Random): Buffer {
-  const { below, chance, pick } = random;
+export function mutateEvent(event: Buffer, { below, chance, pick }: Random): Buffer {
   let bytes: Buffer = Buffer.from(event);
   for (let count = 1 + below(3); count > 0; count--) {
-    const at = HEADER + below(Math.max(1, bytes.length - HEADER));
+    const at = HEADER_BYTES + below(Math.max(1, bytes.length - HEADER_BYTES));
     switch (below(6)) {
       case 0:
       case 1:
         if (at < bytes.length) bytes[at] = (bytes[at] as number) ^ (1 << below(8));
         break;
       case 2:
-        if (at < bytes.length) bytes[at] = pick(EDGES);
+        if (at < bytes.length) bytes[at] = pick(EDGE_VALUES);
         break;
       case 3:
         bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + below(8))]);
@@ -38,7 +37,7 @@ export function mutated(event: Buffer, random: Random): Buffer {
         bytes = bytes.subarray(0, at);
     }
   }
-  if (bytes.length < HEADER) return bytes;
-  if (chance(0.98)) bytes.writeUInt32LE(bytes.length, SIZE_AT);
+  if (bytes.length < HEADER_BYTES) return bytes;
+  if (chance(0.98)) bytes.writeUInt32LE(bytes.length, SIZE_OFFSET);
   return bytes;
 }

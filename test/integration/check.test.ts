@@ -8,7 +8,7 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
-import { type Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { type ServerKind as Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import type { Finding } from '../../src/model/finding.ts';
 import { preflight } from '../../src/preflight/preflight.ts';
 
@@ -145,10 +145,10 @@ describe.each(FLAVORS)('on a sound %s', (flavor) => {
     });
     expect(whats(problems).sort()).toEqual(
       [
-        'error columns are named as fields of format flat: check_tables.no.key._op',
+        'error columns have the names of fields of format flat: check_tables.no.key._op',
         'error keys of check_tables.named names c, which the table does not have',
         ...(cascadesAreLogged ? [] : ['warning changed by foreign keys: check_tables.child (ON DELETE SET NULL)']),
-        'warning keys names check_tables.nmaed, which is no captured table',
+        'warning keys names check_tables.nmaed, which is not a captured table',
         'warning no primary key: check_tables.no.key',
         'warning the pattern "check_tables.gone" matches no table',
       ].sort(),
@@ -177,7 +177,7 @@ describe.each(FLAVORS)('on a sound %s', (flavor) => {
 
   test('a wrong password and a user that is not there are told from a server that is not', async () => {
     expect(whats(await check({ url: as(url, `${user}:wrong`) }))).toEqual([
-      expect.stringMatching(/^error the server at .* refuses user .* or its password$/),
+      expect.stringMatching(/^error the server at .* rejects user .* or its password$/),
     ]);
     const nobody = createServer();
     const port = await new Promise<number>((done) =>
@@ -271,10 +271,10 @@ describe.each<[Flavor, string[], string[]]>([
       expect(await only(', tls: verify-ca')).toEqual([expect.stringMatching(/certificate of .* is not trusted$/)]);
       expect(await only(`, tls: verify-ca${ca}`)).toEqual([]);
       expect(await only(`, tls: verify-identity${ca}`, 'localhost')).toEqual([
-        expect.stringMatching(/certificate of localhost:\d+ is not for that host$/),
+        expect.stringMatching(/certificate of localhost:\d+ is for another host name$/),
       ]);
       await withRoot(server.url, (root) => root.query('SET GLOBAL require_secure_transport = ON'));
-      expect(await only('')).toEqual([expect.stringMatching(/takes TLS connections only$/)]);
+      expect(await only('')).toEqual([expect.stringMatching(/accepts only TLS connections$/)]);
       expect(await only(', tls: required')).toEqual([]);
     });
   }

@@ -9,21 +9,21 @@ const ROUNDS = 40;
 const RIVALS = 4;
 const ROUND_MS = 60;
 
-/** Tries for one lock after the other, each at a moment that all rivals share; says which it got. */
+/** Tries to acquire one lock after the other, each at a moment that all rivals share; prints which it got. */
 const RIVAL = `
-import { lockFile } from ${JSON.stringify(resolve('dist/lock-file.js'))};
+import { lockFile } from ${JSON.stringify(resolve('dist/runtime/file-lock.js'))};
 const [directory, begin] = process.argv.slice(-2);
 const got = [];
 for (let round = 0; round < ${ROUNDS}; round++) {
   while (Date.now() < Number(begin) + round * ${ROUND_MS});
   await lockFile(directory + '/lock-' + round, () => new Error('held')).then(() => got.push(round), () => {});
 }
-// Whoever holds one must be alive while the others try.
+// The holder of a lock must run while the others try.
 await new Promise((done) => setTimeout(done, 1000));
 console.log(JSON.stringify(got));
 `;
 
-test('of several processes that try for a lock in the same millisecond exactly one gets it, dead lock or none', async () => {
+test('exactly one of several processes that try in the same millisecond gets a lock, stale or new', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'cdc-lock-'));
   for (let round = 0; round < ROUNDS; round += 2) writeFileSync(join(directory, `lock-${round}`), '4194300 17\n');
   const begin = String(Date.now() + 1500);

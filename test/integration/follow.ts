@@ -2,14 +2,16 @@ import { tmpdir } from 'node:os';
 import { createConnection } from 'mysql2/promise';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
-import { followChanges } from '../../src/source/change-stream.ts';
+import { ChangeStream } from '../../src/source/change-stream.ts';
 import { readServerInfo, type ServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
+import { IGNORE_CHANGES, keyOf, lineOf } from '../encoded-event.ts';
 
 /** A line as it was emitted, and the hash that picks its lane. */
 export interface Line {
   text: string;
   event: Record<string, unknown>;
+  key: string;
   keyHash: number;
 }
 
@@ -58,33 +60,26 @@ export class History {
     let open: Line[] = [];
     const savepoints = new Map<string, number>();
     const done = new AbortController();
-    const stream = followChanges(
-      config,
-      server,
-      startPoint({ start: 'now' }, undefined, server, 1),
-      {
-        event(_stream, keyHash, bytes, from, to) {
-          const text = bytes.toString('utf8', from, to);
-          if (isMarker(text, marker)) done.abort();
-          else open.push({ text, event: JSON.parse(text), keyHash });
-        },
-        savepoint: (name) => void savepoints.set(name, open.length),
-        rollbackTo(name) {
-          open.length = savepoints.get(name) ?? open.length;
-        },
-        commit() {
-          lines.push(...open);
-          open = [];
-        },
-        rollback() {
-          open = [];
-        },
-        prepared() {},
-        idle() {},
+    const start = startPoint({ start: 'now' }, undefined, server, 1);
+    await new ChangeStream({ config, server, start, signal: done.signal }).follow({
+      ...IGNORE_CHANGES,
+      append(_target, event) {
+        const text = lineOf(event);
+        if (isMarker(text, marker)) done.abort();
+        else open.push({ text, event: JSON.parse(text), key: keyOf(event), keyHash: event.keyHash });
       },
-      done.signal,
-    );
-    await stream.follow();
+      savepoint: (name) => void savepoints.set(name, open.length),
+      rollbackTo(name) {
+        open.length = savepoints.get(name) ?? open.length;
+      },
+      commit() {
+        lines.push(...open);
+        open = [];
+      },
+      rollback() {
+        open = [];
+      },
+    });
     return lines;
   }
 

@@ -10,18 +10,18 @@ import { BinlogClient } from '../../src/source/binlog/binlog-client.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
-import { mutated } from '../fuzz/mutate.ts';
+import { mutateEvent } from '../fuzz/mutate.ts';
 
-/** `npm run fuzz` asks for a million and more. */
+/** `npm run fuzz` runs a million mutations. */
 const MUTATIONS = Number(process.env.CDC_FUZZ_MUTATIONS ?? 20_000);
 const SEED = Number(process.env.CDC_FUZZ_SEED ?? 1);
 
-/** No event of this size may take longer, or write more. */
-const MOST_MS = 100;
-const MOST_BYTES = 8 * 1024 * 1024;
+/** The limits of time and output for one damaged event with the events before it. */
+const DECODE_MS_MAX = 100;
+const OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
 
 const FORMAT_DESCRIPTION = 15;
-const GTIDS = [33, 34, 42, 162];
+const GTID_EVENT_TYPES = [33, 34, 42, 162];
 
 function isJson(text: string): boolean {
   try {
@@ -59,7 +59,7 @@ const MYSQL_ONLY = [
   `XA COMMIT 'fuzz'`,
 ];
 
-/** The events of the statements, without their checksums. */
+/** Runs the statements and returns their binlog events without checksums. */
 async function captureEvents(url: string, schema: string, statements: string[]): Promise<Buffer[]> {
   const client = await createConnection({ uri: url });
   const { hostname: host, port, username: user } = new URL(url);
@@ -93,7 +93,7 @@ async function captureEvents(url: string, schema: string, statements: string[]):
 }
 
 test.each(['mysql', 'mariadb'] as const)(
-  'a damaged event of %s is an error or an event, never a hang or a flood',
+  'a damaged event of %s gives an error or valid JSON, in bounded time and with bounded output',
   async (flavor) => {
     const url = inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
     const statements = flavor === 'mysql' ? [...STATEMENTS, ...MYSQL_ONLY] : STATEMENTS;
@@ -105,17 +105,17 @@ test.each(['mysql', 'mariadb'] as const)(
     const random = seededRandom(SEED);
     const passes = Math.ceil(MUTATIONS / events.length / 2);
     let lines = 0;
-    let refused = 0;
+    let rejected = 0;
 
-    /** Reads the events from `first` on, the damaged one in the place of `target`. Returns milliseconds and bytes. */
+    /** Decodes the events from `first` to `target`, with the damaged event instead of the event `target`. */
     const attempt = (
       first: number,
       target: number,
       damaged: Buffer,
-    ): { ms: number; written: number; broken: string } => {
+    ): { ms: number; written: number; invalidJson: string } => {
       const out = new ByteWriter(4096);
       let written = 0;
-      let broken = '';
+      let invalidJson = '';
       const format = { format: 'debezium', name: 'fuzz', epoch: 0, flatPrefix: '_', values, charsets } as const;
       const reader = new BinlogDecoder<EventWriter>(
         {
@@ -123,12 +123,12 @@ test.each(['mysql', 'mariadb'] as const)(
           tableMap: ({ schema, name, columns, primaryKey }) =>
             new EventWriter({ schema, name, columns, key: primaryKey }, format, out),
           rows: (writer, rows, transaction) =>
-            writer.write(rows, transaction, 0, (_hash, bytes, from, to) => {
+            writer.write(rows, transaction, 0, ({ bytes, from, to }) => {
               lines++;
               written += to - from;
-              // Each line is whole and is JSON: damage never leaks into the frame.
+              // Each line is complete JSON, even if its values are damaged.
               if (to - from < 100_000 && !isJson(bytes.toString('utf8', from, to)))
-                broken = bytes.toString('utf8', from, to);
+                invalidJson = bytes.toString('utf8', from, to);
             }),
         },
         (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets)),
@@ -141,31 +141,31 @@ test.each(['mysql', 'mariadb'] as const)(
           for (const _ of reader.read(event, 0, event.length) ?? []);
         }
       } catch (error) {
-        refused++;
+        rejected++;
         if (!(error instanceof CdcError)) throw error;
       }
-      return { ms: performance.now() - begin, written, broken };
+      return { ms: performance.now() - begin, written, invalidJson };
     };
 
     for (let pass = 0; pass < passes; pass++) {
       for (const [target, original] of events.entries()) {
-        // What leads to it: the events from the begin of its transaction on.
+        // Decoding starts with the first event of the transaction.
         let first = target;
-        while (first > 0 && !GTIDS.includes(events[first]?.[4] as number)) first--;
-        const damaged = mutated(original, random);
+        while (first > 0 && !GTID_EVENT_TYPES.includes(events[first]?.[4] as number)) first--;
+        const damaged = mutateEvent(original, random);
         const what = `seed ${SEED}, pass ${pass}, event ${target} of type ${original[4]}: ${damaged.toString('hex')}`;
-        const { ms, written, broken } = attempt(first, target, damaged);
-        if (broken !== '') expect.unreachable(`not JSON: ${broken}\n${what}`);
-        if (written > MOST_BYTES) expect(written, what).toBeLessThan(MOST_BYTES);
-        // A busy machine may hold up one run; a hang comes back.
-        if (ms > MOST_MS) {
+        const { ms, written, invalidJson } = attempt(first, target, damaged);
+        if (invalidJson !== '') expect.unreachable(`not JSON: ${invalidJson}\n${what}`);
+        if (written > OUTPUT_BYTES_MAX) expect(written, what).toBeLessThan(OUTPUT_BYTES_MAX);
+        // A busy machine can delay one run, but a hang occurs again.
+        if (ms > DECODE_MS_MAX) {
           const again = [1, 2, 3].map(() => attempt(first, target, damaged).ms);
-          expect(Math.min(...again), what).toBeLessThan(MOST_MS);
+          expect(Math.min(...again), what).toBeLessThan(DECODE_MS_MAX);
         }
       }
     }
-    expect(refused, 'most damage is found').toBeGreaterThan(0);
-    expect(lines, 'some damage is a value like any other').toBeGreaterThan(0);
+    expect(rejected, 'most damage is detected').toBeGreaterThan(0);
+    expect(lines, 'some damage gives a valid value').toBeGreaterThan(0);
   },
   Math.max(60_000, MUTATIONS),
 );

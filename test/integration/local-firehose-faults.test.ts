@@ -488,7 +488,7 @@ describe('cdc firehose', () => {
 
   test.each([
     ['{"rules": [{"fault": "sloow"}]}', 'is not a fault plan', 'rules[0].fault: must be one of partial, all-fail'],
-    ['rules: []', 'is not a fault plan', 'It is not JSON'],
+    ['rules: []', 'is not a fault plan', 'it is not JSON'],
   ])('--faults with the plan %s is refused with exit code 2, at once', async (text, message, why) => {
     await expect(run('--faults', planFile(text)).done).rejects.toMatchObject({
       exitCode: 2,

@@ -591,7 +591,7 @@ describe('a process that is killed', () => {
     const client = await startChild({ lake, streams: [{ name: 's' }] });
     await put(client, 'x');
     await expect(start({ lake })).rejects.toMatchObject({
-      message: `Another local Firehose (process ${running!.pid}) delivers into ${lake}`,
+      message: `another local Firehose (process ${running!.pid}) delivers into ${lake}`,
       exitCode: 1,
       hint: expect.stringContaining('--lake'),
     });
@@ -610,7 +610,7 @@ describe('trouble', () => {
     const lake = newLake();
     await expect(start({ lake, listen: { host: '127.0.0.1', port } })).rejects.toMatchObject({
       name: 'CdcError',
-      message: `Port ${port} on 127.0.0.1 is already in use`,
+      message: `port ${port} on 127.0.0.1 is already in use`,
       exitCode: 1,
       hint: expect.stringContaining('--listen'),
     });
@@ -716,7 +716,7 @@ describe('cdc firehose', () => {
     [['--buffer-size', '5 apples'], '--buffer-size 5 apples is not a size'],
     [['--buffer-seconds', 'soon'], '--buffer-seconds soon is not a number'],
     [['--listen', '4573'], '--listen 4573 is not an address'],
-    [['--prefix', '!{timestamp:yyyy}/'], 'The settings of the delivery stream are refused'],
+    [['--prefix', '!{timestamp:yyyy}/'], 'the settings of the delivery stream are invalid'],
   ])('%j is refused with exit code 2, at once', async (argv, message) => {
     await expect(run(...argv).done).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining(message) });
   });

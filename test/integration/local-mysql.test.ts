@@ -81,7 +81,7 @@ describe.each(['mysql', 'mariadb'] as const)('a local %s server', (flavor) => {
     await server.stop();
     expect(processesIn(temporary)).toEqual([]);
     expect(readdirSync(temporary)).toEqual([]);
-    await expect(server.restart()).rejects.toThrow('was stopped for good');
+    await expect(server.restart()).rejects.toThrow('server was stopped');
   });
 
   test('keeps port and committed data over a restart and over a kill', async () => {
@@ -119,7 +119,7 @@ describe.each(['mysql', 'mariadb'] as const)('a local %s server', (flavor) => {
     const first = await start({ flavor, directory });
     try {
       await ask(first.url, 'CREATE DATABASE kept');
-      await expect(start({ flavor, directory })).rejects.toThrow(`a server runs in ${directory}`);
+      await expect(start({ flavor, directory })).rejects.toThrow(`another server already runs in ${directory}`);
     } finally {
       await first.stop();
     }
@@ -147,8 +147,8 @@ describe.each(['mysql', 'mariadb'] as const)('a local %s server', (flavor) => {
     vi.stubEnv(variable, url);
     const server = await startLocalServer({ flavor });
     expect(server).toMatchObject({ flavor, url, port: Number(new URL(url).port), directory: '', pid: 0 });
-    await expect(server.restart()).rejects.toThrow('not ours to restart or kill');
-    await expect(server.kill()).rejects.toThrow('not ours to restart or kill');
+    await expect(server.restart()).rejects.toThrow('cdc does not restart or kill the external server');
+    await expect(server.kill()).rejects.toThrow('cdc does not restart or kill the external server');
     await server.stop();
     expect(await ask(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });

@@ -222,7 +222,7 @@ describe('cdc run refuses', () => {
     const { code, stderr } = await cdc(fixture.directory, 'run');
     await fixture.query(`DROP USER refused@'%'`);
     expect(code).toBe(3);
-    expect(stderr).toMatch(/refuses user/);
+    expect(stderr).toMatch(/rejects user/);
     expect(stderr).not.toContain('wrong-secret');
     expect(existsSync(fixture.checkpoint)).toBe(false);
   });

@@ -123,9 +123,9 @@ test.each([
   const { signal } = new AbortController();
   const began = performance.now();
   const reason = 'TimeoutError: no whole answer within 300 ms';
-  expect(await sink.send([[Buffer.from('1\n')]], signal)).toEqual([{ kind: 'unknown', reason }]);
+  expect(await sink.send([{ buffers: [Buffer.from('1\n')] }], signal)).toEqual([{ kind: 'unknown', reason }]);
   expect(performance.now() - began).toBeGreaterThanOrEqual(290);
-  expect(await sink.send([[Buffer.from('2\n')]], signal)).toEqual([{ kind: 'accepted' }]);
+  expect(await sink.send([{ buffers: [Buffer.from('2\n')] }], signal)).toEqual([{ kind: 'accepted' }]);
   sink.close();
 });
 
@@ -136,6 +136,6 @@ test('a request that is aborted ends at once', async () => {
   setTimeout(() => end.abort(), 100);
   // Not by its deadline.
   const reason = expect.stringContaining('AbortError');
-  expect(await sink.send([[Buffer.from('1\n')]], end.signal)).toEqual([{ kind: 'unknown', reason }]);
+  expect(await sink.send([{ buffers: [Buffer.from('1\n')] }], end.signal)).toEqual([{ kind: 'unknown', reason }]);
   sink.close();
 });

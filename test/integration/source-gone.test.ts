@@ -6,10 +6,11 @@ import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
-import { followChanges } from '../../src/source/change-stream.ts';
+import { ChangeStream } from '../../src/source/change-stream.ts';
 import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
 import type { StartPoint } from '../../src/source/start-point.ts';
+import { IGNORE_CHANGES, lineOf } from '../encoded-event.ts';
 import { type Cdc, Fixture, startCdc, until } from './pipeline-fixture.ts';
 
 // These tests take binlogs away, so each flavor has a server of its own.
@@ -142,30 +143,17 @@ describe('a server without GTIDs', () => {
       const done = new AbortController();
       const delivered = new ReplicationPosition(undefined, place);
       let lowest = Number.POSITIVE_INFINITY;
-      const take = (...words: unknown[]): void => {
-        const at = words.findIndex((word) => Buffer.isBuffer(word));
-        const [bytes, from, to] = words.slice(at) as [Buffer, number, number];
-        seen.push(bytes.toString('utf8', from, to).replace(/"ts_ms":\d+\}\s*$/, ''));
-      };
-      const stream = followChanges(
-        parse(url),
-        facts,
-        { delivered, epoch: 1, tableSchemas: new TableSchemaCache([]), readGtidsFromFirstFile: false, ...over },
-        {
-          event: take,
-          savepoint: () => {},
-          rollbackTo: () => {},
-          commit: ({ position }) => {
-            lowest = Math.min(lowest, position);
-            if (seen.length === 4) done.abort();
-          },
-          rollback: () => {},
-          prepared: () => {},
-          idle: () => {},
+      const tableSchemas = new TableSchemaCache([]);
+      const start = { delivered, epoch: 1, tableSchemas, readGtidsFromFirstFile: false, ...over };
+      const stream = new ChangeStream({ config: parse(url), server: facts, start, signal: done.signal });
+      await stream.follow({
+        ...IGNORE_CHANGES,
+        append: (_target, event) => void seen.push(lineOf(event).replace(/"ts_ms":\d+\}\s*$/, '')),
+        commit: ({ position }) => {
+          lowest = Math.min(lowest, position);
+          if (seen.length === 4) done.abort();
         },
-        done.signal,
-      );
-      await stream.follow();
+      });
       return { lines: seen, lowest };
     }
   });

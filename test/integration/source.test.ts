@@ -118,7 +118,10 @@ describe.each(FLAVORS)('the dump connection to %s', (flavor) => {
 
   test('to another server than the one that said where to begin is refused, and tried again', async () => {
     const { outcome, seen } = await follow({ server: { flavor, identity: 'the one before' } });
-    expect(outcome.error).toMatchObject({ kind: 'retry', message: 'another server answers than a moment ago' });
+    expect(outcome.error).toMatchObject({
+      kind: 'retry',
+      message: 'the source server changed between two connections',
+    });
     expect(seen.events).toBe(0);
   });
 

@@ -9,31 +9,31 @@ import { specialTables } from '../oracle/special-tables.ts';
 const server = 'MySQL 5.6';
 const skipped = process.platform !== 'linux' || process.arch !== 'x64';
 if (skipped)
-  console.warn(`MySQL 5.6 is to be had for Linux on x64 alone: its type oracle is skipped on ${process.platform}`);
+  console.warn(`MySQL 5.6 is available only for Linux on x64: its type oracle is skipped on ${process.platform}`);
 
-describe.skipIf(skipped)('on MySQL 5.6, whose binlog does not describe its tables,', () => {
+describe.skipIf(skipped)('MySQL 5.6, whose binlog does not describe its tables', () => {
   let old: LocalServer;
   beforeAll(async () => {
     old = await startLocalServer({ flavor: 'mysql-5.6', report: (line) => process.stderr.write(`${line}\n`) });
   });
   afterAll(() => old.stop());
 
-  test('every type over its boundaries is what SELECT gives', async () => {
+  test('every boundary value of every type equals the result of SELECT', async () => {
     const { differences } = await compareWithSelect(old.url, caseTables(server));
     expect(differences).toEqual([]);
   });
 
-  test('every table and column that is out of the ordinary is what SELECT gives', async () => {
+  test('every unusual table and column equals the result of SELECT', async () => {
     const { differences } = await compareWithSelect(old.url, specialTables(server));
     expect(differences).toEqual([]);
   });
 
-  test('every code of every multi-byte character set is what CONVERT(… USING utf8mb4) gives', async () => {
+  test('every code of every multi-byte character set equals the result of CONVERT(… USING utf8mb4)', async () => {
     const { differences } = await compareWithSelect(old.url, charsetTables(server));
     expect(differences).toEqual([]);
   });
 
-  test(`100,000 random values are what SELECT gives, in every event and under all options (seed ${SEED})`, async () => {
+  test(`100,000 random values equal the result of SELECT in every event, with all options (seed ${SEED})`, async () => {
     const table = randomTable(server, RANDOM_ROWS, SEED);
     const { differences, values } = await compareWithSelect(old.url, [table]);
     expect(differences).toEqual([]);

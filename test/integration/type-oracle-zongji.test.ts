@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { captureLines } from '../oracle/oracle.ts';
 
-/** What zongji 0.9.0 decodes wrongly, silently or not: one column each, and what the event must hold. */
+/** Values that zongji 0.9.0 decodes wrongly or rejects, with the JSON that the event must contain. */
 const VALUES: readonly { promise: string; column: string; value: string; json: string }[] = [
   { promise: 'TIME -00:01:00 is not -00:00:64', column: 'a TIME', value: "'-00:01:00'", json: '"-00:01:00"' },
   { promise: 'TIME -01:00:00 is not -00:63:64', column: 'b TIME', value: "'-01:00:00'", json: '"-01:00:00"' },
@@ -53,7 +53,7 @@ const VALUES: readonly { promise: string; column: string; value: string; json: s
   },
 ];
 
-describe('what zongji 0.9.0 gets wrong is right:', () => {
+describe('values that zongji 0.9.0 decodes wrongly', () => {
   let inserted: string;
   let lines: string[];
   beforeAll(async () => {

@@ -7,22 +7,22 @@ import { specialTables } from '../oracle/special-tables.ts';
 
 const server = 'MySQL 9.7';
 
-test('on MySQL 9.7 every type over its boundaries is what SELECT gives', async () => {
+test('on MySQL 9.7 every boundary value of every type equals the result of SELECT', async () => {
   const { differences } = await compareWithSelect(inject('mysqlUrl'), caseTables(server));
   expect(differences).toEqual([]);
 });
 
-test('on MySQL 9.7 every table and column that is out of the ordinary is what SELECT gives', async () => {
+test('on MySQL 9.7 every unusual table and column equals the result of SELECT', async () => {
   const { differences } = await compareWithSelect(inject('mysqlUrl'), specialTables(server));
   expect(differences).toEqual([]);
 });
 
-test('on MySQL 9.7 every code of every multi-byte character set is what CONVERT(… USING utf8mb4) gives', async () => {
+test('on MySQL 9.7 every code of every multi-byte character set equals the result of CONVERT(… USING utf8mb4)', async () => {
   const { differences } = await compareWithSelect(inject('mysqlUrl'), charsetTables(server));
   expect(differences).toEqual([]);
 });
 
-test(`on MySQL 9.7 100,000 random values are what SELECT gives, in every event and under all options (seed ${SEED})`, async () => {
+test(`on MySQL 9.7 100,000 random values equal the result of SELECT in every event, with all options (seed ${SEED})`, async () => {
   const table = randomTable(server, RANDOM_ROWS, SEED);
   const { differences, values } = await compareWithSelect(inject('mysqlUrl'), [table]);
   expect(differences).toEqual([]);

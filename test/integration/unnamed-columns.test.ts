@@ -114,8 +114,8 @@ describe.each([
     const daemon = await fixture.run();
     const { code, stderr } = await daemon.ended;
     expect(code).toBe(4);
-    expect(stderr).toMatch(/columns of unnamed\.item cannot be proven/);
-    expect(stderr).toMatch(/may have been altered since: ALTER TABLE item/);
+    expect(stderr).toMatch(/cannot determine the columns of unnamed\.item/);
+    expect(stderr).toMatch(/can have altered it since: ALTER TABLE item/);
     expect(stderr).toMatch(/binlog_row_metadata=FULL/);
     const { gtids, position } = JSON.parse(readFileSync(fixture.checkpoint, 'utf8'));
     expect(gtids).toBe(before.gtids);
@@ -128,7 +128,7 @@ describe.each([
     await write(`INSERT INTO item (id, name) VALUES (1, 'one')`, 'DROP TABLE item');
     const { code, stderr } = await (await fixture.run()).ended;
     expect(code).toBe(4);
-    expect(stderr).toMatch(/unnamed\.item cannot be proven/);
+    expect(stderr).toMatch(/cannot determine the columns of unnamed\.item/);
     expect(stderr).toMatch(/dropped or renamed/);
   });
 });

@@ -5,6 +5,7 @@ import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import type { Transaction } from '../../src/model/rows-event.ts';
 import type { RecordOutcome, Sink } from '../../src/sinks/sink.ts';
+import { encodedEvent, lineOf } from '../encoded-event.ts';
 import { transaction, UUID } from '../unit/delivery/delivery-harness.ts';
 
 /**
@@ -80,7 +81,7 @@ function linesOf({ transaction, steps, kind, prepared }: Entry): string[] {
   const lines: string[] = [];
   const savepoints = new Map<number, number>();
   (prepared?.steps ?? steps).forEach((each, i) => {
-    if ('row' in each) lines.push(lineOf(each.row, transaction.gtidNumber, i));
+    if ('row' in each) lines.push(eventLine(each.row, transaction.gtidNumber, i));
     else if ('savepoint' in each) {
       savepoints.delete(each.savepoint);
       savepoints.set(each.savepoint, lines.length);
@@ -97,10 +98,13 @@ function forgetLater(inOrder: number[], name: number, forget: (name: number) => 
   for (const later of inOrder.slice(inOrder.indexOf(name) + 1)) forget(later);
 }
 
-const lineOf = (key: number, number: number, i: number): string => {
+const eventLine = (key: number, number: number, i: number): string => {
   const line = `${key} ${String(number * 100 + i).padStart(6, '0')}`;
   return fateOf(line) === 'too large' ? line.padEnd(MAX_RECORD_BYTES + 2) : line;
 };
+
+/** The key of a line. It can have any length and can be empty. */
+const keyOfLine = (line: string): string => line.slice(0, 9).repeat(Number(line.slice(2, 8)) % 3);
 
 type Fate = 'sent' | 'too large' | 'rejected' | 'named';
 
@@ -119,6 +123,8 @@ interface Setup {
   single: boolean;
   /** A quota spaces the requests of a stream. */
   paced: boolean;
+  /** The sinks need the key of each event. */
+  keyed: boolean;
 }
 
 class World {
@@ -166,7 +172,7 @@ class World {
   }
 
   /** Saves the checkpoint. Every event that counts as delivered must be stored or in the dead letters. */
-  save(delivered: ReplicationPosition): void {
+  save(delivered: Delivery['delivered']): void {
     const stored = new Set([...this.stored, ...this.deadLettered]);
     for (const entry of this.binlog) {
       const { gtidNumber, endPosition } = entry.transaction;
@@ -222,10 +228,16 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
     broken ??= error;
   };
   const sink = (stream: number): Sink => ({
+    service: 'Firehose',
+    needsKeys: world.setup.keyed,
     limits: { maxRecords: 4, maxRecordBytes: MAX_RECORD_BYTES, maxRequestBytes: 300 },
     send: (records) =>
       new Promise((resolve) => {
-        const sent = records.map((pieces) => Buffer.concat(pieces).toString().split('\n').slice(0, -1));
+        const sent = records.map(({ buffers, keys }) => {
+          const lines = Buffer.concat(buffers).toString().split('\n').slice(0, -1);
+          expect(keys?.map(String)).toEqual(world.setup.keyed ? lines.map(keyOfLine) : undefined);
+          return lines;
+        });
         open.push(() => {
           try {
             resolve(answer(world, stream, sent));
@@ -236,7 +248,6 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
       }),
     close() {},
   });
-  const delivered = world.position();
   const { single, paced } = world.setup;
   let paused = false;
   const delivery = new Made({
@@ -245,12 +256,12 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
       sink: sink(i),
       quota: paced ? { requests: 50, records: 300, bytes: 3000 } : undefined,
     })),
-    delivered,
+    start: world.position(),
     aggregation: single ? 'off' : { maxEvents: 6, maxBytes: 60 },
     lingerMs: 20,
     budgetBytes: BUDGET,
     requestsInFlight: 3,
-    isDeadLettered: (bytes, from, to) => fateOf(bytes.toString('utf8', from, to)) === 'named',
+    isDeadLettered: (event) => fateOf(lineOf(event).trimEnd()) === 'named',
     deadLetter: ({ event, reason, attempts }) =>
       new Promise((resolve) => {
         const line = event.toString().slice(0, -1);
@@ -274,7 +285,7 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
     },
     onDelivered() {
       try {
-        world.save(delivered);
+        world.save(delivery.delivered);
       } catch (error) {
         fail(error);
       }
@@ -318,14 +329,14 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
 }
 
 /** A stream that rejects its first event stops the daemon. The next run can send another event first. */
-const isStreamRejection = (error: unknown): boolean => /refused the events/.test(String(error));
+const isStreamRejection = (error: unknown): boolean => /rejected the events/.test(String(error));
 
 /** Passes an entry of the binlog to the delivery, as the pipeline does. */
 function feed(delivery: Delivery, entry: Entry, preparedEntries: Set<Entry>): void {
   const { transaction, steps, kind, prepared } = entry;
   const append = (key: number, i: number): void => {
-    const bytes = Buffer.from(`${lineOf(key, transaction.gtidNumber, i)}\n`);
-    delivery.append(key % STREAMS, key, bytes, 0, bytes.length);
+    const line = eventLine(key, transaction.gtidNumber, i);
+    delivery.append(key % STREAMS, encodedEvent(`${line}\n`, keyOfLine(line), key));
   };
   if (kind === 'prepare') {
     preparedEntries.add(entry);

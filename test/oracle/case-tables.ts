@@ -1,7 +1,7 @@
 import type { OracleTable } from './oracle.ts';
 import { isOn, type Server, TYPE_CASES, type TypeCase } from './type-cases.ts';
 
-/** A table for each case: a row for each value, and one for NULL. */
+/** Creates a table per case with a row for each value and one for NULL. */
 export function caseTables(server: Server, cases: readonly TypeCase[] = TYPE_CASES): OracleTable[] {
   return cases.flatMap((typeCase, i) => (isOn(typeCase, server) ? [caseTable(typeCase, i)] : []));
 }

@@ -1,7 +1,7 @@
 import type { OracleTable } from './oracle.ts';
 import type { Server } from './type-cases.ts';
 
-/** Every code of the East Asian character sets, and of the Unicode sets of two bytes: a row for each first byte. */
+/** All codes of an East Asian or two-byte Unicode character set, with a row for each first byte. */
 interface CodeSpace {
   charset: string;
   on?: readonly Server[];
@@ -49,7 +49,7 @@ const CODE_SPACES: readonly CodeSpace[] = [
     rows: () => [
       ascii,
       ...pairs(range(0x81, 0xfe), gbkTrails),
-      // Four bytes: all of the BMP, and some of each ten thousand beyond.
+      // Codes of four bytes: all of the BMP, and samples from the codes beyond it.
       ...range(0x81, 0x84).flatMap((a) => range(0x30, 0x39).map((b) => fours(a, b, 1))),
       ...range(0x85, 0xfe).map((a) =>
         range(0x30, 0x39)

@@ -4,8 +4,8 @@ import { shortestText } from './shortest-text.ts';
 export type Values = Config['values'];
 
 /**
- * How a column is asked of the server and what the contract makes of the answer. Shares no code with src/codec: the
- * server itself prints the value, as text, as hex, or in the binary protocol for floats.
+ * Selects how a column is read from the server and converted to the JSON of the contract. It shares no code with src/codec:
+ * the server itself prints the value as text or as hex, or sends it in the binary protocol for floats.
  */
 export type Kind =
   | 'integer'
@@ -27,13 +27,13 @@ export type Kind =
   | 'vector'
   | 'canonical';
 
-/** What the server answers: text, or a number from the binary protocol. */
+/** The server's result: text, or a number from the binary protocol. */
 export type Answer = string | number | null;
 
 interface Rendering {
   /** The SELECT expression of a column. */
   select: (column: string) => string;
-  /** The JSON text of a value that is not NULL. */
+  /** The JSON text of a non-NULL value. */
   json: (answer: string, values: Values) => string;
 }
 
@@ -50,7 +50,7 @@ const float = (bits: 32 | 64) => ({
 });
 
 export const RENDERINGS: Record<Kind, Rendering> = {
-  // ZEROFILL pads the text, not the number.
+  // "+ 0" removes the padding of ZEROFILL.
   integer: { select: (c) => asText(`${c} + 0`), json: (a) => a },
   bigint: { select: (c) => asText(`${c} + 0`), json: (a, { bigint }) => (bigint === 'string' ? quote(a) : a) },
   bit: { select: asHex, json: (a) => BigInt(`0x${a}`).toString() },
@@ -101,7 +101,7 @@ export const RENDERINGS: Record<Kind, Rendering> = {
   canonical: { select: asText, json: quote },
 };
 
-/** Asked in the binary protocol: the text protocol of some servers rounds. */
+/** Floats are read in the binary protocol, because the text protocol of some servers rounds. */
 export const isFloat = (kind: Kind): boolean => kind === 'float' || kind === 'double';
 
 export function expectedJson(kind: Kind, answer: Answer, values: Values): string {
@@ -117,7 +117,7 @@ function moment(text: string, type: 'date' | 'datetime' | 'timestamp', { tempora
   if (temporal === 'epoch_micros') {
     const date = new Date(0);
     date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-    // Only what the calendar has stands on the time line: no zero month or day, no 30 February.
+    // Days that the calendar lacks, such as 30 February or a zero month, have no number of microseconds.
     if (date.toISOString().slice(-19, -14) === `${month}-${day}`) {
       date.setUTCHours(Number(hour ?? 0), Number(minute ?? 0), Number(second ?? 0));
       return String(BigInt(date.getTime()) * 1000n + BigInt(fraction.padEnd(6, '0')));

@@ -1,25 +1,28 @@
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
-import { type ChangeHandler, followChanges } from '../../src/source/change-stream.ts';
+import { quoteIdentifier } from '../../src/model/identifier.ts';
+import { ChangeStream } from '../../src/source/change-stream.ts';
 import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
 import { readServerInfo, type ServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
+import { IGNORE_CHANGES, lineOf } from '../encoded-event.ts';
 import { type Answer, expectedJson, isFloat, type Kind, RENDERINGS, type Values } from './expected-value.ts';
 
-/** A table whose every value is compared. Its first column is its key, `n` is what the updates change. */
+/** A table whose values are all compared. Its first column is its key, and the updates change the column `n`. */
 export interface OracleTable {
   name: string;
-  /** Statements that make it, before any row is followed, and that fill it; the session is theirs. */
+  /** Statements that create the table, before any event is compared. They can change the session. */
   create: readonly string[];
+  /** Statements that insert the rows. */
   fill: readonly string[];
   mode?: string;
-  /** Events of each row; insert, update and delete without. */
+  /** The number of events per row. Default: three (insert, update and delete). */
   events?: number;
   columns: readonly { name: string; kind: Kind }[];
 }
 
-/** Options that differ from each other in every `values:` key. */
+/** Options with every value of every `values:` key. */
 export const VALUE_SETS: readonly Values[] = [
   { bigint: 'number', decimal: 'string', json: 'string', binary: 'base64', temporal: 'iso', zero_dates: 'text' },
   { bigint: 'string', decimal: 'number', json: 'nested', binary: 'hex', temporal: 'mysql', zero_dates: 'null' },
@@ -27,14 +30,13 @@ export const VALUE_SETS: readonly Values[] = [
 ];
 
 export interface Comparison {
-  /** Column values of events compared. */
+  /** The number of compared column values. */
   values: number;
   differences: string[];
 }
 
 const STRICT = 'STRICT_ALL_TABLES';
 const MAX_DIFFERENCES = 40;
-const quoteName = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
 export async function connect(url: string): Promise<Connection> {
   const connection = await createConnection({ uri: url, rowsAsArray: true, charset: 'utf8mb4' });
@@ -43,31 +45,31 @@ export async function connect(url: string): Promise<Connection> {
 }
 
 /**
- * Inserts, updates and deletes the rows of the tables and compares each column value of each event, in both images and
- * under each set of options, with what SELECT gave between INSERT and UPDATE.
+ * Inserts, updates and deletes the rows of the tables. Compares each column value of each event, in both images and with
+ * each set of options, with the result of a SELECT between INSERT and UPDATE.
  */
 export async function compareWithSelect(url: string, tables: readonly OracleTable[]): Promise<Comparison> {
   return inSchema(url, async (connection, schema) => {
     for (const { create } of tables) await run(connection, create);
     await connection.query('CREATE TABLE done (id INT PRIMARY KEY)');
     const server = await readServerInfo(sourceConnection(configOf(url, schema, VALUE_SETS[0] as Values).source));
-    const sources = new Map<string, Source>();
-    for (const table of tables) sources.set(table.name, await fill(connection, table));
-    for (const { name } of tables) await connection.query(`DELETE FROM ${quoteName(name)}`);
+    const selected = new Map<string, SelectedTable>();
+    for (const table of tables) selected.set(table.name, await fill(connection, table));
+    for (const { name } of tables) await connection.query(`DELETE FROM ${quoteIdentifier(name)}`);
     await connection.query('INSERT INTO done VALUES (1)');
 
     const comparison: Comparison = { values: 0, differences: [] };
-    const memory = new TableSchemaCache([]);
+    const tableSchemas = new TableSchemaCache([]);
     for (const values of VALUE_SETS) {
-      const judge = new Judge(sources, values, comparison);
-      await follow(configOf(url, schema, values), server, memory, (line) => judge.line(line));
-      judge.finish();
+      const checker = new LineChecker(selected, values, comparison);
+      await follow(configOf(url, schema, values), server, tableSchemas, (line) => checker.line(line));
+      checker.finish();
     }
     return comparison;
   });
 }
 
-/** The event lines of some statements, run in a schema of their own. */
+/** Runs the statements in a new schema and returns their event lines. */
 export async function captureLines(url: string, statements: readonly string[]): Promise<string[]> {
   return inSchema(url, async (connection, schema) => {
     const config = configOf(url, schema, VALUE_SETS[0] as Values);
@@ -111,62 +113,67 @@ function configOf(url: string, schema: string, values: Values): Config {
   return config as Config;
 }
 
-interface Source {
+interface SelectedTable {
   table: OracleTable;
-  /** What SELECT gave, by the text of the key. */
+  /** The result of the SELECT, by the text of the key. */
   rows: Map<string, Answer[]>;
 }
 
-async function fill(connection: Connection, table: OracleTable): Promise<Source> {
+async function fill(connection: Connection, table: OracleTable): Promise<SelectedTable> {
   await connection.query('SET sql_mode = ?', [table.mode ?? STRICT]);
   await run(connection, table.fill);
   const rows = new Map<string, Answer[]>();
-  const floats = await select(connection, table, true);
-  const others = await select(connection, table, false);
+  const floats = await selectColumns(connection, table, true);
+  const others = await selectColumns(connection, table, false);
   others.forEach((texts, row) => {
     const answers = texts.map((text, i) => (isFloat(table.columns[i]!.kind) ? (floats[row]![i] as Answer) : text));
     rows.set(String(texts[0]), answers);
   });
-  await connection.query(`UPDATE ${quoteName(table.name)} SET n = n + 1`);
+  await connection.query(`UPDATE ${quoteIdentifier(table.name)} SET n = n + 1`);
   return { table, rows };
 }
 
-/** All columns, those of the other protocol as NULL, in the order of the key. */
-async function select(connection: Connection, { name, columns }: OracleTable, floats: boolean): Promise<Answer[][]> {
+/** Selects the rows in key order. Columns of the other protocol are NULL. */
+async function selectColumns(
+  connection: Connection,
+  { name, columns }: OracleTable,
+  floats: boolean,
+): Promise<Answer[][]> {
   if (floats && !columns.some(({ kind }) => isFloat(kind))) return [];
   const expressions = columns.map((column) =>
-    isFloat(column.kind) === floats ? RENDERINGS[column.kind].select(quoteName(column.name)) : 'NULL',
+    isFloat(column.kind) === floats ? RENDERINGS[column.kind].select(quoteIdentifier(column.name)) : 'NULL',
   );
-  const sql = `SELECT ${expressions.join(', ')} FROM ${quoteName(name)} ORDER BY ${quoteName(columns[0]!.name)}`;
+  const key = quoteIdentifier(columns[0]!.name);
+  const sql = `SELECT ${expressions.join(', ')} FROM ${quoteIdentifier(name)} ORDER BY ${key}`;
   const [rows] = await (floats ? connection.execute<RowDataPacket[]>(sql) : connection.query<RowDataPacket[]>(sql));
   return rows as unknown as Answer[][];
 }
 
-/** Compares the lines of one run. */
-class Judge {
-  readonly #sources: Map<string, Source>;
+/** Compares the event lines of one set of options with the selected rows. */
+class LineChecker {
+  readonly #selected: Map<string, SelectedTable>;
   readonly #values: Values;
   readonly #comparison: Comparison;
   readonly #seen = new Map<string, number>();
 
-  constructor(sources: Map<string, Source>, values: Values, comparison: Comparison) {
-    this.#sources = sources;
+  constructor(selected: Map<string, SelectedTable>, values: Values, comparison: Comparison) {
+    this.#selected = selected;
     this.#values = values;
     this.#comparison = comparison;
   }
 
-  /** Whether this was the line that ends the run. */
+  /** Compares a line. Returns true for the line that ends the run. */
   line(line: string): boolean {
     const tail = line.lastIndexOf(',"key":');
     const { key, source } = JSON.parse(`{${line.slice(tail + 1)}`) as Envelope;
     if (source.table === 'done') return true;
-    const known = this.#sources.get(source.table);
-    // What a table is made from is not compared.
-    if (known === undefined) return false;
+    const selected = this.#selected.get(source.table);
+    // Tables that only help to create others are not compared.
+    if (selected === undefined) return false;
     this.#seen.set(source.table, (this.#seen.get(source.table) ?? 0) + 1);
-    const answers = known.rows.get(String(Object.values(key)[0]));
-    if (answers === undefined) this.#differ(`an event of a row that SELECT did not give: ${line.slice(0, 200)}`);
-    else this.#compare(known.table, answers, line.slice(0, tail));
+    const answers = selected.rows.get(String(Object.values(key)[0]));
+    if (answers === undefined) this.#differ(`an event of a row that SELECT did not return: ${line.slice(0, 200)}`);
+    else this.#compare(selected.table, answers, line.slice(0, tail));
     return false;
   }
 
@@ -189,10 +196,10 @@ class Judge {
       }
       at += text.length;
     }
-    if (at !== actual.length) this.#differ(`more than expected: ${actual.slice(at, at + 100)}`);
+    if (at !== actual.length) this.#differ(`the line continues after the images: ${actual.slice(at, at + 100)}`);
   }
 
-  /** The text of an image, column by column. */
+  /** The expected text of an image, column by column. */
   #image({ columns }: OracleTable, answers: Answer[], n: number | undefined): { column: string; text: string }[] {
     if (n === undefined) return [{ column: 'image', text: 'null' }];
     return columns.map(({ name, kind }, i) => {
@@ -206,9 +213,9 @@ class Judge {
     if (this.#comparison.differences.length < MAX_DIFFERENCES) this.#comparison.differences.push(text);
   }
 
-  /** Every row was inserted, changed and deleted. */
+  /** Checks that every row has its number of events. */
   finish(): void {
-    for (const [name, { rows, table }] of this.#sources) {
+    for (const [name, { rows, table }] of this.#selected) {
       const seen = this.#seen.get(name) ?? 0;
       if (seen !== rows.size * (table.events ?? 3)) this.#differ(`${name}: ${seen} events of ${rows.size} rows`);
     }
@@ -222,29 +229,26 @@ interface Envelope {
 
 const brief = (text: string): string => {
   const shown = text.length > 400 ? `${text.slice(0, 200)} … ${text.slice(-190)}` : text;
-  // A difference may well be one that a terminal does not show.
+  // Invisible characters are escaped, because they can be the difference.
   return shown.replace(/[^\x20-\x7e]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 };
 
-/** The real way: stream, reader, writer, as the daemon has them, from where the server stood. */
-async function follow(config: Config, server: ServerInfo, memory: TableSchemaCache, take: TakeLine): Promise<void> {
+/** Follows the binlog from the server's position with the daemon's own change stream. */
+async function follow(
+  config: Config,
+  server: ServerInfo,
+  tableSchemas: TableSchemaCache,
+  take: TakeLine,
+): Promise<void> {
   const done = new AbortController();
-  const none = (): void => {};
-  const event: ChangeHandler['event'] = (_stream, _hash, bytes, from, to) => {
-    if (!done.signal.aborted && take(bytes.toString('utf8', from, to))) done.abort();
-  };
-  const handler = {
-    event,
-    commit: none,
-    savepoint: none,
-    rollbackTo: none,
-    rollback: none,
-    prepared: none,
-    idle: none,
-  };
-  const start = { ...startPoint({ start: 'now' }, undefined, server), tableSchemas: memory };
-  await followChanges(config, server, start, handler, done.signal).follow();
+  const start = { ...startPoint({ start: 'now' }, undefined, server), tableSchemas };
+  await new ChangeStream({ config, server, start, signal: done.signal }).follow({
+    ...IGNORE_CHANGES,
+    append(_target, event) {
+      if (!done.signal.aborted && take(lineOf(event))) done.abort();
+    },
+  });
 }
 
-/** Takes a line; true ends the run. */
+/** Receives a line. Returns true to end the run. */
 type TakeLine = (line: string) => boolean;

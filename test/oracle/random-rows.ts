@@ -2,12 +2,12 @@ import type { Kind } from './expected-value.ts';
 import type { OracleTable } from './oracle.ts';
 import { isOn, type Server } from './type-cases.ts';
 
-/** Of a run of its own: CDC_SEED=… npx vitest run --project integration test/integration/type-oracle.test.ts. */
+/** To use another seed: CDC_SEED=… npx vitest run --project integration test/integration/type-oracle.test.ts. */
 export const SEED = Number(process.env.CDC_SEED ?? 1);
 export const RANDOM_ROWS = 1700;
 
-/** Numbers that a seed repeats (mulberry32). */
-export class Random {
+/** A seeded random number generator (mulberry32). */
+export class RandomSource {
   #state: number;
 
   constructor(seed: number) {
@@ -37,8 +37,8 @@ export class Random {
 
   shuffled<T>(items: readonly T[]): T[] {
     return items
-      .map((item) => ({ item, at: this.uint32() }))
-      .sort((a, b) => a.at - b.at)
+      .map((item) => ({ item, order: this.uint32() }))
+      .sort((a, b) => a.order - b.order)
       .map(({ item }) => item);
   }
 
@@ -46,7 +46,7 @@ export class Random {
     return Buffer.from(Array.from({ length }, () => this.below(256)));
   }
 
-  /** Bits of any width, small numbers as likely as large ones. */
+  /** A number of up to `width` bits. Every length in bits is equally likely. */
   bits(width: number): bigint {
     const used = this.between(0, width);
     let value = 0n;
@@ -59,8 +59,8 @@ export interface RandomColumn {
   type: string;
   kind: Kind;
   on?: readonly Server[];
-  /** SQL of a random value. */
-  value: (random: Random) => string;
+  /** A random value as SQL. */
+  value: (random: RandomSource) => string;
 }
 
 const pad = (value: number, width = 2): string => String(value).padStart(width, '0');
@@ -114,7 +114,7 @@ const double: RandomColumn = {
   value: (random) => doubleOf(random).toExponential(),
 };
 
-function doubleOf(random: Random): number {
+function doubleOf(random: RandomSource): number {
   const buffer = Buffer.alloc(8);
   switch (random.below(4)) {
     case 0:
@@ -128,15 +128,16 @@ function doubleOf(random: Random): number {
   }
 }
 
-const fraction = (random: Random, digits: number): string =>
+const fraction = (random: RandomSource, digits: number): string =>
   digits === 0 ? '' : `.${pad(random.below(10 ** digits), digits)}`;
 
-/** With zero months and days now and then, and days that the calendar lacks. */
-const date = (random: Random): string => {
+/** Sometimes the month or day is zero, or the calendar lacks the day. */
+const date = (random: RandomSource): string => {
   const odd = random.below(20) === 0;
   return `${pad(random.between(odd ? 0 : 1, 9999), 4)}-${pad(random.between(odd ? 0 : 1, 12))}-${pad(random.between(odd ? 0 : 1, odd ? 31 : 28))}`;
 };
-const clock = (random: Random): string => `${pad(random.below(24))}:${pad(random.below(60))}:${pad(random.below(60))}`;
+const clock = (random: RandomSource): string =>
+  `${pad(random.below(24))}:${pad(random.below(60))}:${pad(random.below(60))}`;
 
 const time = (digits: number): RandomColumn => ({
   type: `TIME(${digits})`,
@@ -156,8 +157,8 @@ const timestamp = (digits: number): RandomColumn => ({
     `'${new Date(random.between(1, 2 ** 31 - 2) * 1000).toISOString().slice(0, 19).replace('T', ' ')}${fraction(random, digits)}'`,
 });
 
-/** Characters of every kind that JSON or a charset may stumble over. */
-function text(random: Random, length: number, highest: number): string {
+/** Text with characters of every kind that is special in JSON or in a charset. */
+function text(random: RandomSource, length: number, highest: number): string {
   return Array.from({ length: random.between(0, length) }, () => {
     const point = random.pick([
       random.below(0x20),
@@ -177,7 +178,7 @@ const unicode = (type: string, length: number, highest = 0x10ffff): RandomColumn
   kind: 'text',
   value: (random) => `CONVERT(${literal(Buffer.from(text(random, length, highest)))} USING utf8mb4)`,
 });
-/** Any bytes: the charset has a character for each, or none. */
+/** Random bytes, including bytes that the charset does not map. */
 const singleByte = (charset: string, length: number): RandomColumn => ({
   type: `VARCHAR(${length}) CHARACTER SET ${charset}`,
   kind: 'text',
@@ -199,7 +200,7 @@ const binary = (type: string, length: number, exact = false): RandomColumn => ({
   kind: 'binary',
   value(random) {
     const bytes = random.bytes(exact && random.below(2) ? length : random.between(0, length));
-    // Zero bytes at the end are what BINARY loses on the way.
+    // The binlog drops trailing zero bytes of BINARY.
     if (bytes.length > 0 && random.below(4) === 0) bytes.fill(0, random.below(bytes.length));
     return literal(bytes);
   },
@@ -212,7 +213,7 @@ const quotedLabels = (count: number): string =>
     .map((label) => `'${label}'`)
     .join(',');
 
-function jsonText(random: Random, depth: number): string {
+function jsonText(random: RandomSource, depth: number): string {
   switch (random.below(depth > 3 ? 6 : 8)) {
     case 0:
       return random.pick(['null', 'true', 'false']);
@@ -236,8 +237,8 @@ function jsonText(random: Random, depth: number): string {
   }
 }
 
-const coordinate = (random: Random): string => String(doubleOf(random)).replace('+', '');
-const point = (random: Random): string => `${coordinate(random)} ${coordinate(random)}`;
+const coordinate = (random: RandomSource): string => String(doubleOf(random)).replace('+', '');
+const point = (random: RandomSource): string => `${coordinate(random)} ${coordinate(random)}`;
 const geometry: RandomColumn = {
   type: 'GEOMETRY',
   kind: 'geometry',
@@ -320,7 +321,7 @@ export const RANDOM_COLUMNS: readonly RandomColumn[] = [
   },
 ];
 
-/** The types of MARIADB_CASES. */
+/** Random values for the types of MARIADB_CASES. */
 export const MARIADB_COLUMNS: readonly RandomColumn[] = [
   {
     type: 'UUID',
@@ -344,15 +345,15 @@ export const TEMPORAL_COLUMNS: readonly RandomColumn[] = RANDOM_COLUMNS.filter((
   ['date', 'time', 'datetime', 'timestamp'].includes(kind),
 );
 
-/** A table of all types and rows of random values, NULL now and then. */
+/** A table of all types with rows of random values and some NULLs. */
 export function randomTable(
   server: Server,
   rows: number,
   seed: number,
   from: readonly RandomColumn[] = RANDOM_COLUMNS,
 ): OracleTable {
-  const random = new Random(seed);
-  // In any order: what the stream says of one kind of columns is a list that leaves out the others.
+  const random = new RandomSource(seed);
+  // The columns are shuffled, because the binlog describes each kind of column in a list without the other kinds.
   const columns = random.shuffled(from.filter((column) => isOn(column, server)));
   const row = (id: number): string =>
     `(${id}, 0, ${columns.map(({ value }) => (random.below(25) === 0 ? 'NULL' : value(random))).join(', ')})`;
@@ -363,7 +364,7 @@ export function randomTable(
   }
   return {
     name: 'random_values',
-    // Zero and impossible dates are wanted; a value that does not fit is cut, and SELECT says what is left.
+    // Zero and impossible dates are allowed. The server truncates a value that does not fit, and SELECT returns the rest.
     mode: 'ALLOW_INVALID_DATES',
     create: [
       `CREATE TABLE random_values (id INT PRIMARY KEY, n INT NOT NULL, ${columns.map(({ type }, i) => `c${i} ${type}`).join(', ')}) ROW_FORMAT=DYNAMIC`,

@@ -1,19 +1,19 @@
 /**
- * The text of a float by the contract, found the slow way, with exact rational numbers: of all decimals with the fewest
- * digits that round to the value, the closest; printed as ECMAScript prints a number with these digits.
+ * The text of a float in the contract, computed slowly with exact rational numbers: the closest of the decimals with the
+ * fewest digits that round to the value, in ECMAScript's notation.
  */
-const known = new Map<string, string>();
-
 export function shortestText(value: number, bits: 32 | 64): string {
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
   const key = `${bits} ${value}`;
-  let text = known.get(key);
+  let text = textCache.get(key);
   if (text === undefined) {
-    text = (value < 0 ? '-' : '') + printed(digitsOf(Math.abs(value), bits));
-    known.set(key, text);
+    text = (value < 0 ? '-' : '') + ecmaScriptText(shortestDecimal(Math.abs(value), bits));
+    textCache.set(key, text);
   }
   return text;
 }
+
+const textCache = new Map<string, string>();
 
 interface Decimal {
   digits: bigint;
@@ -26,9 +26,9 @@ interface Fraction {
   under: bigint;
 }
 
-function digitsOf(value: number, bits: 32 | 64): Decimal {
+function shortestDecimal(value: number, bits: 32 | 64): Decimal {
   const rounding = interval(value, bits);
-  // A decimal of few digits is one of many with zeros behind, so what holds for a length holds for all above.
+  // A decimal of few digits is also one of more digits with trailing zeros. So if a length fits, all larger lengths fit.
   let [tooFew, enough] = [0, 17];
   let found = closestOf(enough, value, rounding);
   while (enough - tooFew > 1) {
@@ -37,15 +37,15 @@ function digitsOf(value: number, bits: 32 | 64): Decimal {
     if (closest) [enough, found] = [length, closest];
     else tooFew = length;
   }
-  if (!found) throw new Error(`no text of 17 digits reads back to ${value}`);
+  if (!found) throw new Error(`no text of 17 digits parses to ${value}`);
   return found;
 }
 
-/** The decimal of at most `length` digits that rounds to the value, the closest of several. */
+/** The closest decimal of at most `length` digits that rounds to the value, if there is one. */
 function closestOf(length: number, value: number, { low, exact, high, evenMantissa }: Interval): Decimal | undefined {
   const magnitude = Math.floor(Math.log10(value));
   const candidates: Decimal[] = [];
-  // Around the magnitude, since log10 may err by one.
+  // The exponents around the magnitude, because log10 can be off by one.
   for (const exponent of [magnitude - length, magnitude - length + 1, magnitude - length + 2]) {
     const scaled = times(exact, -exponent);
     const floor = scaled.over / scaled.under;
@@ -72,7 +72,7 @@ interface Interval {
   evenMantissa: boolean;
 }
 
-/** What rounds to the value: the halves of the ways to its neighbours. */
+/** The numbers that round to the value: from halfway to the lower neighbor to halfway to the upper one. */
 function interval(value: number, bits: 32 | 64): Interval {
   const view = new DataView(new ArrayBuffer(8));
   const read = (integer: bigint): Fraction => {
@@ -86,7 +86,7 @@ function interval(value: number, bits: 32 | 64): Interval {
   const exact = read(own);
   const below = read(own - 1n);
   const infinity = bits === 32 ? 0x7f800000n : 0x7ff0000000000000n;
-  // The largest value has no neighbour: the way to it is as far as the one below.
+  // The largest value has no upper neighbor, so the distance to the lower one is used.
   const above = own + 1n === infinity ? minus(times2(exact), below) : read(own + 1n);
   return { low: middle(below, exact), exact, high: middle(exact, above), evenMantissa: own % 2n === 0n };
 }
@@ -121,14 +121,14 @@ const distance = (decimal: Decimal, exact: Fraction): Fraction => {
   const { over, under } = minus(fraction(decimal), exact);
   return { over: over < 0n ? -over : over, under };
 };
-/** Of two that are equally close, the even one, as ECMAScript and IEEE 754 have it. */
+/** Whether `a` is closer than `b`. If they are equally close, the even one is, as in ECMAScript and IEEE 754. */
 const closer = (a: Decimal, b: Decimal, exact: Fraction): boolean => {
   const difference = compare(distance(a, exact), distance(b, exact));
   return difference < 0 || (difference === 0 && a.digits % 2n === 0n);
 };
 
-/** ECMAScript Number::toString, steps 6 to 12: where the point or the exponent goes. */
-function printed({ digits, exponent }: Decimal): string {
+/** ECMAScript Number::toString, steps 6 to 12, which place the decimal point or the exponent. */
+function ecmaScriptText({ digits, exponent }: Decimal): string {
   const text = String(digits).replace(/0+$/, '');
   const length = text.length;
   const point = String(digits).length + exponent;

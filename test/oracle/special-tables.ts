@@ -1,10 +1,11 @@
+import { quoteIdentifier } from '../../src/model/identifier.ts';
 import type { Kind } from './expected-value.ts';
 import type { OracleTable } from './oracle.ts';
 import type { Server } from './type-cases.ts';
 
-/** Tables whose columns, not whose values, are the difficulty. */
+/** A table with unusual columns rather than unusual values. */
 export interface SpecialTable extends OracleTable {
-  /** What the list of covered types says of it. */
+  /** Its description in docs/TYPES.md. */
   about: string;
   on?: readonly Server[];
 }
@@ -28,7 +29,6 @@ const oddNames = [
   'sel`ect',
   ' x',
 ];
-const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
 const wide = (count: number, engine: string): Pick<SpecialTable, 'create' | 'fill' | 'columns'> => {
   const names = Array.from({ length: count - 2 }, (_, i) => `c${i}`);
@@ -94,10 +94,10 @@ export const SPECIAL_TABLES: readonly SpecialTable[] = [
     name: 'odd "names"\n`and` 表',
     about: `columns named ${oddNames.map((name) => JSON.stringify(name)).join(', ')}, in a table whose name has quotes and a line feed`,
     create: [
-      `CREATE TABLE ${quote('odd "names"\n`and` 表')} (id INT PRIMARY KEY, n INT NOT NULL, ${oddNames.map((name) => `${quote(name)} VARCHAR(10)`).join(', ')})`,
+      `CREATE TABLE ${quoteIdentifier('odd "names"\n`and` 表')} (id INT PRIMARY KEY, n INT NOT NULL, ${oddNames.map((name) => `${quoteIdentifier(name)} VARCHAR(10)`).join(', ')})`,
     ],
     fill: [
-      `INSERT INTO ${quote('odd "names"\n`and` 表')} VALUES (1, 0, ${oddNames.map((_, i) => `'v${i}'`).join(', ')}), (2, 0, ${oddNames.map(() => 'NULL').join(', ')})`,
+      `INSERT INTO ${quoteIdentifier('odd "names"\n`and` 表')} VALUES (1, 0, ${oddNames.map((_, i) => `'v${i}'`).join(', ')}), (2, 0, ${oddNames.map(() => 'NULL').join(', ')})`,
     ],
     columns: [...key, ...oddNames.map((name) => ({ name, kind: 'text' as Kind }))],
   },
@@ -130,7 +130,7 @@ export const SPECIAL_TABLES: readonly SpecialTable[] = [
     name: 'json_updated',
     about: 'JSON changed in place by JSON_SET, JSON_REPLACE and JSON_REMOVE, which leaves holes in the document',
     on: ['MySQL 9.7'],
-    // Only what follows is in the binlog: an update and a delete.
+    // The binlog contains only the later update and delete.
     events: 2,
     create: ['CREATE TABLE json_updated (id INT PRIMARY KEY, n INT NOT NULL, v JSON)'],
     fill: [

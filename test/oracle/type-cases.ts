@@ -2,17 +2,17 @@ import type { Kind } from './expected-value.ts';
 
 export type Server = 'MySQL 9.7' | 'MariaDB 10.11' | 'MySQL 5.6';
 
-/** A type with the values at its boundaries, as SQL; each of them, and NULL, is inserted, changed and deleted. */
+/** A type with its boundary values as SQL. Each value, and NULL, is inserted, updated and deleted. */
 export interface TypeCase {
-  /** What stands behind the column name in CREATE TABLE. */
+  /** The column definition after the name in CREATE TABLE. */
   type: string;
   kind: Kind;
   values: readonly string[];
-  /** Where there is such a type; everywhere without. */
+  /** The servers that have the type. Default: all. */
   on?: readonly Server[];
-  /** sql_mode of the INSERT; strict without. */
+  /** sql_mode of the INSERT. Default: strict. */
   mode?: string;
-  /** Why these values. */
+  /** The reason for these values, for docs/TYPES.md. */
   note?: string;
 }
 
@@ -71,7 +71,7 @@ const decimals: TypeCase[] = (
     type: `DECIMAL(${precision},${scale})`,
     kind: 'decimal' as const,
     values: ['0', '-0', `${whole}${fraction}`, `-${whole}${fraction}`, least, `-${least}`, ...tens],
-    // 30 digits behind the point are the most that MySQL has.
+    // MySQL has at most 30 digits after the point.
     ...(scale > 30 ? { on: mariadb } : {}),
   };
 });
@@ -107,7 +107,7 @@ const floats: TypeCase[] = [
     kind: 'float',
     values: Array.from({ length: 277 }, (_, i) => `POW(2, ${i - 149})`),
     mode: '',
-    note: 'powers of two: the gap below is half the gap above, so the closest text may not read back',
+    note: 'powers of two: the gap below is half the gap above, so the closest text can parse to another float',
   },
   { type: 'FLOAT UNSIGNED', kind: 'float', values: ['0', '3.4028234e38'] },
   { type: 'FLOAT(7,3)', kind: 'float', values: ['1234.567', '-0.001', '9999.999'] },
@@ -259,7 +259,7 @@ const strings: TypeCase[] = [
     type: 'CHAR(255) CHARACTER SET utf8mb4',
     kind: 'text',
     values: ["REPEAT('€', 255)", "REPEAT('😀', 255)", "REPEAT('x', 63)", "REPEAT('x', 64)", "''"],
-    note: 'more than 255 bytes: two bits of its length hide in the type byte',
+    note: 'more than 255 bytes: two bits of its length are in the type byte',
   },
   {
     type: 'VARCHAR(255) CHARACTER SET latin1',
@@ -273,7 +273,7 @@ const strings: TypeCase[] = [
       "X'7F'",
       "X'80818D8F909D'",
     ],
-    note: 'control characters, quotes, the bytes that cp1252 leaves open',
+    note: 'control characters, quotes, the bytes that cp1252 does not map',
   },
   { type: 'VARCHAR(256) CHARACTER SET latin1', kind: 'text', values: ["''", "REPEAT('z', 255)", "REPEAT('z', 256)"] },
   {
@@ -287,7 +287,7 @@ const strings: TypeCase[] = [
       "'\\\\u0041'",
       "CONVERT(X'EFBFBFF48FBFBF' USING utf8mb4)",
     ],
-    note: 'every control character, line separators, a BOM, beyond the BMP, U+FFFF and U+10FFFF',
+    note: 'every control character, line separators, a BOM, characters beyond the BMP, U+FFFF and U+10FFFF',
   },
   { type: 'TINYTEXT', kind: 'text', values: ["''", "REPEAT('t', 255)"] },
   { type: 'TEXT CHARACTER SET utf8mb4', kind: 'text', values: ["''", "REPEAT('€', 21845)"] },
@@ -330,7 +330,7 @@ const labelled: TypeCase[] = [
     kind: 'text',
     values: ['1', '2', '3'],
     on: mysql,
-    note: 'labels beyond the BMP stand in the stream, not in COLUMN_TYPE',
+    note: 'the binlog contains labels beyond the BMP, COLUMN_TYPE does not',
   },
   { type: "ENUM('é','ß','ÿ') CHARACTER SET latin1", kind: 'text', values: ['1', '2', '3'] },
   {
@@ -347,13 +347,13 @@ const labelled: TypeCase[] = [
     type: `SET(${manyLabels(64)})`,
     kind: 'text',
     values: ['0', '1', '9223372036854775808', '18446744073709551615'],
-    note: 'all of 64',
+    note: 'all 64 members',
   },
   { type: "SET('😀','x') CHARACTER SET utf8mb4", kind: 'text', values: ['1', '3'], on: mysql },
   { type: "SET('表','é') CHARACTER SET utf8mb4", kind: 'text', values: ['1', '3'] },
 ];
 
-/** Text that MySQL parses, so numbers keep what JSON says of them. */
+/** Numbers as JSON text, which MySQL itself parses. */
 const jsonDoubles = [
   ...[
     '0.0',
@@ -407,7 +407,9 @@ const json: TypeCase[] = [
       "JSON_ARRAY(REPEAT('x', 70000), 1, 2147483648, 70000)",
       "JSON_OBJECT('big', REPEAT('x', 70000), 'int32', 100000, 'uint32', 4000000000, 'l', true)",
     ],
-    note: 'every inline and stored width, duplicate and numeric-looking keys, all escapes, depth 100, the large format (64 KB and more)',
+    note:
+      'every inline and stored width, duplicate and numeric-looking keys, all escapes, depth 100, ' +
+      'the large format (64 KB and more)',
   },
   {
     type: 'JSON',
@@ -423,7 +425,7 @@ const json: TypeCase[] = [
       'JSON_ARRAY(CAST(2026 AS YEAR), 1e0, CAST(1.1 AS FLOAT), 18446744073709551615, -1, true)',
       "JSON_ARRAY(ST_GeomFromText('POINT(1 2)'), NULL, '')",
     ],
-    note: 'values that JSON text cannot hold: DECIMAL, DATE, TIME of either sign, DATETIME, BLOB, BIT, YEAR, GEOMETRY',
+    note: 'values without a JSON text: DECIMAL, DATE, TIME of either sign, DATETIME, BLOB, BIT, YEAR, GEOMETRY',
   },
   {
     type: 'JSON NOT NULL DEFAULT (JSON_ARRAY())',
@@ -456,14 +458,14 @@ const geometries: TypeCase[] = [
     type: 'GEOMETRY',
     kind: 'geometry',
     values: shapes.map((shape) => `ST_GeomFromText('${shape}')`),
-    note: 'every kind',
+    note: 'every kind of geometry',
   },
   { type: 'GEOMETRY', kind: 'geometry', on: modern, values: ["ST_GeomFromText('GEOMETRYCOLLECTION EMPTY')"] },
   {
     type: 'GEOMETRY',
     kind: 'geometry',
     values: ['4326', '3857', '0'].map((srid) => `ST_GeomFromText('POINT(48.2 16.37)', ${srid})`),
-    note: 'the SRID is kept, the axes stay in stored order',
+    note: 'the SRID is kept, the axes keep the stored order',
   },
   { type: 'POINT', kind: 'geometry', values: ["ST_GeomFromText('POINT(1 2)')"] },
   { type: 'POINT SRID 4326', kind: 'geometry', on: mysql, values: ["ST_GeomFromText('POINT(48.2 16.37)', 4326)"] },
@@ -505,7 +507,6 @@ const compressed: TypeCase[] = [
   note: 'short values are stored, longer ones deflated',
 }));
 
-/** Every Unicode and single-byte character set of the servers; the East Asian ones have a test of their own. */
 const ranges = ['00', '20', '40', '60', '80', 'A0', 'C0', 'E0'];
 const allBytes = (from: number): string =>
   ranges
@@ -532,6 +533,7 @@ const singleByte = [
   ],
   ...['keybcs2', 'koi8r', 'koi8u', 'latin1', 'latin2', 'latin5', 'latin7', 'macce', 'macroman', 'swe7', 'tis620'],
 ];
+/** Every Unicode and single-byte character set of the servers. charset-tables.ts has the East Asian ones. */
 const charsets: TypeCase[] = [
   ...singleByte.map(
     (name): TypeCase => ({
@@ -578,8 +580,8 @@ export const TYPE_CASES: readonly TypeCase[] = [
 ];
 
 /**
- * Types that travel as BINARY(16) and BINARY(4), and that only INFORMATION_SCHEMA tells from these: described by it,
- * their canonical text.
+ * Types that MariaDB logs as BINARY(16) and BINARY(4). INFORMATION_SCHEMA distinguishes them, and events contain their
+ * canonical text.
  */
 export const MARIADB_CASES: readonly TypeCase[] = [
   {
@@ -595,7 +597,7 @@ export const MARIADB_CASES: readonly TypeCase[] = [
       "'f81d4fae-7dec-11d0-0765-00a0c91e6bf6'",
       'UUID()',
     ],
-    note: 'versions 1, 4, 7 and none; zero bytes at the end',
+    note: 'versions 1, 4, 7 and none; trailing zero bytes',
   },
   {
     type: 'INET4',
@@ -630,9 +632,9 @@ export const MARIADB_CASES: readonly TypeCase[] = [
   },
 ];
 
-/** What MariaDB stores with mysql56_temporal_format=OFF, and what it took over from servers before 5.6. */
+/** The formats that MariaDB stores with mysql56_temporal_format=OFF, and in tables of servers before 5.6. */
 export const OLD_TEMPORAL_CASES: readonly TypeCase[] = [...dates, ...fractional];
 
-/** Whether the servers of this name have the type. */
+/** Whether this server has the type. */
 export const isOn = ({ on }: { on?: readonly Server[] }, server: Server): boolean =>
   on === undefined || on.includes(server);

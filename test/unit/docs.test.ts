@@ -5,15 +5,25 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
+import { CHECKPOINT_INTERVAL_MS } from '../../src/checkpoint/checkpointer.ts';
+import { keyPaths } from '../../src/config/config-issue.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { parseDuration, parseSize } from '../../src/config/units.ts';
+import * as delivery from '../../src/delivery/limits.ts';
 import { readCreateDeliveryStream } from '../../src/local/firehose/create-request.ts';
 import { validateStream } from '../../src/local/firehose/stream-options.ts';
+import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
+import { defaultQuota } from '../../src/sinks/firehose/quota.ts';
+import { HEARTBEAT_MS } from '../../src/source/change-stream.ts';
+import * as source from '../../src/source/limits.ts';
+import { HOLD_BYTES } from '../../src/source/transaction-printer.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) =>
-  name.endsWith('.md'),
-);
+const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.md'))
+  .sort();
+const pages = ['README.md', ...docs.map((name) => `docs/${name}`)];
 const read = (name: string): string => readFileSync(join(root, name), 'utf8');
 
 interface Block {
@@ -29,6 +39,18 @@ function blocks(page: string): Block[] {
   const indented = page.replace(fenced, '').matchAll(/(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+/g);
   return [...found, ...[...indented].map(([text]) => ({ language: '', text: text.replace(/^ {4}/gm, '') }))];
 }
+
+const LINE_LENGTH = 120;
+/** Pages whose lines are wrapped with their own rewrite. */
+const UNWRAPPED: string[] = [];
+
+/** The lines of prose that are too long. Tables, code and the targets of links cannot be wrapped. */
+const longLines = (page: string): string[] =>
+  page
+    .replace(/^```[\s\S]*?^```$/gm, '')
+    .split('\n')
+    .filter((line) => !/^(\||#| {4})/.test(line))
+    .filter((line) => line.replace(/\]\([^)\s]*\)/g, ']').length > LINE_LENGTH);
 
 const inlineCode = (page: string): string[] =>
   [...page.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g)].map((match) => match[1] as string);
@@ -46,6 +68,10 @@ describe.each(pages)('%s', (name) => {
       return heading !== undefined && !headings(read(target)).includes(heading);
     });
     expect(broken).toEqual([]);
+  });
+
+  test.skipIf(UNWRAPPED.includes(name))(`has lines of at most ${LINE_LENGTH} characters`, () => {
+    expect(longLines(page)).toEqual([]);
   });
 
   test('shows commands and flags that cdc has, and scripts that npm can run', async () => {
@@ -108,6 +134,9 @@ async function allCommands(): Promise<Map<string, Command>> {
   return commands;
 }
 
+/** `cdc run` and the like; the README calls the built program, or npm's script of that name. */
+const COMMAND = /(?:^|[$;&|] *|`)(?:cdc|node \S*dist\/main\.js|npm run -s cdc --) (\w[\w-]*)([^;&|#]*)/g;
+
 /** What a piece of code asks of `cdc` or `npm run` that is not there. */
 function unknownWords(code: string, commands: ReadonlyMap<string, Command>, scripts: readonly string[]): string[] {
   const unknown: string[] = [];
@@ -118,7 +147,7 @@ function unknownWords(code: string, commands: ReadonlyMap<string, Command>, scri
         unknown.push(...unknownFlags(commands.get(script as string) as Command, rest));
       }
     }
-    for (const [, word, rest] of line.matchAll(/(?:^|[$;&|] *|`)cdc (\w[\w-]*)([^;&|#]*)/g)) {
+    for (const [, word, rest] of line.matchAll(COMMAND)) {
       const command = commands.get(word as string);
       if (command === undefined) unknown.push(`cdc ${word}`);
       else unknown.push(...unknownFlags(command, rest as string));
@@ -132,6 +161,132 @@ function unknownFlags(command: Command, rest: string): string[] {
   const options = [command, ...command.commands].flatMap((one) => one.options);
   const known = ['-h', '--help', ...options.flatMap(({ short, long }) => [short, long])];
   return given.filter((flag) => !known.includes(flag)).map((flag) => `cdc ${command.name()} ${flag}`);
+}
+
+test('the index links to every page', () => {
+  // A folder with an index of its own is linked by that index.
+  const unlinked = docs.filter((name) => {
+    const own = join(dirname(name), 'README.md');
+    if (name === own) return name !== 'README.md' && !links('README.md').includes(name);
+    return !links(docs.includes(own) ? own : 'README.md').includes(name);
+  });
+  expect(unlinked).toEqual([]);
+});
+
+/** What a page of docs links to, as paths within docs. */
+const links = (name: string): string[] =>
+  [...read(`docs/${name}`).matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map((match) => join(dirname(name), match[1] as string));
+
+test('docs/CONFIGURATION.md has every key of the schema', () => {
+  const page = read('docs/CONFIGURATION.md');
+  const missing = keyPaths(configSchema).filter((path) => {
+    const [section = '', key] = path.split('.');
+    const isSection = page.includes(`## \`${section}\``) && key === undefined;
+    const inQuota = path.startsWith('firehose.quota.') && page.includes(`\`${path.split('.').at(-1)}\``);
+    const inAggregate = path === 'firehose.aggregate';
+    return !isSection && !inQuota && !inAggregate && !page.includes(`| \`${path}\` |`);
+  });
+  expect(missing).toEqual([]);
+});
+
+describe('limits', () => {
+  const config = parseConfig(JSON.stringify(NEEDED), { file: 'cdc.yaml', directory: tmpdir(), env: {} });
+  const { linger, timeout, aggregate } = config.firehose;
+  const record = aggregate === 'off' ? { max_events: 0, max_bytes: 0 } : aggregate;
+  const { limits } = new FirehoseSink({ stream: 'any', region: 'eu-west-1', endpoint: undefined });
+  const large = defaultQuota('eu-west-1');
+  const other = defaultQuota('eu-central-1');
+
+  // These are not exported yet, so they are read from the source text.
+  const daemon = (name: string) => constant('src/daemon.ts', name);
+  const budget = delivery.BUDGET_BYTES;
+
+  /** A page, a sentence or row with the number in a group, and the number of the code. */
+  const stated: [page: string, text: RegExp, inCode: number][] = [
+    ['LIMITS.md', /^\| events that wait .*?\| (.+?) \|/m, budget],
+    ['LIMITS.md', /^\| open transaction .*?\| (.+?) of event text \|/m, budget * delivery.OPEN_TRANSACTION_SHARE],
+    ['LIMITS.md', /^\| transactions past .*?\| (.+?) of event text, or/m, delivery.BUDGETS_PAST_WATERMARK_MAX * budget],
+    ['LIMITS.md', /^\| transactions past .*? or (.+?) transactions \|/m, delivery.TRANSACTIONS_PAST_WATERMARK_MAX],
+    ['LIMITS.md', /^\| prepared XA transactions.*?\| (.+?) \|/m, source.XA_BUFFER_MAX_BYTES],
+    ['LIMITS.md', /^\| one event.*?\| (.+?) bytes/m, limits.maxRecordBytes],
+    ['LIMITS.md', /^\| one request \| (.+?) records/m, limits.maxRecords],
+    ['LIMITS.md', /^\| one request .*? and (.+?) bytes/m, limits.maxRequestBytes],
+    ['LIMITS.md', /^\| requests in flight .*?\| (.+?) \|/m, delivery.REQUESTS_IN_FLIGHT],
+    ['LIMITS.md', /^\| consecutive rejections .*?\| (.+?) dead letters \|/m, delivery.CONSECUTIVE_REJECTIONS_MAX],
+    ['LIMITS.md', /^\| rejections before .*?\| (.+?) retries \|/m, delivery.ISOLATE_AFTER_ATTEMPTS],
+    ['LIMITS.md', /^\| dead letters on disk \| (.+?) \(/m, config.dead_letter.max_bytes],
+    ['LIMITS.md', /^\| checkpoint writes \| every (.+?) at most/m, CHECKPOINT_INTERVAL_MS],
+    ['LIMITS.md', /^\| delay of an event .*?\| (.+?) \(/m, linger],
+    ['LIMITS.md', /^\| delay between two attempts .*? up to (.+?), doubling/m, delivery.RETRY_BASE_MS],
+    ['LIMITS.md', /^\| delay between two attempts .*? doubling to (.+?) \|/m, delivery.RETRY_CAP_MS],
+    ['LIMITS.md', /^\| delay before a restart .*?\| (.+?), doubling/m, daemon('RESTART_DELAY_BASE_MS')],
+    ['LIMITS.md', /^\| delay before a restart .*? doubling to (.+?) \|/m, daemon('RESTART_DELAY_MAX_MS')],
+    ['LIMITS.md', /^\| delay before a restart .*? after (.+?) without a failure/m, daemon('BACKOFF_RESET_AFTER_MS')],
+    ['LIMITS.md', /^\| time of a request .*?\| (.+?) \(/m, timeout],
+    ['LIMITS.md', /^\| time to deliver .*?\| (.+?) \|/m, constant('src/pipeline.ts', 'DRAIN_TIMEOUT_MS')],
+    ['LIMITS.md', /^\| silence .*?\| (.+?) \(/m, source.MISSED_HEARTBEATS_MAX * HEARTBEAT_MS],
+    ['LIMITS.md', /^\| silence .*? heartbeats of (.+?)\)/m, HEARTBEAT_MS],
+    ['LIMITS.md', /^\| silence .*?; (.+?) before/m, source.MISSED_HEARTBEATS_MAX_AT_START * HEARTBEAT_MS],
+    ['LIMITS.md', /^\| time of a query .*?\| (.+?) \|/m, source.QUERY_TIMEOUT_MS],
+    ['LIMITS.md', /^\| wait for a server .*?\| (.+?) \|/m, source.CATCH_UP_TIMEOUT_MS],
+    ['LIMITS.md', /^\| transaction that `cdc tail` .*?\| (.+?) of event text/m, HOLD_BYTES],
+    ['CONFIGURATION.md', /^\| `firehose.aggregate.max_events` \| (.+?) \|/m, record.max_events],
+    ['CONFIGURATION.md', /^\| `firehose.aggregate.max_bytes` \| (.+?) \|/m, record.max_bytes],
+    ['CONFIGURATION.md', /^\| `firehose.aggregate.max_bytes` .*? Firehose allows (.+?) \|/m, limits.maxRecordBytes],
+    ['CONFIGURATION.md', /^\| `firehose.linger` \| (.+?) \|/m, linger],
+    ['CONFIGURATION.md', /^\| `firehose.linger` .*? (\S+ MB) of waiting events/m, delivery.FLUSH_BYTES],
+    ['CONFIGURATION.md', /^\| `firehose.timeout` \| (.+?) \|/m, timeout],
+    ['CONFIGURATION.md', /^\| `dead_letter.max_bytes` \| (.+?) \|/m, config.dead_letter.max_bytes],
+    ['CONFIGURATION.md', /AWS gives a stream (.+?), \S+ requests/, large.bytes],
+    ['CONFIGURATION.md', /AWS gives a stream \S+ MiB, (\S+) requests/, large.requests],
+    ['CONFIGURATION.md', /AWS gives a stream .*? requests and (\S+) records/, large.records],
+    ['CONFIGURATION.md', /other regions it gives (.+?), \S+ requests/, other.bytes],
+    ['CONFIGURATION.md', /other regions it gives \S+ MiB, (\S+) requests/, other.requests],
+    ['CONFIGURATION.md', /other regions it gives .*? requests and (\S+) records/, other.records],
+    ['OPERATIONS.md', /Delivery has \[(.+?)\]/, constant('src/pipeline.ts', 'DRAIN_TIMEOUT_MS')],
+    ['OPERATIONS.md', /cdc waits for up to (.+?), then tries/, source.CATCH_UP_TIMEOUT_MS],
+    [
+      'OPERATIONS.md',
+      /at most every (.+?) for each stream/,
+      constant('src/dead-letter/delivery-error-handler.ts', 'RETRY_LOG_INTERVAL_MS'),
+    ],
+    ['DEAD-LETTERS.md', /larger than a Firehose record can be \((.+?) bytes\)/, limits.maxRecordBytes],
+    ['DEAD-LETTERS.md', /has rejected (.+?) events in a row/, delivery.CONSECUTIVE_REJECTIONS_MAX],
+    ['DEAD-LETTERS.md', /rejects its first event after (.+?) retries/, delivery.ISOLATE_AFTER_ATTEMPTS],
+    ['DEAD-LETTERS.md', /After (.+?) failures cdc isolates/, delivery.ISOLATE_AFTER_ATTEMPTS],
+    ['DEAD-LETTERS.md', /counts in blocks of (.+?)\. /, constant('src/dead-letter/dead-letter-store.ts', 'BLOCK')],
+    ['DEAD-LETTERS.md', /cdc tries an event up to (.+?) times/, constant('src/dead-letter/redeliver.ts', 'TRIES')],
+    ['AWS.md', /A record holds at most (.+?) bytes/, limits.maxRecordBytes],
+    [
+      'LOCAL-FIREHOSE.md',
+      /only if more than (.+?) of requests/,
+      constant('src/local/firehose/server.ts', 'MAX_BYTES_IN_FLIGHT'),
+    ],
+  ];
+
+  test.each(stated)('docs/%s states %s as the code has it', (name, text, inCode) => {
+    const page = read(`docs/${name}`).replace(/(?<![|\n])\n {0,2}(?=[^\s|#-])/g, ' ');
+    expect(inCode).toBeGreaterThan(0);
+    expect(amount(text.exec(page)?.[1] ?? `nothing like ${text}`)).toBe(inCode);
+  });
+});
+
+const WORDS = new Map([
+  ['six', 6],
+  ['eight', 8],
+]);
+
+/** `64 MiB` in bytes, `0.5 s` in milliseconds, `400,000` and `six` as numbers. */
+function amount(text: string): number | string {
+  const plain = text.replaceAll(',', '').replace(/ seconds$/, ' s');
+  return WORDS.get(plain) ?? parseSize(plain) ?? parseDuration(plain) ?? text;
+}
+
+/** The value of `const NAME = 64 * 1024 * 1024;` in a file of src. */
+function constant(file: string, name: string): number {
+  const product = new RegExp(`^(?:export )?const ${name} = ([\\d_ *]+);$`, 'm').exec(read(file))?.[1];
+  if (product === undefined) throw new Error(`${file} has no number ${name}`);
+  return product.split('*').reduce((value, factor) => value * Number(factor.replaceAll('_', '')), 1);
 }
 
 describe('docs/EVENTS.md', () => {
@@ -184,7 +339,7 @@ describe('docs/ARCHITECTURE.md', () => {
   test('names files that are there, and every room of src', () => {
     const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
     const missing: string[] = [];
-    for (const [, room, , names] of page.matchAll(/^\| `([a-z-]+\/)` \|(.*)\|(.*)\|$/gm)) {
+    for (const [, room, , names] of page.matchAll(/^\| `([a-z/-]+\/)` \|(.*)\|(.*)\|$/gm)) {
       for (const [, name] of (names as string).matchAll(/`([\w-]+\.ts)`/g)) {
         if (!files.includes(`${room}${name}`)) missing.push(`${room}${name}`);
       }

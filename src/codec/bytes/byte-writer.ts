@@ -1,7 +1,7 @@
-/** Bytes that are copied by hand: for so few, the call into native code costs more than it saves. */
-const SHORT = 40;
+/** Shorter runs are copied byte by byte, because a call into native code costs more than it saves. */
+const NATIVE_COPY_BYTES_MIN = 40;
 
-/** A growing byte buffer that event lines are written into; `at` is where the next byte goes. */
+/** A growing byte buffer that event lines are written into. `at` is the offset of the next byte. */
 export class ByteWriter {
   bytes: Buffer;
   at = 0;
@@ -10,7 +10,7 @@ export class ByteWriter {
     this.bytes = Buffer.allocUnsafeSlow(capacity);
   }
 
-  /** Makes room for `length` more bytes. Writers call it once for what they may write, then write unchecked. */
+  /** Makes room for `length` more bytes. A writer calls it once with its upper bound, then writes without checks. */
   ensure(length: number): void {
     if (this.at + length <= this.bytes.length) return;
     const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.at + length));
@@ -24,17 +24,17 @@ export class ByteWriter {
     this.ensure(length);
     const { bytes } = this;
     const { at } = this;
-    if (length < SHORT) for (let i = 0; i < length; i++) bytes[at + i] = constant[i] as number;
+    if (length < NATIVE_COPY_BYTES_MIN) for (let i = 0; i < length; i++) bytes[at + i] = constant[i] as number;
     else bytes.set(constant, at);
     this.at = at + length;
   }
 
-  /** Appends what already stands in this buffer at `from..to`. */
+  /** Appends a copy of the bytes that this buffer already holds at `from..to`. */
   copyFromSelf(from: number, to: number): void {
     const length = to - from;
     this.ensure(length);
     const { bytes, at } = this;
-    if (length < SHORT) for (let i = 0; i < length; i++) bytes[at + i] = bytes[from + i] as number;
+    if (length < NATIVE_COPY_BYTES_MIN) for (let i = 0; i < length; i++) bytes[at + i] = bytes[from + i] as number;
     else bytes.copyWithin(at, from, to);
     this.at = at + length;
   }

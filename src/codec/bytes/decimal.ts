@@ -2,17 +2,18 @@ import { CdcError } from '../../runtime/error.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { putPadded, putUint32 } from './number-text.ts';
 
-/** Bytes that hold 0 to 9 decimal digits (MySQL: strings/decimal.cc, dig2bytes). */
+/** Storage bytes of 0 to 9 decimal digits (MySQL: strings/decimal.cc, dig2bytes). */
 const BYTES_OF_DIGITS = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
 const POWERS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 const ZERO = 0x30;
 const DOT = 0x2e;
 const MINUS = 0x2d;
 
-/** A DECIMAL in groups of up to nine digits: how many digits each holds, the integer ones first. */
+/** A DECIMAL is stored in groups of up to nine digits, the integer groups first. */
 export interface DecimalLayout {
+  /** The number of digits of each group. */
   groups: readonly number[];
-  /** How many of them stand before the point. */
+  /** The number of groups before the decimal point. */
   integer: number;
   byteLength: number;
 }
@@ -28,9 +29,9 @@ export function decimalLayout(precision: number, scale: number): DecimalLayout {
 }
 
 /**
- * Appends a binary DECIMAL as MySQL prints it: groups of digits in big-endian bytes, the sign in the inverted top
- * bit, negative numbers with every byte inverted (MySQL: strings/decimal.cc, bin2decimal).
- * @throws CdcError for a group that has more digits than it may
+ * Appends a binary DECIMAL in MySQL's text form. The groups of digits are big-endian. The inverted top bit is the sign,
+ * and every byte of a negative number is inverted (MySQL: strings/decimal.cc, bin2decimal).
+ * @throws CdcError when the value of a group has too many digits
  */
 export function putDecimal(out: ByteWriter, src: Uint8Array, at: number, layout: DecimalLayout): void {
   const { groups, integer } = layout;
@@ -50,7 +51,7 @@ export function putDecimal(out: ByteWriter, src: Uint8Array, at: number, layout:
       flip = 0;
     }
     if (value >= (POWERS[digits] as number)) {
-      throw new CdcError('a DECIMAL value is malformed', { why: `${value} in a group of ${digits} digits` });
+      throw new CdcError('a DECIMAL value is malformed', { why: `a group of ${digits} digits holds ${value}` });
     }
     if (value !== 0) significant = true;
     if (g === integer) {
@@ -66,7 +67,7 @@ export function putDecimal(out: ByteWriter, src: Uint8Array, at: number, layout:
   }
   if (!printed) out.byte(ZERO);
   if (negative && !significant) {
-    // Zero has no sign.
+    // MySQL prints zero without a sign.
     out.bytes.copyWithin(start, start + 1, out.at);
     out.at--;
   }

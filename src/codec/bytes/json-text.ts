@@ -7,21 +7,21 @@ const HEX = Buffer.from('0123456789abcdef');
 
 const CONTROL = 1;
 
-/** For each byte: 0 to copy it, CONTROL for \u00xx, else the letter behind the backslash (RFC 8259, section 7). */
+/** By byte: 0 copies it, CONTROL writes \u00xx, otherwise the letter after the backslash (RFC 8259, section 7). */
 const ESCAPE: Uint8Array = new Uint8Array(256);
 ESCAPE.fill(CONTROL, 0, 0x20);
 for (const [char, letter] of ['\bb', '\ff', '\nn', '\rr', '\tt', '""', '\\\\']) {
   ESCAPE[(char as string).charCodeAt(0)] = (letter as string).charCodeAt(0);
 }
 
-/** Runs up to this length go byte by byte: below it a call into native code costs more than it saves. */
-const SHORT = 40;
+/** Runs up to this length are copied byte by byte, because a call into native code costs more than it saves. */
+const BYTEWISE_COPY_MAX = 40;
 
-/** Appends `src[from..to)`, UTF-8, as the inside of a JSON string. */
+/** Appends the UTF-8 bytes `src[from..to)` as the inside of a JSON string. */
 export function putEscaped(out: ByteWriter, src: Uint8Array, from: number, to: number): void {
   let i = from;
   while (i < to && ESCAPE[src[i] as number] === 0) i++;
-  // Room for an escape of two bytes in place of each byte that is left; a control character asks for its own.
+  // Room for a two-byte escape of each remaining byte. A control character ensures its own room.
   out.ensure(to - from + (to - i) + LONGEST_ESCAPE);
   putRun(out, src, from, i);
   let { bytes, at } = out;
@@ -45,11 +45,11 @@ export function putEscaped(out: ByteWriter, src: Uint8Array, from: number, to: n
 
 const LONGEST_ESCAPE = 6;
 
-/** Copies bytes that stand for themselves; there is room for them. */
+/** Copies bytes that need no escape. The caller has ensured the room. */
 function putRun(out: ByteWriter, src: Uint8Array, from: number, to: number): void {
   const { bytes, at } = out;
   const length = to - from;
-  if (length <= SHORT) for (let i = 0; i < length; i++) bytes[at + i] = src[from + i] as number;
+  if (length <= BYTEWISE_COPY_MAX) for (let i = 0; i < length; i++) bytes[at + i] = src[from + i] as number;
   else bytes.set(src.subarray(from, to), at);
   out.at = at + length;
 }
@@ -64,19 +64,19 @@ function putControl(bytes: Uint8Array, at: number, byte: number): number {
   return at + LONGEST_ESCAPE;
 }
 
-/** What a byte of text needs: nothing, an escape, or a look at whether the UTF-8 around it is sound. */
+/** By byte: 0 for nothing to do, otherwise whether it needs an escape or is part of UTF-8 that must be validated. */
 const NEEDS_ESCAPE = 1;
 const BEYOND_ASCII = 2;
 const NEEDS: Uint8Array = ESCAPE.map((letter, byte) => (letter !== 0 ? NEEDS_ESCAPE : byte >= 0x80 ? BEYOND_ASCII : 0));
 
-/** Strings up to this length are copied and judged in one pass. */
-const ONE_PASS = 128;
+/** Strings up to this length are copied and checked in one pass. */
+const ONE_PASS_BYTES_MAX = 128;
 
-/** Appends `src[from..to)` as a JSON string. Returns false, and appends nothing, when it is not sound UTF-8. */
+/** Appends `src[from..to)` as a JSON string. Returns false and appends nothing when it is not valid UTF-8. */
 export function putText(out: ByteWriter, src: Buffer, from: number, to: number): boolean {
   const length = to - from;
   let needs = 0;
-  if (length <= ONE_PASS) {
+  if (length <= ONE_PASS_BYTES_MAX) {
     out.ensure(length + 2);
     const { bytes } = out;
     let { at } = out;
@@ -97,14 +97,14 @@ export function putText(out: ByteWriter, src: Buffer, from: number, to: number):
   return true;
 }
 
-/** Appends UTF-8 bytes as a JSON string, quotes included. */
+/** Appends UTF-8 bytes as a JSON string with its quotes. */
 export function putQuoted(out: ByteWriter, src: Uint8Array, from: number, to: number): void {
   out.byte(QUOTE);
   putEscaped(out, src, from, to);
   out.byte(QUOTE);
 }
 
-/** A text as the bytes of a JSON string, quotes included: for constants. */
+/** The bytes of a JSON string with its quotes, for constants. */
 export function jsonString(text: string): Buffer {
   return Buffer.from(JSON.stringify(text));
 }

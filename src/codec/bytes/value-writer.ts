@@ -1,8 +1,8 @@
 import type { ByteWriter } from './byte-writer.ts';
 
 /**
- * Writes one non-NULL value: reads it at `at` in the row image, which ends at `end`, appends its JSON to `out` and
- * returns the offset after it. A fixed-size read may pass `end` inside the buffer; the caller checks the sum.
+ * Reads one non-NULL value at `at` in the row image that ends at `end`, and appends its JSON to `out`. Returns the offset
+ * after the value. A fixed-size read can pass `end` inside the buffer, so the caller must check the final offset.
  */
 export type ValueWriter = (src: Buffer, at: number, end: number, out: ByteWriter) => number;
 

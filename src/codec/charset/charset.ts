@@ -5,11 +5,11 @@ import { jsonString } from '../bytes/json-text.ts';
 import { decodeMultiByte, isMultiByte } from './multi-byte-charsets.ts';
 import { HIGH_HALVES, SWE7_LOW } from './single-byte-charsets.ts';
 
-/** Collation id to MySQL charset name, as the server lists them. */
+/** The server's list of collation ids, each with its MySQL charset name. */
 export type Charsets = ReadonlyMap<number, string>;
 
-/** The Unicode charsets, which need no table of MySQL's own. */
-const WIDE: Readonly<Record<string, string>> = {
+/** iconv-lite's names of the Unicode charsets that are wider than UTF-8. */
+const WIDE_UNICODE: Readonly<Record<string, string>> = {
   ucs2: 'utf16-be',
   utf16: 'utf16-be',
   utf16le: 'utf16-le',
@@ -21,34 +21,34 @@ export const isUtf8Charset = (name: string): boolean => name === 'utf8mb4' || na
 export const isSingleByte = (name: string): boolean => name in HIGH_HALVES;
 
 /** Whether bytes below 0x80 are ASCII. */
-export const extendsAscii = (name: string): boolean => name !== 'swe7' && !(name in WIDE);
+export const extendsAscii = (name: string): boolean => name !== 'swe7' && !(name in WIDE_UNICODE);
 
 export function charsetOf(collation: number, charsets: Charsets): string {
   const name = charsets.get(collation);
   if (name === undefined) {
     throw new CdcError(`the binlog names collation ${collation}, which the server does not list`, {
-      hint: 'report this with the server version; nothing was skipped',
+      hint: 'report this with the server version (nothing was skipped)',
     });
   }
   return name;
 }
 
-/** Text of bytes in a MySQL charset; `?` for what has no Unicode counterpart, as CONVERT(… USING utf8mb4) has it. */
+/** Decodes bytes of a MySQL charset. Bytes without a Unicode character become `?`, as in CONVERT(… USING utf8mb4). */
 export function decodeText(bytes: Buffer, charset: string): string {
   if (isUtf8Charset(charset) || charset === 'binary') return decodeUtf8(bytes);
   if (isSingleByte(charset)) return decodeSingleByte(bytes, charset);
   if (isMultiByte(charset)) return decodeMultiByte(bytes, charset);
-  const name = WIDE[charset];
+  const name = WIDE_UNICODE[charset];
   if (name === undefined) {
     throw new CdcError(`character set ${charset} cannot be decoded`, {
       hint: 'convert the column to utf8mb4, or exclude the table from `tables`',
     });
   }
-  // UCS2 may hold half of a surrogate pair, which is no character.
+  // UCS2 can hold half of a surrogate pair, which is not a character.
   return iconv.decode(bytes, name, { stripBOM: false }).replace(/\p{Surrogate}/gu, '?');
 }
 
-/** For a single-byte charset: the JSON-escaped UTF-8 of each of its 256 bytes. */
+/** The JSON-escaped UTF-8 of each of the 256 bytes of a single-byte charset. */
 export function escapedBytes(charset: string): Buffer[] {
   return Array.from({ length: 256 }, (_, byte) => jsonString(decodeSingleByte([byte], charset)).subarray(1, -1));
 }
@@ -61,7 +61,7 @@ function decodeSingleByte(bytes: Iterable<number>, charset: string): string {
   return text;
 }
 
-/** Bytes that are no UTF-8 become `?` one by one; a server keeps them out of its columns. */
+/** Each byte that is not UTF-8 becomes `?`. A server does not accept such bytes in its columns. */
 function decodeUtf8(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString('utf8');
   let text = '';

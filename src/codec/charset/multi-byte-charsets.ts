@@ -1,23 +1,26 @@
 import iconv from 'iconv-lite';
 
 /**
- * The multi-byte character sets of East Asia as MySQL has them. iconv-lite follows other tables (Microsoft's, the
- * WHATWG's) in places; the patches are all differences over the whole code space, the type oracle holds them to the
+ * The multi-byte character sets of East Asia as MySQL decodes them. iconv-lite follows other tables in places (Microsoft's
+ * and the WHATWG's). The patches are all differences over the whole code space. The type oracle compares them with the
  * servers.
  */
 interface MultiByteCharset {
-  /** The table to begin with. */
+  /** The table of iconv-lite that the patches apply to. */
   iconv: string;
-  /** Ranges of the first and of the further bytes. */
+  /** Ranges of the first byte and of the following bytes. */
   leads: string;
   trails: string;
-  /** 0xa1 to 0xdf alone are half-width katakana. */
+  /** A single byte from 0xa1 to 0xdf is half-width katakana. */
   halfWidth?: boolean;
-  /** 0x8f opens three bytes. */
+  /** 0x8f begins a code of three bytes. */
   triples?: boolean;
-  /** A digit behind the lead opens four bytes (GB 18030). */
+  /** A digit after the lead byte makes a code of four bytes (GB 18030). */
   quads?: boolean;
-  /** `a145:•` and so on: codes, and the characters for them in turn; `?` for none, `+3041` for code points from there on. */
+  /**
+   * Codes and their characters, such as `a145:•`. A range lists its characters in order. `?` means no character, and
+   * `+3041` means code points that count up from there.
+   */
   patches: readonly string[];
 }
 
@@ -99,32 +102,32 @@ const CHARSETS: Readonly<Record<string, MultiByteCharset>> = {
 };
 
 const UNMAPPED = 0x3f;
-/** U+10000 stands at this place among the four-byte codes of GB 18030, and U+10FFFF is the last. */
+/** The index of U+10000 among the four-byte codes of GB 18030. The codes from there on end with U+10FFFF. */
 const QUADS_BEYOND_BMP = 189_000;
 const QUADS_OF_BMP = 39_420;
 
-interface Tables {
-  /** UTF-16 unit of each two-byte code; 0 where the two bytes are no character. */
+interface DecodingTables {
+  /** UTF-16 unit of each two-byte code; 0 for two bytes that are not a code. */
   pairs: Uint16Array;
-  /** The same for the two bytes behind 0x8f. */
+  /** The same for the two bytes after 0x8f. */
   triples: Uint16Array | undefined;
 }
 
-const tables = new Map<string, Tables>();
+const decodingTables = new Map<string, DecodingTables>();
 
 export const isMultiByte = (charset: string): boolean => charset in CHARSETS;
 
-/** Text of bytes in a multi-byte charset; a byte that belongs to no character is a `?`. */
+/** Decodes bytes of a multi-byte charset. A byte that belongs to no character becomes `?`. */
 export function decodeMultiByte(bytes: Uint8Array, name: string): string {
   const charset = CHARSETS[name] as MultiByteCharset;
-  let known = tables.get(name);
-  if (known === undefined) {
-    known = makeTables(charset);
-    tables.set(name, known);
+  let tables = decodingTables.get(name);
+  if (tables === undefined) {
+    tables = createTables(charset);
+    decodingTables.set(name, tables);
   }
-  const { pairs, triples } = known;
+  const { pairs, triples } = tables;
   const length = bytes.length;
-  // At most one unit a byte: four bytes make two units at most.
+  // A byte gives at most one UTF-16 unit: even four bytes give at most two.
   const units = Buffer.allocUnsafe(length * 2);
   let to = 0;
   const put = (unit: number): void => {
@@ -144,7 +147,7 @@ export function decodeMultiByte(bytes: Uint8Array, name: string): string {
       put(unit || UNMAPPED);
       at += unit === 0 ? 1 : 3;
     } else if (charset.quads && second >= 0x30 && second <= 0x39) {
-      const text = at + 3 < length ? quad(bytes.subarray(at, at + 4)) : undefined;
+      const text = at + 3 < length ? decodeQuad(bytes.subarray(at, at + 4)) : undefined;
       for (let i = 0; i < (text ?? '?').length; i++) put((text ?? '?').charCodeAt(i));
       at += text === undefined ? 1 : 4;
     } else {
@@ -156,20 +159,23 @@ export function decodeMultiByte(bytes: Uint8Array, name: string): string {
   return units.toString('utf16le', 0, to);
 }
 
-/** The character of a four-byte code, `?` where it has none; undefined where it is no code. */
-function quad(code: Uint8Array): string | undefined {
+/** The character of a four-byte code, or `?` if it has none. Undefined if the bytes are not a code. */
+function decodeQuad(code: Uint8Array): string | undefined {
   const [a, b, c, d] = code as unknown as [number, number, number, number];
   if (a < 0x81 || a > 0xfe || c < 0x81 || c > 0xfe || d < 0x30 || d > 0x39) return undefined;
-  const place = ((a - 0x81) * 10 + (b - 0x30)) * 1260 + (c - 0x81) * 10 + (d - 0x30);
-  if (place < QUADS_OF_BMP) return iconv.decode(Buffer.from(code), 'gb18030');
-  const point = place - QUADS_BEYOND_BMP + 0x10000;
+  const index = ((a - 0x81) * 10 + (b - 0x30)) * 1260 + (c - 0x81) * 10 + (d - 0x30);
+  if (index < QUADS_OF_BMP) return iconv.decode(Buffer.from(code), 'gb18030');
+  const point = index - QUADS_BEYOND_BMP + 0x10000;
   return point >= 0x10000 && point <= 0x10ffff ? String.fromCodePoint(point) : '?';
 }
 
-function makeTables({ iconv: name, leads, trails, triples, patches }: MultiByteCharset): Tables {
-  const leadBytes = bytesOf(leads);
-  const trailBytes = bytesOf(trails);
-  const made: Tables = { pairs: new Uint16Array(0x10000), triples: triples ? new Uint16Array(0x10000) : undefined };
+function createTables({ iconv: name, leads, trails, triples, patches }: MultiByteCharset): DecodingTables {
+  const leadBytes = bytesInRanges(leads);
+  const trailBytes = bytesInRanges(trails);
+  const tables: DecodingTables = {
+    pairs: new Uint16Array(0x10000),
+    triples: triples ? new Uint16Array(0x10000) : undefined,
+  };
   const fill = (table: Uint16Array, prefix: readonly number[], lead: number): void => {
     for (const trail of trailBytes) {
       const text = iconv.decode(Buffer.from([...prefix, lead, trail]), name);
@@ -178,27 +184,27 @@ function makeTables({ iconv: name, leads, trails, triples, patches }: MultiByteC
     }
   };
   for (const lead of leadBytes) {
-    fill(made.pairs, [], lead);
-    if (made.triples && lead >= 0xa1) fill(made.triples, [0x8f], lead);
+    fill(tables.pairs, [], lead);
+    if (tables.triples && lead >= 0xa1) fill(tables.triples, [0x8f], lead);
   }
   for (const patch of patches.flatMap((line) => line.split(' '))) {
-    const [codes = '', as = ''] = patch.split(':');
+    const [codes = '', characters = ''] = patch.split(':');
     const [from, to = from] = codes.split('-').map((hex) => Number.parseInt(hex, 16)) as [number, number?];
-    const table = made.triples && from > 0xffff ? made.triples : made.pairs;
-    const first = as.startsWith('+') ? Number.parseInt(as, 16) : undefined;
+    const table = tables.triples && from > 0xffff ? tables.triples : tables.pairs;
+    const first = characters.startsWith('+') ? Number.parseInt(characters, 16) : undefined;
     let i = 0;
     for (let code = from & 0xffff; code <= (to & 0xffff); code++) {
-      // Only codes count: between the ranges of trail bytes nothing has a character.
+      // The numbers between the ranges of trail bytes are not codes.
       if (table[code] === 0) continue;
-      table[code] = first === undefined ? as.charCodeAt(as.length > 1 ? i : 0) : first + i;
+      table[code] = first === undefined ? characters.charCodeAt(characters.length > 1 ? i : 0) : first + i;
       i++;
     }
   }
-  return made;
+  return tables;
 }
 
-/** '81-9f e0' to the bytes of those ranges. */
-function bytesOf(ranges: string): number[] {
+/** The bytes in ranges such as '81-9f e0'. */
+function bytesInRanges(ranges: string): number[] {
   return ranges.split(' ').flatMap((range) => {
     const [from = 0, to = from] = range.split('-').map((hex) => Number.parseInt(hex, 16));
     return Array.from({ length: to - from + 1 }, (_, i) => from + i);

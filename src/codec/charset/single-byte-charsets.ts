@@ -1,9 +1,10 @@
-/**
- * What MySQL makes of the bytes 0x80 to 0xff of its single-byte character sets, `?` for none: its own answer to
- * CONVERT(… USING utf8mb4), the same from 5.6 to 9.7 and on MariaDB. The type oracle holds this table to the servers.
- */
 const C1 = String.fromCharCode(...Array.from({ length: 32 }, (_, i) => 0x80 + i));
 
+/**
+ * The characters of the bytes 0x80 to 0xff in MySQL's single-byte character sets; `?` means no character. They are the
+ * servers' results of CONVERT(… USING utf8mb4), equal from MySQL 5.6 to 9.7 and on MariaDB. The type oracle compares this
+ * table with the servers.
+ */
 export const HIGH_HALVES: Readonly<Record<string, string>> = {
   ascii: '?'.repeat(128),
   armscii8: `${C1}\u00a0❁§։)(»«—.՝,-՟…՜՛՞ԱաԲբԳգԴդԵեԶզԷէԸըԹթԺժԻիԼլԽխԾծԿկՀհՁձՂղՃճՄմՅյՆնՇշՈոՉչՊպՋջՌռՍսՎվՏտՐրՑցՒւՓփՔքՕօՖֆ’'`,
@@ -48,7 +49,7 @@ export const HIGH_HALVES: Readonly<Record<string, string>> = {
   tis620: `${C1}�กขฃคฅฆงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรฤลฦวศษสหฬอฮฯะัาำิีึืฺุู����฿เแโใไๅๆ็่้๊๋์ํ๎๏๐๑๒๓๔๕๖๗๘๙๚๛����`,
 };
 
-/** The one set here that is not ASCII below 0x80. */
+/** swe7 is the only set here that differs from ASCII below 0x80. */
 export const SWE7_LOW: Readonly<Record<number, string>> = {
   64: 'É',
   91: 'Ä',

@@ -1,14 +1,8 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { jsonString } from '../bytes/json-text.ts';
 import { putHex, putUint32 } from '../bytes/number-text.ts';
-import type { ImageLayout, RowImageWriter } from '../row-image-writer.ts';
-import {
-  type EmitEvent,
-  type EventFormatOptions,
-  type EventFormatter,
-  ORDINAL_LENGTH,
-  seqPrefix,
-} from './event-format.ts';
+import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
+import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
 
 const NO_ORDINAL = '0'.repeat(ORDINAL_LENGTH);
 const INSERT = Buffer.from('{"op":"c","before":null,"after":');
@@ -22,7 +16,7 @@ export class DebeziumFormat implements EventFormatter {
   readonly #images: RowImageWriter;
   readonly #epoch: number;
   readonly #sourceHead: string;
-  /** The parts of a line that all rows of one event share: from `seq` to the row number, with a gap for the ordinal. */
+  /** The parts of a line that all rows of a rows event share: from `seq` to the row number, with a gap for the ordinal. */
   #ordinalAt = 0;
   #sourceTail: Buffer;
   #timeTail: Buffer;
@@ -49,56 +43,61 @@ export class DebeziumFormat implements EventFormatter {
   }
 
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, row: number, emit: EmitEvent): number {
-    const { op, bytes, end, ordinalBase } = rows;
+    const { op, ordinalBase } = rows;
     const images = this.#images;
     const { out } = images;
     out.at = 0;
     out.copy(op === 'u' ? UPDATE : op === 'c' ? INSERT : DELETE);
     if (op !== 'u') {
-      const next = images.writeImage(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
+      const next = images.writeImage(rows, op === 'c' ? after : before, at);
       if (op === 'd') out.copy(NO_AFTER);
-      this.#end(at - ordinalBase, row, emit, images.writeKey(images.after), 0);
+      images.writeKeyMember(images.after);
+      this.#end(at - ordinalBase, row, emit, 0);
       return next;
     }
-    const middle = images.writeImage(before, bytes, at, end, images.before, undefined);
+    const middle = images.writeBeforeImage(rows, before, at);
     out.copy(AFTER);
-    const next = images.writeImage(after, bytes, middle, end, images.after, images.before);
+    const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
-      this.#end(at - ordinalBase, row, emit, images.writeKey(images.after), 0);
+      images.writeKeyMember(images.after);
+      this.#end(at - ordinalBase, row, emit, 0);
       return next;
     }
-    // A changed key is the end of one row and the begin of another. The after image may borrow key text from the
-    // before image, so that one stays in front while the second line is made.
+    // A changed key ends one row and begins another. The after image can take key text from the before image, so that
+    // one stays in front while the second line is written.
     out.at = 0;
     out.copy(DELETE);
-    images.writeImage(before, bytes, at, end, images.before, undefined);
+    images.writeBeforeImage(rows, before, at);
     out.copy(NO_AFTER);
-    this.#end(at - ordinalBase, row, emit, images.writeKey(images.before), 0);
+    images.writeKeyMember(images.before);
+    this.#end(at - ordinalBase, row, emit, 0);
     const from = out.at;
     out.copy(INSERT);
-    images.writeImage(after, bytes, middle, end, images.after, images.before);
-    this.#end(middle - ordinalBase, row, emit, images.writeKey(images.after), from);
+    images.writeAfterImage(rows, after, middle);
+    images.writeKeyMember(images.after);
+    this.#end(middle - ordinalBase, row, emit, from);
     return next;
   }
 
   truncate(emit: EmitEvent): void {
-    const { out, tableHash } = this.#images;
-    out.at = 0;
-    out.ascii('{"op":"t","before":null,"after":null,"key":null');
-    this.#end(0, 0, emit, tableHash, 0);
+    const images = this.#images;
+    images.out.at = 0;
+    images.out.ascii('{"op":"t","before":null,"after":null,"key":null');
+    images.noKey();
+    this.#end(0, 0, emit, 0);
   }
 
-  #end(ordinal: number, row: number, emit: EmitEvent, hash: number, from: number): void {
+  #end(ordinal: number, row: number, emit: EmitEvent, from: number): void {
     const { out } = this.#images;
     if (this.#partial) out.ascii(',"partial":true');
     const ordinalAt = out.at + this.#ordinalAt;
     out.copy(this.#sourceTail);
-    const behind = out.at;
+    const end = out.at;
     out.at = ordinalAt;
     putHex(out, ordinal, ORDINAL_LENGTH);
-    out.at = behind;
+    out.at = end;
     putUint32(out, row);
     out.copy(this.#timeTail);
-    emit(hash, out.bytes, from, out.at);
+    this.#images.emit(from, emit);
   }
 }

@@ -2,14 +2,8 @@ import type { RowOp, RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { jsonString } from '../bytes/json-text.ts';
 import { putHex } from '../bytes/number-text.ts';
-import type { ImageLayout, RowImageWriter } from '../row-image-writer.ts';
-import {
-  type EmitEvent,
-  type EventFormatOptions,
-  type EventFormatter,
-  ORDINAL_LENGTH,
-  seqPrefix,
-} from './event-format.ts';
+import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
+import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
 
 /** Names of the metadata fields behind their prefix. */
 const FIELDS = ['op', 'seq', 'deleted', 'partial', 'ts_ms', 'db', 'table'];
@@ -52,40 +46,46 @@ export class FlatFormat implements EventFormatter {
   }
 
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, _row: number, emit: EmitEvent): number {
-    const { op, bytes, end, ordinalBase } = rows;
+    const { op, ordinalBase } = rows;
     const images = this.#images;
     const { out } = images;
     out.at = 0;
     if (op !== 'u') {
-      const next = images.writeImage(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
-      this.#end(op, at - ordinalBase, emit, images.hashKey(images.after), 0);
+      const next = images.writeImage(rows, op === 'c' ? after : before, at);
+      this.#end(op, at - ordinalBase, 0);
+      images.emitWithKey(images.after, 0, emit);
       return next;
     }
-    // The before image is written in front to compare its key, and sent only if the key changed.
-    const middle = images.writeImage(before, bytes, at, end, images.before, undefined);
+    // The before image is written in front, to compare its key. It is sent only if the key changed.
+    const middle = images.writeBeforeImage(rows, before, at);
     const from = out.at;
-    const next = images.writeImage(after, bytes, middle, end, images.after, images.before);
+    const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
-      this.#end('u', at - ordinalBase, emit, images.hashKey(images.after), from);
+      this.#end('u', at - ordinalBase, from);
+      images.emitWithKey(images.after, from, emit);
       return next;
     }
     out.at = from;
-    this.#end('d', at - ordinalBase, emit, images.hashKey(images.before), 0);
+    this.#end('d', at - ordinalBase, 0);
+    images.emitWithKey(images.before, 0, emit);
     const second = out.at;
-    images.writeImage(after, bytes, middle, end, images.after, images.before);
-    this.#end('c', middle - ordinalBase, emit, images.hashKey(images.after), second);
+    images.writeAfterImage(rows, after, middle);
+    this.#end('c', middle - ordinalBase, second);
+    images.emitWithKey(images.after, second, emit);
     return next;
   }
 
   truncate(emit: EmitEvent): void {
-    const { out, tableHash } = this.#images;
-    out.at = 0;
-    out.ascii('{}');
-    this.#end('t', 0, emit, tableHash, 0);
+    const images = this.#images;
+    images.out.at = 0;
+    images.out.ascii('{}');
+    this.#end('t', 0, 0);
+    images.noKey();
+    images.emit(0, emit);
   }
 
   /** Turns the closing brace of the image into the metadata fields. */
-  #end(op: RowOp | 't', ordinal: number, emit: EmitEvent, hash: number, from: number): void {
+  #end(op: RowOp | 't', ordinal: number, from: number): void {
     const { out } = this.#images;
     out.at -= 1;
     if (out.at - from > 1) out.byte(0x2c);
@@ -95,7 +95,6 @@ export class FlatFormat implements EventFormatter {
     out.copy(op === 'd' ? this.#deleted : this.#live);
     if (this.#isPartial) out.copy(this.#partial);
     out.copy(this.#timeTail);
-    emit(hash, out.bytes, from, out.at);
   }
 }
 

@@ -1,52 +1,64 @@
+import type { EncodedEvent } from '../../model/encoded-event.ts';
 import type { Transaction } from '../../model/rows-event.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 
-/** Takes the lines of the transactions, in commit order. */
+/** Receives the events of the transactions, in commit order. */
 export interface TransactionHandler {
-  /** @param stream the index of the stream that the table's events go to; the others as those of `EmitLine` */
-  event(stream: number, keyHash: number, bytes: Buffer, from: number, to: number): void;
+  /**
+   * An event of the open transaction, valid during the call only.
+   * @param target the index of the stream that the events of its table go to
+   */
+  append(target: number, event: EncodedEvent): void;
   savepoint(name: string): void;
-  /** The lines of the open transaction since that savepoint did not happen. */
+  /** The events of the open transaction since that savepoint were rolled back. */
   rollbackTo(name: string): void;
   commit(transaction: Transaction): void;
   rollback(): void;
 }
 
 /**
- * Ends the open lines of format maxwell: the last of a transaction with `"commit":true`, the others with `xoffset`,
- * their number in it. The newest line is held back until the next one or the commit tells which; savepoints that
- * came behind it wait with it.
+ * Completes the lines of format maxwell: the last one of a transaction gets `"commit":true`, the others `xoffset`, their
+ * number in it. The newest line is delayed until the next one or the commit shows which it is. Savepoints after it are
+ * delayed with it.
  */
 export class MaxwellCommitMarker implements TransactionHandler {
-  readonly #lines: TransactionHandler;
-  readonly #delayedLine = new ByteWriter();
-  #stream = 0;
-  #keyHash = 0;
-  /** Lines of the open transaction before the held one, and how many there were at each savepoint that was passed on. */
+  readonly #handler: TransactionHandler;
+  /** The key and the open line of the delayed event. */
+  readonly #delayed = new ByteWriter();
+  readonly #event: EncodedEvent = { bytes: Buffer.alloc(0), from: 0, to: 0, keyFrom: 0, keyTo: 0, keyHash: 0 };
+  #hasDelayed = false;
+  #target = 0;
+  /** Events of the open transaction before the delayed one, and their number at each savepoint. */
   #offset = 0;
   readonly #offsets = new Map<string, number>();
-  /** Savepoints behind the held line. */
+  /** Savepoints after the delayed event. */
   #delayedSavepoints: string[] = [];
 
-  constructor(lines: TransactionHandler) {
-    this.#lines = lines;
+  constructor(handler: TransactionHandler) {
+    this.#handler = handler;
   }
 
-  event(stream: number, keyHash: number, bytes: Buffer, from: number, to: number): void {
-    if (this.#delayedLine.at > 0) this.#emitDelayed(`,"xoffset":${this.#offset++}}\n`);
-    this.#passSavepoints();
-    this.#delayedLine.ensure(to - from);
-    this.#delayedLine.at = bytes.copy(this.#delayedLine.bytes, 0, from, to);
-    this.#stream = stream;
-    this.#keyHash = keyHash;
+  append(target: number, { bytes, from, to, keyFrom, keyTo, keyHash }: EncodedEvent): void {
+    if (this.#hasDelayed) this.#emitDelayed(`,"xoffset":${this.#offset++}}\n`);
+    this.#emitSavepoints();
+    const delayed = this.#delayed;
+    const keyLength = keyTo - keyFrom;
+    delayed.at = 0;
+    delayed.ensure(keyLength + to - from);
+    bytes.copy(delayed.bytes, 0, keyFrom, keyTo);
+    delayed.at = keyLength + bytes.copy(delayed.bytes, keyLength, from, to);
+    this.#hasDelayed = true;
+    this.#target = target;
+    this.#event.keyTo = this.#event.from = keyLength;
+    this.#event.keyHash = keyHash;
   }
 
   savepoint(name: string): void {
     this.#delayedSavepoints = [...this.#delayedSavepoints.filter((other) => other !== name), name];
-    if (this.#delayedLine.at === 0) this.#passSavepoints();
+    if (!this.#hasDelayed) this.#emitSavepoints();
   }
 
-  /** Behind a rollback to a savepoint no line may be held any more; if no other follows, none says `commit`. */
+  /** If no event follows a rollback to a savepoint, no line of the transaction says `commit`. */
   rollbackTo(name: string): void {
     const at = this.#delayedSavepoints.indexOf(name);
     if (at >= 0) {
@@ -55,43 +67,43 @@ export class MaxwellCommitMarker implements TransactionHandler {
     }
     this.#drop();
     this.#offset = this.#offsets.get(name) ?? this.#offset;
-    this.#lines.rollbackTo(name);
+    this.#handler.rollbackTo(name);
   }
 
   commit(transaction: Transaction): void {
-    if (this.#delayedLine.at > 0) this.#emitDelayed(',"commit":true}\n');
-    this.#end();
-    this.#lines.commit(transaction);
+    if (this.#hasDelayed) this.#emitDelayed(',"commit":true}\n');
+    this.#endTransaction();
+    this.#handler.commit(transaction);
   }
 
   rollback(): void {
-    this.#end();
-    this.#lines.rollback();
+    this.#endTransaction();
+    this.#handler.rollback();
   }
 
   #emitDelayed(end: string): void {
-    const held = this.#delayedLine;
-    held.ascii(end);
-    const length = held.at;
-    held.at = 0;
-    this.#lines.event(this.#stream, this.#keyHash, held.bytes, 0, length);
+    this.#delayed.ascii(end);
+    this.#event.bytes = this.#delayed.bytes;
+    this.#event.to = this.#delayed.at;
+    this.#hasDelayed = false;
+    this.#handler.append(this.#target, this.#event);
   }
 
-  #passSavepoints(): void {
+  #emitSavepoints(): void {
     if (this.#delayedSavepoints.length === 0) return;
     for (const name of this.#delayedSavepoints) {
       this.#offsets.set(name, this.#offset);
-      this.#lines.savepoint(name);
+      this.#handler.savepoint(name);
     }
     this.#delayedSavepoints = [];
   }
 
   #drop(): void {
-    this.#delayedLine.at = 0;
+    this.#hasDelayed = false;
     this.#delayedSavepoints = [];
   }
 
-  #end(): void {
+  #endTransaction(): void {
     this.#drop();
     this.#offset = 0;
     if (this.#offsets.size > 0) this.#offsets.clear();

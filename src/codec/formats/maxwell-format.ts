@@ -1,16 +1,10 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { jsonString } from '../bytes/json-text.ts';
 import { putHex } from '../bytes/number-text.ts';
-import type { ImageLayout, RowImageWriter } from '../row-image-writer.ts';
-import {
-  type EmitEvent,
-  type EventFormatOptions,
-  type EventFormatter,
-  ORDINAL_LENGTH,
-  seqPrefix,
-} from './event-format.ts';
+import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
+import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
 
-/** A transaction's number: its place in the binlogs. Exact in a double up to file 2,097,151. */
+/** The number of a transaction is its place in the binlogs. It is exact in a double up to file 2,097,151. */
 const POSITIONS = 2 ** 32;
 
 const TYPES = { c: 'insert', u: 'update', d: 'delete' } as const;
@@ -52,43 +46,44 @@ export class MaxwellFormat implements EventFormatter {
   }
 
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, _row: number, emit: EmitEvent): number {
-    const { op, bytes, end, ordinalBase } = rows;
+    const { op, ordinalBase } = rows;
     const images = this.#images;
     const { out } = images;
     out.at = 0;
     if (op !== 'u') {
       this.#open(TYPES[op], at - ordinalBase);
-      const next = images.writeImage(op === 'c' ? after : before, bytes, at, end, images.after, undefined);
-      emit(images.hashKey(images.after), out.bytes, 0, out.at);
+      const next = images.writeImage(rows, op === 'c' ? after : before, at);
+      images.emitWithKey(images.after, 0, emit);
       return next;
     }
     // The before image is written in front, to compare its columns and to take the changed ones from.
-    const middle = images.writeImage(before, bytes, at, end, images.before, undefined);
+    const middle = images.writeBeforeImage(rows, before, at);
     const from = out.at;
     this.#open('update', at - ordinalBase);
-    const next = images.writeImage(after, bytes, middle, end, images.after, images.before);
+    const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
       this.#putOld(before, after);
-      emit(images.hashKey(images.after), out.bytes, from, out.at);
+      images.emitWithKey(images.after, from, emit);
       return next;
     }
     out.at = from;
     this.#open('delete', at - ordinalBase);
     out.copyFromSelf(0, from);
-    emit(images.hashKey(images.before), out.bytes, from, out.at);
+    images.emitWithKey(images.before, from, emit);
     const second = out.at;
     this.#open('insert', middle - ordinalBase);
-    images.writeImage(after, bytes, middle, end, images.after, images.before);
-    emit(images.hashKey(images.after), out.bytes, second, out.at);
+    images.writeAfterImage(rows, after, middle);
+    images.emitWithKey(images.after, second, emit);
     return next;
   }
 
   truncate(emit: EmitEvent): void {
-    const { out, tableHash } = this.#images;
-    out.at = 0;
+    const images = this.#images;
+    images.out.at = 0;
     this.#open('table-truncate', 0);
-    out.ascii('{}');
-    emit(tableHash, out.bytes, 0, out.at);
+    images.out.ascii('{}');
+    images.noKey();
+    images.emit(0, emit);
   }
 
   #open(type: string, ordinal: number): void {

@@ -23,11 +23,11 @@ import {
 } from './json-type.ts';
 
 /**
- * MySQL's binary JSON to MySQL's own text of it (format: sql-common/json_binary.h; text: sql-common/json_dom.cc).
- * Nothing is trusted: every offset is checked against its container, depth and output are bounded.
+ * Converts MySQL's binary JSON to MySQL's own text (format: sql-common/json_binary.h; text: sql-common/json_dom.cc).
+ * The input is not trusted: every offset is checked against its container, and depth and output size are bounded.
  */
 
-/** MySQL refuses documents deeper than this (JSON_DOCUMENT_MAX_DEPTH). */
+/** MySQL rejects documents deeper than this (JSON_DOCUMENT_MAX_DEPTH). */
 const MAX_DEPTH = 100;
 
 const COMMA = 0x2c;
@@ -36,19 +36,19 @@ const SPACE = 0x20;
 
 const LITERALS = ['null', 'true', 'false'];
 
-const broken = (why: string): CdcError => new CdcError('a JSON document in the binlog is malformed', { why });
+const malformedJson = (why: string): CdcError => new CdcError('a JSON document in the binlog is malformed', { why });
 
-/** Values written per document byte at most: what references the same bytes again and again is not a document. */
+/** Writes the text of one document. The output is bounded, because offsets can refer to the same bytes many times. */
 class JsonbReader {
   readonly src: Buffer;
   readonly out: ByteWriter;
-  #left: number;
-  #behindLength = 0;
+  #budget: number;
+  #afterLength = 0;
 
   constructor(src: Buffer, out: ByteWriter, length: number) {
     this.src = src;
     this.out = out;
-    this.#left = length;
+    this.#budget = length;
   }
 
   u16(at: number, end: number): number {
@@ -61,20 +61,20 @@ class JsonbReader {
     return u32(this.src, at);
   }
 
-  /** A count, size or offset: four bytes in a large container, two in a small one. */
+  /** Reads a count, size or offset: four bytes in a large container, two in a small one. */
   offset(large: boolean, at: number, end: number): number {
     return large ? this.u32(at, end) : this.u16(at, end);
   }
 
   check(at: number, length: number, end: number): void {
     if (length < 0 || at + length > end)
-      throw broken(`${length} bytes wanted at offset ${at}, the value ends at ${end}`);
+      throw malformedJson(`it needs ${length} bytes at offset ${at}, but the value ends at ${end}`);
   }
 
-  /** Every value read takes from what the document's length can pay for. */
+  /** Charges bytes that are read against the budget, which follows from the length of the document. */
   spend(bytes: number): void {
-    this.#left -= bytes;
-    if (this.#left < 0) throw broken('it refers to the same bytes more than once');
+    this.#budget -= bytes;
+    if (this.#budget < 0) throw malformedJson('it refers to the same bytes more than once');
   }
 
   value(type: number, at: number, end: number, depth: number): void {
@@ -89,7 +89,7 @@ class JsonbReader {
       case LITERAL: {
         this.check(at, 1, end);
         const literal = LITERALS[src[at] as number];
-        if (literal === undefined) throw broken(`literal ${src[at]}`);
+        if (literal === undefined) throw malformedJson(`it has the literal ${src[at]}`);
         return out.ascii(literal);
       }
       case INT16:
@@ -109,7 +109,7 @@ class JsonbReader {
         return out.ascii(jsonDoubleText(src.readDoubleLE(at)));
       case STRING: {
         const length = this.variableLength(at, end);
-        const from = this.#behindLength;
+        const from = this.#afterLength;
         this.check(from, length, end);
         this.spend(length);
         return putQuoted(out, src, from, from + length);
@@ -117,18 +117,18 @@ class JsonbReader {
       case OPAQUE: {
         this.check(at, 1, end);
         const length = this.variableLength(at + 1, end);
-        const from = this.#behindLength;
+        const from = this.#afterLength;
         this.check(from, length, end);
         this.spend(length);
         return this.opaque(src[at] as number, from, length);
       }
       default:
-        throw broken(`value type ${type}`);
+        throw malformedJson(`it has the value type ${type}`);
     }
   }
 
   container(large: boolean, object: boolean, at: number, end: number, depth: number): void {
-    if (depth > MAX_DEPTH) throw broken(`it is deeper than ${MAX_DEPTH} levels`);
+    if (depth > MAX_DEPTH) throw malformedJson(`it is deeper than ${MAX_DEPTH} levels`);
     const { src, out } = this;
     const width = large ? 4 : 2;
     const count = this.offset(large, at, end);
@@ -164,7 +164,7 @@ class JsonbReader {
     out.byte(object ? 0x7d : 0x5d);
   }
 
-  /** A length in groups of seven bits, low first; `#behindLength` is the offset behind it. */
+  /** Reads a length in groups of seven bits, low group first. `#afterLength` becomes the offset after it. */
   variableLength(at: number, end: number): number {
     let length = 0;
     for (let i = 0; i < 5; i++) {
@@ -172,17 +172,17 @@ class JsonbReader {
       const byte = this.src[at + i] as number;
       length += (byte & 0x7f) * 2 ** (7 * i);
       if (byte < 0x80) {
-        this.#behindLength = at + i + 1;
+        this.#afterLength = at + i + 1;
         return length;
       }
     }
-    throw broken('a length of more than five bytes');
+    throw malformedJson('a length has more than five bytes');
   }
 
   opaque(type: number, at: number, length: number): void {
     const { src, out } = this;
     if (type === T.NEWDECIMAL && length >= 2) {
-      // Whole groups of nine digits: a DECIMAL(65) is announced as one of up to 81.
+      // The digits are stored in full groups of nine, so a DECIMAL(65) can have a precision of up to 81 here.
       const [precision, scale] = [src[at] as number, src[at + 1] as number];
       const layout = decimalLayout(precision, scale);
       if (scale <= precision && precision <= 81 && layout.byteLength === length - 2) {
@@ -192,13 +192,13 @@ class JsonbReader {
     if (length === 8 && (type === T.TIME || type === T.DATE || type === T.DATETIME || type === T.TIMESTAMP)) {
       return putPackedTemporal(out, type, src.readBigInt64LE(at));
     }
-    // BIT, BLOB, GEOMETRY and so on: their type code and bytes.
+    // MySQL prints other types, such as BIT, BLOB and GEOMETRY, as their type code and bytes.
     const lines = src.toString('base64', at, at + length).match(/.{1,76}/g) ?? [];
     out.ascii(`"base64:type${type}:${lines.join('\\n')}"`);
   }
 }
 
-/** MySQL's packed temporal: the fraction in the low 24 bits (MySQL: my_time.cc, TIME_from_longlong_*_packed). */
+/** MySQL's packed temporal has the fraction in its low 24 bits (MySQL: my_time.cc, TIME_from_longlong_*_packed). */
 function putPackedTemporal(out: ByteWriter, type: number, packed: bigint): void {
   const negative = packed < 0n;
   const absolute = negative ? -packed : packed;
@@ -236,11 +236,11 @@ function putClock(out: ByteWriter, hour: number, minute: number, second: number,
 }
 
 /**
- * A JSON double as MySQL prints it: shortest digits, `.0` on whole numbers, and an exponent (without `+`) below 1e-15
- * and for whole numbers from 1e15 (MySQL: strings/dtoa.cc, my_gcvt; sql-common/json_dom.cc).
+ * The text of a JSON double as MySQL prints it, with the shortest digits and `.0` on whole numbers. Numbers below 1e-15 and
+ * whole numbers from 1e15 have an exponent without `+` (MySQL: strings/dtoa.cc, my_gcvt; sql-common/json_dom.cc).
  */
 export function jsonDoubleText(value: number): string {
-  if (!Number.isFinite(value)) throw broken(`a double is ${value}`);
+  if (!Number.isFinite(value)) throw malformedJson(`it has the double ${value}`);
   const magnitude = Math.abs(value);
   if ((magnitude >= 1e-6 && magnitude < 1e15) || magnitude === 0) {
     const text = doubleText(value);
@@ -248,7 +248,7 @@ export function jsonDoubleText(value: number): string {
   }
   const [mantissa = '', exponent] = magnitude.toExponential().split('e');
   const digits = mantissa.replace('.', '');
-  /** Digits in front of the point. */
+  /** Digits before the point. */
   const whole = Number(exponent) + 1;
   const sign = value < 0 ? '-' : '';
   if (whole > 0 && digits.length > whole) return `${sign}${digits.slice(0, whole)}.${digits.slice(whole)}`;
@@ -257,11 +257,11 @@ export function jsonDoubleText(value: number): string {
 }
 
 /**
- * Appends the text of the document in `src[from..to)`.
- * An empty document is JSON null: the server stores it so for a NOT NULL column without a value.
+ * Appends the text of the document in `src[from..to)`. An empty document is JSON null, which the server stores for a
+ * NOT NULL column without a value.
  */
 export function putJsonDocument(out: ByteWriter, src: Buffer, from: number, to: number): void {
   if (from === to) return out.ascii('null');
-  // Shared bytes do occur within reason: equal keys are stored once for several entries at most.
+  // The factor allows bytes that several entries share: the server can store an equal key once.
   new JsonbReader(src, out, (to - from) * 4 + 64).value(src[from] as number, from + 1, to, 0);
 }

@@ -19,17 +19,17 @@ import {
 } from './json-type.ts';
 
 /**
- * JSON diffs, as PARTIAL_UPDATE_ROWS events hold them in place of a document: applied to the binary document of the
- * before image, they give that of the after image (MySQL: sql-common/json_diff.cc, Json_diff_vector::read_binary and
- * apply_json_diff; document format: sql-common/json_binary.h). Only containers on a diff's path are taken apart; what
- * they hold otherwise is copied as it is.
+ * JSON diffs, which PARTIAL_UPDATE_ROWS events contain instead of a document. Applied to the binary document of the before
+ * image, they give the document of the after image (MySQL: sql-common/json_diff.cc, Json_diff_vector::read_binary and
+ * apply_json_diff; document format: sql-common/json_binary.h). Only the containers on the path of a diff are unpacked. All
+ * other values are copied byte by byte.
  */
 
 const REPLACE = 0;
 const INSERT = 1;
 const REMOVE = 2;
 
-/** Bytes of a value by its type, where the type alone says so. */
+/** Bytes of a value, for types of a fixed size. */
 const FIXED_SIZES: Readonly<Record<number, number>> = {
   [LITERAL]: 1,
   [INT16]: 2,
@@ -41,8 +41,8 @@ const FIXED_SIZES: Readonly<Record<number, number>> = {
   [DOUBLE]: 8,
 };
 
-/** A value as it stands in some document: its type, and its bytes `src[at..end)` (the end is that of its container). */
-interface Stored {
+/** A value inside a document: its type, and its bytes from `src[at]`. `end` is the end of its container. */
+interface StoredValue {
   kind: 'stored';
   src: Buffer;
   type: number;
@@ -50,7 +50,7 @@ interface Stored {
   end: number;
 }
 
-/** A container that was taken apart. Keys are in MySQL's order: by length, then by bytes. */
+/** An unpacked object. Its keys are in MySQL's order: by length, then by bytes. */
 interface ObjectNode {
   kind: 'object';
   keys: Buffer[];
@@ -61,43 +61,43 @@ interface ArrayNode {
   values: Node[];
 }
 type Container = ObjectNode | ArrayNode;
-type Node = Stored | Container;
+type Node = StoredValue | Container;
 
-const refused = (why: string): CdcError => new CdcError('a JSON diff in the binlog cannot be applied', { why });
+const cannotApply = (why: string): CdcError => new CdcError('a JSON diff in the binlog cannot be applied', { why });
 
 function check(at: number, length: number, end: number): void {
-  if (length < 0 || at + length > end) throw refused(`${length} bytes wanted, ${end - at} left`);
+  if (length < 0 || at + length > end) throw cannotApply(`it needs ${length} bytes, but ${end - at} are left`);
 }
 
 /**
- * The document `src[from..to)` with the diffs of `diffs[at..end)` applied.
- * @throws CdcError when a diff does not fit the document, which means that it is of another one
+ * Applies the diffs in `diffs[at..end)` to the document `src[from..to)`. Returns the new document.
+ * @throws CdcError when a diff does not fit the document, because then it belongs to another document
  */
 export function patchDocument(src: Buffer, from: number, to: number, diffs: Buffer, at: number, end: number): Buffer {
   if (at === end) return src.subarray(from, to);
   let root: Node = document(src, from, to);
   for (let next = at; next < end; ) {
     const operation = diffs[next] as number;
-    const [pathLength, pathAt] = lenenc(diffs, next + 1, end);
+    const [pathLength, pathAt] = readLengthEncodedInteger(diffs, next + 1, end);
     check(pathAt, pathLength, end);
     const legs = parseJsonPath(diffs.toString('utf8', pathAt, pathAt + pathLength));
     next = pathAt + pathLength;
-    let value: Stored | undefined;
+    let value: StoredValue | undefined;
     if (operation !== REMOVE) {
-      const [valueLength, valueAt] = lenenc(diffs, next, end);
+      const [valueLength, valueAt] = readLengthEncodedInteger(diffs, next, end);
       check(valueAt, valueLength, end);
       next = valueAt + valueLength;
       value = document(diffs, valueAt, next);
     }
     const last = legs.pop();
-    if (last === undefined) throw refused('its path is the whole document');
-    root = takenApart(root);
+    if (last === undefined) throw cannotApply('its path is the whole document');
+    root = unpack(root);
     let parent: Container = root;
     for (const leg of legs) {
-      const index = find(parent, leg);
+      const index = findIndex(parent, leg);
       const child = index < 0 ? undefined : parent.values[index];
-      if (child === undefined) throw refused('its path is not in the document');
-      const container = takenApart(child);
+      if (child === undefined) throw cannotApply('its path is not in the document');
+      const container = unpack(child);
       parent.values[index] = container;
       parent = container;
     }
@@ -105,46 +105,46 @@ export function patchDocument(src: Buffer, from: number, to: number, diffs: Buff
   }
   const out = new ByteWriter(to - from + (end - at) + 256);
   out.byte(0);
-  const type = encode(root, out);
+  const type = encodeNode(root, out);
   out.bytes[0] = type;
   return out.bytes.subarray(0, out.at);
 }
 
-function apply(operation: number, parent: Container, leg: PathLeg, value: Stored | undefined): void {
-  const index = find(parent, leg);
+function apply(operation: number, parent: Container, leg: PathLeg, value: StoredValue | undefined): void {
+  const index = findIndex(parent, leg);
   const exists = index >= 0 && index < parent.values.length;
   switch (operation) {
     case REPLACE:
-      if (!exists) throw refused('what it replaces is not in the document');
-      parent.values[index] = value as Stored;
+      if (!exists) throw cannotApply('the value to replace is not in the document');
+      parent.values[index] = value as StoredValue;
       return;
     case REMOVE:
-      if (!exists) throw refused('what it removes is not in the document');
+      if (!exists) throw cannotApply('the value to remove is not in the document');
       parent.values.splice(index, 1);
       if (parent.kind === 'object') parent.keys.splice(index, 1);
       return;
     case INSERT:
       if (parent.kind === 'array') {
-        // Behind the end is the end.
-        parent.values.splice(Math.min(cellOf(parent, leg), parent.values.length), 0, value as Stored);
+        // A cell past the end appends.
+        parent.values.splice(Math.min(cellOf(parent, leg), parent.values.length), 0, value as StoredValue);
         return;
       }
-      if (exists) throw refused('what it inserts is already in the document');
+      if (exists) throw cannotApply('the member to insert is already in the document');
       parent.keys.splice(~index, 0, (leg as { name: Buffer }).name);
-      parent.values.splice(~index, 0, value as Stored);
+      parent.values.splice(~index, 0, value as StoredValue);
       return;
     default:
-      throw refused(`operation ${operation} is not known`);
+      throw cannotApply(`it has the unknown operation ${operation}`);
   }
 }
 
-/** Where the leg leads in the container: an index; for a member that is not there the complement of where it belongs. */
-function find(container: Container, leg: PathLeg): number {
+/** The index of the leg's value in the container. For a missing member, the complement of its insertion index. */
+function findIndex(container: Container, leg: PathLeg): number {
   if (container.kind === 'array') {
     const cell = cellOf(container, leg);
     return 'cell' in leg && leg.fromEnd && leg.cell >= container.values.length ? -1 : cell;
   }
-  if (!('name' in leg)) throw refused('its path has a cell where the document has an object');
+  if (!('name' in leg)) throw cannotApply('its path has a cell where the document has an object');
   let low = 0;
   let high = container.keys.length;
   while (low < high) {
@@ -158,22 +158,22 @@ function find(container: Container, leg: PathLeg): number {
 }
 
 function cellOf(array: ArrayNode, leg: PathLeg): number {
-  if (!('cell' in leg)) throw refused('its path has a member where the document has an array');
+  if (!('cell' in leg)) throw cannotApply('its path has a member where the document has an array');
   return leg.fromEnd ? Math.max(0, array.values.length - 1 - leg.cell) : leg.cell;
 }
 
 const compareKeys = (a: Buffer, b: Buffer): number => a.length - b.length || a.compare(b);
 
-/** The server stores an empty document for JSON null. */
-function document(src: Buffer, from: number, to: number): Stored {
+/** The root value of a document. The server stores JSON null as an empty document. */
+function document(src: Buffer, from: number, to: number): StoredValue {
   if (from === to) return { kind: 'stored', src: Buffer.of(0), type: LITERAL, at: 0, end: 1 };
   return { kind: 'stored', src, type: src[from] as number, at: from + 1, end: to };
 }
 
-function takenApart(node: Node): Container {
+function unpack(node: Node): Container {
   if (node.kind !== 'stored') return node;
   const { src, type, at, end } = node;
-  if (type > LARGE_ARRAY) throw refused('its path leads into a value that holds no others');
+  if (type > LARGE_ARRAY) throw cannotApply('its path leads into a scalar');
   const large = type === LARGE_OBJECT || type === LARGE_ARRAY;
   const isObject = type === SMALL_OBJECT || type === LARGE_OBJECT;
   const width = large ? 4 : 2;
@@ -207,8 +207,8 @@ function takenApart(node: Node): Container {
 const isInline = (type: number, large: boolean): boolean =>
   type === LITERAL || type === INT16 || type === UINT16 || (large && (type === INT32 || type === UINT32));
 
-/** Appends the value without its type, which is returned. Containers that were taken apart take the large form. */
-function encode(node: Node, out: ByteWriter): number {
+/** Appends the value without its type, and returns the type. An unpacked container is written in its large form. */
+function encodeNode(node: Node, out: ByteWriter): number {
   if (node.kind === 'stored') {
     const size = storedSize(node);
     check(node.at, size, node.end);
@@ -241,7 +241,7 @@ function encode(node: Node, out: ByteWriter): number {
       return;
     }
     const at = out.at;
-    const type = encode(value, out);
+    const type = encodeNode(value, out);
     out.bytes[entry] = type;
     out.bytes.writeUInt32LE(at - start, entry + 1);
   });
@@ -249,7 +249,7 @@ function encode(node: Node, out: ByteWriter): number {
   return node.kind === 'object' ? LARGE_OBJECT : LARGE_ARRAY;
 }
 
-function storedSize({ src, type, at, end }: Stored): number {
+function storedSize({ src, type, at, end }: StoredValue): number {
   const fixed = FIXED_SIZES[type];
   if (fixed !== undefined) return fixed;
   switch (type) {
@@ -270,11 +270,11 @@ function storedSize({ src, type, at, end }: Stored): number {
       return from - at + length;
     }
     default:
-      throw refused(`value type ${type}`);
+      throw cannotApply(`the document has the value type ${type}`);
   }
 }
 
-/** A length in groups of seven bits, low first; and the offset behind it. */
+/** Reads a length in groups of seven bits, low group first. Returns it and the offset after it. */
 function variableLength(src: Buffer, at: number, end: number): [length: number, from: number] {
   let length = 0;
   for (let i = 0; i < 5; i++) {
@@ -283,16 +283,16 @@ function variableLength(src: Buffer, at: number, end: number): [length: number, 
     length += (byte & 0x7f) * 2 ** (7 * i);
     if (byte < 0x80) return [length, at + i + 1];
   }
-  throw refused('a length of more than five bytes');
+  throw cannotApply('a length has more than five bytes');
 }
 
-/** A length-encoded integer (MySQL protocol documentation, "Integer Types"); and the offset behind it. */
-export function lenenc(src: Buffer, at: number, end: number): [value: number, from: number] {
+/** Reads a length-encoded integer (MySQL protocol documentation, "Integer Types"). Returns it and the offset after it. */
+export function readLengthEncodedInteger(src: Buffer, at: number, end: number): [value: number, from: number] {
   check(at, 1, end);
   const first = src[at] as number;
   if (first < 0xfb) return [first, at + 1];
   const width = first === 0xfc ? 2 : first === 0xfd ? 3 : first === 0xfe ? 8 : 0;
   check(at + 1, width, end);
-  if (width === 0) throw refused(`a length begins with 0x${first.toString(16)}`);
+  if (width === 0) throw cannotApply(`a length begins with 0x${first.toString(16)}`);
   return [width === 8 ? Number(src.readBigUInt64LE(at + 1)) : src.readUIntLE(at + 1, width), at + 1 + width];
 }

@@ -1,4 +1,4 @@
-/** Types of values in MySQL's binary JSON (MySQL: sql-common/json_binary.cc, JSONB_TYPE_…). */
+/** Value types of MySQL's binary JSON (MySQL: sql-common/json_binary.cc, JSONB_TYPE_…). */
 export const SMALL_OBJECT = 0;
 export const LARGE_OBJECT = 1;
 export const SMALL_ARRAY = 2;

@@ -1,9 +1,9 @@
 import { CdcError } from '../../runtime/error.ts';
 import type { ByteWriter } from '../bytes/byte-writer.ts';
 import type { ValueWriter } from '../bytes/value-writer.ts';
-import { lenenc, patchDocument } from './json-diff.ts';
+import { patchDocument, readLengthEncodedInteger } from './json-diff.ts';
 
-/** Bit of the value options: some JSON columns of the after image are diffs. */
+/** The bit of the value options that says that JSON columns of the after image can be diffs. */
 const PARTIAL_JSON_UPDATES = 1;
 
 interface JsonColumn {
@@ -13,16 +13,17 @@ interface JsonColumn {
 }
 
 /**
- * The JSON columns of PARTIAL_UPDATE_ROWS events, image by image: a before image's documents are noted, an after
- * image's diffs applied to them. In front of an after image stand its value options and, for those, a bitmap with one
- * bit for each JSON column of the table, present or not (MySQL: rpl_record.cc, unpack_row).
+ * Reads the JSON columns of PARTIAL_UPDATE_ROWS events, image by image. It remembers where the before image has each
+ * document, and applies the diffs of the after image to these documents. The after image begins with its value options.
+ * If they announce diffs, a bitmap follows with one bit per JSON column of the table, even for a column that the image
+ * does not contain (MySQL: rpl_record.cc, unpack_row).
  */
 export class PartialJsonUpdates {
   readonly #columns: number;
-  /** Where the before image has each document, length in front; -1 for a document that it does not hold. */
+  /** Offset of each document (with its length) in the before image; -1 for a document that the image lacks. */
   readonly #documents: Int32Array;
   #after = false;
-  /** Where the bitmap stands; -1 for none. */
+  /** Offset of the bitmap; -1 if there is none. */
   #bitmap = -1;
 
   constructor(columns: number) {
@@ -30,7 +31,7 @@ export class PartialJsonUpdates {
     this.#documents = new Int32Array(columns);
   }
 
-  /** Begins an image; returns where its NULL bitmap stands. */
+  /** Begins an image. Returns the offset of its NULL bitmap. */
   begin(src: Buffer, at: number, end: number, after: boolean): number {
     this.#after = after;
     this.#bitmap = -1;
@@ -38,16 +39,16 @@ export class PartialJsonUpdates {
       this.#documents.fill(-1);
       return at;
     }
-    const [options, next] = lenenc(src, at, end);
+    const [options, next] = readLengthEncodedInteger(src, at, end);
     if ((options & ~PARTIAL_JSON_UPDATES) !== 0) {
-      throw new CdcError(`a row image has the value options ${options}, which are not known`);
+      throw new CdcError(`a row image has the unknown value options ${options}`);
     }
     if (options === 0) return next;
     this.#bitmap = next;
     return next + ((this.#columns + 7) >> 3);
   }
 
-  /** Writes a JSON column of the image. Returns the offset behind it. */
+  /** Writes a JSON column of the image. Returns the offset after it. */
   writeColumn(column: JsonColumn, src: Buffer, at: number, end: number, out: ByteWriter): number {
     if (!this.#after) {
       this.#documents[column.json] = at;
@@ -61,7 +62,7 @@ export class PartialJsonUpdates {
     const from = at + 4;
     const to = from + src.readUInt32LE(at);
     if (to > end) throw new CdcError('a value in a row image is longer than its event');
-    // A column that is dropped has no name, and its document does not matter.
+    // A dropped column has no name and is not written, so its diff need not be applied.
     if (name.length === 0) return to;
     const documentOffset = this.#documents[json] as number;
     if (documentOffset < 0) throw noDocument(name);
@@ -82,8 +83,10 @@ export class PartialJsonUpdates {
 }
 
 function noDocument(name: Buffer): CdcError {
-  return new CdcError('a partial JSON update does not hold the document that it changes', {
-    why: `column ${name.toString().replace(/^,|:$/g, '')} is neither in its before nor whole in its after image`,
-    hint: "SET GLOBAL binlog_row_image=FULL or SET GLOBAL binlog_row_value_options='', also in sessions that set them; then move the checkpoint behind this point and copy the table anew",
+  return new CdcError('a partial JSON update lacks its base document', {
+    why: `column ${name.toString().replace(/^,|:$/g, '')} is neither in the before image nor complete in the after image`,
+    hint:
+      "SET GLOBAL binlog_row_image=FULL or SET GLOBAL binlog_row_value_options='', also in sessions that set them; " +
+      'then move the checkpoint past this point and copy the table again',
   });
 }

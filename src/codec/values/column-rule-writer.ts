@@ -6,7 +6,7 @@ import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { putQuoted } from '../bytes/json-text.ts';
 import type { ValueWriter } from '../bytes/value-writer.ts';
 
-/** The rule of a column of the source, if it has one. */
+/** Finds the rule of a source column, if it has one. */
 export type FindColumnRule = (schema: string, table: string, column: string) => ColumnRule | undefined;
 
 const QUOTE = 0x22;
@@ -14,7 +14,7 @@ const BACKSLASH = 0x5c;
 const LETTER_N = 0x6e;
 const STAR = 0x2a;
 
-/** A writer that applies the rule to what `put` writes. NULL, and a value that is written as `null`, stays null. */
+/** Creates a writer that applies the rule to the output of `put`. NULL, and a value written as `null`, stays null. */
 export function ruledValueWriter(rule: ColumnRule, put: ValueWriter): ValueWriter {
   switch (rule.kind) {
     case 'drop':
@@ -47,14 +47,14 @@ function rewriteValue(put: ValueWriter, rewrite: (text: Buffer, out: ByteWriter)
   };
 }
 
-/** The text of the JSON value in `bytes[from..to)`, UTF-8: of a string what it says, of anything else the value as it is. */
+/** The UTF-8 text of the JSON value in `bytes[from..to)`: the content of a string, or the JSON of any other value. */
 function plainText(bytes: Buffer, from: number, to: number): Buffer {
   if (bytes[from] !== QUOTE) return Buffer.from(bytes.subarray(from, to));
   const inside = bytes.subarray(from + 1, to - 1);
   return Buffer.from(inside.includes(BACKSLASH) ? (JSON.parse(bytes.toString('utf8', from, to)) as string) : inside);
 }
 
-/** A value that is no longer than what a mask would keep is masked whole. */
+/** Masks the whole value when it has at most `keep` characters. */
 function putMasked(out: ByteWriter, text: Buffer, keep: number): void {
   let characters = 0;
   for (const byte of text) if (startsCharacter(byte)) characters++;
@@ -68,7 +68,7 @@ function putMasked(out: ByteWriter, text: Buffer, keep: number): void {
 /** Whether a byte of UTF-8 begins a character. */
 const startsCharacter = (byte: number): boolean => (byte & 0xc0) !== 0x80;
 
-/** A key must tell rows apart: hashed it does, masked or dropped it would not, and rows would replace one another. */
+/** A key must identify its row. A hashed key does; a masked or dropped key would let rows replace one another. */
 export function assertKeyColumnsKept(table: Table, rules: readonly (ColumnRule | undefined)[]): void {
   for (const column of table.key) {
     const { kind } = rules[column] ?? {};
@@ -77,8 +77,8 @@ export function assertKeyColumnsKept(table: Table, rules: readonly (ColumnRule |
         `a rule in \`columns\` would ${kind} ${table.columns[column]?.name}, a key column of ${table.schema}.${table.name}`,
         {
           exitCode: 2,
-          why: 'rows whose keys look alike would replace one another in the lake',
-          hint: 'hash it instead, which keeps keys apart: { hash: sha256, secret: … }; or narrow the pattern',
+          why: 'rows with the same masked key would replace one another in the lake',
+          hint: 'hash the column, which keeps keys distinct: { hash: sha256, secret: … }; or narrow the pattern',
         },
       );
     }

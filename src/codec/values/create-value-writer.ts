@@ -23,9 +23,80 @@ import type { ValueFormat } from './value-format.ts';
 
 const QUOTE = 0x22;
 
-/** The writer of one column. Row image format: MySQL Field::pack of each type (sql/field.cc, sql-common/my_time.cc). */
+/**
+ * Creates the writer of one column.
+ * Row image format: Field::pack of each type (MySQL: sql/field.cc, sql-common/my_time.cc).
+ */
 export function createValueWriter(column: Column, format: ValueFormat, charsets: Charsets): ValueWriter {
-  const { type, meta, unsigned } = column;
+  const { type, meta } = column;
+  switch (type) {
+    case T.TINY:
+    case T.SHORT:
+    case T.INT24:
+    case T.LONG:
+      return integerWriter(type, column.unsigned);
+    case T.LONGLONG:
+      return bigintWriter(column.unsigned, format.bigint === 'string');
+    case T.YEAR:
+      return yearWriter;
+    case T.BIT:
+      return bitWriter((meta + 7) >> 3, format.bigint === 'string' && meta > 53);
+    case T.FLOAT:
+      return floatWriter;
+    case T.DOUBLE:
+      return doubleWriter;
+    case T.NEWDECIMAL:
+      return decimalWriter(meta >> 8, meta & 0xff, format.decimal === 'string');
+    case T.DATE:
+    case T.TIME:
+    case T.TIME2:
+    case T.DATETIME:
+    case T.DATETIME2:
+    case T.TIMESTAMP:
+    case T.TIMESTAMP2:
+      return temporalWriter(column, format.temporal, format.zero_dates === 'null');
+    case T.STRING:
+      if (column.collation === BINARY_COLLATION) return binaryWriter(meta, format.binary);
+      return bytesWriter(column, meta > 255 ? 2 : 1, format, charsets);
+    case T.VARCHAR:
+    case T.VAR_STRING:
+      return bytesWriter(column, meta > 255 ? 2 : 1, format, charsets);
+    case T.VARCHAR_COMPRESSED:
+      return compressedWriter(column, meta > 255 ? 2 : 1, format, charsets);
+    case T.BLOB:
+    case T.TINY_BLOB:
+    case T.MEDIUM_BLOB:
+    case T.LONG_BLOB:
+      return bytesWriter(column, meta, format, charsets);
+    case T.BLOB_COMPRESSED:
+      return compressedWriter(column, meta, format, charsets);
+    case T.UUID:
+      return fixedBytesWriter(16, putUuid);
+    case T.INET4:
+      return fixedBytesWriter(4, putInet4);
+    case T.INET6:
+      return fixedBytesWriter(16, putInet6);
+    case T.ENUM:
+      return enumWriter(column.labels, meta);
+    case T.SET:
+      return setWriter(column.labels, meta);
+    case T.JSON:
+      return jsonWriter(meta, format.json === 'nested');
+    case T.GEOMETRY:
+      return geometryWriter(meta, format.binary);
+    case T.VECTOR:
+      return vectorWriter(meta);
+    default:
+      throw new CdcError(`column ${column.name} has the unknown binlog type ${type}`, {
+        hint: 'exclude the table from `tables` and report the type',
+      });
+  }
+}
+
+function integerWriter(
+  type: typeof T.TINY | typeof T.SHORT | typeof T.INT24 | typeof T.LONG,
+  unsigned: boolean,
+): ValueWriter {
   switch (type) {
     case T.TINY:
       return unsigned
@@ -67,88 +138,53 @@ export function createValueWriter(column: Column, format: ValueFormat, charsets:
             putInt32(out, u32(src, at) | 0);
             return at + 4;
           };
-    case T.LONGLONG: {
-      const put = unsigned ? putUint64 : putInt64;
-      return maybeQuoted(format.bigint === 'string', (src, at, _end, out) => {
-        put(out, u32(src, at + 4), u32(src, at));
-        return at + 8;
-      });
-    }
-    case T.YEAR:
-      return (src, at, _end, out) => {
-        putUint32(out, byteAt(src, at) === 0 ? 0 : 1900 + byteAt(src, at));
-        return at + 1;
-      };
-    case T.BIT:
-      return bitWriter((meta + 7) >> 3, format.bigint === 'string' && meta > 53);
-    case T.FLOAT:
-      return (src, at, end, out) => {
-        checkLength(at, 4, end);
-        out.ascii(floatText(src.readFloatLE(at)));
-        return at + 4;
-      };
-    case T.DOUBLE:
-      return (src, at, end, out) => {
-        checkLength(at, 8, end);
-        out.ascii(doubleText(src.readDoubleLE(at)));
-        return at + 8;
-      };
-    case T.NEWDECIMAL: {
-      const layout = decimalLayout(meta >> 8, meta & 0xff);
-      return maybeQuoted(format.decimal === 'string', (src, at, _end, out) => {
-        putDecimal(out, src, at, layout);
-        return at + layout.byteLength;
-      });
-    }
-    case T.DATE:
-    case T.TIME:
-    case T.TIME2:
-    case T.DATETIME:
-    case T.DATETIME2:
-    case T.TIMESTAMP:
-    case T.TIMESTAMP2:
-      return temporalWriter(column, { style: format.temporal, zeroNull: format.zero_dates === 'null' });
-    case T.VARCHAR:
-    case T.VAR_STRING:
-      return bytesWriter(column, meta > 255 ? 2 : 1, format, charsets);
-    case T.STRING:
-      return column.collation === BINARY_COLLATION
-        ? fixedBytesWriter(meta, (out, src, from, to) => putBinary(out, src, from, to, format.binary))
-        : bytesWriter(column, meta > 255 ? 2 : 1, format, charsets);
-    case T.BLOB:
-    case T.TINY_BLOB:
-    case T.MEDIUM_BLOB:
-    case T.LONG_BLOB:
-      return bytesWriter(column, meta, format, charsets);
-    case T.VARCHAR_COMPRESSED:
-      return compressedWriter(column, meta > 255 ? 2 : 1, format, charsets);
-    case T.BLOB_COMPRESSED:
-      return compressedWriter(column, meta, format, charsets);
-    case T.UUID:
-      return fixedBytesWriter(16, putUuid);
-    case T.INET4:
-      return fixedBytesWriter(4, putInet4);
-    case T.INET6:
-      return fixedBytesWriter(16, putInet6);
-    case T.ENUM:
-      return enumWriter(column.labels, meta);
-    case T.SET:
-      return setWriter(column.labels, meta);
-    case T.JSON:
-      return jsonWriter(meta, format.json === 'nested');
-    case T.GEOMETRY:
-      return geometryWriter(meta, format.binary);
-    case T.VECTOR:
-      return vectorWriter(meta);
-    default:
-      throw new CdcError(`column ${column.name} has the binlog type ${type}, which is not known`, {
-        hint: 'exclude the table from `tables` and report the type',
-      });
   }
 }
 
-function maybeQuoted(quote: boolean, write: ValueWriter): ValueWriter {
-  if (!quote) return write;
+function bigintWriter(unsigned: boolean, asString: boolean): ValueWriter {
+  const put = unsigned ? putUint64 : putInt64;
+  return quotedIf(asString, (src, at, _end, out) => {
+    put(out, u32(src, at + 4), u32(src, at));
+    return at + 8;
+  });
+}
+
+const yearWriter: ValueWriter = (src, at, _end, out) => {
+  putUint32(out, byteAt(src, at) === 0 ? 0 : 1900 + byteAt(src, at));
+  return at + 1;
+};
+
+function bitWriter(length: number, asString: boolean): ValueWriter {
+  return quotedIf(asString, (src, at, end, out) => {
+    checkLength(at, length, end);
+    if (length <= 6) putUint53(out, src.readUIntBE(at, length));
+    else putUint64(out, length === 8 ? u32be(src, at) : u32be(src, at - 1) & 0xffffff, u32be(src, at + length - 4));
+    return at + length;
+  });
+}
+
+const floatWriter: ValueWriter = (src, at, end, out) => {
+  checkLength(at, 4, end);
+  out.ascii(floatText(src.readFloatLE(at)));
+  return at + 4;
+};
+
+const doubleWriter: ValueWriter = (src, at, end, out) => {
+  checkLength(at, 8, end);
+  out.ascii(doubleText(src.readDoubleLE(at)));
+  return at + 8;
+};
+
+function decimalWriter(precision: number, scale: number, asString: boolean): ValueWriter {
+  const layout = decimalLayout(precision, scale);
+  return quotedIf(asString, (src, at, _end, out) => {
+    putDecimal(out, src, at, layout);
+    return at + layout.byteLength;
+  });
+}
+
+function quotedIf(quoted: boolean, write: ValueWriter): ValueWriter {
+  if (!quoted) return write;
   return (src, at, end, out) => {
     out.byte(QUOTE);
     const next = write(src, at, end, out);
@@ -157,13 +193,8 @@ function maybeQuoted(quote: boolean, write: ValueWriter): ValueWriter {
   };
 }
 
-function bitWriter(length: number, asString: boolean): ValueWriter {
-  return maybeQuoted(asString, (src, at, end, out) => {
-    checkLength(at, length, end);
-    if (length <= 6) putUint53(out, src.readUIntBE(at, length));
-    else putUint64(out, length === 8 ? u32be(src, at) : u32be(src, at - 1) & 0xffffff, u32be(src, at + length - 4));
-    return at + length;
-  });
+function binaryWriter(length: number, encoding: 'base64' | 'hex'): ValueWriter {
+  return fixedBytesWriter(length, (out, src, from, to) => putBinary(out, src, from, to, encoding));
 }
 
 function jsonWriter(width: number, nested: boolean): ValueWriter {
@@ -191,8 +222,7 @@ function geometryWriter(width: number, encoding: 'base64' | 'hex'): ValueWriter 
 
 function vectorWriter(width: number): ValueWriter {
   return sizedWriter(width, (out, src, from, to) => {
-    if ((to - from) % 4 !== 0)
-      throw new CdcError(`a VECTOR value has ${to - from} bytes, which is no multiple of four`);
+    if ((to - from) % 4 !== 0) throw new CdcError(`a VECTOR value has ${to - from} bytes, not a multiple of four`);
     out.byte(0x5b);
     for (let at = from; at < to; at += 4) {
       if (at > from) out.byte(0x2c);

@@ -1,6 +1,6 @@
 import type { BytesFormatter } from '../bytes/value-writer.ts';
 
-// MariaDB's types that travel as BINARY(16) and BINARY(4), once someone has proven which a column is.
+// MariaDB writes these types as BINARY(16) and BINARY(4). The resolved table schema says which type a column has.
 
 export const putUuid: BytesFormatter = (out, src, from, to) => {
   const hex = src.toString('hex', from, to);
@@ -9,7 +9,7 @@ export const putUuid: BytesFormatter = (out, src, from, to) => {
 
 export const putInet4: BytesFormatter = (out, src, from, to) => out.ascii(`"${src.subarray(from, to).join('.')}"`);
 
-/** As INET6_NTOA prints it: the longest run of zero words, even of one, becomes `::` (MariaDB: sql_type_inet.cc). */
+/** Writes the text of INET6_NTOA: the longest run of zero words, even a single one, is `::` (MariaDB: sql_type_inet.cc). */
 export const putInet6: BytesFormatter = (out, src, from) => {
   const words = Array.from({ length: 8 }, (_, i) => src.readUInt16BE(from + i * 2));
   let gap = -1;

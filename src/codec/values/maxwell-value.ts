@@ -8,21 +8,22 @@ import type { ValueFormat } from './value-format.ts';
 import { putWkt } from './wkt.ts';
 
 /**
- * The writer of one column in format maxwell: dates with a space and no zone, DECIMAL as a bare number, JSON nested,
- * SET as an array, GEOMETRY as text; the rest as in every format. No convention of Maxwell's is kept that loses digits.
+ * Creates the writer of one column in format maxwell. Dates have a space and no zone, DECIMAL is a bare number, JSON is
+ * nested, SET is an array and GEOMETRY is text. Other types are the same in every format. Conventions of Maxwell that
+ * lose digits are not followed.
  */
 export function maxwellValueWriter(column: Column, format: ValueFormat, charsets: Charsets): ValueWriter {
   switch (column.type) {
     case T.SET:
-      return setWriter(column.labels, column.meta);
+      return setArrayWriter(column.labels, column.meta);
     case T.GEOMETRY:
-      return geometryWriter(column.meta);
+      return wktWriter(column.meta);
     default:
       return createValueWriter(column, { ...format, temporal: 'mysql', decimal: 'number', json: 'nested' }, charsets);
   }
 }
 
-function setWriter(labels: readonly string[], width: number): ValueWriter {
+function setArrayWriter(labels: readonly string[], width: number): ValueWriter {
   const texts = labels.map(jsonString);
   return (src, at, end, out) => {
     if (at + width > end) throw new CdcError('a SET value is longer than its event');
@@ -31,7 +32,8 @@ function setWriter(labels: readonly string[], width: number): ValueWriter {
     for (let i = 0; i < width * 8; i++) {
       if (((src[at + (i >> 3)] as number) & (1 << (i & 7))) === 0) continue;
       const text = texts[i];
-      if (text === undefined) throw new CdcError(`a SET value has member ${i} of ${labels.length} labels`);
+      if (text === undefined)
+        throw new CdcError(`a SET value has member ${i}, but the column has ${labels.length} labels`);
       if (!first) out.byte(0x2c);
       out.copy(text);
       first = false;
@@ -41,8 +43,8 @@ function setWriter(labels: readonly string[], width: number): ValueWriter {
   };
 }
 
-/** `width` length bytes, four bytes of SRID, the WKB. */
-function geometryWriter(width: number): ValueWriter {
+/** A stored geometry is `width` bytes of length, four bytes of SRID, then the WKB. */
+function wktWriter(width: number): ValueWriter {
   return (src, at, end, out) => {
     const from = at + width;
     const to = from <= end ? from + src.readUIntLE(at, width) : end + 1;

@@ -19,10 +19,11 @@ import type { ValueFormat } from './value-format.ts';
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 
-/** A length of `width` bytes, then the bytes that `put` writes. */
+/** Reads a length of `width` bytes, then passes that many bytes to `put`. */
 export function sizedWriter(width: number, put: BytesFormatter): ValueWriter {
   const length = LENGTH_READERS[width];
-  if (length === undefined || width === 0) throw new CdcError(`a column has a length of ${width} bytes`);
+  if (length === undefined || width === 0)
+    throw new CdcError(`a column has a length prefix of ${width} bytes`, { why: 'the width must be 1 to 4' });
   return (src, at, end, out) => {
     checkLength(at, width, end);
     const from = at + width;
@@ -35,12 +36,12 @@ export function sizedWriter(width: number, put: BytesFormatter): ValueWriter {
 
 /** CHAR, VARCHAR, VARBINARY, TEXT and BLOB. */
 export function bytesWriter(column: Column, width: number, format: ValueFormat, charsets: Charsets): ValueWriter {
-  return sizedWriter(width, textPutter(column, format, charsets));
+  return sizedWriter(width, bytesFormatter(column, format, charsets));
 }
 
-/** The same, COMPRESSED on MariaDB. */
+/** The same types as COMPRESSED columns of MariaDB. */
 export function compressedWriter(column: Column, width: number, format: ValueFormat, charsets: Charsets): ValueWriter {
-  const put = textPutter(column, format, charsets);
+  const put = bytesFormatter(column, format, charsets);
   return sizedWriter(width, (out, src, from, to) => {
     const whole = inflateColumn(src, from, to);
     put(out, whole, 0, whole.length);
@@ -56,7 +57,7 @@ export function putBinary(out: ByteWriter, src: Buffer, from: number, to: number
   out.byte(QUOTE);
 }
 
-function textPutter(column: Column, format: ValueFormat, charsets: Charsets): BytesFormatter {
+function bytesFormatter(column: Column, format: ValueFormat, charsets: Charsets): BytesFormatter {
   if (column.collation === BINARY_COLLATION) {
     return (out, src, from, to) => putBinary(out, src, from, to, format.binary);
   }
@@ -92,7 +93,7 @@ function isAscii(src: Buffer, from: number, to: number): boolean {
   return true;
 }
 
-/** BINARY(n): the binlog drops trailing zero bytes, the value has them. */
+/** BINARY(n). The binlog drops trailing zero bytes, so they are added again. */
 export function fixedBytesWriter(length: number, put: BytesFormatter): ValueWriter {
   const width = length > 255 ? 2 : 1;
   return (src, at, end, out) => {
@@ -111,12 +112,13 @@ export function fixedBytesWriter(length: number, put: BytesFormatter): ValueWrit
 }
 
 export function enumWriter(labels: readonly string[], width: number): ValueWriter {
-  // Index 0 is the empty string that an invalid value became.
+  // Index 0 is the empty string, which the server stores for an invalid value.
   const texts = ['', ...labels].map(jsonString);
   return (src, at, _end, out) => {
     const index = width === 1 ? byteAt(src, at) : u16(src, at);
     const text = texts[index];
-    if (text === undefined) throw new CdcError(`an ENUM value has index ${index} of ${labels.length} labels`);
+    if (text === undefined)
+      throw new CdcError(`an ENUM value has index ${index}, but the column has ${labels.length} labels`);
     out.copy(text);
     return at + width;
   };
@@ -131,7 +133,8 @@ export function setWriter(labels: readonly string[], width: number): ValueWriter
     for (let i = 0; i < width * 8; i++) {
       if ((byteAt(src, at + (i >> 3)) & (1 << (i & 7))) === 0) continue;
       const text = texts[i];
-      if (text === undefined) throw new CdcError(`a SET value has member ${i} of ${labels.length} labels`);
+      if (text === undefined)
+        throw new CdcError(`a SET value has member ${i}, but the column has ${labels.length} labels`);
       if (!first) out.byte(COMMA);
       out.copy(text);
       first = false;

@@ -4,10 +4,15 @@ import { NUMBER_ROOM, putPadded, putUint32, putUint53 } from '../bytes/number-te
 
 export type TemporalStyle = 'iso' | 'mysql' | 'epoch_micros';
 
-export interface TemporalOptions {
+/** How the values of one temporal column are written. */
+export interface TemporalFormat {
   style: TemporalStyle;
-  /** A zero month or day becomes null. */
+  /** A date with a zero month or day is written as null. */
   zeroNull: boolean;
+  /** Fractional digits of the column. */
+  digits: number;
+  /** Whether the column holds an instant, which style `iso` marks with `Z`. */
+  utc: boolean;
 }
 
 const ZERO = 0x30;
@@ -17,10 +22,10 @@ const COLON = 0x3a;
 const DOT = 0x2e;
 const POWERS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];
 
-/** Storage bytes of `digits` fractional digits, in the formats since 5.6. */
+/** Storage bytes of `digits` fractional digits in the formats since MySQL 5.6. */
 export const fractionBytes = (digits: number): number => (digits + 1) >> 1;
 
-/** Reads the fraction, big-endian, as microseconds. */
+/** Reads a big-endian fraction as microseconds. */
 export function readFraction(src: Uint8Array, at: number, digits: number): number {
   switch (fractionBytes(digits)) {
     case 1:
@@ -34,22 +39,22 @@ export function readFraction(src: Uint8Array, at: number, digits: number): numbe
   }
 }
 
-const impossible = (what: string): CdcError =>
+const outOfRange = (why: string): CdcError =>
   new CdcError('a date or time in a row image is out of range', {
-    why: what,
-    hint: 'the event is damaged, or its column is not what its table map says; nothing was skipped',
+    why,
+    hint: 'the event is damaged, or its table map describes other columns; report it (nothing was skipped)',
   });
 
-/** Seconds of a packed clock: hour above bit 12, minute 6 bits, second 6 bits. @throws CdcError when out of range */
+/** Converts a packed clock (hour from bit 12, minute 6 bits, second 6 bits) to seconds. @throws CdcError if out of range */
 export function packedClockSeconds(clock: number, maxHour: number): number {
   const hour = clock >> 12;
   const minute = (clock >> 6) & 63;
   const second = clock & 63;
-  if (hour > maxHour || minute > 59 || second > 59) throw impossible(`${hour}:${minute}:${second}`);
+  if (hour > maxHour || minute > 59 || second > 59) throw outOfRange(`the time of day is ${hour}:${minute}:${second}`);
   return hour * 3600 + minute * 60 + second;
 }
 
-/** Two decimal digits of a number below 100, at a place that has been made room for. */
+/** Writes two decimal digits of a number below 100. The caller has ensured the room. */
 function twoDigits(bytes: Uint8Array, at: number, value: number): void {
   const tens = (value * 103) >> 10;
   bytes[at] = ZERO + tens;
@@ -57,7 +62,7 @@ function twoDigits(bytes: Uint8Array, at: number, value: number): void {
 }
 
 function putClock(out: ByteWriter, seconds: number, micros: number, digits: number): void {
-  if (micros > 999_999) throw impossible(`${micros} microseconds`);
+  if (micros > 999_999) throw outOfRange(`the fraction is ${micros} microseconds`);
   out.ensure(NUMBER_ROOM);
   const { bytes } = out;
   let { at } = out;
@@ -82,7 +87,7 @@ function putClock(out: ByteWriter, seconds: number, micros: number, digits: numb
 }
 
 function putYearMonthDay(out: ByteWriter, year: number, month: number, day: number): void {
-  if (year > 9999 || month > 12) throw impossible(`year ${year}, month ${month}`);
+  if (year > 9999 || month > 12) throw outOfRange(`the year is ${year}, the month ${month}`);
   out.ensure(NUMBER_ROOM);
   const { bytes, at } = out;
   const century = (year / 100) | 0;
@@ -95,7 +100,7 @@ function putYearMonthDay(out: ByteWriter, year: number, month: number, day: numb
   out.at = at + 10;
 }
 
-/** Days from 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible date algorithms"). */
+/** Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible date algorithms"). */
 function epochDays(year: number, month: number, day: number): number {
   const y = month <= 2 ? year - 1 : year;
   const era = Math.floor(y / 400);
@@ -124,15 +129,15 @@ function putMicros(out: ByteWriter, seconds: number, micros: number): void {
 
 const DAYS_OF_MONTH = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/** Whether the calendar has the day: not a zero one, not 30 February, which MySQL stores where it is told to. */
+/** Whether the calendar has the day. MySQL can also store zero days and days such as 30 February. */
 function isDay(year: number, month: number, day: number): boolean {
   if (month === 0 || day === 0 || day > (DAYS_OF_MONTH[month] ?? 0)) return false;
   return day < 29 || month !== 2 || (year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0));
 }
 
 /**
- * Appends a date with a time of day. What is no day of the calendar has no place on the time line: with
- * `epoch_micros` such a value keeps its text. A zero month or day is null where `zero_dates: null` says so.
+ * Appends a date with a time of day. A day that the calendar lacks has no number of microseconds, so with `epoch_micros`
+ * such a value is written as text. With `zero_dates: null`, a date with a zero month or day is null.
  */
 export function putDateTime(
   out: ByteWriter,
@@ -141,9 +146,7 @@ export function putDateTime(
   day: number,
   secondOfDay: number,
   micros: number,
-  digits: number,
-  utc: boolean,
-  { style, zeroNull }: TemporalOptions,
+  { style, zeroNull, digits, utc }: TemporalFormat,
 ): void {
   out.ensure(NUMBER_ROOM * 2);
   if (zeroNull && (month === 0 || day === 0)) return out.ascii('null');
@@ -159,9 +162,9 @@ export function putDateTime(
   out.byte(QUOTE);
 }
 
-export function putDate(out: ByteWriter, year: number, month: number, day: number, options: TemporalOptions): void {
-  if (options.zeroNull && (month === 0 || day === 0)) return out.ascii('null');
-  if (options.style === 'epoch_micros' && isDay(year, month, day)) {
+export function putDate(out: ByteWriter, year: number, month: number, day: number, format: TemporalFormat): void {
+  if (format.zeroNull && (month === 0 || day === 0)) return out.ascii('null');
+  if (format.style === 'epoch_micros' && isDay(year, month, day)) {
     return putMicros(out, epochDays(year, month, day) * 86_400, 0);
   }
   out.byte(QUOTE);
@@ -169,20 +172,14 @@ export function putDate(out: ByteWriter, year: number, month: number, day: numbe
   out.byte(QUOTE);
 }
 
-/** Appends a TIMESTAMP, seconds since 1970 in UTC; 0 with no fraction is MySQL's zero timestamp. */
-export function putTimestamp(
-  out: ByteWriter,
-  seconds: number,
-  micros: number,
-  digits: number,
-  options: TemporalOptions,
-): void {
-  if (seconds === 0 && micros === 0) return putDateTime(out, 0, 0, 0, 0, 0, digits, true, options);
-  if (options.style === 'epoch_micros') return putMicros(out, seconds, micros);
+/** Appends a TIMESTAMP of UTC seconds since 1970. Zero seconds without a fraction is MySQL's zero timestamp. */
+export function putTimestamp(out: ByteWriter, seconds: number, micros: number, format: TemporalFormat): void {
+  if (seconds === 0 && micros === 0) return putDateTime(out, 0, 0, 0, 0, 0, format);
+  if (format.style === 'epoch_micros') return putMicros(out, seconds, micros);
   const days = Math.floor(seconds / 86_400);
   if (days !== lastDay.days) lastDay = civilDay(days);
   const { year, month, day } = lastDay;
-  putDateTime(out, year, month, day, seconds - days * 86_400, micros, digits, true, options);
+  putDateTime(out, year, month, day, seconds - days * 86_400, micros, format);
 }
 
 interface CivilDay {
@@ -192,10 +189,10 @@ interface CivilDay {
   day: number;
 }
 
-/** The day of the last TIMESTAMP: the next one is nearly always of the same day. */
+/** The day of the previous TIMESTAMP. The next one is nearly always on the same day. */
 let lastDay = civilDay(0);
 
-/** The inverse of epochDays. Seconds are 32 bits unsigned, so the era is never negative. */
+/** The inverse of epochDays. TIMESTAMP has 32 unsigned bits of seconds, so the era is never negative. */
 function civilDay(days: number): CivilDay {
   const shifted = days + 719_468;
   const era = Math.floor(shifted / 146_097);
@@ -214,14 +211,13 @@ function civilDay(days: number): CivilDay {
   };
 }
 
-/** Appends a TIME, which is a duration of either sign. `epoch_micros` gives its microseconds. */
+/** Appends a TIME, which is a duration of either sign. With `epoch_micros` it is a number of microseconds. */
 export function putDuration(
   out: ByteWriter,
   negative: boolean,
   seconds: number,
   micros: number,
-  digits: number,
-  { style }: TemporalOptions,
+  { style, digits }: TemporalFormat,
 ): void {
   out.ensure(NUMBER_ROOM);
   if (style === 'epoch_micros') {

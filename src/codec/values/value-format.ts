@@ -1,4 +1,4 @@
-/** How values are written; the `values` section of the configuration. */
+/** How values are written: the `values` section of the configuration. */
 export interface ValueFormat {
   bigint: 'number' | 'string';
   decimal: 'string' | 'number';

@@ -8,8 +8,8 @@ const POLYGON = 3;
 const MULTIPOINT = 4;
 const GEOMETRYCOLLECTION = 7;
 
-/** By WKB type. */
-const NAMES = [
+/** Names by WKB type. */
+const SHAPE_NAMES = [
   '',
   'POINT',
   'LINESTRING',
@@ -22,24 +22,24 @@ const NAMES = [
 
 const MAX_DEPTH = 100;
 
-const broken = (why: string): CdcError =>
+const invalidWkb = (why: string): CdcError =>
   new CdcError('a GEOMETRY value is not the WKB of any known shape', {
     why,
-    hint: 'format debezium carries the bytes as they are; or drop the column (columns:)',
+    hint: 'use format debezium, which passes the bytes through, or drop the column in `columns`',
   });
 
 /**
- * Appends a stored geometry, `src[from..to)`, its SRID and WKB, as well-known text in the manner of JTS: `POINT (1 2)`,
- * coordinates in stored order with all their digits. WKT has no SRID: one that is not 0 stands in front as in PostGIS's
- * extended form, `SRID=4326;POINT (1 2)`.
+ * Appends the stored geometry `src[from..to)`, an SRID and WKB, as well-known text in the style of JTS: `POINT (1 2)`. The
+ * coordinates keep the stored order and all digits. WKT has no SRID, so an SRID other than 0 is a prefix as in PostGIS's
+ * extended form: `SRID=4326;POINT (1 2)`.
  */
 export function putWkt(out: ByteWriter, src: Buffer, from: number, to: number): void {
-  if (from + 4 > to) throw broken('it is shorter than an SRID');
+  if (from + 4 > to) throw invalidWkb('it is shorter than an SRID');
   const srid = src.readUInt32LE(from);
   if (srid !== 0) out.ascii(`SRID=${srid};`);
   const reader = new WkbReader(src, from + 4, to, out);
   reader.geometry(0);
-  if (reader.at !== to) throw broken(`${to - reader.at} bytes are left over`);
+  if (reader.at !== to) throw invalidWkb(`${to - reader.at} bytes follow the geometry`);
 }
 
 class WkbReader {
@@ -57,21 +57,21 @@ class WkbReader {
 
   geometry(depth: number): void {
     const type = this.#type();
-    this.out.ascii(`${NAMES[type]} `);
+    this.out.ascii(`${SHAPE_NAMES[type]} `);
     this.#body(type, depth);
   }
 
   #type(): number {
     this.#need(5);
-    if (this.src[this.at] !== 1) throw broken('its byte order is not little-endian');
+    if (this.src[this.at] !== 1) throw invalidWkb('its byte order is not little-endian');
     const type = this.src.readUInt32LE(this.at + 1);
-    if (type < POINT || type > GEOMETRYCOLLECTION) throw broken(`its type is ${type}`);
+    if (type < POINT || type > GEOMETRYCOLLECTION) throw invalidWkb(`its type is ${type}`);
     this.at += 5;
     return type;
   }
 
   #body(type: number, depth: number): void {
-    if (depth > MAX_DEPTH) throw broken(`it is nested deeper than ${MAX_DEPTH} levels`);
+    if (depth > MAX_DEPTH) throw invalidWkb(`it is nested deeper than ${MAX_DEPTH} levels`);
     if (type === POINT) {
       this.#need(16);
       this.out.byte(0x28);
@@ -83,19 +83,19 @@ class WkbReader {
     else {
       const member = type - MULTIPOINT + POINT;
       this.#list(9, () => {
-        if (this.#type() !== member) throw broken(`a ${NAMES[type]} holds something else`);
+        if (this.#type() !== member) throw invalidWkb(`a ${SHAPE_NAMES[type]} holds a member of another type`);
         this.#body(member, depth + 1);
       });
     }
   }
 
-  /** A count, then that many items of `least` bytes or more each. */
-  #list(least: number, item: () => void): void {
+  /** Reads a count, then that many items of at least `minBytes` bytes each. */
+  #list(minBytes: number, item: () => void): void {
     const { out } = this;
     this.#need(4);
     const count = this.src.readUInt32LE(this.at);
     this.at += 4;
-    this.#need(count * least);
+    this.#need(count * minBytes);
     if (count === 0) return out.ascii('EMPTY');
     out.byte(0x28);
     for (let i = 0; i < count; i++) {
@@ -112,6 +112,6 @@ class WkbReader {
   }
 
   #need(bytes: number): void {
-    if (this.at + bytes > this.end) throw broken(`${bytes} bytes wanted, ${this.end - this.at} left`);
+    if (this.at + bytes > this.end) throw invalidWkb(`it needs ${bytes} more bytes, but has ${this.end - this.at}`);
   }
 }

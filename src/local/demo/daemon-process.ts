@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { CdcError } from '../../runtime/error.ts';
 
-/** One run of `cdc run` in a process of its own. */
+/** One `cdc run` in its own process. */
 export interface DaemonProcess {
-  /** Rejects when the daemon ends although nobody asked it to. */
+  /** Rejects when the daemon ends unexpectedly. */
   died: Promise<never>;
   /** SIGKILL. */
   kill(): Promise<void>;
@@ -13,7 +13,7 @@ export interface DaemonProcess {
 }
 
 export interface DaemonOptions {
-  /** The script that node runs: this very program. */
+  /** The script of this program, which node runs. */
   entry: string;
   configFile: string;
   logFile: string;
@@ -23,28 +23,28 @@ export function startDaemon({ entry, configFile, logFile }: DaemonOptions): Daem
   const log = openSync(logFile, 'a');
   const child = spawn(process.execPath, [entry, 'run', '-c', configFile], {
     stdio: ['ignore', log, log],
-    // An interrupt at the terminal is for us, and we end the daemon.
+    // Ctrl-C at the terminal must reach only this process, which then ends the daemon.
     detached: true,
   });
   closeSync(log);
-  const killWithUs = () => child.kill('SIGKILL');
-  process.once('exit', killWithUs);
+  const killAtExit = () => child.kill('SIGKILL');
+  process.once('exit', killAtExit);
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`could not be started: ${error.message}`));
     child.once('exit', (code, signal) => resolve(signal ? `was ended by ${signal}` : `exited with ${code}`));
-  }).finally(() => process.off('exit', killWithUs));
+  }).finally(() => process.off('exit', killAtExit));
 
   let expected = false;
-  const failure = (what: string) =>
-    new CdcError(`the daemon ${what}`, {
-      why: `the end of ${logFile} says\n${tail(logFile)}`,
-      hint: `run it by hand: cdc run -c ${configFile}`,
+  const failure = (ending: string) =>
+    new CdcError(`the daemon ${ending}`, {
+      why: `the last lines of ${logFile} are\n${lastLogLines(logFile)}`,
+      hint: `start it yourself: cdc run -c ${configFile}`,
     });
   const died = ended.then((ending): Promise<never> => {
-    if (!expected) throw failure(`${ending} in the middle of the demo`);
+    if (!expected) throw failure(`${ending} during the demo`);
     return new Promise(() => {});
   });
-  died.catch(() => {}); // whoever waits for something races with it; at other times it waits to be asked
+  died.catch(() => {}); // the demo observes it only while it waits for something
 
   const kill = async () => {
     expected = true;
@@ -57,9 +57,9 @@ export function startDaemon({ entry, configFile, logFile }: DaemonOptions): Daem
     const ending = await Promise.race([ended, timeout(withinMs, child)]);
     if (ending === undefined) {
       await kill();
-      throw failure(`did not end within ${withinMs / 1000} s of SIGTERM`);
+      throw failure(`did not exit within ${withinMs / 1000} s after SIGTERM`);
     }
-    if (ending !== 'exited with 0') throw failure(`${ending} after SIGTERM, where 0 was due`);
+    if (ending !== 'exited with 0') throw failure(`${ending} after SIGTERM instead of with 0`);
   };
   return { died, kill, stop };
 }
@@ -70,4 +70,4 @@ const timeout = (ms: number, child: ChildProcess): Promise<undefined> =>
     child.once('exit', () => clearTimeout(timer));
   });
 
-const tail = (file: string): string => readFileSync(file, 'utf8').trimEnd().split('\n').slice(-20).join('\n');
+const lastLogLines = (file: string): string => readFileSync(file, 'utf8').trimEnd().split('\n').slice(-20).join('\n');

@@ -1,6 +1,6 @@
-/** A seeded source of choices (mulberry32): the same seed makes the same demo on every machine. */
+/** A seeded random number generator (mulberry32). The same seed gives the same demo on every machine. */
 export interface Random {
-  /** 0 to below `n`. */
+  /** A whole number from 0 to below `n`. */
   below(n: number): number;
   chance(probability: number): boolean;
   pick<T>(from: readonly T[]): T;

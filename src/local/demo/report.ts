@@ -3,20 +3,22 @@ import type { DemoResult } from './run-demo.ts';
 
 const count = (n: number): string => n.toLocaleString('en-US');
 
-/** What a person reads at the end: what happened, whether the lake equals the source, and what it is good for. */
+/** The report at the end: the workload, the comparison of lake and source, and an example query. */
 export function demoReport(result: DemoResult, kept: boolean): string {
   const { workload, problems, directory } = result;
   const changes = workload.inserted + workload.updated + workload.deleted + workload.moved;
-  const story = table([
+  const summary = table([
     [
       'transactions',
       count(workload.committed),
-      `committed; ${count(workload.rolledBack)} more rolled back, ${count(workload.partlyRolledBack)} of the committed in part`,
+      `committed; ${count(workload.rolledBack)} more rolled back, ` +
+        `${count(workload.partlyRolledBack)} of the committed in part`,
     ],
     [
       'row changes',
       count(changes),
-      `${count(workload.inserted)} inserted, ${count(workload.updated)} updated, ${count(workload.deleted)} deleted, ${count(workload.moved)} given another primary key`,
+      `${count(workload.inserted)} inserted, ${count(workload.updated)} updated, ${count(workload.deleted)} deleted, ` +
+        `${count(workload.moved)} given another primary key`,
     ],
     ['change events', count(result.expectedEvents), 'expected: a new primary key makes two; one row marks the end'],
     [
@@ -28,17 +30,17 @@ export function demoReport(result: DemoResult, kept: boolean): string {
   ]);
   const tables = table([
     ['table', 'rows in MySQL', 'rows in the lake', 'events', ''],
-    ...result.tables.map((one) => [
-      `${one.schema}.${one.table}`,
-      count(one.sourceRows),
-      count(one.lakeRows),
-      count(one.events),
-      outcome(one),
+    ...result.tables.map((comparison) => [
+      `${comparison.schema}.${comparison.table}`,
+      count(comparison.sourceRows),
+      count(comparison.lakeRows),
+      count(comparison.events),
+      describeComparison(comparison),
     ]),
   ]);
   const parts = [
     `cdc demo, seed ${result.seed}: MySQL ${result.server} -> binlog -> daemon -> local Firehose -> lake`,
-    story,
+    summary,
     `The lake folded by key and highest seq, against MySQL row by row\n${tables}`,
   ];
   const differences = result.tables.flatMap(describeDifferences);
@@ -49,12 +51,12 @@ export function demoReport(result: DemoResult, kept: boolean): string {
       `Revenue by source, one query on the lake\n${table([['source', 'customers', 'payments', 'revenue'], ...rows])}`,
     );
   }
-  parts.push(kept ? places(directory) : 'Everything temporary is removed; --keep leaves it there.');
+  parts.push(kept ? keptFiles(directory) : 'All temporary files are removed; use --keep to keep them.');
   parts.push(problems.length === 0 ? 'The lake equals MySQL.' : `FAILED: ${problems.join('; ')}`);
   return `${parts.join('\n\n')}\n`;
 }
 
-function outcome(result: TableComparison): string {
+function describeComparison(result: TableComparison): string {
   if (result.incomparable !== undefined) return result.incomparable;
   const found = (['missing', 'extra', 'different'] as const).filter((kind) => result[kind] > 0);
   return found.length === 0 ? 'equal' : found.map((kind) => `${count(result[kind])} ${kind}`).join(', ');
@@ -68,17 +70,17 @@ const describeDifferences = (result: TableComparison): string[] =>
     return `${result.schema}.${result.table} ${key}: ${[kind, ...values].join('; ')}`;
   });
 
-const places = (directory: string): string =>
-  `Everything lies in ${directory}\n${table([
+const keptFiles = (directory: string): string =>
+  `All files are in ${directory}\n${table([
     ['lake/', 'the objects that Firehose delivered'],
-    ['lake.duckdb', 'the fold, with a view for each table'],
+    ['lake.duckdb', 'the fold with a view for each table'],
     ['cdc.yaml', 'the configuration of the daemon'],
-    ['daemon.log', 'what it said'],
-    ['state/', 'its checkpoint'],
+    ['daemon.log', 'the log of the daemon'],
+    ['state/', 'the checkpoint of the daemon'],
     ['mysql/', "the server's data and log"],
   ])}`;
 
-/** Columns as wide as they need to be; numbers to the right. */
+/** Formats a table. Columns of numbers are aligned to the right. */
 function table(rows: readonly (readonly string[])[]): string {
   const numeric = (column: number) => rows.some((row) => /^[\d,.]+$/.test(row[column] ?? ''));
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

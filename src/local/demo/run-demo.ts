@@ -17,9 +17,9 @@ export interface DemoOptions {
   seconds: number;
   rate: number;
   seed: number;
-  /** Everything lies in it; it must be empty. */
+  /** The directory of all files of the demo. It must be empty. */
   directory: string;
-  /** The script of this program, which the daemon's process runs. */
+  /** The script of this program, which the process of the daemon runs. */
   entry: string;
   keep: boolean;
   report: (line: string) => void;
@@ -37,11 +37,11 @@ export interface DemoResult extends VerifyResult {
 }
 
 const STREAM = 'shop-changes';
-const READY_WITHIN = 30_000;
-const DELIVERED_WITHIN = 30_000;
-const ENDED_WITHIN = 30_000;
+const READY_TIMEOUT_MS = 30_000;
+const DELIVERY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 30_000;
 
-/** The whole way on this machine, with a daemon that is killed in the middle. Nothing that it started outlives it. */
+/** Runs the whole data flow on this machine and kills the daemon in the middle. Ends every process that it started. */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { directory, report, signal } = options;
   const cleanup: (() => Promise<unknown>)[] = [];
@@ -67,7 +67,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     await firehose.close();
     report('folding the lake and comparing it with MySQL row by row');
     const objects = await listObjects(lake, STREAM);
-    const verdict = await verifyDemo({
+    const verified = await verifyDemo({
       objects: objects.map(({ path }) => path),
       database: join(directory, 'lake.duckdb'),
       sourceUrl: server.url,
@@ -76,7 +76,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     });
     const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
     return {
-      ...verdict,
+      ...verified,
       seed: options.seed,
       server: server.version,
       workload,
@@ -90,7 +90,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   }
 }
 
-/** The daemon's part: started, killed in the middle of the workload, started again, and ended when all has landed. */
+/** Starts the daemon, kills it in the middle of the workload, starts it again, and stops it after the last change has landed. */
 async function runThroughKill(
   options: DemoOptions,
   server: LocalServer,
@@ -101,26 +101,26 @@ async function runThroughKill(
   const { directory, report, rate, seed, seconds, entry } = options;
   const logFile = join(directory, 'daemon.log');
   const start = () => startDaemon({ entry, configFile, logFile });
-  const ending = new AbortController();
-  const signal = AbortSignal.any([options.signal, ending.signal]);
+  const cancelled = new AbortController();
+  const signal = AbortSignal.any([options.signal, cancelled.signal]);
   let daemon = start();
   cleanup.push(() => daemon.kill());
-  cleanup.push(async () => ending.abort()); // whatever still runs when one part has failed
+  cleanup.push(async () => cancelled.abort()); // ends the other parts when one part has failed
 
   const checkpoint = loadConfig(configFile).checkpoint.file;
   await waitUntil(
     () => existsSync(checkpoint),
-    READY_WITHIN,
+    READY_TIMEOUT_MS,
     daemon,
     signal,
     'the daemon did not write its checkpoint',
   );
-  report(`the daemon follows; ${rate} transactions/s for ${seconds} s`);
+  report(`the daemon is ready; running ${rate} transactions/s for ${seconds} s`);
 
-  let shown = Date.now();
+  let reportedAt = Date.now();
   const onProgress = (counts: Readonly<WorkloadCounts>) => {
-    if (Date.now() - shown < 2000) return;
-    shown = Date.now();
+    if (Date.now() - reportedAt < 2000) return;
+    reportedAt = Date.now();
     report(`${counts.committed + counts.rolledBack} transactions, ${expectedEvents(counts)} changes`);
   };
   const working = runWorkload({ url: server.url, seed, rate, seconds, signal, onProgress });
@@ -130,7 +130,7 @@ async function runThroughKill(
   report('killed the daemon with SIGKILL');
   await sleep(Math.min(500, seconds * 100), undefined, { signal });
   daemon = start();
-  report('started it again');
+  report('started the daemon again');
   const workload = await Promise.race([working, daemon.died]);
 
   const marker = `done-${seed}-${Date.now()}`;
@@ -146,8 +146,8 @@ async function runThroughKill(
     }
     return false;
   };
-  await waitUntil(landed, DELIVERED_WITHIN, daemon, signal, 'the last change did not reach the lake');
-  await daemon.stop(ENDED_WITHIN);
+  await waitUntil(landed, DELIVERY_TIMEOUT_MS, daemon, signal, 'the last change did not reach the lake');
+  await daemon.stop(STOP_TIMEOUT_MS);
   return { workload, kills: 1 };
 }
 
@@ -156,13 +156,13 @@ async function createShop(server: LocalServer, keep: boolean, cleanup: (() => Pr
   try {
     for (const sql of SHOP_DDL) {
       await connection.query(sql);
-      // A server of the user's own outlives the demo.
+      // On the user's own server the schema would outlive the demo.
       if (sql === SHOP_DDL[0] && server.directory === '' && !keep) cleanup.push(() => dropShop(server.url));
     }
   } catch (error) {
     throw new CdcError(`cannot create the schema ${SHOP}`, {
       why: (error as Error).message,
-      hint: `the demo uses no schema that is there already: drop ${SHOP}, or let the demo start a server of its own`,
+      hint: `if ${SHOP} exists already, drop it, or let the demo start its own server`,
       cause: error,
     });
   } finally {
@@ -198,13 +198,13 @@ async function waitUntil(
   const deadline = Date.now() + withinMs;
   while (!(await done())) {
     if (Date.now() > deadline) {
-      throw new CdcError(`${failure} within ${withinMs / 1000} s`, { hint: 'its log, daemon.log, may say why' });
+      throw new CdcError(`${failure} within ${withinMs / 1000} s`, { hint: 'see daemon.log for the cause' });
     }
     await Promise.race([sleep(100, undefined, { signal }), daemon.died]);
   }
 }
 
-/** @throws CdcError with exit code 2 when the directory holds something or cannot be made. */
+/** Creates the directory. @throws CdcError with exit code 2 when it is not empty or cannot be created */
 export function claimDirectory(directory: string): void {
   try {
     mkdirSync(directory);
@@ -214,7 +214,7 @@ export function claimDirectory(directory: string): void {
     if (exists && readdirSync(directory).length === 0) return;
     throw new CdcError(exists ? `${directory} is not empty` : `cannot create the directory ${directory}`, {
       ...(!exists && { why: message }),
-      hint: 'name a directory that is empty, or not there yet in a folder that is',
+      hint: 'choose an empty directory, or a new directory in an existing folder',
       exitCode: 2,
     });
   }

@@ -1,5 +1,4 @@
-/** The shop of the demo: four tables whose columns have many types, and a marker that ends the workload. */
-
+/** The schema of the demo: four tables with columns of many types, and a table whose row marks the end of the workload. */
 export const SHOP = 'shop';
 export const SHOP_TABLES = ['users', 'orders', 'payments', 'app_events', 'demo_marker'] as const;
 
@@ -24,7 +23,7 @@ export const SHOP_DDL: readonly string[] = [
     password_hash BINARY(16) NOT NULL,
     created_at TIMESTAMP(3) NOT NULL
   )`,
-  // Order numbers lie beyond 2^53, where a double can no longer tell them apart.
+  // Order numbers are above 2^53, where a double cannot represent every integer.
   `CREATE TABLE ${SHOP}.orders (
     id BIGINT UNSIGNED PRIMARY KEY,
     user_id INT UNSIGNED NOT NULL,
@@ -60,7 +59,8 @@ export const SHOP_DDL: readonly string[] = [
   `CREATE TABLE ${SHOP}.demo_marker (id VARCHAR(64) PRIMARY KEY)`,
 ];
 
-/** What the lake is for: one query over its views, in DuckDB's SQL. */
-export const REVENUE_BY_SOURCE = `SELECT u.source, count(DISTINCT u.id) AS customers, count(*) AS payments, sum(p.amount::DECIMAL(18, 2)) AS revenue
+/** An example of an analysis: one query over the views of the lake, in DuckDB's SQL. */
+export const REVENUE_BY_SOURCE = `SELECT u.source, count(DISTINCT u.id) AS customers, count(*) AS payments,
+  sum(p.amount::DECIMAL(18, 2)) AS revenue
 FROM ${SHOP}.payments p JOIN ${SHOP}.users u ON u.id = p.user_id
 GROUP BY u.source ORDER BY revenue DESC, u.source`;

@@ -4,9 +4,9 @@ import { APP_EVENTS, SOURCES } from './shop.ts';
 export interface ShopStatement {
   sql: string;
   values: unknown[];
-  /** What it does to rows; `move` changes the primary key. */
+  /** The effect on rows. `move` changes the primary key. */
   effect: 'insert' | 'update' | 'delete' | 'move' | 'none';
-  /** True when a later ROLLBACK TO SAVEPOINT takes it back. */
+  /** True when a later ROLLBACK TO SAVEPOINT undoes it. */
   undone?: true;
 }
 
@@ -39,12 +39,12 @@ export const insertUser = (random: Random, id: number): ShopStatement =>
     source: random.pick(SOURCES),
     flags: random.pick(['', 'newsletter', 'newsletter,beta']),
     rating: random.chance(0.3) ? null : random.below(50) / 10,
-    birthday: random.chance(0.3) ? null : moment(random).slice(0, 10),
+    birthday: random.chance(0.3) ? null : randomTime(random).slice(0, 10),
     preferences: random.chance(0.3)
       ? null
       : JSON.stringify({ lang: random.pick(['de', 'en', 'fr']), n: random.below(1e6) }),
     password_hash: bytes(random, 16),
-    created_at: moment(random, 3),
+    created_at: randomTime(random, 3),
   });
 
 export const insertEvent = (
@@ -63,7 +63,7 @@ export const insertEvent = (
     device: random.below(4096),
     spent: random.chance(0.5) ? null : `${random.pick(['', '-'])}00:0${random.below(10)}:1${random.below(10)}.25`,
     season: 2020 + random.below(8),
-    happened_at: moment(random, 6),
+    happened_at: randomTime(random, 6),
   });
 
 export const insertOrder = (random: Random, id: bigint, user: number): ShopStatement =>
@@ -76,7 +76,7 @@ export const insertOrder = (random: Random, id: bigint, user: number): ShopState
       Array.from({ length: 1 + random.below(3) }, () => ({ sku: `sku-${random.below(500)}`, n: 1 + random.below(4) })),
     ),
     note: random.chance(0.6) ? null : random.pick(TEXTS),
-    placed_at: moment(random, 6),
+    placed_at: randomTime(random, 6),
   });
 
 export const insertPayment = (random: Random, { reference, order, user }: Payment): ShopStatement =>
@@ -86,15 +86,15 @@ export const insertPayment = (random: Random, { reference, order, user }: Paymen
     user_id: user,
     amount: amount(random),
     receipt: random.chance(0.3) ? null : bytes(random, 1 + random.below(64)),
-    paid_at: moment(random),
+    paid_at: randomTime(random),
   });
 
 const amount = (random: Random): string => `${random.below(500)}.${String(random.below(100)).padStart(2, '0')}`;
 
 const bytes = (random: Random, length: number): Buffer => Buffer.from(Array.from({ length }, () => random.below(256)));
 
-/** A moment of 2026 with so many digits after the second; not our clock, or the seed would not decide it. */
-function moment(random: Random, digits = 0): string {
+/** A time in 2026 with this many fractional digits. It depends on the seed, not on the clock. */
+function randomTime(random: Random, digits = 0): string {
   const second = new Date(Date.UTC(2026, 0, 1) + random.below(364 * 86_400) * 1000).toISOString().slice(0, 19);
   const fraction = digits === 0 ? '' : `.${String(random.below(10 ** digits)).padStart(digits, '0')}`;
   return second.replace('T', ' ') + fraction;

@@ -12,9 +12,9 @@ import {
 } from './statements.ts';
 
 /**
- * What the customers of the shop do, as transactions ready to be run: a pure function of seed and client. Each client
- * has users of its own, so its history does not depend on how clients interleave; only the points of a few shared users
- * are raised by all, which makes contended rows whose end is the same in any order.
+ * One transaction of the shop's customers. The transactions are a pure function of seed and client. Each client has its own
+ * users, so its history does not depend on the interleaving of clients. Only the points of a few shared users are increased
+ * by all clients: these rows are contended, and their final values are the same in any order.
  */
 export interface ShopTransaction {
   name: string;
@@ -26,7 +26,7 @@ const SHARED_USERS: readonly number[] = [1, 2, 3];
 const USERS_PER_CLIENT = 10_000_000;
 const FIRST_ORDER = 2n ** 53n + 1n;
 
-/** The shared users, to be created once before the clients begin. */
+/** Creates the shared users. It must run once before the clients begin. */
 export function openingTransaction(seed: number): ShopTransaction {
   const random = seededRandom(seed);
   return committed(
@@ -37,21 +37,21 @@ export function openingTransaction(seed: number): ShopTransaction {
 
 export function* shopTransactions(seed: number, client: number): Generator<ShopTransaction, never> {
   const random = seededRandom(Math.imul(seed, 0x9e3779b1) + Math.imul(client + 1, 0x85ebca6b));
-  const shop = new Shop(random, client);
+  const shop = new ShopClient(random, client);
   yield shop.signUp();
-  for (;;) yield shop[random.pick(shop.hasOrders() ? EVERYTHING : BEGINNING)]();
+  for (;;) yield shop[random.pick(shop.hasOrders() ? ALL_ACTIONS : INITIAL_ACTIONS)]();
 }
 
-const BEGINNING = ['signUp', 'useApp', 'buy'] as const;
-/** Each is as likely as it stands here often. */
-const EVERYTHING = [
-  ...BEGINNING,
+const INITIAL_ACTIONS = ['signUp', 'useApp', 'buy'] as const;
+/** An action is listed more than once to make it more likely. */
+const ALL_ACTIONS = [
+  ...INITIAL_ACTIONS,
   ...(['useApp', 'useApp', 'buy', 'buy', 'changeProfile', 'changeProfile', 'earnPoints', 'earnPoints'] as const),
-  ...(['ship', 'ship', 'clearHistory', 'cancel', 'reopen', 'renumber', 'giveUp', 'thinkAgain'] as const),
+  ...(['ship', 'ship', 'clearHistory', 'cancel', 'reopen', 'renumber', 'rollBack', 'rollBackToSavepoint'] as const),
 ];
 
-/** One client's own rows, as they are after its committed transactions, and what it may do to them next. */
-class Shop {
+/** The rows of one client after its committed transactions, and the actions that change them. */
+class ShopClient {
   readonly #random: Random;
   readonly #client: number;
   readonly #users: number[] = [];
@@ -127,7 +127,7 @@ class Shop {
     return committed('ship', [statement('update', sql, [...values, this.#random.pick(this.#orders)])]);
   }
 
-  /** One statement over many rows. */
+  /** One statement that changes many rows. */
   clearHistory(): ShopTransaction {
     const sql = "DELETE FROM app_events WHERE user_id = ? AND type <> 'JOIN'";
     const change = 'UPDATE app_events SET properties = NULL, season = season + 1 WHERE user_id = ? AND season < 2100';
@@ -144,13 +144,13 @@ class Shop {
     ]);
   }
 
-  /** A key that is deleted and inserted again within one transaction. */
+  /** Deletes a key and inserts it again in the same transaction. */
   reopen(): ShopTransaction {
     const payment = this.#random.pick(this.#payments);
     return committed('delete and insert again', [deletePayment(payment), insertPayment(this.#random, payment)]);
   }
 
-  /** A primary-key change; half of the time a new row takes the old key at once. */
+  /** Changes a primary key. Half of the time a new row takes the old key at once. */
   renumber(): ShopTransaction {
     const old = this.#takePayment();
     const renumbered = { ...old, reference: this.#newReference() };
@@ -164,22 +164,22 @@ class Shop {
     return committed('change a primary key', statements);
   }
 
-  /** Everything here is rolled back. */
-  giveUp(): ShopTransaction {
+  /** Rolls the whole transaction back. */
+  rollBack(): ShopTransaction {
     const payment = this.#newPayment(this.#user());
     const statements = [
       insertOrder(this.#random, payment.order, payment.user),
       insertPayment(this.#random, payment),
       deletePayment(this.#random.pick(this.#payments)),
     ];
-    return { name: 'give up', statements, commit: false };
+    return { name: 'roll back', statements, commit: false };
   }
 
-  /** A part is rolled back to a savepoint, the rest is committed. */
-  thinkAgain(): ShopTransaction {
+  /** Rolls a part back to a savepoint and commits the rest. */
+  rollBackToSavepoint(): ShopTransaction {
     const user = this.#user();
     const { order } = this.#newPayment(user);
-    return committed('think again', [
+    return committed('roll back to a savepoint', [
       this.#event(user, 'OPEN_CHAT'),
       statement('none', 'SAVEPOINT checkout'),
       { ...insertOrder(this.#random, order, user), undone: true },

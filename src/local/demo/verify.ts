@@ -6,9 +6,9 @@ import { createViews } from '../../lake/views.ts';
 import { REVENUE_BY_SOURCE, SHOP, SHOP_TABLES } from './shop.ts';
 
 export interface VerifyResult {
-  /** Why the demo failed; empty when the lake equals the source. */
+  /** The reasons why the demo failed. Empty when the lake equals the source. */
   problems: string[];
-  /** What landed: lines, of them repeats of an event that was there already. */
+  /** The lines that landed, and how many of them repeat an earlier event. */
   lines: number;
   repeats: number;
   expectedEvents: number;
@@ -18,14 +18,14 @@ export interface VerifyResult {
 
 interface VerifyInput {
   objects: string[];
-  /** The DuckDB file that keeps the fold and its views. */
+  /** The DuckDB file of the fold and its views. */
   database: string;
   sourceUrl: string;
   values: ValueOptions;
   expectedEvents: number;
 }
 
-/** Folds what landed and compares every table of the shop with the source. */
+/** Folds the landed objects and compares every table of the shop with the source. */
 export async function verifyDemo({
   objects,
   database,
@@ -59,12 +59,12 @@ function findProblems(fold: Fold, tables: readonly TableComparison[], expectedEv
   for (const result of tables) {
     const name = `${result.schema}.${result.table}`;
     if (!isEqual(result)) problems.push(`${name} differs`);
-    if (result.lakeOnlyColumns.length > 0) problems.push(`${name} has columns in the lake alone`);
-    if (result.sourceRows === 0) problems.push(`${name} is empty, which proves nothing`);
+    if (result.lakeOnlyColumns.length > 0) problems.push(`${name} has columns only in the lake`);
+    if (result.sourceRows === 0) problems.push(`${name} is empty, so the comparison proves nothing`);
   }
   const events = fold.events - fold.repeats;
-  if (events !== expectedEvents) problems.push(`${expectedEvents} changes were committed, ${events} events landed`);
-  if (fold.conflicts > 0) problems.push(`${fold.conflicts} events were repeated with another content`);
+  if (events !== expectedEvents) problems.push(`${expectedEvents} changes were committed, but ${events} events landed`);
+  if (fold.conflicts > 0) problems.push(`${fold.conflicts} events were repeated with different content`);
   return problems;
 }
 

@@ -4,16 +4,16 @@ import { CdcError } from '../../runtime/error.ts';
 import { SHOP } from './shop.ts';
 import { openingTransaction, type ShopTransaction, shopTransactions } from './transactions.ts';
 
-/** What the workload did, as the server confirmed it. */
+/** The effects of the workload that the server has confirmed. */
 export interface WorkloadCounts {
   committed: number;
   rolledBack: number;
-  /** Of the committed ones, those that rolled a part back to a savepoint. */
+  /** Committed transactions that rolled a part back to a savepoint. */
   partlyRolledBack: number;
   inserted: number;
   updated: number;
   deleted: number;
-  /** Rows whose primary key changed: each is a delete and an insert to a consumer. */
+  /** Rows whose primary key changed. Each of them is a delete and an insert event. */
   moved: number;
 }
 
@@ -38,13 +38,13 @@ const noCounts = (): WorkloadCounts => ({
   moved: 0,
 });
 
-/** How many change events the contract promises for this. */
+/** The number of change events that the contract promises for these changes. */
 export const expectedEvents = ({ inserted, updated, deleted, moved }: WorkloadCounts): number =>
   inserted + updated + deleted + 2 * moved;
 
 /**
- * Runs `rate * seconds` transactions on several connections, each at its time or, when the server is slower, as soon as
- * it can; ends early once twice the time has gone by.
+ * Runs `rate * seconds` transactions on several connections. Each transaction starts at its scheduled time, or later if the
+ * server is slower. The workload ends early after twice the time.
  */
 export async function runWorkload(options: WorkloadOptions): Promise<WorkloadCounts> {
   const { rate, seconds, seed, signal, clients = 4 } = options;
@@ -84,7 +84,8 @@ export async function connectShop(url: string, database: string | null = SHOP): 
   return connection;
 }
 
-const DEADLOCK = [1205, 1213];
+/** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK. */
+const LOCK_ERRORS = [1205, 1213];
 
 async function run(connection: Connection, transaction: ShopTransaction, counts: WorkloadCounts): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -94,8 +95,8 @@ async function run(connection: Connection, transaction: ShopTransaction, counts:
       return;
     } catch (error) {
       await connection.query('ROLLBACK').catch(() => {});
-      if (attempt < 10 && DEADLOCK.includes((error as { errno?: number }).errno ?? 0)) continue;
-      throw new CdcError(`the workload failed at "${transaction.name}"`, {
+      if (attempt < 10 && LOCK_ERRORS.includes((error as { errno?: number }).errno ?? 0)) continue;
+      throw new CdcError(`the workload failed in the transaction "${transaction.name}"`, {
         why: (error as Error).message,
         cause: error,
       });

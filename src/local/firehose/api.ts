@@ -1,16 +1,16 @@
 import { AwsError, streamNotFound, validationError } from './aws-error.ts';
 import type { CallLog, CallLogEntry } from './call-log.ts';
-import { describe, readCreateDeliveryStream } from './create-request.ts';
-import { createDeliveryStream, type DeliveryStream } from './delivery-stream.ts';
+import { describeStream, readCreateDeliveryStream } from './create-request.ts';
+import { DeliveryStream } from './delivery-stream.ts';
 import type { SpoolFolders } from './object-buffer.ts';
 import { createPutHandler, type PutHandler } from './put-handler.ts';
 import type { Json } from './put-request.ts';
 import { type StreamOptions, type StreamSettings, streamNameProblems, validateStream } from './stream-options.ts';
 
-/** Firehose's operations over the streams there are; how they came over the wire is the server's matter. */
+/** Firehose's operations on the streams of one server. server.ts handles the wire protocol. */
 export interface Api {
   puts: PutHandler;
-  /** All the others. */
+  /** All operations except the puts, by name. */
   operations: ReadonlyMap<string, (input: Json) => Promise<Json>>;
   /** Delivers every buffer of every stream. */
   flush(): Promise<void>;
@@ -18,98 +18,113 @@ export interface Api {
 
 export interface ApiOptions {
   streams: StreamSettings[];
-  onUnknownStream: ((name: string) => StreamOptions | undefined) | undefined;
+  autoCreateStream: ((name: string) => StreamOptions | undefined) | undefined;
   folders: SpoolFolders;
   region: string;
   account: string;
-  ledger: CallLog | undefined;
+  callLog: CallLog | undefined;
   onCall: ((entry: CallLogEntry) => void) | undefined;
   log: (line: string) => void;
 }
 
 export function createApi(options: ApiOptions): Api {
-  const { streams: initial, onUnknownStream, folders, region, account, ledger, onCall, log } = options;
-  const streams = new Map<string, DeliveryStream>();
-  const deleting = new Set<Promise<void>>();
-  const add = (settings: StreamSettings): DeliveryStream => {
-    const stream = createDeliveryStream(settings, folders, log);
-    streams.set(settings.name, stream);
-    return stream;
+  const { callLog, onCall, log } = options;
+  const streams = new StreamRegistry(options);
+  for (const settings of options.streams) streams.add(settings);
+  return {
+    puts: createPutHandler({ findStream: (name) => streams.find(name), callLog, onCall, log }),
+    operations: new Map<string, (input: Json) => Promise<Json>>([
+      ['DescribeDeliveryStream', async (input) => streams.describe(input)],
+      ['CreateDeliveryStream', async (input) => streams.create(input)],
+      ['DeleteDeliveryStream', async (input) => streams.delete(input)],
+      ['ListDeliveryStreams', async (input) => streams.list(input)],
+    ]),
+    flush: () => streams.flush(),
   };
-  for (const settings of initial) add(settings);
+}
 
-  const arn = (name: string) => `arn:aws:firehose:${region}:${account}:deliverystream/${name}`;
+class StreamRegistry {
+  readonly #options: ApiOptions;
+  readonly #streams = new Map<string, DeliveryStream>();
+  /** Flushes of deleted streams that still run. */
+  readonly #deleting = new Set<Promise<void>>();
 
-  function find(name: string): DeliveryStream {
-    const found = streams.get(name);
+  constructor(options: ApiOptions) {
+    this.#options = options;
+  }
+
+  add(settings: StreamSettings): DeliveryStream {
+    const stream = new DeliveryStream(settings, this.#options.folders, this.#options.log);
+    this.#streams.set(settings.name, stream);
+    return stream;
+  }
+
+  /** @throws AwsError when the stream does not exist and is not created automatically */
+  find(name: string): DeliveryStream {
+    const found = this.#streams.get(name);
     if (found) return found;
-    const options = onUnknownStream?.(name);
+    const { autoCreateStream, account, log } = this.#options;
+    const options = autoCreateStream?.(name);
     if (!options) throw streamNotFound(name, account);
-    const stream = add(validateStream({ ...options, name }));
+    const stream = this.add(validateStream({ ...options, name }));
     log(`created stream ${name}`);
     return stream;
   }
 
-  function named(input: Json): string {
-    const problems = streamNameProblems(input.DeliveryStreamName);
-    if (problems.length > 0) throw validationError(problems);
-    return input.DeliveryStreamName as string;
+  describe(input: Json): Json {
+    const name = streamNameOf(input);
+    return describeStream(this.find(name), this.#arn(name));
   }
 
-  const operations = new Map<string, (input: Json) => Promise<Json>>([
-    [
-      'DescribeDeliveryStream',
-      async (input) => {
-        const name = named(input);
-        return describe(find(name), arn(name));
-      },
-    ],
-    [
-      'CreateDeliveryStream',
-      async (input) => {
-        const settings = validateStream(readCreateDeliveryStream(input));
-        if (streams.has(settings.name)) {
-          throw new AwsError(
-            'ResourceInUseException',
-            `Firehose ${settings.name} under accountId ${account} already exists`,
-          );
-        }
-        add(settings);
-        return { DeliveryStreamARN: arn(settings.name) };
-      },
-    ],
-    [
-      'DeleteDeliveryStream',
-      async (input) => {
-        const name = named(input);
-        const stream = streams.get(name);
-        if (!stream) throw streamNotFound(name, account);
-        streams.delete(name);
-        const flushing = stream.flush().catch((error) => log(`${name}: ${(error as Error).message}`));
-        deleting.add(flushing);
-        await flushing.finally(() => deleting.delete(flushing));
-        return {};
-      },
-    ],
-    ['ListDeliveryStreams', async (input) => list([...streams.keys()].sort(), input)],
-  ]);
+  create(input: Json): Json {
+    const settings = validateStream(readCreateDeliveryStream(input));
+    if (this.#streams.has(settings.name)) {
+      throw new AwsError(
+        'ResourceInUseException',
+        `Firehose ${settings.name} under accountId ${this.#options.account} already exists`,
+      );
+    }
+    this.add(settings);
+    return { DeliveryStreamARN: this.#arn(settings.name) };
+  }
 
-  return {
-    puts: createPutHandler({ find, ledger, onCall, log }),
-    operations,
-    async flush() {
-      const outcomes = await Promise.allSettled([
-        ...[...streams.values()].map((stream) => stream.flush()),
-        ...deleting,
-      ]);
-      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-      if (failed) throw failed.reason;
-    },
-  };
+  async delete(input: Json): Promise<Json> {
+    const name = streamNameOf(input);
+    const stream = this.#streams.get(name);
+    if (!stream) throw streamNotFound(name, this.#options.account);
+    this.#streams.delete(name);
+    const flushing = stream.flush().catch((error) => this.#options.log(`${name}: ${(error as Error).message}`));
+    this.#deleting.add(flushing);
+    await flushing.finally(() => this.#deleting.delete(flushing));
+    return {};
+  }
+
+  list({ Limit: limit, ExclusiveStartDeliveryStreamName: after }: Json): Json {
+    const names = [...this.#streams.keys()].sort();
+    const rest = typeof after === 'string' ? names.filter((name) => name > after) : names;
+    const limitOrDefault = typeof limit === 'number' ? limit : 10;
+    return {
+      DeliveryStreamNames: rest.slice(0, limitOrDefault),
+      HasMoreDeliveryStreams: rest.length > limitOrDefault,
+    };
+  }
+
+  async flush(): Promise<void> {
+    const outcomes = await Promise.allSettled([
+      ...[...this.#streams.values()].map((stream) => stream.flush()),
+      ...this.#deleting,
+    ]);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  #arn(name: string): string {
+    return `arn:aws:firehose:${this.#options.region}:${this.#options.account}:deliverystream/${name}`;
+  }
 }
 
-function list(names: string[], { Limit: limit, ExclusiveStartDeliveryStreamName: after }: Json): Json {
-  const rest = typeof after === 'string' ? names.filter((name) => name > after) : names;
-  const most = typeof limit === 'number' ? limit : 10;
-  return { DeliveryStreamNames: rest.slice(0, most), HasMoreDeliveryStreams: rest.length > most };
+function streamNameOf(input: Json): string {
+  const problems = streamNameProblems(input.DeliveryStreamName);
+  if (problems.length > 0) throw validationError(problems);
+  return input.DeliveryStreamName as string;
 }

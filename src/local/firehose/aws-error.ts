@@ -1,4 +1,4 @@
-/** An error as Firehose words it on the wire: `type` becomes `__type`, the message is AWS's own where it is known. */
+/** An error as Firehose sends it: `type` becomes `__type`, and the message is AWS's own where it is known. */
 export class AwsError extends Error {
   readonly type: string;
   readonly status: number;
@@ -15,16 +15,16 @@ export const invalidArgument = (message: string): AwsError => new AwsError('Inva
 
 export const serializationError = (message: string): AwsError => new AwsError('SerializationException', message);
 
-/** What a client may send again: the request was not stored, or not for certain. */
+/** A retryable error: the request was not stored, or it is unknown whether it was. */
 export const slowDown = (message = 'Slow down.'): AwsError => new AwsError('ServiceUnavailableException', message, 503);
 
 export const streamNotFound = (name: string, account: string): AwsError =>
   new AwsError('ResourceNotFoundException', `Firehose ${name} under account ${account} not found.`);
 
-/** One line of a validation error; `value` is shown as AWS shows it: null bare, others in quotes, long ones not at all. */
-export function constraintViolation(value: string | null | undefined, at: string, rule: string): string {
+/** One line of a validation error. As on AWS, null has no quotes, other values have, and undefined (too long) is omitted. */
+export function constraintViolation(value: string | null | undefined, field: string, rule: string): string {
   const shown = value === undefined ? 'Value' : value === null ? 'Value null' : `Value '${value}'`;
-  return `${shown} at '${at}' failed to satisfy constraint: ${rule}`;
+  return `${shown} at '${field}' failed to satisfy constraint: ${rule}`;
 }
 
 export function validationError(problems: string[]): AwsError {

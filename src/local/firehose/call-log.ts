@@ -6,41 +6,41 @@ import { CdcError } from '../../runtime/error.ts';
 import { lockFile } from '../../runtime/file-lock.ts';
 import type { FaultName } from './faults.ts';
 
-/** One PutRecord or PutRecordBatch, and the whole truth about it. */
+/** One PutRecord or PutRecordBatch: its records, whether they were stored, and the response to the client. */
 export interface CallLogEntry {
-  /** Counted from 1 since the local Firehose started, as the calls arrive. */
+  /** The number of the call in order of arrival, from 1 at each start of the local Firehose. */
   call: number;
-  /** ISO time of the entry, which is just before the answer. */
+  /** ISO time of the entry, just before the response is sent. */
   at: string;
   operation: 'PutRecord' | 'PutRecordBatch';
-  /** Null when it was never known: the connection was reset, or the request could not be read. */
+  /** Null when it is unknown, because the connection was reset or the request was invalid. */
   stream: string | null;
-  /** The fault that was applied, and the index of its rule. */
+  /** The injected fault and the index of its rule. */
   fault: FaultName | null;
   rule: number | null;
-  /** HTTP status that went out; null when there was no answer. */
+  /** HTTP status of the response; null without a response. */
   status: number | null;
   /**
-   * `ok` (each record has its own result, partial failures included), the `__type` of an error, or how the answer
-   * failed: `lost`, `reset`, `hang`, `truncated`, `empty`, `short`, `html`.
+   * `ok` (each record has its own result, partial failures included), the `__type` of an error, or the fault of the
+   * response: `lost`, `reset`, `hang`, `truncated`, `empty`, `short`, `html`.
    */
   answered: string;
-  /** In the order of the request. Empty when it was refused unread. */
-  records: LedgerRecord[];
+  /** In the order of the request. Empty when the request was rejected before its records were read. */
+  records: CallLogRecord[];
 }
 
-export interface LedgerRecord {
-  /** The answer, whole and well-formed, says that this record is accepted. */
+export interface CallLogRecord {
+  /** The response is complete and valid, and says that this record is accepted. */
   accepted: boolean;
-  /** The record is in the spool, and so in the lake sooner or later. */
+  /** The record is in the spool, and later in the lake. */
   stored: boolean;
-  /** ErrorCode of its slot. */
+  /** ErrorCode of the record's result. */
   code: string | null;
-  /** A view into the body of the request: copy what you keep. */
+  /** A view into the body of the request. Copy it to keep it. */
   data: Buffer;
 }
 
-/** One line of NDJSON. Data is text as `"data"` when it is valid UTF-8, which events are, else `"base64"`. */
+/** One line of NDJSON. Valid UTF-8, such as an event, is `"data"`; other data is `"base64"`. */
 export function encodeEntry({ records, ...call }: CallLogEntry): string {
   const lines = records.map(({ data, ...result }) =>
     isUtf8(data) ? { ...result, data: data.toString() } : { ...result, base64: data.toString('base64') },
@@ -65,8 +65,8 @@ export interface CallLog {
   close(): Promise<void>;
 }
 
-/** Goes on at the end of a ledger that is there; a last line that a kill cut short, which answered nobody, goes. */
-export async function openLedger(path: string): Promise<CallLog> {
+/** Opens or creates a call log. An incomplete last line, which was never confirmed, is cut off. */
+export async function openCallLog(path: string): Promise<CallLog> {
   const { file, length, unlock } = await openAtEnd(path);
   let end = length;
   let waiting: string[] = [];
@@ -76,7 +76,7 @@ export async function openLedger(path: string): Promise<CallLog> {
   async function write(): Promise<void> {
     const bytes = Buffer.from(waiting.join(''));
     waiting = [];
-    // At a place of its own: what a failed write left is overwritten by the next one.
+    // The explicit position makes the next write overwrite the bytes of a failed one.
     for (let done = 0; done < bytes.length; ) {
       done += (await file.write(bytes, done, bytes.length - done, end + done)).bytesWritten;
     }
@@ -87,7 +87,7 @@ export async function openLedger(path: string): Promise<CallLog> {
   return {
     append(entry) {
       waiting.push(encodeEntry(entry));
-      // Whoever comes while one write runs shares the one after it.
+      // Every call during a write shares the next write.
       next ??= writing
         .catch(() => {})
         .then(() => {
@@ -112,13 +112,13 @@ async function openAtEnd(path: string): Promise<{ file: FileHandle; length: numb
     const unlock = await lockFile(
       `${path}.lock`,
       (owner) =>
-        new CdcError(`Another local Firehose (process ${owner}) writes the ledger ${path}`, {
-          hint: 'Stop it, or give another file with --ledger.',
+        new CdcError(`another local Firehose (process ${owner}) writes the ledger ${path}`, {
+          hint: 'stop it, or choose another file with --ledger',
         }),
     );
     try {
-      const file = await open(path, 'a+').then(async (made) => {
-        await made.close();
+      const file = await open(path, 'a+').then(async (created) => {
+        await created.close();
         return open(path, 'r+');
       });
       try {
@@ -136,18 +136,18 @@ async function openAtEnd(path: string): Promise<{ file: FileHandle; length: numb
     }
   } catch (error) {
     if (error instanceof CdcError) throw error;
-    throw new CdcError(`The ledger ${path} cannot be written`, {
+    throw new CdcError(`cannot write the ledger ${path}`, {
       why: (error as Error).message,
-      hint: 'Give another file with --ledger.',
+      hint: 'choose another file with --ledger',
       cause: error,
     });
   }
 }
 
 const FIRST_BYTES = '{"call":';
-const PIECE = 64 * 1024;
+const SCAN_BYTES = 64 * 1024;
 
-/** Length of a ledger up to its last line end. */
+/** The length of a call log up to and including its last line end. */
 async function completeLength(file: FileHandle, path: string): Promise<number> {
   const { size } = await file.stat();
   const head = Buffer.alloc(Math.min(size, FIRST_BYTES.length));
@@ -155,13 +155,13 @@ async function completeLength(file: FileHandle, path: string): Promise<number> {
   if (!FIRST_BYTES.startsWith(head.toString())) {
     throw new CdcError(`${path} is not a ledger`, {
       exitCode: 2,
-      why: `A ledger begins with ${FIRST_BYTES}, and this file is something else; it was left as it is.`,
-      hint: 'Give another file with --ledger.',
+      why: `a ledger begins with ${FIRST_BYTES}, and this file does not; it was not changed`,
+      hint: 'choose another file with --ledger',
     });
   }
-  const piece = Buffer.alloc(PIECE);
+  const piece = Buffer.alloc(SCAN_BYTES);
   for (let end = size; end > 0; ) {
-    const start = Math.max(0, end - PIECE);
+    const start = Math.max(0, end - SCAN_BYTES);
     const { bytesRead } = await file.read(piece, 0, end - start, start);
     const newline = piece.lastIndexOf(0x0a, bytesRead - 1);
     if (newline >= 0 && newline < bytesRead) return start + newline + 1;

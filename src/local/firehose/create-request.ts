@@ -3,9 +3,10 @@ import type { DeliveryStream } from './delivery-stream.ts';
 import type { Json } from './put-request.ts';
 import { MIB, type StreamOptions, streamNameProblems } from './stream-options.ts';
 
-/** AWS's shapes of a delivery stream, read (CreateDeliveryStream) and written (DescribeDeliveryStream). */
-
-/** What a real destination can do beyond this is refused by name, so that nobody tests against less than they asked for. */
+/**
+ * The supported fields of a destination. Any other field is rejected by name, so that no test relies on a feature that the
+ * local Firehose lacks.
+ */
 const SUPPORTED_FIELDS = new Set([
   'RoleARN',
   'BucketARN',
@@ -21,6 +22,7 @@ const SUPPORTED_FIELDS = new Set([
   'S3BackupMode',
 ]);
 
+/** Reads the input of CreateDeliveryStream. */
 export function readCreateDeliveryStream(input: Json): StreamOptions {
   const problems = streamNameProblems(input.DeliveryStreamName);
   const [field, destination] = destinationOf(input);
@@ -39,15 +41,16 @@ export function readCreateDeliveryStream(input: Json): StreamOptions {
     if (!SUPPORTED_FIELDS.has(name)) throw unsupportedField(`${field}.${name}`);
   }
   const compression = destination.CompressionFormat ?? 'UNCOMPRESSED';
-  if (compression !== 'UNCOMPRESSED' && compression !== 'GZIP')
+  if (compression !== 'UNCOMPRESSED' && compression !== 'GZIP') {
     throw unsupportedField(`CompressionFormat ${compression}`);
+  }
   if ((destination.CustomTimeZone ?? 'UTC') !== 'UTC') throw unsupportedField('a CustomTimeZone other than UTC');
   if ((destination.S3BackupMode ?? 'Disabled') !== 'Disabled') throw unsupportedField('S3BackupMode Enabled');
 
-  const hints = json(destination.BufferingHints);
+  const hints = objectOrEmpty(destination.BufferingHints);
   const size = optional(hints.SizeInMBs, 'number');
   const seconds = optional(hints.IntervalInSeconds, 'number');
-  const partitioned = json(destination.DynamicPartitioningConfiguration).Enabled === true;
+  const partitioned = objectOrEmpty(destination.DynamicPartitioningConfiguration).Enabled === true;
   if (partitioned && size !== undefined && size < 64) {
     throw invalidArgument('BufferingHints.SizeInMBs must be at least 64 when Dynamic Partitioning is enabled.');
   }
@@ -63,7 +66,7 @@ export function readCreateDeliveryStream(input: Json): StreamOptions {
     gzip: compression === 'GZIP',
     prefix: optional(destination.Prefix, 'string'),
     errorOutputPrefix: optional(destination.ErrorOutputPrefix, 'string'),
-    partition: partitionQuery(json(destination.ProcessingConfiguration), partitioned),
+    partition: partitionQuery(objectOrEmpty(destination.ProcessingConfiguration), partitioned),
   };
 }
 
@@ -78,7 +81,7 @@ function destinationOf(input: Json): [string, Json] {
   if ((input.DeliveryStreamType ?? 'DirectPut') !== 'DirectPut') {
     throw unsupportedField(`DeliveryStreamType ${input.DeliveryStreamType}`);
   }
-  return [field, json(input[field])];
+  return [field, objectOrEmpty(input[field])];
 }
 
 function partitionQuery(processing: Json, partitioned: boolean): string | undefined {
@@ -87,7 +90,8 @@ function partitionQuery(processing: Json, partitioned: boolean): string | undefi
   for (const { Type: type, Parameters: parameters } of processors) {
     if (!partitioned && (type === 'MetadataExtraction' || type === 'RecordDeAggregation')) {
       throw invalidArgument(
-        `class com.amazonaws.services.firehose.internal.model.${type}Processor can only be present when Dynamic Partitioning is enabled.`,
+        `class com.amazonaws.services.firehose.internal.model.${type}Processor can only be present ` +
+          'when Dynamic Partitioning is enabled.',
       );
     }
     if (type === 'MetadataExtraction') {
@@ -105,25 +109,25 @@ function partitionQuery(processing: Json, partitioned: boolean): string | undefi
   return query;
 }
 
-const unsupportedField = (what: string) => invalidArgument(`The local Firehose does not support ${what}`);
+const unsupportedField = (field: string) => invalidArgument(`The local Firehose does not support ${field}`);
 
 const lowerFirst = (text: string): string => text[0]!.toLowerCase() + text.slice(1);
 
-const json = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {});
+const objectOrEmpty = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {});
 
-interface Types {
+interface JsonTypes {
   string: string;
   number: number;
 }
 
-function optional<T extends keyof Types>(value: unknown, type: T): Types[T] | undefined {
+function optional<T extends keyof JsonTypes>(value: unknown, type: T): JsonTypes[T] | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== type) throw serializationError(`Expected a ${type}, found ${JSON.stringify(value)}`);
-  return value as Types[T];
+  return value as JsonTypes[T];
 }
 
-/** The answer of DescribeDeliveryStream. */
-export function describe(stream: DeliveryStream, arn: string): Json {
+/** Creates the response of DescribeDeliveryStream. */
+export function describeStream(stream: DeliveryStream, arn: string): Json {
   const { settings, created } = stream;
   const destination = {
     RoleARN: 'arn:aws:iam::000000000000:role/local-firehose',

@@ -4,144 +4,138 @@ import { deaggregate, failedEvent, MAX_EVENTS_PER_RECORD, type PartitionQuery, p
 import { evaluatePrefix, formatTimestamp, type PrefixContext } from './prefix.ts';
 import { fitsPrefix, type StreamSettings } from './stream-options.ts';
 
-/** A delivery stream at work: its open buffers, when each is due, and what is on its way into the lake. */
-export interface DeliveryStream {
-  readonly settings: StreamSettings;
-  readonly created: Date;
-  /** Resolves when the records survive the death of this process. */
-  put(records: readonly Buffer[]): Promise<void>;
-  /** Delivers everything; rejects if something could not be, which then stays in the spool. */
-  flush(): Promise<void>;
-}
-
 const MAX_ACTIVE_PARTITIONS = 500;
-const VERSION = 1;
-const RETRY_MS = 5_000;
+const STREAM_VERSION = 1;
+const DELIVERY_RETRY_MS = 5_000;
 
 interface OpenBuffer {
   buffer: ObjectBuffer;
-  due: NodeJS.Timeout;
+  sealTimer: NodeJS.Timeout;
 }
 
-export function createDeliveryStream(
-  settings: StreamSettings,
-  folders: SpoolFolders,
-  log: (line: string) => void,
-): DeliveryStream {
-  const open = new Map<string, OpenBuffer>();
-  const delivering = new Map<ObjectBuffer, Promise<void>>();
-  const retries = new Map<ObjectBuffer, NodeJS.Timeout>();
-  let activePartitions = 0;
+/** A running delivery stream: its open buffers with their timers, and the objects that are being delivered to the lake. */
+export class DeliveryStream {
+  readonly settings: StreamSettings;
+  readonly created = new Date();
+  readonly #folders: SpoolFolders;
+  readonly #log: (line: string) => void;
+  readonly #open = new Map<string, OpenBuffer>();
+  readonly #delivering = new Map<ObjectBuffer, Promise<void>>();
+  readonly #retryTimers = new Map<ObjectBuffer, NodeJS.Timeout>();
+  #activePartitions = 0;
 
-  /** The buffer of a partition or kind of error, opened if need be; undefined if its prefix is too long to be one. */
-  function bufferOf(id: string, context: PrefixContext): ObjectBuffer | undefined {
-    const found = open.get(id);
+  constructor(settings: StreamSettings, folders: SpoolFolders, log: (line: string) => void) {
+    this.settings = settings;
+    this.#folders = folders;
+    this.#log = log;
+  }
+
+  /** Resolves when the records survive the death of this process. */
+  async put(records: readonly Buffer[]): Promise<void> {
+    const arrival = new Date();
+    const touched = new Set<ObjectBuffer>();
+    for (const record of records) {
+      if (this.settings.query) this.#stagePartitioned(record, this.settings.query, arrival, touched);
+      else this.#stage('all', { arrival }, record, touched);
+    }
+    await Promise.all([...touched].map((buffer) => buffer.commit()));
+  }
+
+  /** Delivers every buffer. Rejects if a delivery failed; its data stays in the spool. */
+  async flush(): Promise<void> {
+    for (const buffer of [...this.#retryTimers.keys()]) this.#deliver(buffer).catch(() => {});
+    for (const id of [...this.#open.keys()]) this.#seal(id);
+    const outcomes = await Promise.allSettled([...this.#delivering.values()]);
+    for (const timer of this.#retryTimers.values()) clearTimeout(timer);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  /** The buffer of a partition or a kind of error, opened if necessary. Undefined if its prefix is too long. */
+  #bufferOf(id: string, context: PrefixContext): ObjectBuffer | undefined {
+    const found = this.#open.get(id);
     if (found) return found.buffer;
-    const failed = context.errorType !== undefined;
-    const prefix = evaluatePrefix(failed ? settings.errorPrefix : settings.prefix, context);
-    if (!fitsPrefix(prefix)) return undefined;
-    const buffer = createObjectBuffer(folders, randomUUID(), {
-      object: `${settings.name}/${asFolders(prefix)}${objectName(settings, context.at)}`,
-      gzip: settings.gzip,
+    const { name, prefix, errorPrefix, gzip, bufferSeconds } = this.settings;
+    const evaluated = evaluatePrefix(context.errorType === undefined ? prefix : errorPrefix, context);
+    if (!fitsPrefix(evaluated)) return undefined;
+    const buffer = createObjectBuffer(this.#folders, randomUUID(), {
+      object: `${name}/${asFolders(evaluated)}${objectName(this.settings, context.arrival)}`,
+      gzip,
     });
-    if (context.keys) activePartitions++;
-    open.set(id, { buffer, due: setTimeout(() => seal(id), settings.bufferSeconds * 1000) });
+    if (context.keys) this.#activePartitions++;
+    this.#open.set(id, { buffer, sealTimer: setTimeout(() => this.#seal(id), bufferSeconds * 1000) });
     return buffer;
   }
 
-  function seal(id: string): void {
-    const { buffer, due } = open.get(id)!;
-    clearTimeout(due);
-    open.delete(id);
-    if (id.startsWith('partition ')) activePartitions--;
-    deliver(buffer).catch(() => {});
+  #seal(id: string): void {
+    const { buffer, sealTimer } = this.#open.get(id)!;
+    clearTimeout(sealTimer);
+    this.#open.delete(id);
+    if (id.startsWith('partition ')) this.#activePartitions--;
+    this.#deliver(buffer).catch(() => {});
   }
 
-  function deliver(buffer: ObjectBuffer): Promise<void> {
-    clearTimeout(retries.get(buffer));
-    retries.delete(buffer);
+  #deliver(buffer: ObjectBuffer): Promise<void> {
+    clearTimeout(this.#retryTimers.get(buffer));
+    this.#retryTimers.delete(buffer);
     const delivery = buffer.deliver().then(
       () => {
-        delivering.delete(buffer);
-        if (buffer.size() > 0) log(`delivered ${buffer.object} (${buffer.size()} bytes)`);
+        this.#delivering.delete(buffer);
+        if (buffer.size() > 0) this.#log(`delivered ${buffer.object} (${buffer.size()} bytes)`);
       },
       (error) => {
-        log(`could not deliver ${buffer.object}: ${(error as Error).message}; trying again`);
-        retries.set(
-          buffer,
-          setTimeout(() => deliver(buffer).catch(() => {}), RETRY_MS),
-        );
+        this.#log(`could not deliver ${buffer.object}: ${(error as Error).message}; trying again`);
+        const retry = () => this.#deliver(buffer).catch(() => {});
+        this.#retryTimers.set(buffer, setTimeout(retry, DELIVERY_RETRY_MS));
         throw error;
       },
     );
-    delivering.set(buffer, delivery);
+    this.#delivering.set(buffer, delivery);
     return delivery;
   }
 
-  /** Stages one piece of data and seals what it fills. */
-  function stage(id: string, context: PrefixContext, bytes: Buffer, touched: Set<ObjectBuffer>): boolean {
-    const buffer = bufferOf(id, context);
+  /** Stages one piece of data, and seals the buffer if it is full. Returns false if the prefix is too long. */
+  #stage(id: string, context: PrefixContext, bytes: Buffer, touched: Set<ObjectBuffer>): boolean {
+    const buffer = this.#bufferOf(id, context);
     if (!buffer) return false;
     buffer.stage(bytes);
     touched.add(buffer);
-    if (buffer.size() >= settings.bufferSize) seal(id);
+    if (buffer.size() >= this.settings.bufferSize) this.#seal(id);
     return true;
   }
 
-  function stageFailure(event: Buffer, type: string, code: string, why: string, at: Date, touched: Set<ObjectBuffer>) {
-    stage(`error ${type}`, { at, errorType: type }, failedEvent(event, code, why, at), touched);
-  }
-
-  function stagePartitioned(record: Buffer, query: PartitionQuery, at: Date, touched: Set<ObjectBuffer>): void {
-    const fail = (event: Buffer, why: string) =>
-      stageFailure(event, 'partitioning-failed', 'MetadataExtractionFailed', why, at, touched);
+  #stagePartitioned(record: Buffer, query: PartitionQuery, arrival: Date, touched: Set<ObjectBuffer>): void {
+    const stageFailure = (event: Buffer, errorType: string, code: string, why: string) =>
+      this.#stage(`error ${errorType}`, { arrival, errorType }, failedEvent(event, code, why, arrival), touched);
+    const partitioningFailed = (event: Buffer, why: string) =>
+      stageFailure(event, 'partitioning-failed', 'MetadataExtractionFailed', why);
     const events = deaggregate(record);
     if (!events) {
-      fail(record, `A record cannot hold more than ${MAX_EVENTS_PER_RECORD} events`);
+      partitioningFailed(record, `A record cannot hold more than ${MAX_EVENTS_PER_RECORD} events`);
       return;
     }
     for (const event of events) {
       const partition = partitionOf(event, query);
       if ('failure' in partition) {
-        fail(event, partition.failure);
+        partitioningFailed(event, partition.failure);
         continue;
       }
       const id = `partition ${JSON.stringify([...partition.keys.values()])}`;
-      if (activePartitions >= MAX_ACTIVE_PARTITIONS && !open.has(id)) {
+      if (this.#activePartitions >= MAX_ACTIVE_PARTITIONS && !this.#open.has(id)) {
         const why = `The limit of ${MAX_ACTIVE_PARTITIONS} active partitions is exceeded`;
-        stageFailure(event, 'activePartitionExceeded', 'ActivePartitionExceeded', why, at, touched);
-      } else if (!stage(id, { at, keys: partition.keys }, event, touched)) {
-        fail(event, 'Length of evaluated prefix cannot be greater than 512');
+        stageFailure(event, 'activePartitionExceeded', 'ActivePartitionExceeded', why);
+      } else if (!this.#stage(id, { arrival, keys: partition.keys }, event, touched)) {
+        partitioningFailed(event, 'Length of evaluated prefix cannot be greater than 512');
       }
     }
   }
-
-  return {
-    settings,
-    created: new Date(),
-    async put(records) {
-      const at = new Date();
-      const touched = new Set<ObjectBuffer>();
-      for (const record of records) {
-        if (settings.query) stagePartitioned(record, settings.query, at, touched);
-        else stage('all', { at }, record, touched);
-      }
-      await Promise.all([...touched].map((buffer) => buffer.commit()));
-    },
-    async flush() {
-      for (const buffer of [...retries.keys()]) deliver(buffer).catch(() => {});
-      for (const id of [...open.keys()]) seal(id);
-      const outcomes = await Promise.allSettled([...delivering.values()]);
-      for (const retry of retries.values()) clearTimeout(retry);
-      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-      if (failed) throw failed.reason;
-    },
-  };
 }
 
-const objectName = ({ name, gzip }: StreamSettings, at: Date): string =>
-  `${name}-${VERSION}-${formatTimestamp('yyyy-MM-dd-HH-mm-ss', at, 'Prefix')}-${randomUUID()}${gzip ? '.gz' : ''}`;
+const objectName = ({ name, gzip }: StreamSettings, arrival: Date): string => {
+  const time = formatTimestamp('yyyy-MM-dd-HH-mm-ss', arrival, 'Prefix');
+  return `${name}-${STREAM_VERSION}-${time}-${randomUUID()}${gzip ? '.gz' : ''}`;
+};
 
-/** A key in S3 may hold any segment; as a path, these would leave the lake. */
+/** An S3 key can contain any segment. As parts of a path, the escaped segments would leave the lake. */
 const asFolders = (prefix: string): string =>
   prefix.replace(/\0/g, '%00').replace(/(^|\/)\.{1,2}(?=\/)/g, (segment) => segment.replaceAll('.', '%2E'));

@@ -2,40 +2,46 @@ import { gunzipSync } from 'node:zlib';
 import { CALL_ERRORS, type CheckedPlan, type FaultName, type FaultRule } from './faults.ts';
 import { createTokenBucket, type TokenBucket } from './token-bucket.ts';
 
-/** What a fault makes of one call. */
+/** The effect of a fault on candidate call. */
 export interface FaultDecision {
   fault: FaultName;
   /** Index of the rule that fired. */
   rule: number;
-  /** For each record. */
-  slots: RecordResult[];
-  answer: ResponseMode;
+  /** One result for each record. */
+  results: RecordResult[];
+  response: ResponseMode;
 }
 
 export interface RecordResult {
   stored: boolean;
-  /** ErrorCode; null for accepted. */
+  /** ErrorCode; null if the record is accepted. */
   code: string | null;
 }
 
-/** What the client gets to see. */
+/** How the call is answered. */
 export type ResponseMode =
-  | { kind: 'slots'; afterMs: number }
+  | { kind: 'results'; afterMs: number }
   | { kind: 'error'; type: string; status: number; message: string }
   | { kind: 'short'; missing: number }
   | { kind: 'html'; status: number }
   | { kind: 'truncated'; cut: 'socket' | 'stall' | 'json' }
   | { kind: 'empty' | 'lost' | 'hang' };
 
-/** The faults of a plan. Each decision follows from seed, rule and number of the call, not from what came before, `times` and quotas excepted. */
+/**
+ * The faults of a plan. A decision depends only on the seed, the rule and the number of the call. Earlier calls matter only
+ * for `times` and quotas.
+ */
 export interface Faults {
-  /** Whether the connection of call `number` is reset unread: the index of the rule, or undefined. These rules go first. */
+  /**
+   * The index of the rule that resets the connection of call `number` before its body is read, or undefined. These rules
+   * are tried first.
+   */
   findReset(number: number): number | undefined;
-  /** Undefined when no rule fires. */
+  /** Decides by the other rules. Undefined when no rule fires. */
   decide(number: number, stream: string, records: readonly Buffer[]): FaultDecision | undefined;
 }
 
-/** `now` in milliseconds, for quotas. */
+/** `now` is a clock in milliseconds, for quotas. */
 export function createFaults({ seed, rules }: CheckedPlan, now: () => number = () => performance.now()): Faults {
   const cases = rules.map((rule, index) => ({
     rule,
@@ -47,64 +53,65 @@ export function createFaults({ seed, rules }: CheckedPlan, now: () => number = (
   const applies = ({ rule, index, fired }: (typeof cases)[number], number: number): boolean =>
     (rule.calls === undefined || (number >= rule.calls[0] && number <= rule.calls[1])) &&
     (rule.times === undefined || fired < rule.times) &&
-    hashToUnit(seed, index, number, FIRES) < rule.rate;
+    hashToUnit(seed, index, number, DRAW_FIRES) < rule.rate;
   const resetCases = cases.filter(({ rule }) => rule.fault === 'reset');
   const otherCases = cases.filter(({ rule }) => rule.fault !== 'reset');
 
   return {
     findReset(number) {
-      const found = resetCases.find((one) => applies(one, number));
+      const found = resetCases.find((candidate) => applies(candidate, number));
       if (found) found.fired++;
       return found?.index;
     },
     decide(number, stream, records) {
-      for (const one of otherCases) {
-        if (!one.streamFits(stream) || !applies(one, number)) continue;
-        const random = (what: number) => hashToUnit(seed, one.index, number, what);
-        const made = verdictOf(one.rule, records, random, stream, one.quota);
-        if (!made) continue;
-        one.fired++;
-        return { fault: one.rule.fault, rule: one.index, ...made };
+      for (const candidate of otherCases) {
+        if (!candidate.streamFits(stream) || !applies(candidate, number)) continue;
+        const draw = (purpose: number) => hashToUnit(seed, candidate.index, number, purpose);
+        const effect = effectOf(candidate.rule, records, draw, stream, candidate.quota);
+        if (!effect) continue;
+        candidate.fired++;
+        return { fault: candidate.rule.fault, rule: candidate.index, ...effect };
       }
       return undefined;
     },
   };
 }
 
-type Random = (what: number) => number;
-type Made = Pick<FaultDecision, 'slots' | 'answer'>;
+/** A number from 0 to below 1 for this purpose. */
+type Draw = (purpose: number) => number;
+type FaultEffect = Pick<FaultDecision, 'results' | 'response'>;
 
-/** What a call may draw; the slots come after these. */
-const FIRES = 0;
-const STORED = 1;
-const DELAY = 2;
-const SLOT = 3;
+/** The purposes of drawn numbers. Record `i` has two from `DRAW_RECORD + 2 * i`: whether it fails, whether it is stored. */
+const DRAW_FIRES = 0;
+const DRAW_STORED = 1;
+const DRAW_DELAY = 2;
+const DRAW_RECORD = 3;
 
-const ANSWERED: ResponseMode = { kind: 'slots', afterMs: 0 };
+const RESULTS_AT_ONCE: ResponseMode = { kind: 'results', afterMs: 0 };
 
-/** Undefined when the rule has nothing to say to these records: no slot was chosen, no quota exceeded, no poison found. */
-function verdictOf(
+/** Undefined when the rule does not apply to these records: no record is chosen, over a quota or poisoned. */
+function effectOf(
   rule: FaultRule,
   records: readonly Buffer[],
-  random: Random,
+  draw: Draw,
   stream: string,
   quota: TokenBucket | undefined,
-): Made | undefined {
-  /** All records alike, whatever the answer says of them. */
-  const whole = (stored: boolean | number, answer: ResponseMode): Made => ({
-    slots: records.map(() => ({ stored: random(STORED) < Number(stored), code: null })),
-    answer,
+): FaultEffect | undefined {
+  /** The same effect on all records. */
+  const wholeCall = (stored: boolean | number, response: ResponseMode): FaultEffect => ({
+    results: records.map(() => ({ stored: draw(DRAW_STORED) < Number(stored), code: null })),
+    response,
   });
-  /** Those that fail, by index. */
-  const failing = (
+  /** An error code for each record whose index fails. */
+  const failRecords = (
     fails: (index: number) => boolean,
     code: string,
     stored: (index: number) => boolean = () => false,
   ) => {
-    const slots = records.map(
+    const results = records.map(
       (_, i): RecordResult => (fails(i) ? { stored: stored(i), code } : { stored: true, code: null }),
     );
-    return slots.some((slot) => slot.code !== null) ? { slots, answer: ANSWERED } : undefined;
+    return results.some((result) => result.code !== null) ? { results, response: RESULTS_AT_ONCE } : undefined;
   };
 
   switch (rule.fault) {
@@ -114,51 +121,56 @@ function verdictOf(
       const { records: chosen } = rule;
       const fails = Array.isArray(chosen)
         ? (i: number) => chosen.includes(i)
-        : (i: number) => random(SLOT + 2 * i) < chosen;
-      return failing(fails, rule.code, (i) => random(SLOT + 2 * i + 1) < Number(rule.stored));
+        : (i: number) => draw(DRAW_RECORD + 2 * i) < chosen;
+      return failRecords(fails, rule.code, (i) => draw(DRAW_RECORD + 2 * i + 1) < Number(rule.stored));
     }
     case 'all-fail':
-      return failing(
+      return failRecords(
         () => true,
         rule.code,
-        (i) => random(SLOT + 2 * i + 1) < Number(rule.stored),
+        (i) => draw(DRAW_RECORD + 2 * i + 1) < Number(rule.stored),
       );
     case 'error':
-      return whole(rule.stored, callError(rule.type, stream, rule.status, rule.message));
+      return wholeCall(rule.stored, callError(rule.type, stream, rule.status, rule.message));
     case 'slow': {
-      const [least, most] = typeof rule.ms === 'number' ? [rule.ms, rule.ms] : rule.ms;
-      return whole(true, { kind: 'slots', afterMs: Math.round(least + random(DELAY) * (most - least)) });
+      const [min, max] = typeof rule.ms === 'number' ? [rule.ms, rule.ms] : rule.ms;
+      return wholeCall(true, { kind: 'results', afterMs: Math.round(min + draw(DRAW_DELAY) * (max - min)) });
     }
     case 'truncated':
-      return whole(rule.stored, { kind: 'truncated', cut: rule.cut });
+      return wholeCall(rule.stored, { kind: 'truncated', cut: rule.cut });
     case 'short':
-      return whole(rule.stored, { kind: 'short', missing: rule.missing });
+      return wholeCall(rule.stored, { kind: 'short', missing: rule.missing });
     case 'html':
-      return whole(rule.stored, { kind: 'html', status: rule.status });
+      return wholeCall(rule.stored, { kind: 'html', status: rule.status });
     case 'lost':
     case 'hang':
     case 'empty':
-      return whole(rule.stored, { kind: rule.fault });
+      return wholeCall(rule.stored, { kind: rule.fault });
     case 'quota': {
-      const over = quota!.take(stream, records);
-      if (over === 'call') return whole(false, callError('ServiceUnavailableException', stream));
-      return failing((i) => over.has(i), 'ServiceUnavailableException');
+      const rejected = quota!.take(stream, records);
+      if (rejected === 'call') return wholeCall(false, callError('ServiceUnavailableException', stream));
+      return failRecords((i) => rejected.has(i), 'ServiceUnavailableException');
     }
     case 'poison': {
-      const poisoned = records.map((record) => holds(record, rule.text));
-      if (!poisoned.includes(true)) return undefined;
-      if (rule.fails === 'slot') return failing((i) => poisoned[i]!, rule.code ?? 'InternalFailure');
-      const message = `1 validation error detected: Value at 'records.${poisoned.indexOf(true) + 1}.member.data' failed to satisfy constraint: Member must not hold ${JSON.stringify(rule.text)}`;
-      return whole(false, callError(rule.code ?? 'ValidationException', stream, undefined, message));
+      const poisoned = records.map((record) => containsText(record, rule.text));
+      const first = poisoned.indexOf(true);
+      if (first < 0) return undefined;
+      if (rule.fails === 'slot') return failRecords((i) => poisoned[i]!, rule.code ?? 'InternalFailure');
+      const message = poisonMessage(first, rule.text);
+      return wholeCall(false, callError(rule.code ?? 'ValidationException', stream, undefined, message));
     }
   }
 }
 
 function callError(type: string, stream: string, status = CALL_ERRORS[type] ?? 400, message?: string): ResponseMode {
-  return { kind: 'error', type, status, message: message ?? messageOf(type, stream) };
+  return { kind: 'error', type, status, message: message ?? awsMessage(type, stream) };
 }
 
-function messageOf(type: string, stream: string): string {
+const poisonMessage = (index: number, text: string): string =>
+  `1 validation error detected: Value at 'records.${index + 1}.member.data' failed to satisfy constraint: ` +
+  `Member must not hold ${JSON.stringify(text)}`;
+
+function awsMessage(type: string, stream: string): string {
   switch (type) {
     case 'ServiceUnavailableException':
       return 'Slow down.';
@@ -179,7 +191,7 @@ function messageOf(type: string, stream: string): string {
   }
 }
 
-function holds(record: Buffer, text: string): boolean {
+function containsText(record: Buffer, text: string): boolean {
   if (record.includes(text)) return true;
   if (record[0] !== 0x1f || record[1] !== 0x8b) return false;
   try {
@@ -196,10 +208,10 @@ function streamPattern(pattern: string | undefined): (stream: string) => boolean
   return (stream) => whole.test(stream);
 }
 
-/** A number from 0 up to 1 that these four alone decide (the mixing steps of MurmurHash3). */
-function hashToUnit(seed: number, rule: number, call: number, what: number): number {
+/** A number from 0 to below 1 that depends only on these four (the mixing steps of MurmurHash3). */
+function hashToUnit(seed: number, rule: number, call: number, purpose: number): number {
   let hash = Math.trunc(seed / 2 ** 32) | 0;
-  for (const part of [seed, rule, call, what]) {
+  for (const part of [seed, rule, call, purpose]) {
     hash = Math.imul(hash ^ part, 0x85ebca6b) + 0x9e3779b9;
     hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
     hash ^= hash >>> 16;

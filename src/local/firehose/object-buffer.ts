@@ -6,24 +6,24 @@ import { createGzip } from 'node:zlib';
 import { fsyncDirectory, fsyncFile } from '../../runtime/durable-file.ts';
 
 /**
- * One object on its way into the lake. The buffer is a file in the spool, so it costs no memory, survives SIGKILL, and
- * delivering it is a rename. Beside the data lies a small file that says how many bytes of it were acknowledged and
- * where it goes: what a killed process wrote beyond that is cut off.
+ * One object before its delivery to the lake. The buffer is a file in the spool, so it costs no memory and survives
+ * SIGKILL, and its delivery is a rename. A small meta file next to the data contains the object name and the number of
+ * acknowledged bytes. Recovery cuts off bytes that a killed process wrote past that number.
  */
 export interface ObjectBuffer {
-  /** Name under the lake, slashes and all. */
+  /** The path of the object below the lake. */
   readonly object: string;
-  /** Bytes staged so far. */
+  /** The number of bytes staged so far. */
   readonly size: () => number;
-  /** Takes bytes in; cheap, and nothing is promised yet. */
+  /** Adds bytes in memory. They are durable only after commit(). */
   stage(bytes: Buffer): void;
-  /** Resolves when everything staged so far survives the death of this process, and of the machine if `durable`. */
+  /** Resolves when all staged bytes survive the death of this process and, if `durable`, of the machine. */
   commit(): Promise<void>;
-  /** Moves the object into the lake; nothing may be staged any more. May be called again after it failed. */
+  /** Moves the object into the lake. Call stage() no more after it. It can be called again after a failure. */
   deliver(): Promise<void>;
 }
 
-/** Where a spooled object is and what becomes of it: the second line of its `.meta` file. */
+/** The name and compression of a spooled object: the second line of its `.meta` file. */
 export interface SpooledObject {
   object: string;
   gzip: boolean;
@@ -32,7 +32,7 @@ export interface SpooledObject {
 export interface SpoolFolders {
   lake: string;
   spool: string;
-  /** What is committed survives a loss of power too, not only the death of this process. */
+  /** Committed bytes also survive a loss of power, not only the death of this process. */
   durable?: boolean;
 }
 
@@ -49,41 +49,27 @@ export function decodeMeta(text: string): { committed: number; spooled: SpooledO
 }
 
 export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: SpooledObject): ObjectBuffer {
-  const path = join(folders.spool, id);
-  let files: { data: FileHandle; meta: FileHandle } | undefined;
+  let files: BufferFiles | undefined;
   let size = 0;
   let committed = 0;
   let staged: Buffer[] = [];
   let writing: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
 
-  async function openFiles() {
-    // The meta file first: data without one would be nobody's.
-    const meta = await open(`${path}.meta`, 'w');
-    try {
-      await meta.writeFile(encodeMeta(0, spooled));
-      const data = await open(`${path}.data`, 'w');
-      if (folders.durable) await fsyncDirectory(folders.spool);
-      return { meta, data };
-    } catch (error) {
-      await meta.close();
-      throw error;
-    }
-  }
-
-  /** Writes what is staged, and what is staged meanwhile with the next write: one write serves many requests. */
+  /** Writes the staged bytes. Bytes staged meanwhile share the next write, so one write serves many requests. */
   async function writeStaged(): Promise<void> {
     const batch = staged;
     staged = [];
     try {
-      files ??= await openFiles();
+      files ??= await openFiles(folders, id, spooled);
       const bytes = await writeAll(files.data, batch, committed);
       if (folders.durable) await files.data.datasync();
-      // Sixteen bytes into the page cache: quicker done than handed to a thread, and never seen half written.
+      // Sixteen bytes to the page cache: faster than a thread of the pool, and no reader sees half of them.
       writeSync(files.meta.fd, String(committed + bytes).padStart(LENGTH_DIGITS, '0'), 0);
       if (folders.durable) await files.meta.datasync();
       committed += bytes;
     } catch (error) {
-      // Not acknowledged, so it is not kept: the next write takes its place in the file.
+      // These bytes are not acknowledged, so the next write overwrites them in the file.
       for (const bytes of batch) size -= bytes.length;
       throw error;
     }
@@ -91,7 +77,7 @@ export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: S
 
   function commit(): Promise<void> {
     if (staged.length === 0) return writing ?? Promise.resolve();
-    // Whoever comes while a write runs shares the one after it.
+    // Every call during a write shares the next write.
     next ??= (writing?.catch(() => {}) ?? Promise.resolve()).then(() => {
       next = undefined;
       const write = writeStaged().finally(() => {
@@ -102,7 +88,6 @@ export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: S
     });
     return next;
   }
-  let next: Promise<void> | undefined;
 
   return {
     object: spooled.object,
@@ -113,7 +98,7 @@ export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: S
     },
     commit,
     async deliver() {
-      // A failed write was told to its requests; what was committed before it is still owed to the lake.
+      // A failed write has failed its own requests. The bytes committed before it must still reach the lake.
       await commit().catch(() => {});
       await files?.data.close();
       await files?.meta.close();
@@ -123,12 +108,32 @@ export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: S
   };
 }
 
+interface BufferFiles {
+  data: FileHandle;
+  meta: FileHandle;
+}
+
+async function openFiles(folders: SpoolFolders, id: string, spooled: SpooledObject): Promise<BufferFiles> {
+  const path = join(folders.spool, id);
+  // The meta file comes first, because data without a meta file cannot be recovered.
+  const meta = await open(`${path}.meta`, 'w');
+  try {
+    await meta.writeFile(encodeMeta(0, spooled));
+    const data = await open(`${path}.data`, 'w');
+    if (folders.durable) await fsyncDirectory(folders.spool);
+    return { meta, data };
+  } catch (error) {
+    await meta.close();
+    throw error;
+  }
+}
+
 async function writeAll(file: FileHandle, chunks: Buffer[], position: number): Promise<number> {
   let total = 0;
   for (const chunk of chunks) total += chunk.length;
   let { bytesWritten } = await file.writev(chunks, position);
   if (bytesWritten < total) {
-    // A short write is rare enough for a copy.
+    // A short write is rare, so the copy is acceptable.
     const all = Buffer.concat(chunks);
     while (bytesWritten < total) {
       bytesWritten += (await file.write(all, bytesWritten, total - bytesWritten, position + bytesWritten)).bytesWritten;
@@ -137,7 +142,7 @@ async function writeAll(file: FileHandle, chunks: Buffer[], position: number): P
   return total;
 }
 
-/** Every step can be repeated, so a delivery that was cut short by an error or a kill is simply done again. */
+/** Moves a spooled object into the lake. Every step is repeatable, so a delivery that failed or was killed is repeated. */
 export async function deliverSpooled(
   { lake, spool, durable }: SpoolFolders,
   id: string,

@@ -1,8 +1,8 @@
 import { invalidArgument } from './aws-error.ts';
 
 /**
- * Dynamic partitioning: which partition an event belongs to. Of JQ, the local Firehose knows what partitioning by table
- * needs: one object whose values are paths, such as `{db: .source.db, table: .source.table}`.
+ * Dynamic partitioning: computes the partition of an event. The local Firehose supports the part of JQ that partitioning by
+ * table needs: one object whose values are paths, such as `{db: .source.db, table: .source.table}`.
  */
 
 interface PartitionField {
@@ -12,7 +12,7 @@ interface PartitionField {
 
 export type PartitionQuery = readonly PartitionField[];
 
-/** Firehose de-aggregates at most this many events out of one record. */
+/** Firehose de-aggregates at most this many events per record. */
 export const MAX_EVENTS_PER_RECORD = 500;
 
 const KEY = /\s*(?:([A-Za-z_]\w*)|"((?:[^"\\]|\\.)*)")\s*:\s*(?=\.)/y;
@@ -21,39 +21,39 @@ const SEPARATOR = /\s*([,}])\s*/y;
 
 export function parsePartitionQuery(text: string): PartitionQuery {
   const fields: PartitionField[] = [];
-  let at = /^\s*\{/.exec(text)?.[0].length ?? -1;
+  let offset = /^\s*\{/.exec(text)?.[0].length ?? -1;
   const take = (token: RegExp): RegExpExecArray | null => {
-    token.lastIndex = at;
+    token.lastIndex = offset;
     const match = token.exec(text);
-    if (match) at = token.lastIndex;
+    if (match) offset = token.lastIndex;
     return match;
   };
-  const refuse = (): never => {
-    const where = at < 0 ? 'it must begin with {' : `see ${JSON.stringify(text.slice(at, at + 20))}`;
+  const reject = (): never => {
+    const where = offset < 0 ? 'it must begin with {' : `see ${JSON.stringify(text.slice(offset, offset + 20))}`;
     throw invalidArgument(
       `The local Firehose reads only objects of paths as MetadataExtractionQuery, such as {db: .source.db}; ${where}`,
     );
   };
-  if (at < 0) refuse();
+  if (offset < 0) reject();
   for (;;) {
-    const key = take(KEY) ?? refuse();
+    const key = take(KEY) ?? reject();
     const path: (string | number)[] = [];
     for (let step = take(STEP); step; step = take(STEP)) {
       path.push(step[4] === undefined ? (step[1] ?? unquote(step[2] ?? step[3]!)) : Number(step[4]));
     }
-    if (path.length === 0) refuse();
+    if (path.length === 0) reject();
     fields.push({ name: key[1] ?? unquote(key[2]!), path });
-    const separator = take(SEPARATOR) ?? refuse();
+    const separator = take(SEPARATOR) ?? reject();
     if (separator[1] === '}') break;
   }
-  if (at !== text.length) refuse();
+  if (offset !== text.length) reject();
   if (fields.length > 50) throw invalidArgument('MetadataExtractionQuery cannot have more than 50 keys');
   return fields;
 }
 
 const unquote = (text: string): string => JSON.parse(`"${text}"`);
 
-/** The events of one aggregated record: its lines, each with its newline, blank ones left out; undefined if too many. */
+/** The events of an aggregated record: its lines with their newlines, without blank lines. Undefined if there are too many. */
 export function deaggregate(record: Buffer): Buffer[] | undefined {
   const events: Buffer[] = [];
   for (let from = 0; from < record.length; ) {
@@ -93,9 +93,9 @@ export function partitionOf(event: Buffer, query: PartitionQuery): Partition {
   return { keys };
 }
 
-/** What Firehose writes under the error prefix for an event that it could not deliver where it belongs. */
-export function failedEvent(event: Buffer, errorCode: string, errorMessage: string, at: Date): Buffer {
-  const time = at.getTime();
+/** The line that Firehose writes under the error prefix for an event that it cannot partition. */
+export function failedEvent(event: Buffer, errorCode: string, errorMessage: string, arrival: Date): Buffer {
+  const time = arrival.getTime();
   const line = {
     attemptsMade: 1,
     arrivalTimestamp: time,

@@ -1,32 +1,32 @@
 import { invalidArgument } from './aws-error.ts';
 
 /**
- * Firehose's prefix expressions, `!{namespace:value}`: compiled once per stream, evaluated once per object.
- * The rules and their messages are those of "Custom prefixes for Amazon S3 objects".
+ * Firehose's prefix expressions, `!{namespace:value}`. They are compiled once per stream and evaluated once per object. The
+ * rules and messages are those of the AWS page "Custom prefixes for Amazon S3 objects".
  */
 
 export type PrefixField = 'Prefix' | 'ErrorOutputPrefix';
 
-type Part =
+type PrefixPart =
   | { kind: 'text'; text: string }
   | { kind: 'timestamp'; pattern: string }
   | { kind: 'random-string' }
   | { kind: 'error-output-type' }
   | { kind: 'key'; name: string };
 
-export type PrefixTemplate = readonly Part[];
+export type PrefixTemplate = readonly PrefixPart[];
 
 export interface PrefixContext {
   /** Arrival of the oldest record in the object. */
-  at: Date;
+  arrival: Date;
   keys?: ReadonlyMap<string, string>;
   errorType?: string;
 }
 
-const DEFAULT_TIMESTAMP: Part = { kind: 'timestamp', pattern: 'yyyy/MM/dd/HH/' };
+const DEFAULT_TIMESTAMP: PrefixPart = { kind: 'timestamp', pattern: 'yyyy/MM/dd/HH/' };
 
 export function compilePrefix(text: string, field: PrefixField): PrefixTemplate {
-  const parts: Part[] = [];
+  const parts: PrefixPart[] = [];
   let from = 0;
   for (;;) {
     const open = text.indexOf('!{', from);
@@ -44,7 +44,7 @@ export function compilePrefix(text: string, field: PrefixField): PrefixTemplate 
   return parts;
 }
 
-/** `Prefix` as it is used: without a time or a partition of its own, Firehose appends the hour of arrival. */
+/** The effective prefix. Firehose appends the hour of arrival to a prefix without a timestamp or a partition key. */
 export function withDefaultTimestamp(template: PrefixTemplate): PrefixTemplate {
   return template.some(({ kind }) => kind === 'timestamp' || kind === 'key')
     ? template
@@ -53,7 +53,7 @@ export function withDefaultTimestamp(template: PrefixTemplate): PrefixTemplate {
 
 export const hasExpressions = (template: PrefixTemplate): boolean => template.some(({ kind }) => kind !== 'text');
 
-/** Names in `!{partitionKeyFromQuery:name}`. */
+/** The names in `!{partitionKeyFromQuery:name}`. */
 export const partitionKeys = (template: PrefixTemplate): Set<string> =>
   new Set(template.flatMap((part) => (part.kind === 'key' ? [part.name] : [])));
 
@@ -61,7 +61,7 @@ export function evaluatePrefix(template: PrefixTemplate, context: PrefixContext)
   return template.map((part) => evaluatePart(part, context)).join('');
 }
 
-function compileExpression(namespace: string, value: string, field: PrefixField): Part {
+function compileExpression(namespace: string, value: string, field: PrefixField): PrefixPart {
   switch (namespace) {
     case 'timestamp':
       formatTimestamp(value, new Date(0), field);
@@ -87,12 +87,12 @@ function compileExpression(namespace: string, value: string, field: PrefixField)
   }
 }
 
-function evaluatePart(part: Part, { at, keys, errorType }: PrefixContext): string {
+function evaluatePart(part: PrefixPart, { arrival, keys, errorType }: PrefixContext): string {
   switch (part.kind) {
     case 'text':
       return part.text;
     case 'timestamp':
-      return formatTimestamp(part.pattern, at, 'Prefix');
+      return formatTimestamp(part.pattern, arrival, 'Prefix');
     case 'random-string':
       return randomString();
     case 'error-output-type':
@@ -102,7 +102,7 @@ function evaluatePart(part: Part, { at, keys, errorType }: PrefixContext): strin
   }
 }
 
-/** Eleven characters, the length that Firehose uses. */
+/** Eleven characters, as in Firehose. */
 const randomString = (): string =>
   Array.from({ length: 11 }, () => Math.floor(Math.random() * 36).toString(36)).join('');
 
@@ -113,35 +113,35 @@ const MONTHS = 'January February March April May June July August September Octo
 const DAYS = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
 const DAY_MS = 86_400_000;
 
-/** Java DateTimeFormatter letters in UTC; what stands in single quotes is literal, and so is every other character. */
-export function formatTimestamp(pattern: string, at: Date, field: PrefixField): string {
+/** Formats by the letters of Java's DateTimeFormatter, in UTC. Other characters and text in single quotes are literal. */
+export function formatTimestamp(pattern: string, time: Date, field: PrefixField): string {
   return pattern.replace(/'((?:[^']|'')*)'|([A-Za-z])\2*|'/g, (run: string, quoted: string | undefined) => {
     if (run === "''") return "'";
     if (quoted !== undefined) return quoted.replaceAll("''", "'");
-    const text = formatField(run, at);
+    const text = formatField(run, time);
     if (text === undefined) throw invalidConversion(field);
     return text;
   });
 }
 
-function formatField(run: string, at: Date): string | undefined {
+function formatField(run: string, time: Date): string | undefined {
   const width = run.length;
   const number = (value: number) => String(value).padStart(width, '0');
   const name = (full: string) => (width > 3 ? full : full.slice(0, 3));
-  const hour = at.getUTCHours();
+  const hour = time.getUTCHours();
   switch (run[0]) {
     case 'y':
     case 'u':
-      return width === 2 ? String(at.getUTCFullYear() % 100).padStart(2, '0') : number(at.getUTCFullYear());
+      return width === 2 ? String(time.getUTCFullYear() % 100).padStart(2, '0') : number(time.getUTCFullYear());
     case 'M':
     case 'L':
-      return width < 3 ? number(at.getUTCMonth() + 1) : name(MONTHS[at.getUTCMonth()]!);
+      return width < 3 ? number(time.getUTCMonth() + 1) : name(MONTHS[time.getUTCMonth()]!);
     case 'd':
-      return number(at.getUTCDate());
+      return number(time.getUTCDate());
     case 'D':
-      return number(Math.floor((at.getTime() - Date.UTC(at.getUTCFullYear(), 0, 1)) / DAY_MS) + 1);
+      return number(Math.floor((time.getTime() - Date.UTC(time.getUTCFullYear(), 0, 1)) / DAY_MS) + 1);
     case 'E':
-      return name(DAYS[at.getUTCDay()]!);
+      return name(DAYS[time.getUTCDay()]!);
     case 'a':
       return hour < 12 ? 'AM' : 'PM';
     case 'H':
@@ -153,11 +153,11 @@ function formatField(run: string, at: Date): string | undefined {
     case 'h':
       return number(hour % 12 || 12);
     case 'm':
-      return number(at.getUTCMinutes());
+      return number(time.getUTCMinutes());
     case 's':
-      return number(at.getUTCSeconds());
+      return number(time.getUTCSeconds());
     case 'S':
-      return String(at.getUTCMilliseconds()).padStart(3, '0').padEnd(width, '0').slice(0, width);
+      return String(time.getUTCMilliseconds()).padStart(3, '0').padEnd(width, '0').slice(0, width);
     default:
       return undefined;
   }

@@ -18,47 +18,47 @@ export type PutOperation = 'PutRecord' | 'PutRecordBatch';
 export const isPut = (operation: string | undefined): operation is PutOperation =>
   operation === 'PutRecord' || operation === 'PutRecordBatch';
 
-/** PutRecord and PutRecordBatch: decided, stored, entered in the ledger, and only then answered. */
+/** Handles PutRecord and PutRecordBatch. A call is answered after its records are stored and its log entry is written. */
 export interface PutHandler {
-  /** `read` gives the input; what it throws as AwsError is answered, anything else is thrown on. */
+  /** `read` returns the input. An AwsError that it throws becomes the reply; any other error is rethrown. */
   answer(operation: PutOperation, read: () => Promise<Json>): Promise<Reply>;
   setFaults(plan: CheckedPlan | undefined): void;
 }
 
-export interface PutsOptions {
-  find: (stream: string) => DeliveryStream;
-  ledger: CallLog | undefined;
+export interface PutHandlerOptions {
+  findStream: (stream: string) => DeliveryStream;
+  callLog: CallLog | undefined;
   onCall: ((entry: CallLogEntry) => void) | undefined;
   log: (line: string) => void;
 }
 
-/** What became of a call, as far as it came. */
+/** The state of a call up to its error or its end. */
 interface CallResult {
-  asked?: PutRequest;
-  verdict?: FaultDecision | undefined;
+  request?: PutRequest;
+  decision?: FaultDecision | undefined;
   error?: AwsError;
 }
 
-export function createPutHandler({ find, ledger, onCall, log }: PutsOptions): PutHandler {
+export function createPutHandler({ findStream, callLog, onCall, log }: PutHandlerOptions): PutHandler {
   const recordId = recordIdSource();
   let calls = 0;
   let faults: Faults | undefined;
   let faultsSince = 0;
 
   async function serve(operation: PutOperation, number: number, read: () => Promise<Json>): Promise<CallResult> {
-    const outcome: CallResult = {};
+    const result: CallResult = {};
     try {
       const input = await read();
-      outcome.asked = operation === 'PutRecord' ? readPutRecord(input) : readPutRecordBatch(input);
-      const { stream, records } = outcome.asked;
-      const target = find(stream);
-      outcome.verdict = faults?.decide(number - faultsSince, stream, records);
-      await store(target, outcome.verdict ? storedOf(records, outcome.verdict) : records);
+      result.request = operation === 'PutRecord' ? readPutRecord(input) : readPutRecordBatch(input);
+      const { stream, records } = result.request;
+      const target = findStream(stream);
+      result.decision = faults?.decide(number - faultsSince, stream, records);
+      await store(target, result.decision ? recordsToStore(records, result.decision) : records);
     } catch (error) {
       if (!(error instanceof AwsError)) throw error;
-      outcome.error = error;
+      result.error = error;
     }
-    return outcome;
+    return result;
   }
 
   async function store(stream: DeliveryStream, records: Buffer[]): Promise<void> {
@@ -72,7 +72,7 @@ export function createPutHandler({ find, ledger, onCall, log }: PutsOptions): Pu
 
   async function logCall(entry: CallLogEntry): Promise<void> {
     try {
-      await ledger?.append(entry);
+      await callLog?.append(entry);
     } catch (error) {
       log(`could not write the ledger: ${(error as Error).message}`);
       throw new AwsError('InternalFailure', 'The ledger cannot be written.', 500);
@@ -88,99 +88,101 @@ export function createPutHandler({ find, ledger, onCall, log }: PutsOptions): Pu
     async answer(operation, read) {
       const number = ++calls;
       const reset = faults?.findReset(number - faultsSince);
-      const entered = ledger !== undefined || onCall !== undefined;
+      const logged = callLog !== undefined || onCall !== undefined;
       if (reset !== undefined) {
-        if (entered) await logCall(resetEntry(number, operation, reset));
-        return { status: 0, contentType: '', body: '', sent: 'reset' };
+        if (logged) await logCall(resetEntry(number, operation, reset));
+        return { status: 0, contentType: '', body: '', delivery: 'reset' };
       }
-      const outcome = await serve(operation, number, read);
-      if (entered) await logCall(toLogEntry(number, operation, outcome));
-      return replyOf(operation, outcome, recordId);
+      const result = await serve(operation, number, read);
+      if (logged) await logCall(toLogEntry(number, operation, result));
+      return replyOf(operation, result, recordId);
     },
   };
 }
 
-const storedOf = (records: Buffer[], { slots }: FaultDecision): Buffer[] => records.filter((_, i) => slots[i]!.stored);
+const recordsToStore = (records: Buffer[], { results }: FaultDecision): Buffer[] =>
+  records.filter((_, i) => results[i]!.stored);
 
 const ACCEPTED: RecordResult = { stored: true, code: null };
 const NOT_STORED: RecordResult = { stored: false, code: null };
-const SLOTS: ResponseMode = { kind: 'slots', afterMs: 0 };
+const RESULTS_AT_ONCE: ResponseMode = { kind: 'results', afterMs: 0 };
 
-/** A failure of one slot, in the words of Firehose. */
-const slotMessage = (code: string): string =>
+/** Firehose's message for a record that failed. */
+const recordMessage = (code: string): string =>
   code === 'ServiceUnavailableException' ? 'Slow down.' : code === 'InternalFailure' ? 'Internal failure.' : code;
 
-/** PutRecord has no slots: the failure of its record is that of the call. */
-function callErrorOf(operation: PutOperation, { error, verdict }: CallResult): AwsError | undefined {
+/** The error of the whole call. PutRecord has no results per record, so the failure of its record fails the call. */
+function callErrorOf(operation: PutOperation, { error, decision }: CallResult): AwsError | undefined {
   if (error) return error;
-  if (verdict?.answer.kind === 'error') {
-    return new AwsError(verdict.answer.type, verdict.answer.message, verdict.answer.status);
+  if (decision?.response.kind === 'error') {
+    return new AwsError(decision.response.type, decision.response.message, decision.response.status);
   }
-  const code = operation === 'PutRecord' ? verdict?.slots[0]?.code : undefined;
+  const code = operation === 'PutRecord' ? decision?.results[0]?.code : undefined;
   if (!code) return undefined;
   const status = code === 'ServiceUnavailableException' ? 503 : code === 'InternalFailure' ? 500 : 400;
-  return new AwsError(code, slotMessage(code), status);
+  return new AwsError(code, recordMessage(code), status);
 }
 
-function replyOf(operation: PutOperation, outcome: CallResult, recordId: () => string): Reply {
-  const error = callErrorOf(operation, outcome);
+function replyOf(operation: PutOperation, result: CallResult, recordId: () => string): Reply {
+  const error = callErrorOf(operation, result);
   if (error) return errorReply(error);
-  const answer = outcome.verdict?.answer ?? SLOTS;
-  if (answer.kind === 'html') {
-    const body = `<html>\n<head><title>${answer.status}</title></head>\n<body><h1>${answer.status}</h1></body>\n</html>\n`;
-    return { status: answer.status, contentType: 'text/html', body };
+  const response = result.decision?.response ?? RESULTS_AT_ONCE;
+  if (response.kind === 'html') {
+    const { status } = response;
+    const body = `<html>\n<head><title>${status}</title></head>\n<body><h1>${status}</h1></body>\n</html>\n`;
+    return { status, contentType: 'text/html', body };
   }
-  if (answer.kind === 'empty') return jsonReply(200, {});
-  const whole = jsonReply(200, resultsOf(operation, outcome, recordId));
-  switch (answer.kind) {
-    case 'slots':
-      return answer.afterMs > 0 ? { ...whole, afterMs: answer.afterMs } : whole;
+  if (response.kind === 'empty') return jsonReply(200, {});
+  const complete = jsonReply(200, resultsOf(operation, result, recordId));
+  switch (response.kind) {
+    case 'results':
+      return response.afterMs > 0 ? { ...complete, afterMs: response.afterMs } : complete;
     case 'truncated':
-      if (answer.cut === 'json') return { ...whole, body: whole.body.slice(0, whole.body.length / 2) };
-      return { ...whole, sent: answer.cut === 'stall' ? 'stalled' : 'truncated' };
+      if (response.cut === 'json') return { ...complete, body: complete.body.slice(0, complete.body.length / 2) };
+      return { ...complete, delivery: response.cut === 'stall' ? 'stalled' : 'truncated' };
     case 'lost':
     case 'hang':
-      return { ...whole, sent: answer.kind };
+      return { ...complete, delivery: response.kind };
     default:
-      return whole;
+      return complete;
   }
 }
 
-function resultsOf(operation: PutOperation, { asked, verdict }: CallResult, recordId: () => string): object {
-  const missing = verdict?.answer.kind === 'short' ? verdict.answer.missing : 0;
+function resultsOf(operation: PutOperation, { request, decision }: CallResult, recordId: () => string): object {
+  const missing = decision?.response.kind === 'short' ? decision.response.missing : 0;
   if (operation === 'PutRecord') return { Encrypted: false, ...(missing === 0 && { RecordId: recordId() }) };
-  const { records } = asked!;
-  if (!verdict) {
+  const { records } = request!;
+  if (!decision) {
     return { Encrypted: false, FailedPutCount: 0, RequestResponses: records.map(() => ({ RecordId: recordId() })) };
   }
-  const slots = verdict.slots.slice(0, Math.max(0, records.length - missing));
+  const results = decision.results.slice(0, Math.max(0, records.length - missing));
   return {
     Encrypted: false,
-    FailedPutCount: slots.filter(({ code }) => code !== null).length,
-    RequestResponses: slots.map(({ code }) =>
-      code === null ? { RecordId: recordId() } : { ErrorCode: code, ErrorMessage: slotMessage(code) },
+    FailedPutCount: results.filter(({ code }) => code !== null).length,
+    RequestResponses: results.map(({ code }) =>
+      code === null ? { RecordId: recordId() } : { ErrorCode: code, ErrorMessage: recordMessage(code) },
     ),
   };
 }
 
-function toLogEntry(call: number, operation: PutOperation, outcome: CallResult): CallLogEntry {
-  const { asked, verdict } = outcome;
-  const error = callErrorOf(operation, outcome);
-  const answer = verdict?.answer ?? SLOTS;
-  const ok = error === undefined && answer.kind === 'slots';
-  const unanswered = error === undefined && (answer.kind === 'lost' || answer.kind === 'hang');
-  const status = error?.status ?? (answer.kind === 'html' ? answer.status : 200);
+function toLogEntry(call: number, operation: PutOperation, result: CallResult): CallLogEntry {
+  const { request, decision } = result;
+  const error = callErrorOf(operation, result);
+  const response = decision?.response ?? RESULTS_AT_ONCE;
+  const ok = error === undefined && response.kind === 'results';
+  const unanswered = error === undefined && (response.kind === 'lost' || response.kind === 'hang');
+  const status = error?.status ?? (response.kind === 'html' ? response.status : 200);
   return {
     call,
     at: new Date().toISOString(),
     operation,
-    stream: asked?.stream ?? null,
-    fault: verdict?.fault ?? null,
-    rule: verdict?.rule ?? null,
+    stream: request?.stream ?? null,
+    fault: decision?.fault ?? null,
+    rule: decision?.rule ?? null,
     status: unanswered ? null : status,
-    answered: error?.type ?? (ok ? 'ok' : answer.kind),
-    records: (asked?.records ?? []).map((data, i) => {
-      const { stored, code } = outcome.error ? NOT_STORED : (verdict?.slots[i] ?? ACCEPTED);
+    answered: error?.type ?? (ok ? 'ok' : response.kind),
+    records: (request?.records ?? []).map((data, i) => {
+      const { stored, code } = result.error ? NOT_STORED : (decision?.results[i] ?? ACCEPTED);
       return { accepted: ok && code === null, stored, code: ok ? code : null, data };
     }),
   };
@@ -198,7 +200,7 @@ const resetEntry = (call: number, operation: PutOperation, rule: number): CallLo
   records: [],
 });
 
-/** Unique as AWS's are, over restarts too, and cheap for 500 records a request. */
+/** Creates record ids. They are unique even over restarts, as on AWS, and cheap for 500 records per request. */
 function recordIdSource(): () => string {
   const process = randomBytes(24).toString('base64url');
   let count = 0;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { constraintViolation, invalidArgument, serializationError, validationError } from './aws-error.ts';
 import { streamNameProblems } from './stream-options.ts';
 
-/** What a PutRecord or PutRecordBatch asks for, checked against every limit of Firehose. */
+/** The input of a PutRecord or PutRecordBatch, checked against every limit of Firehose. */
 export interface PutRequest {
   stream: string;
   records: Buffer[];
@@ -14,9 +14,9 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 export type Json = Record<string, unknown>;
 
-/** The JSON object of a request; the Data of a large one is decoded already. The body's bytes are used up. */
+/** Parses the JSON object of a request. In a large body, `Data` is decoded in place, which overwrites the body. */
 export function parseBody(body: Buffer): Json {
-  if (body.length < EXTRACT_FROM_BYTES || body.includes(BACKSLASH)) return expectObject(parseJson(body.toString()));
+  if (body.length < EXTRACT_BYTES_MIN || body.includes(BACKSLASH)) return expectObject(parseJson(body.toString()));
   const blobs: Buffer[] = [];
   const rest = extractBlobs(body, blobs);
   return expectObject(
@@ -36,16 +36,16 @@ function parseJson(text: string, reviver?: (key: string, value: unknown) => unkn
   }
 }
 
-const EXTRACT_FROM_BYTES = 32 * 1024;
+const EXTRACT_BYTES_MIN = 32 * 1024;
 const BACKSLASH = 0x5c;
 const QUOTE = 0x22;
 const DATA = Buffer.from('"Data":"');
 const BLOB_PLACEHOLDER = `cut ${randomUUID()} `;
 
 /**
- * Nearly all of a 5.6 MB body is base64, and as strings it would be copied twice before it is decoded. So each
- * `"Data":"..."`, which can stand nowhere inside a JSON string, is decoded where it lies and cut out before the parse.
- * Only for bodies without escapes; a key written otherwise, with a space say, is left to the parse.
+ * Nearly all of a 5.6 MB body is base64, and JSON.parse would copy it twice before it is decoded. So each `"Data":"..."` is
+ * decoded in place and cut out before the parse. Without escapes, that text cannot occur inside a JSON string. A key in
+ * another spelling, for example with a space, is left to JSON.parse.
  */
 function extractBlobs(body: Buffer, blobs: Buffer[]): string {
   let rest = '';
@@ -61,19 +61,19 @@ function extractBlobs(body: Buffer, blobs: Buffer[]): string {
   return rest + body.toString('utf8', from);
 }
 
-/** Short-lived small strings stay in the processor's cache; must be a multiple of 4. */
-const PIECE = 32 * 1024;
+/** Small strings stay in the processor's cache. Must be a multiple of 4. */
+const DECODE_STEP = 32 * 1024;
 
-/** What is decoded is shorter than its base64, and so fits where that was. */
+/** Decodes base64 over itself, which fits because decoded bytes are shorter. */
 function decodeInPlace(body: Buffer, start: number, end: number): Buffer {
   const head = body.toString('latin1', start, Math.min(end, start + 200));
   let to = start;
-  for (let from = start; from < end; from += PIECE) {
-    const piece = body.toString('latin1', from, Math.min(end, from + PIECE));
+  for (let from = start; from < end; from += DECODE_STEP) {
+    const piece = body.toString('latin1', from, Math.min(end, from + DECODE_STEP));
     checkBase64(piece, head, end - start);
     const expected = decodedLength(piece);
     const length = body.write(piece, to, expected, 'base64');
-    if (length !== expected || (from + PIECE < end && piece.endsWith('='))) throw notBase64(piece, head);
+    if (length !== expected || (from + DECODE_STEP < end && piece.endsWith('='))) throw notBase64(piece, head);
     to += length;
   }
   return body.subarray(start, to);
@@ -116,11 +116,11 @@ export function readPutRecord(input: Json): PutRequest {
   return { stream: input.DeliveryStreamName as string, records: [bytes!] };
 }
 
-function blobProblems(bytes: Buffer | null, at: string): string[] {
-  if (bytes === null) return [constraintViolation(null, at, 'Member must not be null')];
+function blobProblems(bytes: Buffer | null, field: string): string[] {
+  if (bytes === null) return [constraintViolation(null, field, 'Member must not be null')];
   if (bytes.length <= MAX_RECORD_BYTES) return [];
   const shown = `java.nio.HeapByteBuffer[pos=0 lim=${bytes.length} cap=${bytes.length}]`;
-  return [constraintViolation(shown, at, `Member must have length less than or equal to ${MAX_RECORD_BYTES}`)];
+  return [constraintViolation(shown, field, `Member must have length less than or equal to ${MAX_RECORD_BYTES}`)];
 }
 
 function expectObject(value: unknown): Json {
@@ -145,8 +145,8 @@ function expectBlob(value: unknown): Buffer | null {
 }
 
 /**
- * Strict base64. Node's decoder skips what it does not know and knows the URL alphabet too; so a text is sound if it
- * holds no URL characters and decodes to the length that it promises.
+ * Checks for strict base64. Node's decoder skips unknown characters and accepts the URL alphabet. So text is valid if it has
+ * no characters of the URL alphabet and, as the caller checks, decodes to the expected length.
  */
 function checkBase64(text: string, head: string, length: number): void {
   if (length % 4 !== 0) {

@@ -4,13 +4,13 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AwsError } from './aws-error.ts';
 
-/** What goes back over the wire, and how. Only a fault on demand asks for another way than `whole`. */
+/** A response and how it is sent. Only an injected fault uses another `delivery` than `whole`. */
 export interface Reply {
   status: number;
   contentType: string;
   body: string;
-  /** `truncated` and `stalled` send the headers and half of the body, the others nothing. Default: whole. */
-  sent?: 'whole' | 'truncated' | 'stalled' | 'lost' | 'reset' | 'hang';
+  /** `truncated` and `stalled` send the headers and half of the body; `lost`, `reset` and `hang` send nothing. Default: whole. */
+  delivery?: 'whole' | 'truncated' | 'stalled' | 'lost' | 'reset' | 'hang';
   afterMs?: number;
 }
 
@@ -24,11 +24,11 @@ export const jsonReply = (status: number, document: object): Reply => ({
 
 export const errorReply = ({ type, message, status }: AwsError): Reply => jsonReply(status, { __type: type, message });
 
-/** Hung connections end, and late answers go out at once, when `closing` aborts. */
+/** When `closing` aborts, hanging connections are closed and delayed responses are sent at once. */
 export async function sendReply(response: ServerResponse, reply: Reply, closing: AbortSignal): Promise<void> {
   if (reply.afterMs) await sleep(reply.afterMs, undefined, { signal: closing }).catch(() => {});
   const { socket } = response;
-  switch (reply.sent) {
+  switch (reply.delivery) {
     case 'lost':
       socket?.destroy();
       return;

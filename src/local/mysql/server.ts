@@ -11,43 +11,43 @@ import { flavorOf, type Installation, type ServerKind, serverName } from './layo
 import { assertNotRunning, type ServerProcess, startProcess } from './server-process.ts';
 import { mysqldArguments, serverPaths, serverSettings } from './settings.ts';
 
-export type { ServerKind as Flavor };
+export type { ServerKind };
 
 export interface LocalServer {
   flavor: ServerKind;
   version: string;
-  /** mysql://root@127.0.0.1:PORT, or the url that was given. */
+  /** mysql://root@127.0.0.1:PORT, or the url of an external server. */
   url: string;
   port: number;
-  /** Holds data, binlogs and error log; empty for a server that was given by its url. */
+  /** The directory of data, binlogs and error log; empty for an external server. */
   directory: string;
-  /** Of the current process: a restart changes it. 0 for a server that was given by its url. */
+  /** The id of the current process, which a restart changes; 0 for an external server. */
   pid: number;
-  /** Ends the server, and removes its directory unless the caller named it. */
+  /** Stops the server, and removes its directory unless the caller chose it. */
   stop(): Promise<void>;
-  /** Ends the server, if it runs, and starts it on the same port and data. */
+  /** Stops the server if it runs, and starts it with the same port and data. */
   restart(): Promise<void>;
-  /** SIGKILL: what is lost is what a crash loses. The data stays, for a restart. */
+  /** Kills the server with SIGKILL, like a crash. The data stays for a restart. */
   kill(): Promise<void>;
 }
 
 export interface LocalServerOptions {
   flavor: ServerKind;
-  /** Keeps the data there, over stop() too; data that is there already is used. Without it a temporary directory serves. */
+  /** Keeps the data in this directory, even after stop(). Existing data is used. Default: a temporary directory. */
   directory?: string;
-  /** Further `--key=value` arguments; they win over those that cdc gives. */
+  /** More `--key=value` arguments, which override the settings of cdc. */
   settings?: string[];
-  /** Told what takes long. */
+  /** Receives the progress of long steps. */
   report?: (line: string) => void;
-  /** Interrupts the start; a started server is ended by stop(). */
+  /** Interrupts the start. Use stop() to end a started server. */
   signal?: AbortSignal;
 }
 
-/** The server named in the environment, else one of our own on a port of its own, ready to be followed by cdc. */
+/** Returns the server that the environment names, otherwise starts one on a free port. Its settings are ready for cdc. */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
   const { flavor, settings = [], signal } = options;
-  const given = process.env[urlVariable[flavor]];
-  if (given) return externalServer(flavor, given);
+  const externalUrl = process.env[urlVariable[flavor]];
+  if (externalUrl) return externalServer(flavor, externalUrl);
   const installation = await findInstallation(options);
   const temporary = options.directory === undefined;
   if (!temporary) mkdirSync(options.directory!, { recursive: true });
@@ -72,17 +72,17 @@ async function startServer(
   signal: AbortSignal | undefined,
 ): Promise<LocalServer> {
   const { flavor } = installation;
-  const places = serverPaths(directory);
+  const paths = serverPaths(directory);
   const start = (port: number, interrupt?: AbortSignal): Promise<ServerProcess> => {
     const args = [
-      ...mysqldArguments(installation, places.data, places.temporary),
-      ...serverSettings(flavor, places, port, settings),
+      ...mysqldArguments(installation, paths.data, paths.temporary),
+      ...serverSettings(flavor, paths, port, settings),
     ];
     return startProcess({
       flavor,
       command: installation.command[0],
       args,
-      places,
+      paths,
       port,
       temporaryDirectory,
       signal: interrupt,
@@ -94,7 +94,7 @@ async function startServer(
     try {
       running = await start(port, signal);
     } catch (error) {
-      // Between our asking for a free port and the server's taking it, another process may have taken it.
+      // Another process can take the free port before the server does.
       if (attempt === 3 || !/address already in use/i.test((error as CdcError).why ?? '')) throw error;
       port = await freePort();
     }
@@ -114,7 +114,8 @@ async function startServer(
       if (temporaryDirectory) await rm(temporaryDirectory, { recursive: true, force: true, maxRetries: 3 });
     },
     async restart() {
-      if (stopped) throw new CdcError(`the local ${serverName[flavor]} server was stopped for good; start a new one`);
+      if (stopped)
+        throw new CdcError(`the local ${serverName[flavor]} server was stopped`, { hint: 'start a new one' });
       await current.end();
       current = await start(port);
       server.pid = current.pid;
@@ -126,26 +127,28 @@ async function startServer(
 
 async function externalServer(flavor: ServerKind, url: string): Promise<LocalServer> {
   const variable = urlVariable[flavor];
-  const refuse = (message: string, why?: string) =>
+  const unusable = (message: string, why?: string) =>
     new CdcError(message, {
       ...(why ? { why } : {}),
-      hint: `set ${variable} to mysql://USER:PASSWORD@HOST:PORT of a running ${serverName[flavor]} server, or unset it to let cdc start its own`,
+      hint:
+        `set ${variable} to mysql://USER:PASSWORD@HOST:PORT of a running ${serverName[flavor]} server, ` +
+        'or unset it to let cdc start its own',
     });
-  if (!URL.canParse(url) || new URL(url).protocol !== 'mysql:') throw refuse(`${variable} is not a mysql:// url`);
+  if (!URL.canParse(url) || new URL(url).protocol !== 'mysql:') throw unusable(`${variable} is not a mysql:// url`);
   const { host, port } = new URL(url);
   let version: string;
   try {
     version = await serverVersion(url);
   } catch (error) {
-    throw refuse(
+    throw unusable(
       `the server ${host} in ${variable} cannot be used`,
       (error as Error).message || (error as { code?: string }).code,
     );
   }
   const found = flavorOf(version);
-  if (found !== flavor) throw refuse(`the server ${host} in ${variable} is ${serverName[found]} ${version}`);
-  const notOurs = async () => {
-    throw refuse(`the server ${host} in ${variable} is not ours to restart or kill`);
+  if (found !== flavor) throw unusable(`the server ${host} in ${variable} is ${serverName[found]} ${version}`);
+  const rejectExternal = async () => {
+    throw unusable(`cdc does not restart or kill the external server ${host} in ${variable}`);
   };
   return {
     flavor,
@@ -155,8 +158,8 @@ async function externalServer(flavor: ServerKind, url: string): Promise<LocalSer
     directory: '',
     pid: 0,
     stop: async () => {},
-    restart: notOurs,
-    kill: notOurs,
+    restart: rejectExternal,
+    kill: rejectExternal,
   };
 }
 

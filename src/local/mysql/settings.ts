@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Installation, ServerKind } from './layout.ts';
 
-/** Where a server keeps what is its own; everything lies in one folder. */
+/** The paths of a server's files. All of them are in one folder. */
 export interface ServerPaths {
   data: string;
   temporary: string;
@@ -18,7 +18,7 @@ export function serverPaths(directory: string): ServerPaths {
   };
 }
 
-/** What every start of the program needs, that which makes the data directory too. */
+/** The arguments of every start of the program, including the start that initializes the data directory. */
 export function mysqldArguments(installation: Installation, data: string, temporary: string): string[] {
   return [
     ...installation.command.slice(1),
@@ -28,7 +28,7 @@ export function mysqldArguments(installation: Installation, data: string, tempor
     `--datadir=${data}`,
     `--tmpdir=${temporary}`,
     '--innodb-buffer-pool-size=64M',
-    // Kernels limit native asynchronous I/O over all servers of a machine, and containers may forbid it.
+    // Kernels limit native asynchronous I/O for all servers of a machine together, and containers can forbid it.
     '--innodb-use-native-aio=0',
     ...(installation.flavor === 'mysql' ? ['--loose-mysqlx=OFF', '--loose-innodb-redo-log-capacity=64M'] : []),
   ];
@@ -37,7 +37,7 @@ export function mysqldArguments(installation: Installation, data: string, tempor
 const flavorSettings: Record<ServerKind, string[]> = {
   mysql: ['--gtid-mode=ON', '--enforce-gtid-consistency=ON'],
   mariadb: ['--binlog-format=ROW', '--character-set-server=utf8mb4'],
-  // GTIDs of 5.6 ask for log-slave-updates.
+  // On 5.6 GTIDs require log-slave-updates.
   'mysql-5.6': [
     '--binlog-format=ROW',
     '--character-set-server=utf8mb4',
@@ -48,19 +48,19 @@ const flavorSettings: Record<ServerKind, string[]> = {
 };
 
 /**
- * What a server that cdc can follow needs, small and quick. Nothing is flushed to the disk, so a power failure may
- * lose data; a kill of the process loses none. The caller's settings come last and win.
+ * The settings of a small, fast server that cdc can follow. Nothing is flushed to disk, so a power failure can lose data, but
+ * a kill of the process cannot. The caller's settings come last and override the others.
  */
 export function serverSettings(
   flavor: ServerKind,
-  places: ServerPaths,
+  paths: ServerPaths,
   port: number,
   settings: readonly string[],
 ): string[] {
   return [
-    `--log-error=${places.errorLog}`,
-    `--pid-file=${places.pidFile}`,
-    // Relative to the data directory: the length of a socket's path is limited to about 100 characters.
+    `--log-error=${paths.errorLog}`,
+    `--pid-file=${paths.pidFile}`,
+    // The path is relative to the data directory, because a socket's path is limited to about 100 characters.
     '--socket=mysqld.sock',
     '--bind-address=127.0.0.1',
     `--port=${port}`,

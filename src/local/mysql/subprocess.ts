@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 
-/** Runs a program to its end and gives its standard output; a failure says how it ended and what it last wrote. */
+/** Runs a program to its end and returns its standard output. An error contains its exit status and last output. */
 export function runProcess(
   command: string,
   args: readonly string[],
@@ -13,15 +13,15 @@ export function runProcess(
     const child = execFile(command, args, { env, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       signal?.removeEventListener('abort', kill);
       if (!error) return resolve(stdout);
-      if (error.code === 'ENOENT') return reject(new Error(`there is no ${command} on this machine`));
+      if (error.code === 'ENOENT') return reject(new Error(`the program ${command} is not installed`));
       const ending = error.signal ? `was ended by ${error.signal}` : `exited with ${error.code}`;
-      const words = lastLines(stderr.trim() || stdout.trim(), 12);
-      reject(new Error(`${command} ${ending}${words ? `: ${words}` : ''}`, { cause: error }));
+      const output = lastLines(stderr.trim() || stdout.trim(), 12);
+      reject(new Error(`${command} ${ending}${output ? `: ${output}` : ''}`, { cause: error }));
     });
-    // Not execFile's own signal: that gives up at once, and a program still running would miss its files.
+    // execFile's own signal rejects before the program has ended, so its files could be removed while it runs.
     const kill = () => child.kill('SIGKILL');
     signal?.addEventListener('abort', kill, { once: true });
-    // A program that fails early closes its input; its exit says why, not the broken pipe.
+    // A program that fails early closes its input. Its exit gives the reason; the broken pipe does not.
     child.stdin?.on('error', () => {});
     child.stdin?.end(input);
   });

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
-import type { RecordBuffers, RecordOutcome, Sink, SinkLimits } from '../sink.ts';
+import type { RecordBuffers, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../sink.ts';
 import { failureOutcome, recordOutcomes } from './outcomes.ts';
 import { putRecordBatchBody } from './request-body.ts';
 
@@ -60,7 +60,9 @@ const compress = promisify(gzip);
 
 /** Amazon Data Firehose, one stream, through the AWS SDK. */
 export class FirehoseSink implements Sink {
+  readonly service = 'Firehose';
   readonly limits = FIREHOSE_LIMITS;
+  readonly needsKeys = false;
   readonly encodeRecord?: (record: RecordBuffers) => Promise<RecordBuffers>;
   readonly #client: FirehoseClient;
   readonly #stream: string;
@@ -76,7 +78,7 @@ export class FirehoseSink implements Sink {
     if (options.gzip) this.encodeRecord = async (record) => [await compress(Buffer.concat(record))];
   }
 
-  async send(records: readonly RecordBuffers[], signal: AbortSignal): Promise<RecordOutcome[]> {
+  async send(records: readonly SinkRecord[], signal: AbortSignal): Promise<RecordOutcome[]> {
     const body = putRecordBatchBody(this.#stream, records, this.#bodyPool.pop() ?? NOTHING);
     const command = new PutRecordBatchCommand({ DeliveryStreamName: this.#stream, Records: [] });
     // The serializer has written a request without records, and what follows signs and measures this body.

@@ -1,4 +1,4 @@
-import type { RecordBuffers } from '../sink.ts';
+import type { RecordBuffers, SinkRecord } from '../sink.ts';
 
 /** Bytes that become base64 at once: short strings stay in the processor's cache. A multiple of 3. */
 const PIECE = 24 * 1024;
@@ -9,15 +9,15 @@ const CLOSE = '"}';
  * Writes the body of a PutRecordBatch (AWS JSON 1.1; API reference, PutRecordBatch) into `target`, which is grown if it
  * is too small, and returns the part that it fills.
  */
-export function putRecordBatchBody(stream: string, records: readonly RecordBuffers[], target: Buffer): Buffer {
+export function putRecordBatchBody(stream: string, records: readonly SinkRecord[], target: Buffer): Buffer {
   const head = `{"DeliveryStreamName":${JSON.stringify(stream)},"Records":[`;
   let size = Buffer.byteLength(head) + 2;
-  for (const pieces of records) size += OPEN.length + CLOSE.length + 1 + base64Length(pieces);
+  for (const { buffers } of records) size += OPEN.length + CLOSE.length + 1 + base64Length(buffers);
   const body = target.length >= size ? target : Buffer.allocUnsafeSlow(size + (size >> 3));
   let at = body.write(head, 0);
-  records.forEach((pieces, i) => {
+  records.forEach(({ buffers }, i) => {
     at += body.write(i === 0 ? OPEN : `,${OPEN}`, at, 'latin1');
-    at = putBase64(pieces, body, at);
+    at = putBase64(buffers, body, at);
     at += body.write(CLOSE, at, 'latin1');
   });
   at += body.write(']}', at, 'latin1');

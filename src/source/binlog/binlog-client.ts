@@ -2,28 +2,37 @@ import { randomInt } from 'node:crypto';
 import ZongJi from '@vlasky/zongji';
 import type { ConnectionOptions } from 'mysql2';
 import type { Coordinates } from '../../model/coordinates.ts';
+import { onAbort } from '../../runtime/abort.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
+import {
+  CONNECT_TIMEOUT_MS,
+  EVENT_LOOP_SLICE_MS,
+  MISSED_HEARTBEATS_MAX,
+  MISSED_HEARTBEATS_MAX_AT_START,
+  NET_WRITE_TIMEOUT_S,
+  WAIT_TIMEOUT_S,
+} from '../limits.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { identityQuery, type ServerInfo } from '../server/server-info.ts';
-import type { EventContinuation } from './binlog-decoder.ts';
+import type { EventContinuation } from './binlog-handler.ts';
 
-/** Where the dump begins: behind the transactions of a GTID set or position, or at coordinates. */
+/** Where the dump begins: after the transactions of a GTID set or position, or at coordinates. */
 export type DumpStart = { gtids: string } | { coordinates: Coordinates };
 
 export interface DumpOptions {
   connection: ConnectionOptions;
   serverId: number | 'auto';
   from: DumpStart;
-  /** The server that `from` was decided with: behind a proxy or a name of many addresses another one may answer. */
+  /** The server that `from` was decided with. Through a proxy or a DNS name, another server can answer the dump. */
   server?: Pick<ServerInfo, 'flavor' | 'identity'>;
-  /** Milliseconds between heartbeats of an idle server; after three without a byte the link counts as dead. */
+  /** Milliseconds between heartbeats of an idle server. After three of them without a byte the connection is dead. */
   heartbeatMs: number;
   /**
-   * Takes each whole event, `bytes[start..end)`; what it throws ends the stream with that error. What it returns is
-   * the rest of the event: it is driven to its end, while not paused, before the next event is given.
+   * Takes each whole event, `bytes[start..end)`. An error that it throws ends the stream with that error. A returned
+   * continuation is the rest of the event: it runs to its end, while not paused, before the next event is given.
    */
   onEvent: (bytes: Buffer, start: number, end: number) => EventContinuation | undefined;
-  /** Called once, before the first event; `checksum` says whether the first events carry a CRC32. */
+  /** Called once, before the first event. `checksum` is true if the first events carry a CRC32. */
   onStart: (checksum: boolean) => void;
   signal: AbortSignal;
 }
@@ -36,7 +45,7 @@ interface Packet {
   isEOF(): boolean;
 }
 
-/** zongji's dump command, and what of zongji its typings leave out (facts: its own lib/sequence/binlog.js). */
+/** zongji's dump command, and the parts of zongji that its typings leave out (source: its lib/sequence/binlog.js). */
 interface DumpCommand {
   binlogData(packet: Packet): unknown;
   onResult(error: Error): void;
@@ -54,41 +63,74 @@ interface MysqlConnection {
   resume(): void;
 }
 
+/** What a client does at the moment; every mode from `running` to `suspended` has the event that is not at its end. */
+type Mode =
+  | { readonly name: 'reading' | 'ended' }
+  | { readonly name: 'running' | 'awaiting' | 'suspended'; readonly event: EventContinuation }
+  | { readonly name: 'scheduled'; readonly event: EventContinuation; readonly immediate: NodeJS.Immediate };
+
+const READING: Mode = { name: 'reading' };
+const ENDED: Mode = { name: 'ended' };
+
+const NEXT_MODES: Readonly<Record<Mode['name'], readonly Mode['name'][]>> = {
+  reading: ['running', 'ended'],
+  running: ['reading', 'awaiting', 'scheduled', 'suspended', 'ended'],
+  awaiting: ['running', 'suspended', 'ended'],
+  scheduled: ['running', 'suspended', 'ended'],
+  suspended: ['running', 'ended'],
+  ended: ['ended'],
+};
+
+/** ROTATE, FORMAT_DESCRIPTION and the GTIDs before the file arrive at once, wherever in the file the dump begins. */
+const STARTUP_PACKETS = 3;
+
 /**
  * One dump connection. zongji speaks the protocol (handshake, TLS, checksum negotiation, COM_BINLOG_DUMP and _GTID,
- * MariaDB's dialect); its packet handler is replaced by ours before the dump begins, so that no event is decoded,
- * filtered or dropped on the way. An instance lives for one connection and is never started again.
+ * MariaDB's dialect). Its packet handler is replaced before the dump begins, so that zongji decodes, filters and drops
+ * no event. An instance serves one connection and is never started again.
+ *
+ * Its mode says what it does with the event that it was given last:
+ * - `reading`: no event is pending, and each packet goes to `onEvent`. Most events end there.
+ * - `running`: the continuation of an event takes steps, until the event ends (`reading`), a step is a promise
+ *   (`awaiting`), the slice of the event loop is used up (`scheduled`), `pause()` was called (`suspended`), or a step
+ *   throws (`ended`).
+ * - `awaiting`: a step waits for its promise. When it settles, the steps continue (`running`), or wait for `resume()`
+ *   (`suspended`).
+ * - `scheduled`: the next slice runs in the next turn of the event loop (`running`). A pause cancels it (`suspended`).
+ * - `suspended`: the steps wait for `resume()` (`running`).
+ * - `ended`: after an error or an abort. Packets that still arrive are ignored.
+ *
+ * `paused` is what the caller asked for. The connection is paused while `paused` is set or an event is pending. Only
+ * the first slice of an event runs while the connection is not paused, because it runs inside the packet handler.
  */
 export class BinlogClient {
   readonly #options: DumpOptions;
   readonly #zongji: Dump;
+  #mode: Mode = READING;
   #paused = false;
   #packets = 0;
-  /** The event that is not at its end; the connection is paused while there is one. */
-  #pendingEvent: EventContinuation | undefined;
-  #driving = false;
-  #scheduled = false;
-  #ended = false;
   #fail: (error: CdcError) => void = () => {};
 
   constructor(options: DumpOptions) {
     this.#options = options;
-    this.#zongji = new ZongJi({ connectTimeout: 10_000, ...options.connection }) as unknown as Dump;
+    this.#zongji = new ZongJi({ connectTimeout: CONNECT_TIMEOUT_MS, ...options.connection }) as unknown as Dump;
   }
 
-  /** Stops reading from the socket; packets that have already arrived wait. */
+  /** Stops reading from the socket. Packets that have already arrived wait in the connection. */
   pause(): void {
     if (this.#paused) return;
     this.#paused = true;
-    this.#zongji.connection?.pause();
+    const mode = this.#mode;
+    if (mode.name === 'reading') this.#zongji.connection?.pause();
+    else if (mode.name === 'scheduled') this.#setMode({ name: 'suspended', event: mode.event });
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    if (this.#ended) return;
-    if (this.#pendingEvent === undefined) this.#zongji.connection?.resume();
-    else this.#resumeContinuation();
+    const mode = this.#mode;
+    if (mode.name === 'reading') this.#zongji.connection?.resume();
+    else if (mode.name === 'suspended') this.#continue(mode.event);
   }
 
   /** Follows the binlog until `signal` aborts (then it resolves) or the stream breaks (then it rejects). */
@@ -96,43 +138,49 @@ export class BinlogClient {
     const { signal, heartbeatMs } = this.#options;
     if (signal.aborted) return;
     let watchdog: NodeJS.Timeout | undefined;
-    let onAbort: (() => void) | undefined;
+    let removeListener = (): void => {};
     try {
       await new Promise<void>((resolve, reject) => {
-        onAbort = () => resolve();
-        signal.addEventListener('abort', onAbort, { once: true });
+        removeListener = onAbort(signal, resolve);
         this.#fail = reject;
         this.#start(reject);
         watchdog = this.#startWatchdog(heartbeatMs, reject);
       });
     } finally {
       clearInterval(watchdog);
-      if (onAbort) signal.removeEventListener('abort', onAbort);
-      this.#ended = true;
-      this.#pendingEvent = undefined;
+      removeListener();
+      this.#setMode(ENDED);
       await this.#stop();
     }
   }
 
-  #start(fail: (error: CdcError) => void): void {
+  /** The only place that changes the mode. */
+  #setMode(next: Mode): void {
+    const { name } = this.#mode;
+    if (!NEXT_MODES[name].includes(next.name)) throw new Error(`a ${name} binlog client cannot become ${next.name}`);
+    if (this.#mode.name === 'scheduled') clearImmediate(this.#mode.immediate);
+    this.#mode = next;
+  }
+
+  #start(reject: (error: CdcError) => void): void {
     const zongji = this.#zongji;
     const { connection, from, serverId, server, heartbeatMs, onStart } = this.#options;
-    const broken = (error: unknown): void => fail(connectionError(error, { ...connection, serverId }));
-    zongji.on('error', broken);
+    const onError = (error: unknown): void => reject(connectionError(error, { ...connection, serverId }));
+    zongji.on('error', onError);
     zongji.on('ready', () => {
-      const session = (sql: string): void => {
-        zongji.connection.query(sql, (error) => error && broken(error));
+      const setVariables = (sql: string): void => {
+        zongji.connection.query(sql, (error) => error && onError(error));
       };
       const nanoseconds = heartbeatMs * 1_000_000;
-      // Both spellings: MySQL 8.4 and later read the new one, all others the old one.
-      session(`SET @master_heartbeat_period=${nanoseconds}, @source_heartbeat_period=${nanoseconds}`);
-      // Under back-pressure the socket stays full: the server must not take that for a dead client.
-      session(`SET SESSION net_write_timeout=${NET_WRITE_TIMEOUT_S}`);
-      if (server !== undefined) this.#verifyServerIdentity(server, broken);
-      zongji.ctrlConnection.query(`SET SESSION wait_timeout=${WAIT_TIMEOUT_S}`, (error) => error && broken(error));
+      // Both names: MySQL 8.4 and later reads the new one, all other servers the old one.
+      setVariables(`SET @master_heartbeat_period=${nanoseconds}, @source_heartbeat_period=${nanoseconds}`);
+      // Under backpressure the socket stays full. The server must not take that for a dead client.
+      setVariables(`SET SESSION net_write_timeout=${NET_WRITE_TIMEOUT_S}`);
+      if (server !== undefined) this.#verifyServerIdentity(server, onError);
+      zongji.ctrlConnection.query(`SET SESSION wait_timeout=${WAIT_TIMEOUT_S}`, (error) => error && onError(error));
       onStart(zongji.useChecksum);
       const dump = zongji.BinlogClass.prototype;
-      dump.onResult = broken;
+      dump.onResult = onError;
       dump.binlogData = (packet) => this.#onPacket(packet, dump);
     });
     zongji.start({
@@ -143,20 +191,20 @@ export class BinlogClient {
     });
   }
 
-  /** The dump is asked for behind the answer. */
+  /** Queued on the connection before the dump command, so the answer comes before the first event. */
   #verifyServerIdentity(
     { flavor, identity }: Pick<ServerInfo, 'flavor' | 'identity'>,
-    broken: (error: unknown) => void,
+    onError: (error: unknown) => void,
   ): void {
     this.#zongji.connection.query(identityQuery[flavor], (error, rows = []) => {
-      if (error) return broken(error);
-      const answers = String(Object.values(rows[0] ?? {})[0]);
-      if (answers === identity) return;
+      if (error) return onError(error);
+      const actual = String(Object.values(rows[0] ?? {})[0]);
+      if (actual === identity) return;
       this.#failWith(
-        new CdcError('another server answers than a moment ago', {
+        new CdcError('the source server changed between two connections', {
           kind: 'retry',
-          why: `${identity} said where to begin, ${answers} would send the binlog: their coordinates differ`,
-          hint: 'name one server in source.url, not a balancer over several; after a failover this passes by itself',
+          why: `the start position came from ${identity}, but ${actual} answers the dump: their coordinates differ`,
+          hint: 'name one server in source.url, not a load balancer over several; after a failover, cdc run recovers by itself',
         }),
       );
     });
@@ -164,100 +212,96 @@ export class BinlogClient {
 
   #onPacket(packet: Packet, dump: DumpCommand): unknown {
     this.#packets++;
-    // The connection is being closed; packets that still arrive are not to be read.
-    if (this.#ended) return ignorePackets;
+    // The connection is being closed.
+    if (this.#mode === ENDED) return ignorePackets;
+    let event: EventContinuation | undefined;
     try {
       if (packet.isEOF()) throw new CdcError('the server ended the binlog dump', { kind: 'retry' });
-      this.#pendingEvent = this.#options.onEvent(packet.buffer, packet.offset + 1, packet.end);
+      event = this.#options.onEvent(packet.buffer, packet.offset + 1, packet.end);
     } catch (error) {
       this.#failWith(error);
       return ignorePackets;
     }
-    if (this.#pendingEvent !== undefined) {
-      this.#runContinuation();
-      if (this.#pendingEvent !== undefined) this.#zongji.connection.pause();
-    }
-    return this.#ended ? ignorePackets : dump.binlogData;
+    if (event === undefined) return dump.binlogData;
+    const mode = this.#run(event);
+    if (mode === ENDED) return ignorePackets;
+    if (mode !== READING || this.#paused) this.#zongji.connection.pause();
+    return dump.binlogData;
   }
 
-  /** Goes on with the rest of an event, in slices, so that timers, acknowledgements and signals get their turn. */
-  #runContinuation(): void {
-    const rest = this.#pendingEvent;
-    if (this.#driving || rest === undefined) return;
-    this.#driving = true;
-    const until = performance.now() + EVENT_LOOP_SLICE_MS;
-    let done: boolean | undefined = false;
+  /** Runs the next slice outside of the packet handler. After the end of the event, waiting packets are handled. */
+  #continue(event: EventContinuation): void {
+    if (this.#run(event) === READING && !this.#paused) this.#zongji.connection.resume();
+  }
+
+  /** Takes steps of an event for one slice, so that timers, acknowledgements and signals get their turn in between. */
+  #run(event: EventContinuation): Mode {
+    this.#setMode({ name: 'running', event });
+    this.#setMode(this.#takeSteps(event));
+    return this.#mode;
+  }
+
+  #takeSteps(event: EventContinuation): Mode {
+    const sliceEnd = performance.now() + EVENT_LOOP_SLICE_MS;
     try {
-      while (!done && !this.#paused && performance.now() < until) {
-        const step = rest.next();
-        if (step.value !== undefined) return this.#awaitStep(rest, step.value);
-        done = step.done;
+      while (!this.#paused && performance.now() < sliceEnd) {
+        const step = event.next();
+        if (step.value !== undefined) return this.#awaitStep(event, step.value);
+        if (step.done) return READING;
       }
     } catch (error) {
       this.#failWith(error);
-      return;
+      return ENDED;
     }
-    this.#driving = false;
-    if (done) this.#pendingEvent = undefined;
-    else if (!this.#paused && !this.#scheduled) {
-      this.#scheduled = true;
-      setImmediate(() => {
-        this.#scheduled = false;
-        this.#resumeContinuation();
-      });
-    }
+    if (this.#paused) return { name: 'suspended', event };
+    return { name: 'scheduled', event, immediate: setImmediate(() => this.#continue(event)) };
   }
 
-  /** Goes on once the promise of a step has settled; a rejection is thrown where the step waits. */
-  #awaitStep(rest: EventContinuation, promise: Promise<void>): void {
-    const goOn = (step: () => void): void => {
-      this.#driving = false;
-      if (this.#pendingEvent !== rest) return;
+  /** Continues once the promise of a step has settled. A rejection is thrown into the continuation. */
+  #awaitStep(event: EventContinuation, promise: Promise<void>): Mode {
+    const awaiting: Mode = { name: 'awaiting', event };
+    const onSettled = (throwRejection?: () => void): void => {
+      if (this.#mode !== awaiting) return;
       try {
-        step();
-        this.#resumeContinuation();
+        throwRejection?.();
       } catch (error) {
-        this.#failWith(error);
+        return this.#failWith(error);
       }
+      if (this.#paused) this.#setMode({ name: 'suspended', event });
+      else this.#continue(event);
     };
     promise.then(
-      () => goOn(() => {}),
-      (error) => goOn(() => rest.throw(error)),
+      () => onSettled(),
+      (error) => onSettled(() => event.throw(error)),
     );
-  }
-
-  /** Out of a packet's turn: at the end of the event the packets that wait get theirs. */
-  #resumeContinuation(): void {
-    if (this.#pendingEvent === undefined || this.#paused) return;
-    this.#runContinuation();
-    if (this.#pendingEvent === undefined && !this.#paused && !this.#ended) this.#zongji.connection.resume();
+    return awaiting;
   }
 
   #failWith(error: unknown): void {
-    this.#ended = true;
-    this.#pendingEvent = undefined;
+    this.#setMode(ENDED);
     this.#fail(asCdcError(error));
   }
 
   /**
-   * A half-open link is silent for hours; a live one says something at least once a heartbeat. Bytes count, not packets:
-   * an event may be a gigabyte. Nothing is said of a link from which we do not read. Until the first events have come
-   * the server may be looking for the place, and MariaDB sends no heartbeat meanwhile.
+   * A half-open connection can be silent for hours; a live one sends something at least once a heartbeat. The watchdog
+   * counts bytes, not packets, because one event can be a gigabyte. It does not count while nothing is read. Until the
+   * first events arrive it waits longer: the server can be searching the start position, and MariaDB sends no
+   * heartbeats meanwhile.
    */
-  #startWatchdog(heartbeatMs: number, fail: (error: CdcError) => void): NodeJS.Timeout {
-    let seen = -1;
-    let silent = 0;
+  #startWatchdog(heartbeatMs: number, reject: (error: CdcError) => void): NodeJS.Timeout {
+    let lastBytesRead = -1;
+    let missed = 0;
     const timer = setInterval(() => {
-      const read = this.#zongji.connection?.stream?.bytesRead ?? 0;
-      const busy = this.#paused || this.#pendingEvent !== undefined;
-      silent = busy || read !== seen ? 0 : silent + 1;
-      seen = read;
-      if (silent < (this.#packets > STARTUP_PACKETS ? MISSED_HEARTBEATS_MAX : MISSED_HEARTBEATS_MAX_AT_START)) return;
-      fail(
+      const bytesRead = this.#zongji.connection?.stream?.bytesRead ?? 0;
+      const isReading = !this.#paused && this.#mode === READING;
+      missed = isReading && bytesRead === lastBytesRead ? missed + 1 : 0;
+      lastBytesRead = bytesRead;
+      if (missed < (this.#packets > STARTUP_PACKETS ? MISSED_HEARTBEATS_MAX : MISSED_HEARTBEATS_MAX_AT_START)) return;
+      reject(
         new CdcError('the binlog connection is silent', {
           kind: 'retry',
-          why: `neither event nor heartbeat for ${silent * heartbeatMs} ms`,
-          hint: 'see that the network between cdc and the server holds; cdc run connects again by itself',
+          why: `neither event nor heartbeat for ${missed * heartbeatMs} ms`,
+          hint: 'check the network between cdc and the server; cdc run connects again by itself',
         }),
       );
     }, heartbeatMs);
@@ -273,14 +317,5 @@ export class BinlogClient {
     });
   }
 }
-
-const MISSED_HEARTBEATS_MAX = 3;
-/** Rotate, format and what lies before the file come at once, wherever in it the dump begins. */
-const STARTUP_PACKETS = 3;
-const MISSED_HEARTBEATS_MAX_AT_START = 12;
-/** How long the rest of an event may hold the event loop at a time. */
-const EVENT_LOOP_SLICE_MS = 15;
-const NET_WRITE_TIMEOUT_S = 3600;
-const WAIT_TIMEOUT_S = 31_536_000;
 
 const ignorePackets = (): unknown => ignorePackets;

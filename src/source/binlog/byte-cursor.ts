@@ -1,6 +1,6 @@
 import { CdcError } from '../../runtime/error.ts';
 
-/** Reads an event body front to back and refuses to pass its end. Not for row images, which codec/ reads in place. */
+/** Reads an event body from front to back and never past its end. Row images are not read here but in codec/. */
 export class ByteCursor {
   readonly bytes: Buffer;
   readonly end: number;
@@ -12,12 +12,12 @@ export class ByteCursor {
     this.end = end;
   }
 
-  /** The offset of the next `length` bytes, which are taken. */
+  /** Moves over the next `length` bytes and returns their offset. */
   skip(length: number): number {
     const at = this.at;
     if (!(length >= 0) || at + length > this.end) {
-      throw new CdcError('a binlog event is shorter than its own fields say', {
-        why: `${length} bytes wanted, ${this.end - at} left`,
+      throw new CdcError('a binlog event is shorter than its fields', {
+        why: `the next field has ${length} bytes, ${this.end - at} are left`,
       });
     }
     this.at = at + length;
@@ -49,7 +49,7 @@ export class ByteCursor {
   /** Eight bytes that must stay below 2^53. */
   u64(what: string): number {
     const value = this.bytes.readBigUInt64LE(this.skip(8));
-    if (value > Number.MAX_SAFE_INTEGER) throw new CdcError(`${what} ${value} is beyond 2^53`);
+    if (value > Number.MAX_SAFE_INTEGER) throw new CdcError(`${what} ${value} is larger than 2^53`);
     return Number(value);
   }
 
@@ -60,7 +60,7 @@ export class ByteCursor {
     if (first === 0xfc) return this.u16();
     if (first === 0xfd) return this.bytes.readUIntLE(this.skip(3), 3);
     if (first === 0xfe) return this.u64('a length');
-    throw new CdcError('a binlog event holds an invalid length', { why: `length byte 0x${first.toString(16)}` });
+    throw new CdcError('a binlog event has an invalid length', { why: `length byte 0x${first.toString(16)}` });
   }
 
   text(length: number, encoding: BufferEncoding = 'utf8'): string {
@@ -73,13 +73,13 @@ export class ByteCursor {
     return this.bytes.subarray(at, at + length);
   }
 
-  /** A cursor over the next `length` bytes, which are taken. */
+  /** Moves over the next `length` bytes and returns a cursor over them. */
   subCursor(length: number): ByteCursor {
     const at = this.skip(length);
     return new ByteCursor(this.bytes, at, at + length);
   }
 
-  /** @throws CdcError when bytes are left: what has been read is not what it was taken for */
+  /** @throws CdcError if bytes are left: the layout is not the one that was read */
   expectEnd(what: string): void {
     if (this.remaining > 0)
       throw new CdcError(`${what} is longer than its fields`, { why: `${this.remaining} bytes are left` });

@@ -44,9 +44,9 @@ export const EventType = {
   MARIADB_DELETE_ROWS_COMPRESSED: 171,
 } as const;
 
-/** LOG_EVENT_IGNORABLE_F: a reader that does not know the type may pass over it. */
+/** LOG_EVENT_IGNORABLE_F: a reader that does not know the type can ignore the event. */
 export const FLAG_IGNORABLE = 0x80;
-/** LOG_EVENT_ARTIFICIAL_F: made up by the dump thread, not in the file. */
+/** LOG_EVENT_ARTIFICIAL_F: the dump thread created the event, the file does not contain it. */
 export const FLAG_ARTIFICIAL = 0x20;
 /** Bytes of the common header: timestamp 4, type 1, server id 4, size 4, end position 4, flags 2. */
 export const HEADER_LENGTH = 19;

@@ -13,7 +13,7 @@ export interface Gtid {
   committedAt: number;
 }
 
-/** Formats 16 bytes as a dashed UUID; remembers the last one, as nearly all GTIDs of a stream share it. */
+/** Formats 16 bytes as a dashed UUID. Keeps the last one, because nearly all GTIDs of a stream share it. */
 class UuidFormatter {
   #last: Buffer = Buffer.alloc(0);
   #text = '';
@@ -29,14 +29,14 @@ class UuidFormatter {
 
 const uuids = new UuidFormatter();
 
-/** Bit 55 of the immediate commit timestamp says that the original one follows. */
+/** Bit 55 of the immediate commit timestamp: the original commit timestamp follows. */
 const HAS_ORIGINAL = 2 ** 55;
 
 /** GTID_LOG_EVENT (MySQL: control_events.h, Gtid_event): flags, uuid, number, logical clock, commit times. */
 export function readGtid(cursor: ByteCursor): Gtid {
   cursor.skip(1);
   const gtidSource = uuids.format(cursor.slice(16));
-  const gtidNumber = cursor.u64('transaction number');
+  const gtidNumber = cursor.u64('the transaction number');
   let committedAt = 0;
   if (cursor.remaining >= 17 + 7) {
     cursor.skip(17);
@@ -46,7 +46,7 @@ export function readGtid(cursor: ByteCursor): Gtid {
   return { gtidSource, gtidNumber, text: `${gtidSource}:${gtidNumber}`, committedAt };
 }
 
-/** MySQL's serialization varint: the trailing one-bits of the first byte count the bytes that follow. */
+/** An integer of MySQL's serialization library: the trailing one-bits of its first byte count the bytes that follow. */
 function varint(cursor: ByteCursor): bigint {
   const first = cursor.u8();
   let extra = 0;
@@ -58,12 +58,14 @@ function varint(cursor: ByteCursor): bigint {
 
 const signed = (value: bigint): bigint => (value & 1n ? -(value >> 1n) - 1n : value >> 1n);
 
-/** GTID_TAGGED_LOG_EVENT (MySQL 8.3+; control_events.h, Gtid_event::define_fields): fields by growing id. */
+/**
+ * GTID_TAGGED_LOG_EVENT (MySQL 8.3+; control_events.h, Gtid_event::define_fields): fields in the order of their ids.
+ */
 export function readTaggedGtid(cursor: ByteCursor): Gtid {
   const version = varint(cursor);
-  if (version !== 1n) throw new CdcError(`a tagged GTID event has serialization version ${version}`);
+  if (version !== 1n) throw new CdcError(`a tagged GTID event has the unknown serialization version ${version}`);
   varint(cursor); // encoded size
-  varint(cursor); // last field that a reader must know
+  varint(cursor); // last field that cannot be ignored
   const uuid = Buffer.alloc(16);
   let number = 0n;
   let tag = '';
@@ -78,26 +80,26 @@ export function readTaggedGtid(cursor: ByteCursor): Gtid {
     else break;
   }
   if (number < 1n || number > BigInt(Number.MAX_SAFE_INTEGER))
-    throw new CdcError(`transaction number ${number} is out of range`);
+    throw new CdcError(`the transaction number ${number} is out of range`);
   const name = uuids.format(uuid);
   const gtidSource = tag === '' ? name : `${name}:${tag}`;
   return { gtidSource, gtidNumber: Number(number), text: `${gtidSource}:${number}`, committedAt };
 }
 
-/** FL_STANDALONE and FL_PREPARED_XA of the flags of MariaDB's GTID event. */
+/** Flags of MariaDB's GTID event: FL_STANDALONE and FL_PREPARED_XA (sql/log_event.h). */
 const STANDALONE = 0x01;
 const PREPARED_XA = 0x40;
 
 export interface MariadbGtid extends Gtid {
-  /** One statement that commits by itself. */
+  /** The transaction is one statement, without a COMMIT. */
   standalone: boolean;
-  /** It ends with XA PREPARE. */
+  /** The transaction ends with XA PREPARE. */
   preparesXa: boolean;
 }
 
-/** MariaDB's GTID event (code 162): sequence, domain, flags; the server is in the common header. */
+/** MariaDB's GTID event (code 162): sequence number, domain and flags. The server id is in the common header. */
 export function readMariadbGtid(cursor: ByteCursor, serverId: number): MariadbGtid {
-  const gtidNumber = cursor.u64('sequence number');
+  const gtidNumber = cursor.u64('the sequence number');
   const gtidSource = `${cursor.u32()}-${serverId}`;
   const flags = cursor.u8();
   return {
@@ -112,30 +114,30 @@ export function readMariadbGtid(cursor: ByteCursor, serverId: number): MariadbGt
 
 /**
  * PREVIOUS_GTIDS_LOG_EVENT: the encoded set of all transactions before this file. Since 8.3 the top byte of the count
- * is a format, and format 1 has a tag behind each UUID (MySQL: rpl_gtid_set.cc, Gtid_set::encode).
+ * is a format, and format 1 has a tag after each UUID (MySQL: rpl_gtid_set.cc, Gtid_set::encode).
  */
 export function readPreviousGtids(cursor: ByteCursor): GtidSet {
   const set = new GtidSet();
   const head = cursor.slice(8).readBigUInt64LE();
   const format = head >> 56n;
-  if (format > 1n) throw new CdcError(`a GTID set has the encoding format ${format}, which is not known`);
+  if (format > 1n) throw new CdcError(`a GTID set has the unknown encoding format ${format}`);
   const tagged = format === 1n;
   for (let left = Number(tagged ? (head >> 8n) & 0xffffffffffffn : head); left > 0; left--) {
     const uuid = uuids.format(cursor.slice(16));
     const tag = tagged ? cursor.text(Number(varint(cursor))) : '';
-    for (let intervals = cursor.u64('a count of intervals'); intervals > 0; intervals--) {
-      const first = cursor.u64('transaction number');
-      set.addRange(tag === '' ? uuid : `${uuid}:${tag}`, first, cursor.u64('transaction number') - 1);
+    for (let intervals = cursor.u64('the number of intervals'); intervals > 0; intervals--) {
+      const first = cursor.u64('the transaction number');
+      set.addRange(tag === '' ? uuid : `${uuid}:${tag}`, first, cursor.u64('the transaction number') - 1);
     }
   }
   return set;
 }
 
-/** MariaDB's GTID_LIST event (code 163): the last GTID of each domain and server; the last of a domain counts. */
+/** MariaDB's GTID_LIST event (code 163): the last GTID of each domain and server. The last entry of a domain counts. */
 export function readGtidList(cursor: ByteCursor): MariadbGtidPosition {
   const position = new MariadbGtidPosition();
   for (let left = cursor.u32() & 0x0fffffff; left > 0; left--) {
-    position.advance(cursor.u32(), cursor.u32(), cursor.u64('sequence number'));
+    position.advance(cursor.u32(), cursor.u32(), cursor.u64('the sequence number'));
   }
   return position;
 }

@@ -1,4 +1,4 @@
-/** The handler methods of a caller that wants only some of what a binlog holds: spread it, and add those. */
+/** Handler methods that do nothing. A caller that needs only some events spreads them and adds its own. */
 export const IGNORE_EVENTS = {
   isCaptured: (): boolean => true,
   rows(): void {},

@@ -2,18 +2,18 @@ import { type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 
-/** What a TABLE_MAP event says of a table. Without FULL metadata the names are missing. */
+/** A table as a TABLE_MAP event describes it. Without FULL metadata, names and labels are missing. */
 export interface TableMap {
   schema: string;
   name: string;
   columns: readonly Column[];
-  /** Whether the event carried column names, as it does with binlog_row_metadata=FULL. */
+  /** Whether the event has column names, as with binlog_row_metadata=FULL. */
   hasColumnNames: boolean;
   /** Column indexes of the primary key, in key order. */
   primaryKey: readonly number[];
 }
 
-/** Turns the bytes of a label into text; the charset is the one of the given collation id. */
+/** Decodes the bytes of a label, in the character set of a collation id. */
 export type DecodeText = (bytes: Buffer, collation: number) => string;
 
 /** Optional metadata fields (MySQL: Table_map_event::Optional_metadata_field_type in rows_event.h). */
@@ -54,7 +54,7 @@ const CHARACTER: ReadonlySet<number> = new Set([
   T.VARCHAR_COMPRESSED,
 ]);
 
-/** The schema and table name that open the body, behind table id and flags. */
+/** The schema and table name, which follow the table id and flags. */
 export function readTableName(cursor: ByteCursor): { schema: string; name: string } {
   const schema = cursor.text(cursor.u8());
   cursor.skip(1);
@@ -65,7 +65,7 @@ export function readTableName(cursor: ByteCursor): { schema: string; name: strin
 
 /**
  * The rest of a TABLE_MAP body: columns with their metadata
- * (MySQL internals, Table_map_event; the optional block since 8.0, on MariaDB since 10.5).
+ * (MySQL: Table_map_event in rows_event.h; the optional metadata since 8.0, on MariaDB since 10.5).
  */
 export function readTableMap(
   schema: string,
@@ -93,7 +93,7 @@ export function readTableMap(
     if (labels[i]) column.labels = labels[i].map((bytes) => decode(bytes, column.collation));
   });
   if (map.primaryKey.some((i) => i >= count))
-    throw new CdcError(`the table map of ${schema}.${name} names a key column it does not have`);
+    throw new CdcError(`the table map of ${schema}.${name} names a key column that it does not have`);
   return map;
 }
 
@@ -154,9 +154,9 @@ interface TableMapBuilder {
 
 function readField(field: number, cursor: ByteCursor, map: TableMapBuilder, labels: Buffer[][]): void {
   const { columns } = map;
-  // One more type than the strings counts as one that has a character set, on each server another.
-  const bytes = map.mariadb ? T.GEOMETRY : T.VECTOR;
-  const hasCharset = ({ type }: Column): boolean => CHARACTER.has(type) || type === bytes;
+  // Each server counts one more type among those that have a character set.
+  const extraType = map.mariadb ? T.GEOMETRY : T.VECTOR;
+  const hasCharset = ({ type }: Column): boolean => CHARACTER.has(type) || type === extraType;
   switch (field) {
     case Field.SIGNEDNESS: {
       const numeric = columns.filter((column) => NUMERIC.has(column.type));
@@ -188,11 +188,11 @@ function readField(field: number, cursor: ByteCursor, map: TableMapBuilder, labe
     case Field.PRIMARY_KEY_WITH_PREFIX:
       while (cursor.remaining > 0) {
         map.primaryKey.push(cursor.lenenc());
-        cursor.lenenc(); // the prefix length: the whole column is the key all the same
+        cursor.lenenc(); // the prefix length: the key uses the whole column
       }
       break;
     default:
-      // Geometry type, visibility, vector dimension and what later servers add: not needed to read a row.
+      // Geometry type, visibility, vector dimension and fields of later servers are not needed to read a row.
       break;
   }
 }
@@ -216,8 +216,8 @@ function readCharsets(cursor: ByteCursor, columns: Column[]): void {
 function readLabels(cursor: ByteCursor, columns: Column[], type: number, labels: Buffer[][]): void {
   columns.forEach((column, i) => {
     if (column.type !== type) return;
-    const own: Buffer[] = [];
-    for (let left = cursor.lenenc(); left > 0; left--) own.push(cursor.slice(cursor.lenenc()));
-    labels[i] = own;
+    const columnLabels: Buffer[] = [];
+    for (let left = cursor.lenenc(); left > 0; left--) columnLabels.push(cursor.slice(cursor.lenenc()));
+    labels[i] = columnLabels;
   });
 }

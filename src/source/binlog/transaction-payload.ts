@@ -12,12 +12,13 @@ const UNCOMPRESSED_SIZE = 3;
 const ZSTD = 0;
 const NONE = 255;
 
-/** Where an event's header holds its size. */
-const SIZE_AT = 9;
+/** The offset of the size in the header of an event. */
+const SIZE_OFFSET = 9;
 
-const INITIAL_BYTES = 256 * 1024;
+/** The first size of the buffer for decompressed events. It grows if an event needs more. */
+const INITIAL_BUFFER_BYTES = 256 * 1024;
 
-/** One whole event of a payload, `bytes[start..end)`, header included and without checksum; valid until the next. */
+/** One whole event of a payload, `bytes[start..end)`, with header and without checksum. Valid until the next one. */
 export interface EmbeddedEvent {
   bytes: Buffer;
   start: number;
@@ -26,11 +27,11 @@ export interface EmbeddedEvent {
   offset: number;
 }
 
-const broken = (why: string): CdcError => new CdcError('a compressed transaction is malformed', { why });
+const malformed = (why: string): CdcError => new CdcError('a compressed transaction is malformed', { why });
 
 /**
- * The events inside a TRANSACTION_PAYLOAD body, one by one: no more is decompressed than the next event needs. The
- * object given is the same each time.
+ * The events inside a TRANSACTION_PAYLOAD body, one by one. No more is decompressed than the next event needs. The
+ * same object is yielded each time.
  */
 export function* embeddedEvents(body: Buffer, from: number, to: number): Generator<EmbeddedEvent> {
   const { compression, size, payload } = readHeader(new ByteCursor(body, from, to));
@@ -40,24 +41,27 @@ export function* embeddedEvents(body: Buffer, from: number, to: number): Generat
     while (event.end < to) {
       event.start = event.end;
       event.offset = event.start - payload;
-      event.end += body.readUInt32LE(event.start + SIZE_AT);
+      event.end += body.readUInt32LE(event.start + SIZE_OFFSET);
       yield event;
     }
     return;
   }
-  if (compression !== ZSTD) throw new CdcError(`a transaction is compressed by method ${compression}, not known`);
-  let bytes = Buffer.allocUnsafe(Math.min(size, INITIAL_BYTES));
+  if (compression !== ZSTD) throw new CdcError(`a transaction is compressed with the unknown method ${compression}`);
+  let bytes = Buffer.allocUnsafe(Math.min(size, INITIAL_BUFFER_BYTES));
   let head = 0;
   let tail = 0;
   let offset = 0;
-  /** The whole event at `head`. The last of all commits: it is not given before the payload has proved whole. */
-  let held = 0;
-  const give = (): EmbeddedEvent => {
+  /**
+   * The length of the whole event at `head`. The last event commits, so it is yielded only after the payload is
+   * complete.
+   */
+  let heldBack = 0;
+  const next = (): EmbeddedEvent => {
     event.bytes = bytes;
     event.start = head;
     event.offset = offset;
-    head += held;
-    offset += held;
+    head += heldBack;
+    offset += heldBack;
     event.end = head;
     return event;
   };
@@ -73,16 +77,16 @@ export function* embeddedEvents(body: Buffer, from: number, to: number): Generat
     }
     bytes.set(chunk, tail);
     tail += chunk.length;
-    while (tail - head - held >= HEADER_LENGTH) {
-      const length = eventSize(bytes, head + held, tail - head - held, size - offset - held);
-      if (length > tail - head - held) break;
-      if (held > 0) yield give();
-      held = length;
+    while (tail - head - heldBack >= HEADER_LENGTH) {
+      const length = eventSize(bytes, head + heldBack, tail - head - heldBack, size - offset - heldBack);
+      if (length > tail - head - heldBack) break;
+      if (heldBack > 0) yield next();
+      heldBack = length;
     }
   }
   const out = offset + tail - head;
-  if (out !== size || tail - head !== held) throw broken(`${out} bytes came out, it names ${size}`);
-  if (held > 0) yield give();
+  if (out !== size || tail - head !== heldBack) throw malformed(`it decompressed to ${out} bytes instead of ${size}`);
+  if (heldBack > 0) yield next();
 }
 
 function readHeader(cursor: ByteCursor): { compression: number; size: number; payload: number } {
@@ -94,19 +98,20 @@ function readHeader(cursor: ByteCursor): { compression: number; size: number; pa
     if (field === PAYLOAD_SIZE) payloadSize = value.lenenc();
     else if (field === COMPRESSION_TYPE) compression = value.lenenc();
     else if (field === UNCOMPRESSED_SIZE) size = value.lenenc();
-    else throw broken(`header field ${field}`);
+    else throw malformed(`its header has the unknown field ${field}`);
     value.expectEnd('a field of a compressed transaction');
   }
   const left = cursor.remaining;
-  if (payloadSize !== undefined && payloadSize !== left) throw broken(`${left} bytes follow, ${payloadSize} are named`);
-  if (size === undefined && compression !== NONE) throw broken('it does not name its size');
+  if (payloadSize !== undefined && payloadSize !== left)
+    throw malformed(`its payload has ${left} bytes instead of ${payloadSize}`);
+  if (size === undefined && compression !== NONE) throw malformed('its uncompressed size is missing');
   return { compression, size: size ?? left, payload: cursor.at };
 }
 
-/** The length that the header at `at` states; `available` bytes are there, at most `rest` can follow. */
+/** The length in the header at `at`, of which `available` bytes are there. The event can have at most `rest` bytes. */
 function eventSize(bytes: Buffer, at: number, available: number, rest: number): number {
-  if (available < HEADER_LENGTH) throw broken('an event is cut off');
-  const size = bytes.readUInt32LE(at + SIZE_AT);
-  if (size < HEADER_LENGTH || size > rest) throw broken(`an event says that it has ${size} bytes`);
+  if (available < HEADER_LENGTH) throw malformed('an event is incomplete');
+  const size = bytes.readUInt32LE(at + SIZE_OFFSET);
+  if (size < HEADER_LENGTH || size > rest) throw malformed(`an event has the invalid length ${size}`);
   return size;
 }

@@ -2,10 +2,12 @@ import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 
-/** An XA transaction's name as the server writes it in statements. */
+/** The name of an XA transaction as the server writes it in statements. */
 export const xidText = (gtrid: string, bqual: string, format: number): string => `X'${gtrid}',X'${bqual}',${format}`;
 
-/** XA_PREPARE_LOG_EVENT: whether it commits at once, then the xid (MySQL: control_events.h; MariaDB: log_event.h). */
+/**
+ * XA_PREPARE_LOG_EVENT: whether it commits in one phase, then the xid (MySQL: control_events.h; MariaDB: log_event.h).
+ */
 export function readXaPrepare(cursor: ByteCursor): { onePhase: boolean; xid: string } {
   const onePhase = cursor.u8() !== 0;
   const format = cursor.u32();
@@ -17,7 +19,7 @@ export function readXaPrepare(cursor: ByteCursor): { onePhase: boolean; xid: str
   return { onePhase, xid };
 }
 
-/** What a parked rows event costs beyond its bytes. */
+/** The memory that a buffered rows event needs besides its bytes, counted for the limit. */
 const ROWS_EVENT_OVERHEAD_BYTES = 400;
 
 interface BufferedRowsEvent<T> {
@@ -25,15 +27,18 @@ interface BufferedRowsEvent<T> {
   rows: RowsEvent;
 }
 
-/** Raw copies of the rows events of a transaction that may yet not happen. */
+/** Raw copies of the rows events of a transaction that can still be rolled back. */
 export class BufferedXaRows<T> {
   events: BufferedRowsEvent<T>[] = [];
   bytes = 0;
   readonly #savepoints = new Map<string, number>();
 
-  /** @param before how many bytes of its transaction stand before the event: ordinals go on over its events */
+  /**
+   * Copies the event, whose buffer is reused. Returns the bytes that the copy counts for the limit.
+   * @param before the bytes of its transaction before this event: ordinals count on over the events of a transaction
+   */
   add(table: T, rows: RowsEvent, before: number): number {
-    // The bitmaps stand in front of the images.
+    // The bitmaps are in front of the images.
     const from = rows.beforeBitmap;
     const bytes = Buffer.from(rows.bytes.subarray(from, rows.end));
     const cost = bytes.length + ROWS_EVENT_OVERHEAD_BYTES;
@@ -57,7 +62,7 @@ export class BufferedXaRows<T> {
     this.#savepoints.set(name, this.events.length);
   }
 
-  /** Returns the bytes that this frees. */
+  /** Discards the rows since the savepoint and returns the bytes that this frees. */
   rollbackTo(name: string): number {
     const kept = this.#savepoints.get(name);
     if (kept === undefined) throw unknownSavepoint(name);
@@ -67,21 +72,26 @@ export class BufferedXaRows<T> {
   }
 }
 
+interface PreparedXa<T> {
+  transaction: Transaction;
+  rows: BufferedXaRows<T>;
+}
+
 const unknownSavepoint = (name: string): CdcError =>
-  new CdcError(`the binlog rolls back to a savepoint ${name} that it has not set`);
+  new CdcError(`the binlog rolls back to the savepoint ${name}, which it has not set`);
 
 /**
- * The XA transactions of a stream. Their rows stand in the binlog at XA PREPARE, long before anyone knows whether
- * they happened, so they are parked here: until XA COMMIT, which tells them, or XA ROLLBACK, which drops them.
+ * The rows of the XA transactions of a stream. The binlog has them at XA PREPARE, before it is decided whether they
+ * happen. They are buffered here until XA COMMIT, which emits them, or XA ROLLBACK, which discards them.
  */
 export class XaBuffer<T> {
   readonly #limit: number;
-  readonly #prepared = new Map<string, { transaction: Transaction; parked: BufferedXaRows<T> }>();
+  readonly #prepared = new Map<string, PreparedXa<T>>();
   #bytes = 0;
-  /** The rows of the XA transaction that the stream is in. */
+  /** The rows of the XA transaction that is open in the stream. */
   open: BufferedXaRows<T> | undefined;
 
-  /** @param limit bytes that may be parked */
+  /** @param limit the bytes that can be buffered, all transactions together */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -93,9 +103,9 @@ export class XaBuffer<T> {
   add(open: BufferedXaRows<T>, table: T, rows: RowsEvent, before: number): void {
     this.#bytes += open.add(table, rows, before);
     if (this.#bytes <= this.#limit) return;
-    throw new CdcError(`the XA transactions that are not committed hold more than ${this.#limit} bytes of rows`, {
-      why: `their rows are kept until XA COMMIT; prepared: ${[...this.#prepared.keys()].join(' ') || 'none yet'}`,
-      hint: 'end them (XA RECOVER lists them), or make them smaller; the checkpoint stands before them, nothing is lost',
+    throw new CdcError(`XA transactions that are not committed have more than ${this.#limit} bytes of rows`, {
+      why: `their rows are buffered until XA COMMIT; prepared: ${[...this.#prepared.keys()].join(' ') || 'none yet'}`,
+      hint: 'commit or roll them back (XA RECOVER lists them), or make them smaller; the checkpoint is before them, nothing is lost',
     });
   }
 
@@ -103,10 +113,10 @@ export class XaBuffer<T> {
     this.#bytes -= open.rollbackTo(name);
   }
 
-  /** Gives up the open transaction's rows to the caller. */
+  /** Returns the rows of the open transaction, which no longer count for the limit. */
   takeOpen(): BufferedXaRows<T> {
     const open = this.open;
-    if (open === undefined) throw new CdcError('an XA transaction ends that never began');
+    if (open === undefined) throw new CdcError('an XA transaction ends that has not begun');
     this.open = undefined;
     this.#bytes -= open.bytes;
     return open;
@@ -114,17 +124,19 @@ export class XaBuffer<T> {
 
   prepare(xid: string, transaction: Transaction): void {
     if (this.#prepared.has(xid)) throw new CdcError(`the XA transaction ${xid} is prepared twice`);
-    const parked = this.takeOpen();
-    this.#bytes += parked.bytes;
-    this.#prepared.set(xid, { transaction, parked });
+    const rows = this.takeOpen();
+    this.#bytes += rows.bytes;
+    this.#prepared.set(xid, { transaction, rows });
   }
 
-  /** What was prepared under this name, which is forgotten; undefined if that was before the stream began. */
-  takePrepared(xid: string): { transaction: Transaction; parked: BufferedXaRows<T> } | undefined {
+  /**
+   * Returns and forgets the transaction prepared under this name; undefined if the stream began after its XA PREPARE.
+   */
+  takePrepared(xid: string): PreparedXa<T> | undefined {
     const found = this.#prepared.get(xid);
     if (found === undefined) return undefined;
     this.#prepared.delete(xid);
-    this.#bytes -= found.parked.bytes;
+    this.#bytes -= found.rows.bytes;
     return found;
   }
 }

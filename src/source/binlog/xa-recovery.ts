@@ -3,7 +3,8 @@ import type { Coordinates } from '../../model/coordinates.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { connect, listBinlogs } from '../server/server-info.ts';
 import { BinlogClient } from './binlog-client.ts';
-import { BinlogDecoder, type BinlogHandler, type EventContinuation, type TableMapEntry } from './binlog-decoder.ts';
+import { BinlogDecoder } from './binlog-decoder.ts';
+import type { BinlogHandler, EventContinuation, TableMapEntry } from './binlog-handler.ts';
 import { IGNORE_EVENTS } from './ignore-events.ts';
 import type { DecodeText, TableMap } from './table-map.ts';
 import { BufferedXaRows } from './xa-buffer.ts';
@@ -18,46 +19,46 @@ export interface XaRecoveryOptions<T> {
 }
 
 /**
- * Looks for the rows of an XA transaction that was prepared before `before`, in the binlogs from there backwards. It
- * happens where a stream begins between XA PREPARE and XA COMMIT, as `start: now` may.
+ * Searches the rows of an XA transaction that was prepared before `before`, in that binlog and then in older ones. This
+ * is needed if a stream begins between XA PREPARE and XA COMMIT, for example with `start: now`.
  */
 export async function findPreparedXa<T>(
   xid: string,
   before: Coordinates,
-  search: XaRecoveryOptions<T>,
+  options: XaRecoveryOptions<T>,
 ): Promise<BufferedXaRows<TableMapEntry<T>> | undefined> {
-  const files = await binlogs(search.connection);
+  const files = await binlogFiles(options.connection);
   for (const file of files.slice(0, files.indexOf(before.file) + 1).reverse()) {
-    const reader = await scanBinlog(file, file === before.file ? before.position : Number.POSITIVE_INFINITY, search);
-    search.signal.throwIfAborted();
-    const found = reader.takePreparedXa(xid);
-    if (found !== undefined) return resolveTables(found, search.tableMap);
+    const decoder = await scanBinlog(file, file === before.file ? before.position : Number.POSITIVE_INFINITY, options);
+    options.signal.throwIfAborted();
+    const found = decoder.takePreparedXa(xid);
+    if (found !== undefined) return resolveTables(found, options.tableMap);
   }
   return undefined;
 }
 
-/** A table version as it stood in the older binlog. */
+/** A table version of the older binlog, whose columns are not resolved yet. */
 interface UnresolvedTable {
   map: TableMap;
   at: Coordinates;
 }
 
-/** Only now is it known which tables matter. */
+/** Resolves only the tables that the found transaction changes; the scan itself resolves none. */
 async function resolveTables<T>(
   found: BufferedXaRows<TableMapEntry<UnresolvedTable>>,
-  table: XaRecoveryOptions<T>['tableMap'],
+  tableMap: XaRecoveryOptions<T>['tableMap'],
 ): Promise<BufferedXaRows<TableMapEntry<T>>> {
-  const made = new Map<UnresolvedTable, T>();
-  const parked = new BufferedXaRows<TableMapEntry<T>>();
-  for (const { table: mapped, rows } of found.events) {
-    const older = mapped.handle as UnresolvedTable;
-    if (!made.has(older)) made.set(older, await table(older.map, older.at));
-    parked.events.push({ table: { ...mapped, handle: made.get(older) }, rows });
+  const handles = new Map<UnresolvedTable, T>();
+  const resolved = new BufferedXaRows<TableMapEntry<T>>();
+  for (const { table, rows } of found.events) {
+    const unresolved = table.handle as UnresolvedTable;
+    if (!handles.has(unresolved)) handles.set(unresolved, await tableMap(unresolved.map, unresolved.at));
+    resolved.events.push({ table: { ...table, handle: handles.get(unresolved) }, rows });
   }
-  return parked;
+  return resolved;
 }
 
-async function binlogs(options: ConnectionOptions): Promise<string[]> {
+async function binlogFiles(options: ConnectionOptions): Promise<string[]> {
   const connection = await connect(options);
   try {
     return await listBinlogs(connection);
@@ -68,46 +69,46 @@ async function binlogs(options: ConnectionOptions): Promise<string[]> {
   }
 }
 
-/** A reader that has read the file up to `end`. */
+/** Returns a decoder that has read the file up to `end`. */
 async function scanBinlog<T>(
   file: string,
   end: number,
-  search: XaRecoveryOptions<T>,
+  options: XaRecoveryOptions<T>,
 ): Promise<BinlogDecoder<UnresolvedTable>> {
-  const { connection, isCaptured, decode, heartbeatMs, signal } = search;
+  const { connection, isCaptured, decode, heartbeatMs, signal } = options;
   const done = new AbortController();
-  const make = (checksum: boolean): BinlogDecoder<UnresolvedTable> =>
+  const createDecoder = (checksum: boolean): BinlogDecoder<UnresolvedTable> =>
     new BinlogDecoder<UnresolvedTable>(
       { ...IGNORE_EVENTS, isCaptured, tableMap: (map, at) => ({ map, at }) },
       decode,
       checksum,
       { findPreparedXa: async () => new BufferedXaRows(), ignoreStatementDml: true },
     );
-  let reader = make(false);
-  function* toTheEnd(steps: EventContinuation): EventContinuation {
+  let decoder = createDecoder(false);
+  const stopAtEnd = (): void => {
+    const at = decoder.coordinates;
+    if (at.file !== file || at.position >= end) done.abort();
+  };
+  function* thenStopAtEnd(steps: EventContinuation): EventContinuation {
     yield* steps;
     stopAtEnd();
   }
-  const stopAtEnd = (): void => {
-    const at = reader.coordinates;
-    if (at.file !== file || at.position >= end) done.abort();
-  };
-  const stream = new BinlogClient({
+  const client = new BinlogClient({
     connection,
     serverId: 'auto',
     from: { coordinates: { file, position: 4 } },
     heartbeatMs,
     onStart: (checksum) => {
-      reader = make(checksum);
+      decoder = createDecoder(checksum);
     },
     onEvent: (bytes, from, to) => {
-      const steps = done.signal.aborted ? undefined : reader.read(bytes, from, to);
-      if (steps !== undefined) return toTheEnd(steps);
+      const steps = done.signal.aborted ? undefined : decoder.read(bytes, from, to);
+      if (steps !== undefined) return thenStopAtEnd(steps);
       stopAtEnd();
       return undefined;
     },
     signal: AbortSignal.any([signal, done.signal]),
   });
-  await stream.follow();
-  return reader;
+  await client.follow();
+  return decoder;
 }

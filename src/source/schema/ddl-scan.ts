@@ -3,11 +3,11 @@ import type { ConnectionOptions } from 'mysql2';
 import { type Coordinates, isBefore } from '../../model/coordinates.ts';
 import { BinlogClient } from '../binlog/binlog-client.ts';
 import { EventType, HEADER_LENGTH } from '../binlog/event-type.ts';
-import { mayAlter } from './table-schema-cache.ts';
+import { canAlter } from './table-schema-cache.ts';
 
 /**
- * The first statement between two places of the binlog that may alter the table; undefined for none. It reads every
- * packet and looks at statements alone.
+ * Finds the first statement between two positions of the binlog that can alter the table; undefined if there is none.
+ * It reads every packet but inspects only statements.
  */
 export async function findDdlFor(
   connection: ConnectionOptions,
@@ -32,11 +32,11 @@ export async function findDdlFor(
         file = bytes.toString('utf8', start + HEADER_LENGTH + 8, end).replace(/(\.\d+).*$/s, '$1');
       else if (type === EventType.QUERY || type === EventType.MARIADB_QUERY_COMPRESSED) {
         const sql = statementText(bytes, start, end, type === EventType.MARIADB_QUERY_COMPRESSED);
-        if (mayAlter(sql, table)) found ??= sql;
+        if (canAlter(sql, table)) found ??= sql;
       }
       const position = bytes.readUInt32LE(start + 13);
       const at = { file, position: type === EventType.ROTATE ? 4 : position };
-      // A heartbeat says that there is nothing more.
+      // The server sends a heartbeat only at the end of the binlog.
       if (found !== undefined || type === EventType.HEARTBEAT || (position > 0 && !isBefore(at, to))) done.abort();
       return undefined;
     },
@@ -45,13 +45,13 @@ export async function findDdlFor(
   return found;
 }
 
-/** The text of a Query event; a checksum behind it does not matter here. */
+/** The text of a Query event. A checksum after it is harmless here. */
 function statementText(bytes: Buffer, start: number, end: number, compressed: boolean): string {
   const body = start + HEADER_LENGTH;
   const schemaLength = bytes[body + 8] as number;
   const at = body + 13 + bytes.readUInt16LE(body + 11) + schemaLength + 1;
   if (!compressed) return bytes.toString('utf8', at, end);
-  // MariaDB: a byte whose low three bits count the length bytes, the length, then zlib (sql/log_event.cc).
+  // MariaDB: a byte whose low three bits count the length bytes, then the length, then zlib (sql/log_event.cc).
   const header = 1 + ((bytes[at] as number) & 7);
   return inflateSync(bytes.subarray(at + header, end)).toString('utf8');
 }

@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 
-/** What INFORMATION_SCHEMA says of a table today. */
+/** A table as INFORMATION_SCHEMA describes it now. */
 export interface InformationSchemaTable {
   columns: InformationSchemaColumn[];
   /** Column indexes of the primary key, in key order. */
@@ -10,16 +10,16 @@ export interface InformationSchemaTable {
 
 export interface InformationSchemaColumn {
   name: string;
-  /** `int`, `varchar`, `enum` … and the whole type, `int(10) unsigned`. */
+  /** `int`, `varchar`, `enum` …; `columnType` is the whole type, such as `int(10) unsigned`. */
   dataType: string;
   columnType: string;
   nullable: boolean;
   octetLength: number;
   precision: number;
   scale: number;
-  /** Digits of a fraction of a second. */
+  /** Fractional digits of the seconds. */
   fraction: number;
-  /** Collation id; 0 for what has none. */
+  /** Collation id; 0 if the type has none. */
   collation: number;
 }
 
@@ -42,7 +42,7 @@ const COLUMNS = `SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE
 const KEY = `SELECT COLUMN_NAME FROM information_schema.STATISTICS
   WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
 
-/** Undefined when the table is not there, or not to be seen. */
+/** Undefined if the table does not exist or the account cannot see it. */
 export async function readInformationSchema(
   connection: Connection,
   schema: string,
@@ -69,108 +69,74 @@ export async function readInformationSchema(
   };
 }
 
-/** Types and metadata as a TABLE_MAP would have them; several where servers and table ages differ. */
-function expectedBinlogTypes({
-  dataType,
-  octetLength,
-  precision,
-  scale,
-  fraction,
-  columnType,
-}: InformationSchemaColumn): [number, number][] {
-  switch (dataType) {
-    case 'tinyint':
-      return [[T.TINY, 0]];
-    case 'smallint':
-      return [[T.SHORT, 0]];
-    case 'mediumint':
-      return [[T.INT24, 0]];
-    case 'int':
-      return [[T.LONG, 0]];
-    case 'bigint':
-      return [[T.LONGLONG, 0]];
-    case 'float':
-      return [[T.FLOAT, 4]];
-    case 'double':
-      return [[T.DOUBLE, 8]];
-    case 'decimal':
-      return [[T.NEWDECIMAL, (precision << 8) | scale]];
-    case 'bit':
-      return [[T.BIT, precision]];
-    case 'year':
-      return [[T.YEAR, 0]];
-    case 'date':
-      return [[T.DATE, 0]];
-    // Without their fraction in the metadata the formats before 5.6; INFORMATION_SCHEMA knows the digits.
-    case 'time':
-      return [
-        [T.TIME2, fraction],
-        [T.TIME, 0],
-      ];
-    case 'datetime':
-      return [
-        [T.DATETIME2, fraction],
-        [T.DATETIME, 0],
-      ];
-    case 'timestamp':
-      return [
-        [T.TIMESTAMP2, fraction],
-        [T.TIMESTAMP, 0],
-      ];
-    case 'char':
-    case 'binary':
-      return [[T.STRING, octetLength]];
-    case 'varchar':
-    case 'varbinary':
-      return [
-        [T.VARCHAR, octetLength],
-        [T.VARCHAR_COMPRESSED, octetLength + 1],
-      ];
-    case 'tinytext':
-    case 'tinyblob':
-      return [
-        [T.BLOB, 1],
-        [T.BLOB_COMPRESSED, 1],
-      ];
-    case 'text':
-    case 'blob':
-      return [
-        [T.BLOB, 2],
-        [T.BLOB_COMPRESSED, 2],
-      ];
-    case 'mediumtext':
-    case 'mediumblob':
-      return [
-        [T.BLOB, 3],
-        [T.BLOB_COMPRESSED, 3],
-      ];
-    case 'longtext':
-    case 'longblob':
-      return [
-        [T.BLOB, 4],
-        [T.BLOB_COMPRESSED, 4],
-      ];
-    case 'json':
-      return [
-        [T.JSON, 4],
-        [T.BLOB, 4],
-      ];
-    case 'enum':
-      return [[T.ENUM, labelsOf(columnType).length > 255 ? 2 : 1]];
-    case 'set': {
-      const bytes = Math.ceil(labelsOf(columnType).length / 8);
-      return [[T.SET, bytes > 4 ? 8 : bytes]];
-    }
-    case 'vector':
-      return [[T.VECTOR, 4]];
-    case 'uuid':
-    case 'inet6':
-      return [[T.STRING, 16]];
-    case 'inet4':
-      return [[T.STRING, 4]];
-    default:
-      return GEOMETRIES.has(dataType) ? [[T.GEOMETRY, 4]] : [];
-  }
+type BinlogType = readonly [type: number, meta: number];
+
+const blob = (lengthBytes: number): readonly BinlogType[] => [
+  [T.BLOB, lengthBytes],
+  [T.BLOB_COMPRESSED, lengthBytes],
+];
+const fixed = (type: number, meta: number) => (): readonly BinlogType[] => [[type, meta]];
+/** The formats before 5.6 have no fraction in their metadata; INFORMATION_SCHEMA knows the digits. */
+const temporal =
+  (type: number, oldType: number) =>
+  ({ fraction }: InformationSchemaColumn): readonly BinlogType[] => [
+    [type, fraction],
+    [oldType, 0],
+  ];
+const character = ({ octetLength }: InformationSchemaColumn): readonly BinlogType[] => [[T.STRING, octetLength]];
+const variableCharacter = ({ octetLength }: InformationSchemaColumn): readonly BinlogType[] => [
+  [T.VARCHAR, octetLength],
+  [T.VARCHAR_COMPRESSED, octetLength + 1],
+];
+
+/**
+ * By DATA_TYPE: the types and metadata that a TABLE_MAP event can have; several where servers or table versions differ.
+ */
+const BINLOG_TYPES: Readonly<Record<string, (column: InformationSchemaColumn) => readonly BinlogType[]>> = {
+  tinyint: fixed(T.TINY, 0),
+  smallint: fixed(T.SHORT, 0),
+  mediumint: fixed(T.INT24, 0),
+  int: fixed(T.LONG, 0),
+  bigint: fixed(T.LONGLONG, 0),
+  float: fixed(T.FLOAT, 4),
+  double: fixed(T.DOUBLE, 8),
+  decimal: ({ precision, scale }) => [[T.NEWDECIMAL, (precision << 8) | scale]],
+  bit: ({ precision }) => [[T.BIT, precision]],
+  year: fixed(T.YEAR, 0),
+  date: fixed(T.DATE, 0),
+  time: temporal(T.TIME2, T.TIME),
+  datetime: temporal(T.DATETIME2, T.DATETIME),
+  timestamp: temporal(T.TIMESTAMP2, T.TIMESTAMP),
+  char: character,
+  binary: character,
+  varchar: variableCharacter,
+  varbinary: variableCharacter,
+  tinytext: () => blob(1),
+  tinyblob: () => blob(1),
+  text: () => blob(2),
+  blob: () => blob(2),
+  mediumtext: () => blob(3),
+  mediumblob: () => blob(3),
+  longtext: () => blob(4),
+  longblob: () => blob(4),
+  json: () => [
+    [T.JSON, 4],
+    [T.BLOB, 4],
+  ],
+  enum: ({ columnType }) => [[T.ENUM, labelsOf(columnType).length > 255 ? 2 : 1]],
+  set: ({ columnType }) => {
+    const bytes = Math.ceil(labelsOf(columnType).length / 8);
+    return [[T.SET, bytes > 4 ? 8 : bytes]];
+  },
+  vector: fixed(T.VECTOR, 4),
+  uuid: fixed(T.STRING, 16),
+  inet6: fixed(T.STRING, 16),
+  inet4: fixed(T.STRING, 4),
+};
+
+function expectedBinlogTypes(column: InformationSchemaColumn): readonly BinlogType[] {
+  if (GEOMETRIES.has(column.dataType)) return [[T.GEOMETRY, 4]];
+  return BINLOG_TYPES[column.dataType]?.(column) ?? [];
 }
 
 const GEOMETRIES = new Set([
@@ -184,33 +150,33 @@ const GEOMETRIES = new Set([
   'geometrycollection',
   'geomcollection',
 ]);
-/** MariaDB's types that travel as BINARY: the codec's own codes for them. */
-const TRAVELS_AS_BINARY: Readonly<Record<string, number>> = { uuid: T.UUID, inet4: T.INET4, inet6: T.INET6 };
+/** MariaDB's types that the binlog shows as BINARY, with the codec's own codes for them. */
+const LOGGED_AS_BINARY: Readonly<Record<string, number>> = { uuid: T.UUID, inet4: T.INET4, inet6: T.INET6 };
 const OLD_TEMPORAL: ReadonlySet<number> = new Set([T.TIME, T.DATETIME, T.TIMESTAMP]);
 
 /**
- * The columns of the stream with the names, signs, character sets and labels of the declaration; or why the two are
- * not the same table. Count, types, metadata and nullability must all agree: a guess would name values wrongly.
+ * The columns of the binlog with the names, signs, character sets and labels of INFORMATION_SCHEMA; or the reason why
+ * the two do not match. Count, types, metadata and nullability must all agree: a guess would give values wrong names.
  */
-export function mergeColumns(stream: readonly Column[], declared: InformationSchemaTable): Column[] | string {
-  if (stream.length !== declared.columns.length) {
-    return `the binlog has ${stream.length} columns, the table has ${declared.columns.length} today`;
+export function mergeColumns(logged: readonly Column[], declared: InformationSchemaTable): Column[] | string {
+  if (logged.length !== declared.columns.length) {
+    return `the table has ${logged.length} columns in the binlog and ${declared.columns.length} now`;
   }
-  const matched: Column[] = [];
-  for (const [i, column] of stream.entries()) {
+  const merged: Column[] = [];
+  for (const [i, column] of logged.entries()) {
     const known = declared.columns[i] as InformationSchemaColumn;
-    const fits = expectedBinlogTypes(known).some(([type, meta]) => type === column.type && meta === column.meta);
-    if (!fits || known.nullable !== column.nullable) {
-      return `column ${i + 1} has the binlog type ${column.type} (${column.meta}), the table has ${known.name} ${known.columnType} there today`;
+    const matches = expectedBinlogTypes(known).some(([type, meta]) => type === column.type && meta === column.meta);
+    if (!matches || known.nullable !== column.nullable) {
+      return `column ${i + 1} has type ${column.type} (${column.meta}) in the binlog and is ${known.name} ${known.columnType} now`;
     }
     const labelled = known.dataType === 'enum' || known.dataType === 'set';
     if (labelled && known.columnType.includes('?')) {
-      return `the labels of ${known.name} hold a "?", as which INFORMATION_SCHEMA shows every character beyond the BMP`;
+      return `the labels of ${known.name} contain "?", and INFORMATION_SCHEMA shows every character beyond the BMP as "?"`;
     }
     const isBytes = known.collation === 0 && /binary|blob/.test(known.dataType);
-    matched.push({
+    merged.push({
       name: known.name,
-      type: TRAVELS_AS_BINARY[known.dataType] ?? column.type,
+      type: LOGGED_AS_BINARY[known.dataType] ?? column.type,
       meta: OLD_TEMPORAL.has(column.type) ? known.fraction : column.meta,
       nullable: column.nullable,
       unsigned: /\b(unsigned|zerofill)\b/i.test(known.columnType.replace(/'.*'/gs, '')) || known.dataType === 'year',
@@ -218,10 +184,10 @@ export function mergeColumns(stream: readonly Column[], declared: InformationSch
       labels: labelled ? labelsOf(known.columnType) : [],
     });
   }
-  return matched;
+  return merged;
 }
 
-/** `enum('a','it''s','back\\slash')`: COLUMN_TYPE doubles quotes and escapes backslash, NUL, LF and CR, nothing else. */
+/** `enum('a','it''s','back\\slash')`: COLUMN_TYPE doubles quotes and escapes only backslash, NUL, LF and CR. */
 function labelsOf(columnType: string): string[] {
   return [...columnType.matchAll(/'((?:[^'\\]|''|\\.)*)'/gs)].map(([, label]) =>
     (label as string).replace(/''|\\./gs, (sequence) => LABEL_ESCAPES[sequence] ?? sequence),

@@ -9,28 +9,28 @@ import { findDdlFor } from './ddl-scan.ts';
 import { mergeColumns, readInformationSchema } from './information-schema.ts';
 import { columnSignature, type TableSchemaCache } from './table-schema-cache.ts';
 
-/** A table as the stream shows it where it does not name its columns, or not all that they are. */
+/** A table as the binlog describes it, without the names of its columns or without their full types. */
 export interface BinlogTable {
   schema: string;
   name: string;
   columns: readonly Column[];
-  /** Whether the stream named the columns; their names must be those of the declaration then. */
+  /** Whether the binlog names the columns. If so, the names must match those of INFORMATION_SCHEMA. */
   hasColumnNames: boolean;
 }
 
-const ATTEMPTS = 3;
-const REMEDY =
-  'SET GLOBAL binlog_row_metadata=FULL (and in the configuration of the server), so that the stream names its columns; what was written before needs a start behind it and a new copy of the table';
+const ATTEMPTS_MAX = 3;
+const FULL_METADATA_HINT =
+  'SET GLOBAL binlog_row_metadata=FULL (and in the configuration of the server), so that the binlog names the columns; for rows logged before that, start after them and copy the table again';
 
 /**
- * Finds the columns of a table in INFORMATION_SCHEMA, which knows only today's, and proves that they are those of the
- * event: they agree in count, types, metadata and nullability, and no statement between the event and the end of the
- * binlog may have altered the table. What is proven is remembered.
- * @throws CdcError when it cannot be proven; never a guess
+ * Reads the columns of a table from INFORMATION_SCHEMA, which knows only the present ones, and proves that they are the
+ * columns of the event: they agree in count, types, metadata and nullability, and no statement between the event and
+ * the end of the binlog can have altered the table. Proven columns are added to the cache.
+ * @throws CdcError if the columns cannot be proven; it never guesses
  */
 export async function resolveTableSchema(
   connection: ConnectionOptions,
-  memory: TableSchemaCache,
+  cache: TableSchemaCache,
   table: BinlogTable,
   at: Coordinates,
   signal: AbortSignal,
@@ -41,14 +41,14 @@ export async function resolveTableSchema(
     for (let attempt = 1; ; attempt++) {
       const declared = await readInformationSchema(client, schema, name);
       if (declared === undefined)
-        throw unresolvedError(table, 'it has been dropped or renamed since, or the user may not SELECT from it');
-      // Read behind the declaration: a statement that it shows is in the binlog before this end.
+        throw unresolvedError(table, 'it was dropped or renamed since, or the user lacks SELECT on it');
+      // Queried after INFORMATION_SCHEMA: a statement that it shows is in the binlog before this end.
       const end = await currentBinlogPosition(client);
       const columns = mergeColumns(table.columns, declared);
-      const wrongName = typeof columns === 'string' ? undefined : findRenamedColumn(table, columns);
+      const renamedColumn = typeof columns === 'string' ? undefined : findRenamedColumn(table, columns);
       const altered = await findDdlFor(connection, name, at, end, signal);
-      if (typeof columns !== 'string' && wrongName === undefined && altered === undefined) {
-        const known = {
+      if (typeof columns !== 'string' && renamedColumn === undefined && altered === undefined) {
+        const resolved = {
           schema,
           table: name,
           shape: columnSignature(table.columns),
@@ -57,13 +57,17 @@ export async function resolveTableSchema(
           columns,
           primaryKey: declared.primaryKey,
         };
-        memory.add(known);
-        return known;
+        cache.add(resolved);
+        return resolved;
       }
-      // A statement that runs just now may be seen in one of the two and not in the other.
-      if (altered === undefined && attempt < ATTEMPTS) continue;
-      const why = altered !== undefined ? `it may have been altered since: ${altered.slice(0, 200)}` : columns;
-      throw unresolvedError(table, typeof why === 'string' ? why : `column ${wrongName} has another name today`);
+      // A statement that runs at this moment can be visible in one of the two and not in the other.
+      if (altered === undefined && attempt < ATTEMPTS_MAX) continue;
+      const why =
+        altered !== undefined ? `this statement can have altered it since: ${altered.slice(0, 200)}` : columns;
+      throw unresolvedError(
+        table,
+        typeof why === 'string' ? why : `column ${renamedColumn} has another name in the binlog`,
+      );
     }
   } catch (error) {
     throw connectionError(error, connection);
@@ -76,4 +80,8 @@ const findRenamedColumn = (table: BinlogTable, columns: Column[]): string | unde
   table.hasColumnNames ? columns.find(({ name }, i) => name !== table.columns[i]?.name)?.name : undefined;
 
 const unresolvedError = ({ schema, name }: BinlogTable, why: string): CdcError =>
-  new CdcError(`the columns of ${schema}.${name} cannot be proven`, { exitCode: 4, why, hint: REMEDY });
+  new CdcError(`cannot determine the columns of ${schema}.${name} at this binlog position`, {
+    exitCode: 4,
+    why,
+    hint: FULL_METADATA_HINT,
+  });

@@ -2,21 +2,24 @@ import { type Coordinates, isBefore } from '../../model/coordinates.ts';
 import type { Column } from '../../model/table.ts';
 import type { ResolvedTableSchema } from '../../model/table-schema.ts';
 
-/** Type, metadata and nullability of each column, as a TABLE_MAP has them. */
+/** Type, metadata and nullability of each column, as in a TABLE_MAP event. */
 export const columnSignature = (columns: readonly Column[]): string =>
   columns.map(({ type, meta, nullable }) => `${type}.${meta}${nullable ? 'n' : ''}`).join(' ');
 
 const DDL = /\b(?:ALTER|CREATE|DROP|RENAME|TRUNCATE)\b/i;
 
 /**
- * Whether a statement may change what the columns of a table are. Not parsed: any statement of that kind in which the
- * table's name occurs counts, so it is never missed.
+ * Whether a statement can alter the columns of a table. The statement is not parsed: every DDL statement that contains
+ * the name of the table counts, so none is missed.
  */
-export function mayAlter(sql: string, table: string): boolean {
+export function canAlter(sql: string, table: string): boolean {
   return DDL.test(sql) && sql.toLowerCase().replaceAll('``', '`').includes(table.toLowerCase());
 }
 
-/** The columns of tables that the stream does not name; kept with the checkpoint, so that old events keep theirs. */
+/**
+ * Resolved columns of tables whose columns the binlog does not name. They are saved in the checkpoint, so that a
+ * restart decodes old events with the old columns.
+ */
 export class TableSchemaCache {
   #tables: ResolvedTableSchema[];
 
@@ -24,12 +27,12 @@ export class TableSchemaCache {
     this.#tables = [...tables];
   }
 
-  find(schema: string, table: string, shape: string, at: Coordinates): ResolvedTableSchema | undefined {
+  find(schema: string, table: string, signature: string, at: Coordinates): ResolvedTableSchema | undefined {
     return this.#tables.find(
       (known) =>
         known.schema === schema &&
         known.table === table &&
-        known.shape === shape &&
+        known.shape === signature &&
         !isBefore(at, known.from) &&
         (known.until === null || isBefore(at, known.until)),
     );
@@ -39,14 +42,14 @@ export class TableSchemaCache {
     this.#tables.push(table);
   }
 
-  /** A statement was read; what it may alter holds no longer. */
+  /** A statement was read: the columns of tables that it can alter are valid only before it. */
   ddl(sql: string, at: Coordinates): void {
     for (const known of this.#tables) {
-      if (known.until === null && mayAlter(sql, known.table)) known.until = { ...at };
+      if (known.until === null && canAlter(sql, known.table)) known.until = { ...at };
     }
   }
 
-  /** What may still be asked for behind these coordinates; versions that ended before them are forgotten. */
+  /** The entries that events after these coordinates can need. Entries that ended before are removed. */
   entriesFrom(delivered: Coordinates): ResolvedTableSchema[] {
     if (this.#tables.some(({ until }) => until !== null && isBefore(until, delivered))) {
       this.#tables = this.#tables.filter(({ until }) => until === null || !isBefore(until, delivered));

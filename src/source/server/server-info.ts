@@ -4,42 +4,42 @@ import type { Coordinates } from '../../model/coordinates.ts';
 import { GtidSet } from '../../model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import { CdcError } from '../../runtime/error.ts';
+import { CONNECT_TIMEOUT_MS, QUERY_TIMEOUT_MS } from '../limits.ts';
 import { connectionError } from './connection-error.ts';
 
 export type Flavor = 'mysql' | 'mariadb';
 
-/** The server as it was when asked: who it is, what it has executed and what of that it still keeps. */
+/** The server at the time of the query: its identity, what it has executed, and which binlogs it still has. */
 export interface ServerInfo {
   flavor: Flavor;
   version: string;
-  /** `server_uuid` on MySQL; MariaDB has only its numeric server id. */
+  /** `server_uuid` on MySQL; on MariaDB, which has no UUID, its numeric server id. */
   identity: string;
   caseSensitive: boolean;
-  /** The end of the binlog. */
+  /** The position after the last event of the binlog. */
   end: Coordinates;
-  /** The binlogs that are still there, oldest first, each with its size in bytes as its position. */
+  /** The binlogs that the server still has, oldest first. The position of each is its size in bytes. */
   binlogs: Coordinates[];
-  /** Everything committed so far; undefined on a MySQL without GTIDs. */
+  /** All transactions committed so far; undefined on a MySQL without GTIDs. */
   executed: GtidSet | MariadbGtidPosition | undefined;
-  /** What was committed and is no longer in any binlog; undefined where the server has no GTIDs or does not say. */
+  /**
+   * Committed transactions that no binlog has any more; undefined if the server has no GTIDs or does not report them.
+   */
   purged: GtidSet | MariadbGtidPosition | undefined;
-  /** It is a replica that may still receive what it lacks: it applies what another server sends, or is read-only. */
+  /** A replica that can still receive missing transactions: it applies those of another server, or is read-only. */
   isReplica: boolean;
   /** Collation id to character set. */
   charsets: Map<number, string>;
 }
 
-/** No question that is asked here takes a server this long; a link that is half open takes for ever. */
-const QUERY_TIMEOUT_MS = 20_000;
-
 /**
- * Opens a connection for questions, whose rows come as arrays, the only form in which no column name can do harm.
- * A question that stays without an answer breaks it.
+ * Opens a connection for queries. Their rows are arrays: mysql2 rejects an object row with a column `__proto__`. A
+ * query that is not answered in time ends the connection, because a half-open connection would wait forever.
  */
-export async function connect(options: ConnectionOptions, silenceMs = QUERY_TIMEOUT_MS): Promise<Connection> {
+export async function connect(options: ConnectionOptions, queryTimeoutMs = QUERY_TIMEOUT_MS): Promise<Connection> {
   try {
     const connection = await createConnection({
-      connectTimeout: 10_000,
+      connectTimeout: CONNECT_TIMEOUT_MS,
       ...options,
       rowsAsArray: true,
       supportBigNumbers: true,
@@ -47,12 +47,12 @@ export async function connect(options: ConnectionOptions, silenceMs = QUERY_TIME
       timezone: 'Z',
     });
     const core = (connection as unknown as { connection: { stream: Socket; _command: unknown } }).connection;
-    core.stream.setTimeout(silenceMs);
+    core.stream.setTimeout(queryTimeoutMs);
     core.stream.on('timeout', () => {
-      const silent = Object.assign(new Error(`no answer for ${silenceMs / 1000} s`), { code: 'ETIMEDOUT' });
-      if (core._command) core.stream.destroy(silent);
+      const timeout = Object.assign(new Error(`no answer for ${queryTimeoutMs / 1000} s`), { code: 'ETIMEDOUT' });
+      if (core._command) core.stream.destroy(timeout);
     });
-    // Between two questions nobody waits for it; the next one fails.
+    // Between two queries nobody waits for the connection; the next query fails.
     connection.on('error', () => {});
     return connection;
   } catch (error) {
@@ -67,7 +67,7 @@ async function rows(connection: Connection, sql: string): Promise<Row[]> {
   return result as unknown as Row[];
 }
 
-/** Runs the first of several spellings that the server understands. */
+/** Runs the first of several statements that the server supports. */
 async function queryFirstSupported(connection: Connection, ...statements: string[]): Promise<Row[]> {
   for (const [i, sql] of statements.entries()) {
     try {
@@ -78,10 +78,10 @@ async function queryFirstSupported(connection: Connection, ...statements: string
       throw error;
     }
   }
-  throw new Error('no statement given');
+  throw new Error('no statement was given');
 }
 
-/** @throws CdcError when the server is not reachable or cannot be followed at all */
+/** @throws CdcError if the server cannot be reached or has no binlog */
 export async function readServerInfo(options: ConnectionOptions): Promise<ServerInfo> {
   const connection = await connect(options);
   try {
@@ -94,30 +94,30 @@ export async function readServerInfo(options: ConnectionOptions): Promise<Server
 }
 
 async function queryServerInfo(connection: Connection): Promise<ServerInfo> {
-  const [[version, serverId, caseNames] = []] = await rows(
+  const [[version, serverId, lowerCaseTableNames] = []] = await rows(
     connection,
     'SELECT VERSION(), @@global.server_id, @@global.lower_case_table_names',
   );
   const flavor: Flavor = /mariadb/i.test(String(version)) ? 'mariadb' : 'mysql';
   const end = await currentBinlogPosition(connection);
-  // Behind the end, so that no size is older than it.
+  // Queried after the end, so that no size is older than it.
   const logs = await rows(connection, 'SHOW BINARY LOGS');
   if (logs[0] === undefined) throw binlogClosedError();
   return {
     flavor,
     version: String(version),
-    caseSensitive: Number(caseNames) === 0,
+    caseSensitive: Number(lowerCaseTableNames) === 0,
     end,
     binlogs: logs.map(([file, size]) => ({ file: String(file), position: Number(size) })),
     charsets: await readCharsets(connection, flavor),
-    isReplica: await replicates(connection),
+    isReplica: await isReplica(connection),
     ...(flavor === 'mysql'
       ? await mysqlIdentity(connection)
       : await mariadbIdentity(connection, String(serverId), String(logs[0][0]))),
   };
 }
 
-/** Where the next event will be written. @throws CdcError when the server writes no binlog */
+/** The position of the next event. @throws CdcError if the server writes no binlog */
 export async function currentBinlogPosition(connection: Connection): Promise<Coordinates> {
   const [[on] = []] = await rows(connection, 'SELECT @@global.log_bin');
   if (Number(on) === 0) throw binlogDisabledError();
@@ -131,7 +131,7 @@ export async function currentBinlogPosition(connection: Connection): Promise<Coo
   return { file: String(current[0]), position: Number(current[1]) };
 }
 
-/** The names of the binlogs that are left, oldest first. */
+/** The names of the binlogs that the server still has, oldest first. */
 export async function listBinlogs(connection: Connection): Promise<string[]> {
   return (await rows(connection, 'SHOW BINARY LOGS')).map(([file]) => String(file));
 }
@@ -139,18 +139,18 @@ export async function listBinlogs(connection: Connection): Promise<string[]> {
 const binlogDisabledError = (): CdcError =>
   new CdcError('the server does not write a binlog', {
     why: 'log_bin is off',
-    hint: 'set log_bin in its configuration and restart it, then run cdc check',
+    hint: 'set log_bin in the configuration of the server and restart it, then run cdc check',
   });
 
-/** What a server says that is shutting down, or has not come up yet. */
+/** A server that is shutting down or still starting reports no binlog. */
 const binlogClosedError = (): CdcError =>
   new CdcError('the server has no binlog open', {
     kind: 'retry',
-    why: 'log_bin is on; it is about to stop, or only starts',
+    why: 'log_bin is on, so the server is stopping or still starting',
   });
 
-/** Some accounts may not ask for the state of replication; read_only everyone may see. */
-async function replicates(connection: Connection): Promise<boolean> {
+/** Some accounts must not query the replication status, but every account can read read_only. */
+async function isReplica(connection: Connection): Promise<boolean> {
   const [[readOnly] = []] = await rows(connection, 'SELECT @@global.read_only');
   if (Number(readOnly) === 1) return true;
   for (const sql of ['SHOW REPLICA STATUS', 'SHOW SLAVE STATUS']) {
@@ -163,7 +163,7 @@ async function replicates(connection: Connection): Promise<boolean> {
   return false;
 }
 
-/** What tells one server from another, as `identity` has it. */
+/** The query for `ServerInfo.identity`. */
 export const identityQuery = {
   mysql: 'SELECT @@global.server_uuid',
   mariadb: "SELECT CONCAT('mariadb-', @@global.server_id)",
@@ -174,7 +174,7 @@ async function mysqlIdentity(connection: Connection): Promise<Pick<ServerInfo, '
     connection,
     'SELECT @@global.server_uuid, @@global.gtid_mode, @@global.gtid_executed, @@global.gtid_purged',
   );
-  // Only ON and ON_PERMISSIVE give every new transaction a GTID.
+  // ON and ON_PERMISSIVE give every new transaction a GTID, but with ON_PERMISSIVE a replicated one can be anonymous.
   const gtids = mode === 'ON';
   return {
     identity: String(uuid),
@@ -195,7 +195,7 @@ async function mariadbIdentity(
   return {
     identity: `mariadb-${serverId}`,
     executed: MariadbGtidPosition.parse(String(position ?? '')),
-    // NULL when the file went in between.
+    // NULL if the file was purged in between.
     purged: typeof purged === 'string' ? MariadbGtidPosition.parse(purged) : undefined,
   };
 }
@@ -206,12 +206,12 @@ async function readCharsets(connection: Connection, flavor: Flavor): Promise<Map
     'SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL',
   );
   if (flavor === 'mariadb') {
-    // The UCA 14.0.0 collations (10.10 and later) have an id per character set, and only here.
-    const more = await rows(
+    // The UCA 14.0.0 collations (10.10 and later) have an id per character set, listed only here.
+    const uca1400 = await rows(
       connection,
       'SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL',
     ).catch(() => []);
-    listed.push(...more);
+    listed.push(...uca1400);
   }
   return new Map(listed.filter((row) => row[1] !== null).map(([id, name]) => [Number(id), String(name)]));
 }

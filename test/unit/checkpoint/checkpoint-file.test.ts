@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 describe('the checkpoint file', () => {
-  test('gives back what was saved, makes its folder, and leaves no other file behind', async () => {
+  test('it loads what was saved, creates its folder, and leaves no other file', async () => {
     const file = new CheckpointFile(join(directory, 'a', 'b', 'shop.json'));
     expect(await file.load('shop')).toBeUndefined();
     await file.save(sample);
@@ -33,13 +33,13 @@ describe('the checkpoint file', () => {
   });
 
   test.each([
-    ['half a file', (text: string) => text.slice(0, 60)],
-    ['nothing', () => ''],
+    ['half of its text', (text: string) => text.slice(0, 60)],
+    ['no text', () => ''],
     ['a changed number', (text: string) => text.replace('1234', '1235')],
     ['an unknown field', (text: string) => text.replace('{', '{"extra":1,')],
     ['another version', (text: string) => text.replace('"version": 1', '"version": 0')],
-    ['something else', () => 'null'],
-  ])('%s is refused, and left as it is', async (_, damage) => {
+    ['other JSON', () => 'null'],
+  ])('a file with %s is rejected and not changed', async (_, damage) => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     await file.save(sample);
     const damaged = damage(readFileSync(file.path, 'utf8'));
@@ -51,51 +51,51 @@ describe('the checkpoint file', () => {
     expect(readFileSync(file.path, 'utf8')).toBe(damaged);
   });
 
-  test('one of a later version is refused as that', async () => {
+  test('a file of a later version is rejected with its own message', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     writeFileSync(file.path, '{ "version": 2, "more": true }');
     await expect(file.load('shop')).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringContaining('a later version of cdc'),
-      why: 'its format is 2, and this cdc knows 1',
+      why: 'its format is 2, and this cdc supports up to 1',
     });
   });
 
-  test('a name that is not its own is refused', async () => {
+  test('the file of another pipeline is rejected', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     await file.save(sample);
     await expect(file.load('other')).rejects.toMatchObject({ exitCode: 2 });
   });
 
-  test('a write that fails is an error and leaves the old content', async () => {
+  test('a write that fails is an error and keeps the old content', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     await file.save(sample);
-    // A folder stands where the temporary file would go.
+    // A folder has the name of the temporary file.
     mkdirSync(`${file.path}.tmp`);
     await expect(file.save({ ...sample, position: 1 })).rejects.toThrow(/cannot write the checkpoint/);
     expect(await file.load('shop')).toEqual(sample);
   });
 });
 
-describe('the checkpoint keeper', () => {
-  test('saves what is delivered at the time of the write, never what was current when it was asked', async () => {
+describe('the checkpointer', () => {
+  test('it saves the position at the time of the write, not at the time of the request', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     let position = 1;
-    const keeper = new Checkpointer(
+    const checkpointer = new Checkpointer(
       file,
       () => ({ ...sample, position }),
       (error) => expect.unreachable(String(error)),
     );
-    keeper.markDirty();
+    checkpointer.markDirty();
     position = 2;
-    await keeper.save();
+    await checkpointer.save();
     expect((await file.load('shop'))?.position).toBe(2);
     position = 3;
-    await keeper.save();
+    await checkpointer.save();
     expect((await file.load('shop'))?.position, 'not moved, not written').toBe(2);
   });
 
-  test('save resolves when what has moved is on the disk, though another save writes it', async () => {
+  test('save resolves when the moved position is on disk, even if another save writes it', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     const slow = Object.assign(Object.create(file) as CheckpointFile, {
       save: async (checkpoint: Checkpoint) => {
@@ -104,22 +104,22 @@ describe('the checkpoint keeper', () => {
       },
     });
     let position = 1;
-    const keeper = new Checkpointer(
+    const checkpointer = new Checkpointer(
       slow,
       () => ({ ...sample, position }),
       (error) => expect.unreachable(String(error)),
     );
-    keeper.markDirty();
-    const writes = [keeper.save()];
+    checkpointer.markDirty();
+    const writes = [checkpointer.save()];
     position = 2;
-    keeper.markDirty();
-    writes.push(keeper.save());
-    await keeper.save();
+    checkpointer.markDirty();
+    writes.push(checkpointer.save());
+    await checkpointer.save();
     expect((await file.load('shop'))?.position).toBe(2);
     await Promise.all(writes);
   });
 
-  test('tells of a write that fails by its timer', async () => {
+  test('it reports a failed write of its timer', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     mkdirSync(`${file.path}.tmp`);
     const error = await new Promise((resolve) => {
@@ -129,8 +129,11 @@ describe('the checkpoint keeper', () => {
   });
 });
 
-test.skipIf(process.platform !== 'linux')('a folder that cannot be made is an error, not an endless try', async () => {
-  const file = new CheckpointFile('/proc/cdc/shop.json');
-  await expect(file.save(sample)).rejects.toThrow(/cannot write the checkpoint/);
-  await expect(file.lock()).rejects.toThrow(/cannot write the checkpoint/);
-});
+test.skipIf(process.platform !== 'linux')(
+  'a folder that cannot be created is an error instead of an endless attempt',
+  async () => {
+    const file = new CheckpointFile('/proc/cdc/shop.json');
+    await expect(file.save(sample)).rejects.toThrow(/cannot write the checkpoint/);
+    await expect(file.lock()).rejects.toThrow(/cannot write the checkpoint/);
+  },
+);

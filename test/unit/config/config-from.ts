@@ -2,11 +2,11 @@ import { tmpdir } from 'node:os';
 import { parseConfig } from '../../../src/config/load.ts';
 import type { Config } from '../../../src/config/schema.ts';
 
-/** A configuration from YAML text, as if it stood in a file of the temporary folder. */
+/** A configuration from YAML text, as if it were a file in the temporary folder. */
 export const configFrom = (yaml: string, env: Record<string, string> = {}): Config =>
   parseConfig(yaml, { file: 'cdc.yaml', directory: tmpdir(), env });
 
-/** What `act` throws; a test that expects an error fails when there is none. */
+/** The error that `act` throws; a test that expects one fails if there is none. */
 export function thrownBy(act: () => unknown): unknown {
   try {
     act();

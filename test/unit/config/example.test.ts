@@ -10,19 +10,19 @@ const file = resolve(import.meta.dirname, '../../../config/cdc.example.yaml');
 const env = { CDC_MYSQL_PASSWORD: 'secret' };
 
 describe('config/cdc.example.yaml', () => {
-  test('loads without error in the environment that it names', () => {
+  test('the example loads with the environment variables that it names', () => {
     expect(loadConfig(file, env)).toMatchObject({
       firehose: { stream: 'shop-changes' },
       source: { password: 'secret' },
     });
   });
 
-  test('shows the defaults: a file with only its required keys means the same', () => {
+  test('the example has the defaults: a file with only the required keys gives the same configuration', () => {
     const least = 'source: { url: "mysql://cdc@127.0.0.1:3306", password: secret }\nfirehose: { stream: shop-changes }';
     expect(loadConfig(file, env)).toEqual(parseConfig(least, { file: 'least.yaml', directory: dirname(file), env }));
   });
 
-  test('shows rules for columns that load', () => {
+  test('the column rules in the example load', () => {
     const text = readFileSync(file, 'utf8');
     const shown = /^# {3}columns:\n(?:#.*\n)*?(?=# hash is)/m.exec(text)?.[0].replace(/^# {3}/gm, '') ?? '';
     const rest = text.replace(/^columns: .*$/m, '');
@@ -34,7 +34,7 @@ describe('config/cdc.example.yaml', () => {
     ]);
   });
 
-  test('has every key of the schema, switched on or off, and no other', () => {
+  test('the example has every key of the schema, enabled or disabled, and no other', () => {
     const everyKeyOn = parse(readFileSync(file, 'utf8').replace(/^( *)#(?=[a-z_]+:)/gm, '$1'));
     expect(paths(everyKeyOn).sort()).toEqual(keyPaths(configSchema).sort());
   });

@@ -12,16 +12,16 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 const LEAST = 'source:\n  url: mysql://cdc@127.0.0.1\nfirehose:\n  stream: s\n';
 
-/** The problems that a configuration is refused for, a line each. */
-function problems(yaml: string, env: Record<string, string> = {}): string[] {
+/** The errors of an invalid configuration, one line each. */
+function errorLines(yaml: string, env: Record<string, string> = {}): string[] {
   const error = thrownBy(() => configFrom(yaml, env));
   expect(error).toBeInstanceOf(CdcError);
   expect(error).toMatchObject({ exitCode: 2 });
   return ((error as CdcError).why ?? '').split('\n').map((line) => line.trim());
 }
 
-describe('a sound configuration', () => {
-  test('needs a source url and a stream, and everything else has its default', () => {
+describe('a valid configuration', () => {
+  test('only a source URL and a stream are required, and everything else has its default', () => {
     expect(configFrom(LEAST)).toEqual({
       name: 'cdc',
       source: { url: 'mysql://cdc@127.0.0.1', server_id: 'auto', start: 'now' },
@@ -52,7 +52,7 @@ describe('a sound configuration', () => {
     });
   });
 
-  test('takes environment variables in any string, numbers among them, and $${ as a plain ${', () => {
+  test('environment variables are replaced in any string, also for numbers, and $${ is a plain ${', () => {
     const yaml = [
       'name: ${A}-${B}',
       'source: { url: "mysql://${USER}@127.0.0.1", password: "$${A}", server_id: "${ID}" }',
@@ -63,7 +63,7 @@ describe('a sound configuration', () => {
     expect(config.source).toMatchObject({ url: 'mysql://me@127.0.0.1', password: '${A}', server_id: 17 });
   });
 
-  test('reads the password from a file beside it, without the last line break', () => {
+  test('the password is read from a file next to it, without the last line break', () => {
     writeFileSync(join(directory, 'password'), ' se cret\n\n');
     writeFileSync(join(directory, 'ca.pem'), 'certificate');
     const file = join(directory, 'cdc.yaml');
@@ -84,13 +84,13 @@ describe('a sound configuration', () => {
     '3E11FA47-71CA-11E1-9E33-C80AA9429562:1-5, 4e11fa47-71ca-11e1-9e33-c80aa9429562:tag:1-3',
     '0-1-1234',
     '0-1-1234,7-2-1',
-  ])('starts at %s', (start) => {
+  ])('%s is a start position', (start) => {
     expect(configFrom(LEAST.replace('  url', `  start: "${start}"\n  url`)).source.start).toBe(start);
   });
 });
 
-describe('every problem is named at once, with its line', () => {
-  test('wrong keys, wrong types, wrong values, missing keys and missing variables in one go', () => {
+describe('all errors are reported at once with their lines', () => {
+  test('wrong keys, types and values, missing keys and missing variables are reported together', () => {
     const yaml = [
       'nmae: shop',
       'source:',
@@ -109,7 +109,7 @@ describe('every problem is named at once, with its line', () => {
       '  streem: s',
       'checkpoint: state.json',
     ].join('\n');
-    expect(problems(yaml)).toEqual([
+    expect(errorLines(yaml)).toEqual([
       'line 1, nmae: unknown key, did you mean name?',
       'line 2, source.url: is missing',
       'line 3, source.ulr: unknown key, did you mean url?',
@@ -123,74 +123,76 @@ describe('every problem is named at once, with its line', () => {
       'line 11, firehose.stream: is missing',
       'line 12, firehose.endpoint: must look like http://127.0.0.1:4573',
       'line 13, firehose.aggregate.max_events: must be a whole number from 1 to 100000',
-      'line 13, firehose.aggregate.max_bytes: must be a size such as 512KiB, of 1,024,000 bytes (1000KiB) at most',
-      'line 14, firehose.linger: must be a duration such as 100ms, of 60s at most',
+      'line 13, firehose.aggregate.max_bytes: must be a size such as 512KiB, at most 1,024,000 bytes (1000KiB)',
+      'line 14, firehose.linger: must be a duration such as 100ms, at most 60s',
       'line 15, firehose.streem: unknown key, did you mean stream?',
       'line 16, checkpoint: must be a map, not text',
     ]);
   });
 
-  test('each bad table pattern and each bad key by itself', () => {
-    expect(problems(`${LEAST}tables: ["*.*", orders, "a.b.c"]\nkeys: { "shop.*": [id], "shop.x": [a, a] }`)).toEqual([
+  test('each invalid table pattern and each invalid key is reported separately', () => {
+    expect(errorLines(`${LEAST}tables: ["*.*", orders, "a.b.c"]\nkeys: { "shop.*": [id], "shop.x": [a, a] }`)).toEqual([
       expect.stringMatching(/^line 5, tables\[1\]: "orders" is not a table pattern: it has no dot/),
       expect.stringMatching(/^line 5, tables\[2\]: "a.b.c" is not a table pattern/),
       expect.stringMatching(/^line 6, keys."shop.\*": "shop.\*" is not a table pattern: here one table is named/),
       'line 6, keys."shop.x": names a column twice',
     ]);
-    expect(problems(`${LEAST}tables: ["!a.b"]`)).toEqual([expect.stringContaining('captures nothing')]);
-    expect(problems(`${LEAST}tables: []`)).toEqual([expect.stringContaining('captures nothing')]);
+    expect(errorLines(`${LEAST}tables: ["!a.b"]`)).toEqual([expect.stringContaining('captures nothing')]);
+    expect(errorLines(`${LEAST}tables: []`)).toEqual([expect.stringContaining('captures nothing')]);
   });
 
-  test('a key under the wrong parent is told its right one', () => {
-    expect(problems(`${LEAST}password: x\n`)).toEqual(['line 5, password: unknown key, did you mean source.password?']);
+  test('a key under the wrong parent is reported with the right parent', () => {
+    expect(errorLines(`${LEAST}password: x\n`)).toEqual([
+      'line 5, password: unknown key, did you mean source.password?',
+    ]);
   });
 
-  test('what a later version brings is said to be not available, not unknown', () => {
+  test('keys and values of later versions are reported as not available instead of unknown', () => {
     const yaml = `${LEAST.replace('  url', '  start: snapshot\n  url')}admin: {}`;
-    expect(problems(yaml)).toEqual([
+    expect(errorLines(yaml)).toEqual([
       'line 2, source.start: snapshot is not available in this version',
       'line 6, admin: not available in this version',
     ]);
   });
 
-  test('what may be a map or off is told apart', () => {
+  test('a value that can be a map or off is checked as what it is', () => {
     const yaml = [
       '  aggregate: on',
       '  quota: { bytes: 5 bananas, request: 3, records: 0 }',
       '  routes: { "!shop.x": a, "shop": b, "shop.y": "a b" }',
       '  timeout: 1ms',
     ].join('\n');
-    expect(problems(`${LEAST}${yaml}`)).toEqual([
+    expect(errorLines(`${LEAST}${yaml}`)).toEqual([
       'line 5, firehose.aggregate: must be a map, or off',
-      'line 6, firehose.quota.bytes: must be a size such as 5MiB, of 1KiB at least',
-      'line 6, firehose.quota.records: must be a whole number, 1 at least',
+      'line 6, firehose.quota.bytes: must be a size such as 5MiB, at least 1KiB',
+      'line 6, firehose.quota.records: must be a whole number, at least 1',
       'line 6, firehose.quota.request: unknown key, did you mean requests?',
       expect.stringMatching(/^line 7, firehose.routes."shop.y": must be 1 to 64 letters/),
-      expect.stringMatching(/^line 7, firehose.routes."!shop.x": says where tables go/),
+      expect.stringMatching(/^line 7, firehose.routes."!shop.x": a route needs a pattern of tables/),
       expect.stringMatching(/^line 7, firehose.routes.shop: "shop" is not a table pattern/),
       'line 8, firehose.timeout: must be a duration such as 30s, from 100ms to 300s',
     ]);
     const off = configFrom(`${LEAST}  aggregate: off\n  quota: off\n  routes: { "shop.*": other }`).firehose;
     expect(off).toMatchObject({ aggregate: 'off', quota: 'off', routes: { 'shop.*': 'other' } });
     expect(configFrom(`${LEAST}  quota: { bytes: 20MiB }`).firehose.quota).toEqual({ bytes: 20 * 1024 ** 2 });
-    expect(problems(`${LEAST}  aggregate: off\n  compression: gzip`)).toEqual([
-      expect.stringMatching(/^line 6, firehose.compression: gzip is for records of many events/),
+    expect(errorLines(`${LEAST}  aggregate: off\n  compression: gzip`)).toEqual([
+      expect.stringMatching(/^line 6, firehose.compression: gzip cannot be used with aggregate: off/),
     ]);
   });
 });
 
-describe('a source that contradicts itself is refused', () => {
+describe('a source that contradicts itself is rejected', () => {
   const source = (more: string, host = 'db.example') =>
-    problems(`source:\n  url: mysql://cdc@${host}\n${more}\nfirehose: { stream: s }`);
+    errorLines(`source:\n  url: mysql://cdc@${host}\n${more}\nfirehose: { stream: s }`);
 
-  test('two passwords', () => {
+  test('a source with two passwords is rejected', () => {
     writeFileSync(join(directory, 'p'), 'x');
     expect(source(`  password: a\n  password_file: ${join(directory, 'p')}`)).toEqual([
-      'line 4, source.password_file: stands beside source.password; give one of the two',
+      'line 4, source.password_file: cannot be combined with source.password',
     ]);
   });
 
-  test('a certificate authority that no check would use', () => {
+  test('a source with a certificate authority that no check uses is rejected', () => {
     writeFileSync(join(directory, 'ca'), 'x');
     expect(source(`  ca_file: ${join(directory, 'ca')}\n  tls: required`)[0]).toMatch(
       /ca_file: has no effect with tls: required/,
@@ -198,20 +200,20 @@ describe('a source that contradicts itself is refused', () => {
     expect(source(`  ca_file: ${join(directory, 'ca')}`, 'localhost')[0]).toMatch(/no effect with tls: disabled/);
   });
 
-  test('an identity to verify where the host is an address', () => {
+  test('a source with an IP address and verify-identity is rejected', () => {
     expect(source('', '192.0.2.1')[0]).toMatch(
       /^line 1, source.tls: verify-identity needs a host name|^line 2, source.tls/,
     );
     expect(source('  tls: verify-identity', '[2001:db8::1]')[0]).toMatch(/^line 3, source.tls: verify-identity needs/);
   });
 
-  test.each(['0', '4294967296', '1.5', 'other', '""'])('server_id %s', (id) => {
+  test.each(['0', '4294967296', '1.5', 'other', '""'])('a source with server_id %s is rejected', (id) => {
     expect(source(`  server_id: ${id}`)).toEqual([
       'line 3, source.server_id: must be auto or a whole number from 1 to 4294967295',
     ]);
   });
 
-  test('files that cannot be read, each named', () => {
+  test('each file that cannot be read is reported', () => {
     expect(source('  password_file: /nonexistent/a\n  ca_file: /nonexistent/b')).toEqual([
       expect.stringMatching(/^line 3, source.password_file: cannot be read: ENOENT/),
       expect.stringMatching(/^line 4, source.ca_file: cannot be read: ENOENT/),
@@ -227,7 +229,7 @@ describe('a source that contradicts itself is refused', () => {
     '0-1',
     '0-1-1,0-2-2',
     '',
-  ])('start "%s"', (start) => {
+  ])('a source with start "%s" is rejected', (start) => {
     expect(source(`  start: "${start}"`)).toEqual([expect.stringMatching(/^line 3, source.start: ./)]);
   });
 });
@@ -235,7 +237,7 @@ describe('a source that contradicts itself is refused', () => {
 describe('column rules', () => {
   const columns = (...lines: string[]) => `${LEAST}columns:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 
-  test('drop, hash with a secret from the environment or a file, and mask', () => {
+  test('columns can be dropped, hashed with a secret from the environment or a file, and masked', () => {
     writeFileSync(join(directory, 'secret'), 'of the file\n');
     const yaml = columns(
       'shop.users.password: drop',
@@ -251,7 +253,7 @@ describe('column rules', () => {
     });
   });
 
-  test('a secret that is missing, empty, unset, unreadable or given twice is refused', () => {
+  test('a secret that is missing, empty, unset, unreadable or set twice is rejected', () => {
     writeFileSync(join(directory, 'empty'), '\n');
     const yaml = columns(
       'a.b.missing: { hash: sha256 }',
@@ -261,18 +263,18 @@ describe('column rules', () => {
       `a.b.emptyfile: { hash: sha256, secret_file: ${join(directory, 'empty')} }`,
       `a.b.both: { hash: sha256, secret: x, secret_file: ${join(directory, 'empty')} }`,
     );
-    expect(problems(yaml, { EMPTY: '' })).toEqual([
-      'line 6, columns."a.b.missing".secret: is missing; give secret or secret_file',
+    expect(errorLines(yaml, { EMPTY: '' })).toEqual([
+      'line 6, columns."a.b.missing".secret: is missing; set secret or secret_file',
       'line 7, columns."a.b.empty".secret: must not be empty',
       'line 8, columns."a.b.unset".secret: the environment variable UNSET is not set',
       expect.stringMatching(/^line 9, columns."a.b.unreadable".secret_file: cannot be read: ENOENT/),
       'line 10, columns."a.b.emptyfile".secret: must not be empty',
-      'line 11, columns."a.b.both".secret_file: stands beside secret; give one of the two',
+      'line 11, columns."a.b.both".secret_file: cannot be combined with secret',
       'line 11, columns."a.b.both".secret: must not be empty',
     ]);
   });
 
-  test('what is no rule, and what is no column, is refused without a word of its content', () => {
+  test('an invalid rule or column is rejected without showing its content', () => {
     const yaml = columns(
       'a.b.c: encrypt',
       'a.b.d: { hash: md5, secret: hunter2 }',
@@ -280,7 +282,7 @@ describe('column rules', () => {
       'a.b.f: { mask: -1 }',
       'a.b.g: { mask: 1.5 }',
     );
-    const found = problems(yaml);
+    const found = errorLines(yaml);
     expect(found.map((line) => line.replace(/: .*/, ''))).toEqual([
       'line 6, columns."a.b.c"',
       'line 7, columns."a.b.d"',
@@ -290,7 +292,7 @@ describe('column rules', () => {
     ]);
     expect(found[0]).toContain('must be drop, { hash: sha256, secret: … } or { mask: 4 }');
     expect(found.join()).not.toContain('hunter2');
-    const names = problems(columns('a.b: drop', 'a.b.c.d: drop', '"!a.b.h": drop'));
+    const names = errorLines(columns('a.b: drop', 'a.b.c.d: drop', '"!a.b.h": drop'));
     expect(names).toEqual([
       expect.stringMatching(/^line 6, columns.*"a.b" is not a column pattern/),
       expect.stringMatching(/^line 7, columns.*"a.b.c.d" is not a column pattern/),
@@ -302,43 +304,44 @@ describe('column rules', () => {
 describe('dead letters', () => {
   const seq = '6b02e25e0000000200000006970000000020';
 
-  test('lie beside the checkpoint file, or where the configuration says', () => {
+  test('dead letters are stored next to the checkpoint file, or where the configuration says', () => {
     const letters = (yaml: string) => configFrom(`${LEAST}${yaml}`).dead_letter.directory;
     expect(letters('checkpoint: { file: /var/lib/cdc/shop.json }')).toBe('/var/lib/cdc/dead-letter');
     expect(letters('dead_letter: { directory: letters }')).toBe(join(tmpdir(), 'letters'));
     expect(letters('dead_letter: { directory: /srv/letters }')).toBe('/srv/letters');
   });
 
-  test('have a limit in bytes and events that the operator names', () => {
+  test('dead letters have a limit in bytes, and events that the operator lists', () => {
     const yaml = `dead_letter: { max_bytes: 10MiB, events: ["${seq}"] }`;
     expect(configFrom(`${LEAST}${yaml}`).dead_letter).toMatchObject({ max_bytes: 10 * 1024 ** 2, events: [seq] });
   });
 
-  test('refuse what is no size and no seq of an event', () => {
+  test('an invalid size and an invalid seq of an event are rejected', () => {
     const events = [seq.slice(1), seq.toUpperCase(), `${seq}0`, seq.replace('2', 'g')].map((text) => `"${text}"`);
-    expect(problems(`${LEAST}dead_letter: { max_bytes: much, directory: "", events: [${events}, 12] }`)).toEqual([
+    expect(errorLines(`${LEAST}dead_letter: { max_bytes: much, directory: "", events: [${events}, 12] }`)).toEqual([
       'line 5, dead_letter.directory: must not be empty',
-      'line 5, dead_letter.max_bytes: must be a size such as 1GiB, of 1 byte at least',
+      'line 5, dead_letter.max_bytes: must be a size such as 1GiB, at least 1 byte',
       ...[0, 1, 2, 3].map(
         (i) => `line 5, dead_letter.events[${i}]: must be the seq of an event: 36 hex digits, lower case`,
       ),
       'line 5, dead_letter.events[4]: must be text, not a number; put it in quotes',
     ]);
-    expect(problems(`${LEAST}dead_letter: { max_bytes: 0 }`)).toHaveLength(1);
+    expect(errorLines(`${LEAST}dead_letter: { max_bytes: 0 }`)).toHaveLength(1);
   });
 });
 
-test('of errors of YAML only the first is told, and what a variable needs', () => {
+test('only the first YAML error is reported, with the quotes that a variable needs', () => {
   const slip = 'source:\n  url: "mysql://u@h"\n   password: x\nfirehose:\n  stream: s\n x: y\n';
-  expect(problems(slip)).toHaveLength(1);
+  expect(errorLines(slip)).toHaveLength(1);
   const unquoted = 'columns: { s.t.c: { hash: sha256, secret: $' + '{X} } }';
-  expect(problems(`${LEAST}${unquoted}`)).toEqual([
+  expect(errorLines(`${LEAST}${unquoted}`)).toEqual([
     expect.stringMatching(/^line 5, .*; inside { } and \[ \] an environment variable needs quotes$/),
   ]);
 });
 
-test('a region that cannot be one is refused', () => {
-  const region = (text: string) => problems(`source: { url: "mysql://u@h" }\nfirehose: { stream: s, region: ${text} }`);
+test('an invalid region is rejected', () => {
+  const region = (text: string) =>
+    errorLines(`source: { url: "mysql://u@h" }\nfirehose: { stream: s, region: ${text} }`);
   expect(
     configFrom('source: { url: "mysql://u@h" }\nfirehose: { stream: s, region: us-gov-west-1 }').firehose.region,
   ).toBe('us-gov-west-1');
@@ -346,14 +349,14 @@ test('a region that cannot be one is refused', () => {
   expect(region('""')).toEqual(['line 2, firehose.region: must look like eu-west-1']);
 });
 
-test('format maxwell is refused beside a form of values that it cannot have', () => {
+test('format maxwell is rejected with a form of values that it does not have', () => {
   expect(configFrom(`${LEAST}format: maxwell\nvalues: { bigint: string }`).format).toBe('maxwell');
-  expect(problems(`${LEAST}format: maxwell\nvalues: { temporal: epoch_micros }`)).toEqual([
-    expect.stringMatching(/^line 6, values.temporal: epoch_micros is not for format: maxwell/),
+  expect(errorLines(`${LEAST}format: maxwell\nvalues: { temporal: epoch_micros }`)).toEqual([
+    expect.stringMatching(/^line 6, values.temporal: epoch_micros cannot be used with format: maxwell/),
   ]);
 });
 
-describe('a file that is no configuration is refused', () => {
+describe('a file that is no configuration is rejected', () => {
   test.each([
     ['', 'the file is empty'],
     ['# only a comment\n', 'the file is empty'],
@@ -366,11 +369,11 @@ describe('a file that is no configuration is refused', () => {
     ['tables:\n  - !shop.audit_log\n', 'line 2, Unresolved tag: !shop.audit_log; a pattern with ! needs quotes'],
     [`${LEAST}tables:\n  - *.*\n  - *.log\n`, 'line 6, *.* would be a YAML alias'],
     [`${LEAST}tables: &x [*x]\n`, 'line 5, *x would be'],
-  ])('%j', (yaml, what) => {
-    expect(problems(yaml)[0]).toContain(what);
+  ])('the file %j is rejected', (yaml, what) => {
+    expect(errorLines(yaml)[0]).toContain(what);
   });
 
-  test('a file that is not there, with how to begin', () => {
+  test('a missing file is reported with a hint how to begin', () => {
     expect(thrownBy(() => loadConfig(join(directory, 'missing.yaml'), {}))).toMatchObject({
       exitCode: 2,
       message: expect.stringContaining('missing.yaml'),
@@ -382,10 +385,10 @@ describe('a file that is no configuration is refused', () => {
 
 test('no message repeats a secret', () => {
   const yaml = 'source: { url: "mysql://cdc:hunter2@h/x", password: [hunter2], password_file: hunter2.txt }';
-  expect(problems(`${yaml}\nfirehose: { stream: s }`).join().replaceAll('hunter2.txt', '')).not.toContain('hunter2');
+  expect(errorLines(`${yaml}\nfirehose: { stream: s }`).join().replaceAll('hunter2.txt', '')).not.toContain('hunter2');
 });
 
-test('zero_dates: null means what it says, with quotes or without', () => {
+test('zero_dates: null is accepted with and without quotes', () => {
   for (const text of ['null', '"null"']) {
     const config = parseConfig(
       `source: { url: "mysql://u@localhost" }\nfirehose: { stream: s }\nvalues: { zero_dates: ${text} }`,

@@ -11,7 +11,7 @@ test('a duration is a number with ms, s, m or h, or a bare number of millisecond
   expect(durations.map(parseDuration)).toEqual([100, 5000, 120000, 3600000, 250, 500]);
 });
 
-test('what is neither number nor known unit is refused', () => {
+test('text that is not a number with a known unit is rejected', () => {
   const wrong = ['', 'ms', '-1ms', '5 apples', '5constructor', '1e3', '9'.repeat(400), Number.NaN, -1, '0x10'];
   expect(wrong.map(parseSize)).toEqual(wrong.map(() => undefined));
   expect(wrong.map(parseDuration)).toEqual(wrong.map(() => undefined));

@@ -10,7 +10,7 @@ const connection = (source: string, extra = '') =>
   sourceConnection(configFrom(`source: { url: "${source}"${extra} }\nfirehose: { stream: s }`).source);
 
 describe('sourceConnection', () => {
-  test('takes host, port, user and password from the url, percent-decoded', () => {
+  test('host, port, user and password come from the URL, percent-decoded', () => {
     expect(connection('mysql://c%64c:p%40ss%2F%23%3A,@127.0.0.1:3307')).toEqual({
       host: '127.0.0.1',
       port: 3307,
@@ -20,15 +20,15 @@ describe('sourceConnection', () => {
     });
   });
 
-  test('defaults to port 3306, knows mariadb:// and IPv6 addresses', () => {
+  test('the default port is 3306, and mariadb:// and IPv6 addresses are accepted', () => {
     expect(connection('mariadb://cdc@[::1]')).toMatchObject({ host: '::1', port: 3306, user: 'cdc' });
   });
 
-  test('prefers source.password to the one in the url', () => {
+  test('source.password takes precedence over the one in the URL', () => {
     expect(connection('mysql://cdc:old@127.0.0.1', ', password: new').password).toBe('new');
   });
 
-  test('maps each tls mode to what mysql2 checks', () => {
+  test('each TLS mode maps to the checks of mysql2', () => {
     const ssl = (tls: string) => connection('mysql://cdc@db.example', `, tls: ${tls}`).ssl;
     expect(ssl('verify-identity')).toEqual({ rejectUnauthorized: true, verifyIdentity: true });
     expect(ssl('verify-ca')).toEqual({ rejectUnauthorized: true, verifyIdentity: false });
@@ -36,14 +36,14 @@ describe('sourceConnection', () => {
     expect(ssl('disabled')).toBeUndefined();
   });
 
-  test('verifies fully where nothing is said, save for this machine', () => {
+  test('the default is full verification, except for this machine', () => {
     const modes = ['db.example', 'localhost', '127.1.2.3', '[::1]', '127.0.0.1.example'].map((host) =>
       tlsMode({ url: `mysql://cdc@${host}` }),
     );
     expect(modes).toEqual(['verify-identity', 'disabled', 'disabled', 'disabled', 'verify-identity']);
   });
 
-  test('any user and password come back from their percent-encoded form', () => {
+  test('any user and password are restored from their percent-encoded form', () => {
     const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(text, text, (user, password) => {
@@ -54,8 +54,8 @@ describe('sourceConnection', () => {
   });
 });
 
-describe('a source url of several hosts', () => {
-  test('gives one url for each, in order, with the same user and password', () => {
+describe('a source URL with several hosts', () => {
+  test('each host gets its own URL, in order, with the same user and password', () => {
     const urls = hostUrls('mysql://cdc:p%40,x@db1:3307,db2,[::1]:9/');
     expect(urls.map(parseSourceUrl)).toEqual([
       { host: 'db1', port: 3307, user: 'cdc', password: 'p@,x' },
@@ -64,7 +64,7 @@ describe('a source url of several hosts', () => {
     ]);
   });
 
-  test('gives one configuration for each, which differ in the url alone; TLS is decided for each', () => {
+  test('each host gets its own configuration, which differs only in the URL and in its TLS mode', () => {
     const config = configFrom('source: { url: "mysql://cdc@db.example:1,127.0.0.1:2" }\nfirehose: { stream: s }');
     const [first, second] = configPerHost(config);
     expect(first).toEqual({ ...config, source: { ...config.source, url: 'mysql://cdc@db.example:1' } });
@@ -73,32 +73,32 @@ describe('a source url of several hosts', () => {
     expect(sourceConnection(second?.source ?? config.source).ssl).toBeUndefined();
   });
 
-  test('is refused where one of them cannot be verified as configured', () => {
+  test('the URL is rejected if one host cannot be verified as configured', () => {
     const text = 'source: { url: "mysql://cdc@db.example,10.0.0.1" }\nfirehose: { stream: s }';
     expect((thrownBy(() => configFrom(text)) as CdcError).why).toContain('verify-identity needs a host name');
   });
 });
 
-describe('a source url that cannot be meant is refused, and its password never shown', () => {
+describe('an invalid source URL is rejected, and its password is never shown', () => {
   test.each([
     ['postgres://cdc:hunter2@h', 'does not begin with mysql://'],
     ['cdc:hunter2@h:3306', 'does not begin with mysql://'],
     ['mysql://cdc:hunter2@h/shop', 'has a path'],
-    ['mysql://cdc:hunt/er2@h', 'cannot be read'],
+    ['mysql://cdc:hunt/er2@h', 'cannot be parsed'],
     ['mysql://cdc:1/hunter2@h', 'has a path'],
     ['mysql://cdc:hunter2@h?ssl=true', 'has a query'],
     ['mysql://cdc:hunter2@h#x', 'has a query or a fragment'],
-    ['mysql://cdc:hunter2#@h', 'cannot be read'],
-    ['mysql://cdc:hunter2@h:port', 'cannot be read'],
-    ['mysql://cdc:hunter2@h:99999', 'cannot be read'],
+    ['mysql://cdc:hunter2#@h', 'cannot be parsed'],
+    ['mysql://cdc:hunter2@h:port', 'cannot be parsed'],
+    ['mysql://cdc:hunter2@h:99999', 'cannot be parsed'],
     ['mysql://cdc:hunter2@h:0', 'has port 0'],
     ['mysql://cdc:hunter2%zz@h', 'two hex digits'],
-    ['mysql://:hunter2@h', 'names no user'],
-    ['mysql://h', 'names no user'],
-    ['mysql://', 'names no host'],
-    ['mysql://cdc:hunter2@a,,b', 'cannot be read|names no host'],
+    ['mysql://:hunter2@h', 'has no user'],
+    ['mysql://h', 'has no user'],
+    ['mysql://', 'has no host'],
+    ['mysql://cdc:hunter2@a,,b', 'cannot be parsed|has no host'],
     ['mysql://cdc:hunter2@a:1,b:0', 'has port 0'],
-    ['mysql://cdc:hunter2@a,', 'cannot be read|names no host'],
+    ['mysql://cdc:hunter2@a,', 'cannot be parsed|has no host'],
   ])('%s', (url, what) => {
     const error = thrownBy(() => hostUrls(url).forEach(parseSourceUrl));
     expect(error).toMatchObject({ exitCode: 2, message: expect.stringMatching(what) });

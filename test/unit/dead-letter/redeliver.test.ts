@@ -29,9 +29,11 @@ afterEach(() => rmSync(directory, { recursive: true }));
 async function retried(ids: string[], answer: (line: string, call: number) => RecordOutcome, more: Partial<Sink> = {}) {
   const requests: string[][] = [];
   const sink: Sink = {
+    service: 'Firehose',
+    needsKeys: false,
     limits: { maxRecords: 500, maxRecordBytes: 1000, maxRequestBytes: 4000 },
     async send(records) {
-      const lines = records.map((pieces) => Buffer.concat(pieces).toString());
+      const lines = records.map(({ buffers }) => Buffer.concat(buffers).toString());
       requests.push(lines);
       return [answer(lines[0] as string, requests.length)];
     },

@@ -4,7 +4,8 @@ import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.t
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../../src/model/replication-position.ts';
 import type { Transaction } from '../../../src/model/rows-event.ts';
-import type { Quota, RecordBuffers, RecordOutcome, Sink, SinkLimits } from '../../../src/sinks/sink.ts';
+import type { Quota, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../../../src/sinks/sink.ts';
+import { encodedEvent } from '../../encoded-event.ts';
 
 export const ACCEPTED: RecordOutcome = { kind: 'accepted' };
 export const THROTTLED: RecordOutcome = { kind: 'throttled', reason: 'slow down' };
@@ -68,6 +69,8 @@ export interface Request {
 
 /** A sink whose every answer is given by the test. */
 export class ScriptedSink implements Sink {
+  readonly service = 'Firehose';
+  readonly needsKeys = false;
   readonly limits: SinkLimits;
   readonly encodeRecord?: NonNullable<Sink['encodeRecord']>;
   /** Requests without an answer, oldest first. */
@@ -114,14 +117,14 @@ export class ScriptedSink implements Sink {
     return requests;
   }
 
-  send(records: readonly RecordBuffers[]): Promise<RecordOutcome[]> {
+  send(records: readonly SinkRecord[]): Promise<RecordOutcome[]> {
     this.requests++;
     // Copied now, as a socket does: delivery can reuse the buffers after the answer.
-    const texts = records.map((buffers) => Buffer.concat(buffers).toString().split('\n').slice(0, -1));
+    const texts = records.map(({ buffers }) => Buffer.concat(buffers).toString().split('\n').slice(0, -1));
     return new Promise((resolve, reject) => {
       const request: Request = {
         records: texts,
-        sizes: records.map((buffers) => Buffer.concat(buffers).length),
+        sizes: records.map(({ buffers }) => Buffer.concat(buffers).length),
         answer: (outcomes) => {
           this.open.splice(this.open.indexOf(request), 1);
           const each = 'kind' in outcomes ? texts.map(() => outcomes) : [...outcomes];
@@ -169,6 +172,8 @@ interface HarnessOptions extends Partial<DeliveryOptions> {
   limits?: Partial<SinkLimits>;
   quota?: Quota;
   encodeRecord?: Sink['encodeRecord'];
+  /** The start position of delivery. */
+  delivered?: ReplicationPosition;
 }
 
 /** A delivery into two scripted sinks, and everything that it reports. */
@@ -176,7 +181,6 @@ export class DeliveryHarness {
   readonly sink: ScriptedSink;
   /** The sink of a second stream, which receives the lines that begin with ~. */
   readonly secondSink: ScriptedSink;
-  readonly delivered: ReplicationPosition;
   readonly delivery: Delivery;
   readonly backpressure: boolean[] = [];
   readonly fatalErrors: string[] = [];
@@ -186,16 +190,15 @@ export class DeliveryHarness {
   readonly deadLettered: [line: string, reason: string][] = [];
 
   constructor(options: HarnessOptions = {}) {
-    const { limits, quota, encodeRecord, ...rest } = options;
+    const { limits, quota, encodeRecord, delivered = withGtids(), ...rest } = options;
     this.sink = new ScriptedSink(limits, encodeRecord);
     this.secondSink = new ScriptedSink(limits, encodeRecord);
-    this.delivered = rest.delivered ?? withGtids();
     this.delivery = new Delivery({
       targets: [
         { name: 'first', sink: this.sink, quota },
         { name: 'other', sink: this.secondSink, quota },
       ],
-      delivered: this.delivered,
+      start: delivered,
       aggregation: eventsPerRecord(500),
       lingerMs: 100,
       deadLetter: async ({ event, reason }) => {
@@ -210,16 +213,14 @@ export class DeliveryHarness {
 
   /** The delivered position: the numbers of the GTID set, or the binlog position. */
   get deliveredText(): string {
-    return this.delivered.gtids === undefined
-      ? String(this.delivered.position)
-      : this.delivered.gtids.toString().replace(`${UUID}:`, '');
+    const { gtids, position } = this.delivery.delivered;
+    return gtids === undefined ? String(position) : gtids.toString().replace(`${UUID}:`, '');
   }
 
   /** Appends lines to the open transaction. The first character of a line is its key. */
   lines(...lines: string[]): this {
     for (const line of lines) {
-      const bytes = Buffer.from(`${line}\n`);
-      this.delivery.append(line.startsWith('~') ? 1 : 0, keyHash(line), bytes, 0, bytes.length);
+      this.delivery.append(line.startsWith('~') ? 1 : 0, encodedEvent(`${line}\n`, '', keyHash(line)));
     }
     return this;
   }

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CHUNK_BYTES, ChunkPool } from '../../../src/delivery/chunk-pool.ts';
+import { ChunkPool } from '../../../src/delivery/chunk-pool.ts';
 import { Lane } from '../../../src/delivery/lane.ts';
+import { CHUNK_BYTES } from '../../../src/delivery/limits.ts';
 import type { RecordBuffers } from '../../../src/sinks/sink.ts';
+import { encodedEvent } from '../../encoded-event.ts';
 
 type Action =
   | { append: number }
@@ -29,29 +31,43 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 
 interface Line {
   bytes: Buffer;
+  key: string;
   number: number;
 }
 
 describe('a lane', () => {
-  test('gives its events in order, whole, within the limits, and keeps what is in flight as it was', () => {
+  test.each([
+    ['with keys', true],
+    ['without keys', false],
+  ])('%s gives its events in order, whole and within the limits, and keeps what is in flight unchanged', (_, keyed) => {
     const pool = new ChunkPool();
     fc.assert(
       fc.property(fc.array(action, { minLength: 100, maxLength: 800, size: 'max' }), (actions) => {
-        const lane = new Lane(pool);
+        const lane = new Lane(pool, keyed);
         // What another lane gets of the pool must not be what this one still holds.
-        const other = new Lane(pool);
+        const other = new Lane(pool, keyed);
         const committed: Line[] = [];
         let open: Line[] = [];
+        let isOpen = false;
         let number = 1;
         let flight: { pieces: RecordBuffers; copy: Buffer; lines: Line[] } | undefined;
         let fill = 0;
         for (const each of actions) {
           if ('append' in each) {
             const bytes = Buffer.alloc(each.append, ++fill & 255);
-            lane.append(Buffer.concat([Buffer.of(1, 2), bytes, Buffer.of(3)]), 2, 2 + bytes.length, number);
-            open.push({ bytes, number });
+            const key = `key ${fill}`.repeat(fill % 4);
+            const source = Buffer.concat([Buffer.of(1, 2), bytes, Buffer.from(key), Buffer.of(3)]);
+            const to = 2 + bytes.length;
+            const isFirst = lane.append(
+              { bytes: source, from: 2, to, keyFrom: to, keyTo: to + key.length, keyHash: 0 },
+              number,
+            );
+            expect(isFirst).toBe(!isOpen);
+            isOpen = true;
+            open.push({ bytes, key, number });
           } else if ('commit' in each) {
             lane.commit();
+            isOpen = false;
             committed.push(...open);
             open = [];
             number++;
@@ -75,6 +91,7 @@ describe('a lane', () => {
             const single = lane.inFlightByEvent();
             expect(single.map((event) => event.length)).toEqual(lines.map((line) => line.bytes.length));
             expect(Buffer.concat(single).equals(copy)).toBe(true);
+            expect(lane.inFlightKeys()?.map(String)).toEqual(keyed ? lines.map(({ key }) => key) : undefined);
             expect(lane.oldestEvent().equals(lines[0]?.bytes ?? Buffer.of())).toBe(true);
             flight = { pieces, copy, lines };
           } else if (flight !== undefined) {
@@ -82,11 +99,11 @@ describe('a lane', () => {
             const settled = committed.splice(0, Math.min(each.settle, flight.lines.length));
             expect(lane.settle(settled.length)).toBe(settled.reduce((sum, { bytes }) => sum + bytes.length, 0));
             flight = undefined;
-            other.append(Buffer.alloc(60_000, 255), 0, 60_000, number);
+            other.append(encodedEvent('~'.repeat(60_000), '~'.repeat(100)), number);
             other.commit();
             if (other.waitingEvents > 20) {
               other.startFlight(1e9, 1e9);
-              other.settle();
+              other.settle(other.inFlightEvents);
             }
           }
           const waiting = committed.slice(flight?.lines.length ?? 0);
@@ -97,23 +114,72 @@ describe('a lane', () => {
         }
         if (flight !== undefined) expect(Buffer.concat(flight.pieces).equals(flight.copy)).toBe(true);
       }),
-      { numRuns: 50 },
+      { numRuns: 30 },
     );
   });
 
   test('finds its oldest event behind a chunk of which the rest was taken back', () => {
-    const lane = new Lane(new ChunkPool());
+    const lane = new Lane(new ChunkPool(), false);
     const append = (length: number, fill: string, number: number): void => {
-      lane.append(Buffer.alloc(length, fill), 0, length, number);
+      lane.append(encodedEvent(fill.repeat(length)), number);
     };
     append(10, 'a', 1);
     lane.commit();
     append(10, 'b', 2);
     lane.startFlight(100, 1);
-    lane.settle();
+    lane.settle(1);
     lane.discardFrom(2);
     append(CHUNK_BYTES, 'c', 2);
     lane.commit();
     expect(lane.oldestEvent().equals(Buffer.alloc(CHUNK_BYTES, 'c'))).toBe(true);
+  });
+
+  /** A lane with so many committed events, `e0` first. */
+  function laneOf(events: number): Lane {
+    const lane = new Lane(new ChunkPool(), false);
+    for (let i = 0; i < events; i++) lane.append(encodedEvent(`e${i}`), 1);
+    lane.commit();
+    return lane;
+  }
+
+  test('has one slice in flight at most, and sends nothing while it backs off', () => {
+    const lane = laneOf(3);
+    lane.startFlight(1000, 2);
+    expect(lane.isSendable).toBe(false);
+    expect(() => lane.startFlight(1000, 2)).toThrow('in flight');
+    expect(() => lane.backOff(1)).toThrow('in flight');
+    lane.settle(0);
+    lane.backOff(1);
+    expect(lane.isSendable).toBe(false);
+    expect(() => lane.startFlight(1000, 2)).toThrow('backing off');
+    expect(() => lane.settle(1)).toThrow('backing off');
+    lane.endBackoff();
+    expect([lane.isSendable, lane.lingerExpired, lane.attempts]).toEqual([true, true, 1]);
+    lane.startFlight(1000, 3);
+    lane.settle(3);
+    expect([lane.isSendable, lane.attempts]).toEqual([false, 0]);
+    expect(() => lane.startFlight(1000, 1)).toThrow('without events');
+    expect(() => lane.endBackoff()).toThrow('idle');
+  });
+
+  test('is isolated by halves until the events that were rejected with it have settled', () => {
+    const lane = laneOf(9);
+    lane.startFlight(1000, 8);
+    lane.settle(0);
+    lane.isolate(8, true);
+    expect(lane.isolationBatchSize).toBe(4);
+    lane.startFlight(1000, 4);
+    lane.settle(4);
+    expect(lane.isolationBatchSize).toBe(4);
+    lane.startFlight(1000, 4);
+    lane.settle(0);
+    lane.isolate(4, true);
+    expect(lane.isolationBatchSize).toBe(2);
+    lane.startFlight(1000, 2);
+    lane.settle(2);
+    lane.startFlight(1000, 2);
+    lane.settle(2);
+    expect(lane.isolationBatchSize).toBe(0);
+    expect(lane.waitingEvents).toBe(1);
   });
 });

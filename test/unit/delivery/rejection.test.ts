@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { RecordOutcome } from '../../../src/sinks/sink.ts';
+import { lineOf } from '../../encoded-event.ts';
 import {
   ACCEPTED,
   advanceMs,
@@ -57,7 +58,7 @@ describe('a rejected event', () => {
     harness.lines(...repeatText(60, (i) => lineOfKey(i, '1'))).commit(2);
     await harness.sink.answerRounds(2000, () => REQUEST_REJECTED);
     expect(harness.deadLettered).toHaveLength(20);
-    expect(harness.fatalErrors[0]).toBe('Firehose refused the events of the stream first');
+    expect(harness.fatalErrors[0]).toBe('Firehose rejected the events of the stream first');
   });
 
   test('is a fatal error and no dead letter if the stream has never accepted an event', async () => {
@@ -65,7 +66,7 @@ describe('a rejected event', () => {
     harness.lines('a1', 'b1').commit(1);
     await harness.sink.answerRounds(2000, () => REQUEST_REJECTED);
     expect(harness.deadLettered).toEqual([]);
-    expect(harness.fatalErrors[0]).toBe('Firehose refused the events of the stream first');
+    expect(harness.fatalErrors[0]).toBe('Firehose rejected the events of the stream first');
   });
 });
 
@@ -109,7 +110,7 @@ describe('dead letters', () => {
 
   test('receive an event that the operator has named; it is not sent, and a rolled back one is ignored', async () => {
     const harness = new DeliveryHarness({
-      isDeadLettered: (bytes, from, to) => bytes.toString('utf8', from, to).includes('bad'),
+      isDeadLettered: (event) => lineOf(event).includes('bad'),
     });
     harness.lines('a1', 'a2bad');
     harness.delivery.rollback();
@@ -148,7 +149,7 @@ describe('a failing stream', () => {
     await advanceMs(100);
     harness.sink.oldest.answer(STREAM_REJECTED);
     await advanceMs(60_000);
-    expect(harness.fatalErrors).toEqual(['Firehose refused the events of the stream first']);
+    expect(harness.fatalErrors).toEqual(['Firehose rejected the events of the stream first']);
     expect(harness.deliveredText).toBe('');
     expect(harness.sink.requests).toBe(1);
   });

@@ -55,8 +55,8 @@ describe('a rollback', () => {
     harness.lines('a11111111111111111');
     harness.delivery.savepoint('late');
     harness.lines('b1').delivery.rollbackTo('late');
-    expect(() => harness.delivery.rollbackTo('early')).toThrow('sent in part has been rolled back');
-    expect(() => harness.delivery.rollback()).toThrow('sent in part has been rolled back');
+    expect(() => harness.delivery.rollbackTo('early')).toThrow('rolled back after part of it had been sent');
+    expect(() => harness.delivery.rollback()).toThrow('rolled back after part of it had been sent');
     expect(() => harness.delivery.rollback()).toThrow(expect.objectContaining({ exitCode: 4 }));
   });
 });

@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-/** Fixture: event lines written by hand as the contract has them, and objects that hold them. */
-
+/** The parts of an event line in the format of the contract. */
 export interface EventParts {
   op: 'c' | 'u' | 'd' | 'r' | 't';
   seq: number | string;
-  /** JSON texts, so that a fixture decides the exact digits. */
+  /** JSON texts, so that a test controls every digit. */
   key?: string | null;
   row?: string | null;
   schema?: string;
@@ -38,7 +37,7 @@ export function flatLine(parts: EventParts): string {
   return row && row !== '{}' ? `${row.slice(0, -1)},${meta}}` : `{${meta}}`;
 }
 
-/** Puts each group of lines into an object of its own, every second one gzipped, and gives their paths. */
+/** Writes each group of lines to its own object, gzips every second object, and returns their paths. */
 export function writeObjects(...groups: string[][]): { directory: string; objects: string[]; remove(): void } {
   const directory = mkdtempSync(join(tmpdir(), 'cdc-lake-'));
   const objects = groups.map((lines, i) => {

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Fold, type FoldOptions, foldLake, lakeRows, select } from '../../../src/lake/fold.ts';
+import { type Fold, type FoldOptions, foldLake, lakeRows, selectRows } from '../../../src/lake/fold.ts';
 import { listObjects } from '../../../src/lake/objects.ts';
 import { createViews } from '../../../src/lake/views.ts';
 import { debeziumLine, type EventParts, flatLine, writeObjects } from './event-lines.ts';
@@ -38,14 +38,14 @@ const row = (id: number | string, value: string): Pick<EventParts, 'key' | 'row'
 });
 
 describe('folding a lake', () => {
-  test('keeps of each key the event with the highest seq, wherever it landed', async () => {
+  test('the event with the highest seq of each key wins, in any object', async () => {
     const old = debeziumLine({ op: 'c', seq: 1, ...row(1, '"old"') });
     const changed = debeziumLine({ op: 'u', seq: 9, ...row(1, '"new"') });
     const between = debeziumLine({ op: 'u', seq: 5, ...row(1, '"between"') });
     expect(await folded([[changed], [old], [between]], (fold) => rowsOf(fold))).toEqual(['id=1 v="new"']);
   });
 
-  test('drops a deleted row and keeps one that was inserted again', async () => {
+  test('a deleted row is removed, and a row that is inserted again is kept', async () => {
     const lines = [
       debeziumLine({ op: 'c', seq: 1, ...row(1, '1') }),
       debeziumLine({ op: 'd', seq: 2, ...row(1, '1') }),
@@ -56,7 +56,7 @@ describe('folding a lake', () => {
     expect(await folded([lines.toReversed()], (fold) => rowsOf(fold))).toEqual(['id=2 v=2']);
   });
 
-  test('a TRUNCATE takes every row of its table with a lower seq, and none of another table', async () => {
+  test('a TRUNCATE removes every row of its table with a lower seq, and no row of another table', async () => {
     const lines = [
       debeziumLine({ op: 't', seq: 5 }),
       debeziumLine({ op: 'c', seq: 4, ...row(1, '1') }),
@@ -67,7 +67,7 @@ describe('folding a lake', () => {
     expect(found).toEqual([['id=2 v=2'], ['id=3 v=3']]);
   });
 
-  test('counts what was delivered twice, and a seq that came with two contents', async () => {
+  test('repeated events and a seq with two contents are counted', async () => {
     const once = { op: 'c', seq: 1, ...row(1, '1') } as const;
     const twice = { op: 'c', seq: 2, ...row(2, '1') } as const;
     const counts = await folded(
@@ -80,7 +80,7 @@ describe('folding a lake', () => {
     expect(counts).toEqual({ events: 4, repeats: 2, conflicts: 1 });
   });
 
-  test('says that a table without keys cannot be folded, until a TRUNCATE has emptied it', async () => {
+  test('a table without keys cannot be folded until a TRUNCATE has emptied it', async () => {
     const keyless = { op: 'c', seq: 1, key: null, row: '{"v":1}' } as const;
     const lines = [
       debeziumLine({ ...keyless, table: 'log' }),
@@ -94,7 +94,7 @@ describe('folding a lake', () => {
     ]);
   });
 
-  test('completes a partial row image from the events before it, and never from before a delete', async () => {
+  test('a partial row image is completed from earlier events, but not from events before a delete', async () => {
     const lines = [
       debeziumLine({ op: 'c', seq: 1, key: '{"id":1}', row: '{"id":1,"a":1,"b":12345678901234567890.50}' }),
       debeziumLine({ op: 'u', seq: 2, key: '{"id":1}', row: '{"id":1,"a":null}', partial: true }),
@@ -109,7 +109,7 @@ describe('folding a lake', () => {
     ]);
   });
 
-  test('one key stays one key when its columns change their order', async () => {
+  test('a key is the same key when its columns change their order', async () => {
     const lines = [
       debeziumLine({ op: 'c', seq: 1, key: '{"a":1,"b":2}', row: '{"a":1,"b":2,"v":1}' }),
       debeziumLine({ op: 'u', seq: 2, key: '{"b":2,"a":1}', row: '{"a":1,"b":2,"v":2}' }),
@@ -117,7 +117,7 @@ describe('folding a lake', () => {
     expect(await folded([lines], (fold) => rowsOf(fold))).toEqual(['a=1 b=2 v=2']);
   });
 
-  test('keys that differ only beyond 2^53, and those that only look alike, stay apart', async () => {
+  test('keys that differ only above 2^53 and keys with similar texts are different keys', async () => {
     const lines = [
       debeziumLine({ op: 'c', seq: 1, ...row('18446744073709551614', '1') }),
       debeziumLine({ op: 'c', seq: 2, ...row('18446744073709551615', '2') }),
@@ -129,7 +129,7 @@ describe('folding a lake', () => {
     expect(await folded([lines], async (fold) => (await rowsOf(fold)).length)).toBe(6);
   });
 
-  test('gives every digit of a number as it landed', async () => {
+  test('a number keeps every digit of its event', async () => {
     const values = [
       '18446744073709551615',
       '-9223372036854775808',
@@ -142,7 +142,7 @@ describe('folding a lake', () => {
     expect(await folded([lines], (fold) => rowsOf(fold))).toEqual(values.map((value, i) => `id=${i} v=${value}`));
   });
 
-  test('folds format flat by the key columns it is given, and says so when it has none', async () => {
+  test('format flat is folded by the given key columns, and a table without them cannot be folded', async () => {
     const lines = [
       flatLine({ op: 'c', seq: 1, row: '{"id":1,"op":"x"}' }),
       flatLine({ op: 'u', seq: 2, row: '{"id":1,"op":"y"}' }),
@@ -165,11 +165,11 @@ describe('folding a lake', () => {
     ]);
   });
 
-  test('of an empty lake has no tables', async () => {
+  test('an empty lake has no tables', async () => {
     expect(await folded([], async ({ events, tables }) => ({ events, tables }))).toEqual({ events: 0, tables: [] });
   });
 
-  test('refuses a torn line and a line that is no event, naming the object', async () => {
+  test('an incomplete line or a line that is not an event is an error that names the object', async () => {
     const whole = debeziumLine({ op: 'c', seq: 1, ...row(1, '1') });
     for (const bad of [whole.slice(0, -9), '{"op":"c"}', 'null', whole.replace('"op":"c"', '"op":"x"')]) {
       const failure = folded([[whole, bad]], async () => {});
@@ -179,7 +179,7 @@ describe('folding a lake', () => {
     }
   });
 
-  test('reads an object once whose path looks like a pattern for another', async () => {
+  test('an object whose path looks like a glob for another object is read once', async () => {
     const lines = [1, 2].map((id) => debeziumLine({ op: 'c', seq: id, ...row(id, '1') }));
     const lake = writeObjects(...lines.map((line) => [line]));
     const odd = join(lake.directory, "it's", '2026');
@@ -193,7 +193,7 @@ describe('folding a lake', () => {
     lake.remove();
   });
 
-  test('in any order and with any repeats equals replaying the events in order of seq', async () => {
+  test('the fold of events in any order and with repeats equals a replay in order of seq', async () => {
     const event = fc.record({
       op: fc.constantFrom('c', 'u', 'u', 'd', 'c', 'u', 't') as fc.Arbitrary<'c' | 'u' | 'd' | 't'>,
       id: fc.integer({ min: 1, max: 4 }),
@@ -211,8 +211,8 @@ describe('folding a lake', () => {
         });
         const next = () => random.next().value as number;
         const landed = [...lines, ...lines.filter(() => next() % 3 === 0)]
-          .map((line) => ({ line, at: next() }))
-          .sort((a, b) => a.at - b.at)
+          .map((line) => ({ line, order: next() }))
+          .sort((a, b) => a.order - b.order)
           .map(({ line }) => line);
         const cut = landed.length > 0 ? next() % landed.length : 0;
         const found = await folded([landed.slice(0, cut), landed.slice(cut)], async (fold) => [
@@ -227,7 +227,7 @@ describe('folding a lake', () => {
 });
 
 describe('views', () => {
-  test('make a report over the lake one query, with exact sums', async () => {
+  test('one query over the views is a report with exact sums', async () => {
     const lines = [
       debeziumLine({ op: 'c', seq: 1, key: '{"id":1}', row: '{"id":1,"source":"ads"}' }),
       debeziumLine({
@@ -249,12 +249,12 @@ describe('views', () => {
       await createViews(fold);
       const sql = `SELECT u.source, sum(p.amount::DECIMAL(20, 2))::VARCHAR FROM shop.payments p
         JOIN shop.users u ON u.id = p.user_id GROUP BY u.source`;
-      return select(fold.connection, sql);
+      return selectRows(fold.connection, sql);
     });
     expect(revenue).toEqual([['ads', '90071992547410.01']]);
   });
 
-  test('quote schemas, tables and columns of any name', async () => {
+  test('schemas, tables and columns of any name are quoted', async () => {
     const names = { schema: 'we"ird.\'s', table: 'tä`ble "😀".x' };
     const columns = ['a.b', 'q"u\'o', '/sl~ash', '$', '__proto__', 'ünï 😀'];
     const text = `{${columns.map((name, i) => `${JSON.stringify(name)}:${i}`).join(',')}}`;
@@ -277,14 +277,14 @@ describe('views', () => {
     }
   });
 
-  test('give integers all their digits, and keep tables apart whose names differ in case only', async () => {
+  test('integers keep all digits, and tables whose names differ only in case have separate views', async () => {
     const lines = ['Orders', 'orders'].map((table, i) =>
       debeziumLine({ op: 'c', seq: i, ...row(1, i ? '18446744073709551615' : '-9223372036854775808'), table }),
     );
     const found = await folded([lines], async (fold) => {
       const views = await createViews(fold);
       return Promise.all(
-        views.map(async ({ name }) => (await select(fold.connection, `SELECT v FROM ${name}`))[0]![0]),
+        views.map(async ({ name }) => (await selectRows(fold.connection, `SELECT v FROM ${name}`))[0]![0]),
       );
     });
     expect(found).toEqual([-9223372036854775808n, 18446744073709551615n]);

@@ -3,17 +3,17 @@ import { checkSettings } from '../../../src/preflight/check-settings.ts';
 import type { PreflightFacts } from '../../../src/preflight/gather-server.ts';
 import { config, soundMariadb, soundServer, withVariables } from './no-findings.ts';
 
-/** `severity what -> fix` of each problem. */
-const judged = (server: PreflightFacts, source = '') =>
+/** Each finding as `severity what -> fix`. */
+const found = (server: PreflightFacts, source = '') =>
   checkSettings(server, config('', source)).map(({ severity, what, fix }) => `${severity} ${what} -> ${fix}`);
 
-test('a sound server of either flavor gives no problem', () => {
-  expect(judged(soundServer())).toEqual([]);
-  expect(judged(soundMariadb())).toEqual([]);
-  expect(judged(withVariables({ binlog_row_value_options: '', binlog_expire_logs_seconds: '86400' }))).toEqual([]);
+test('a correctly configured server of either flavor has no findings', () => {
+  expect(found(soundServer())).toEqual([]);
+  expect(found(soundMariadb())).toEqual([]);
+  expect(found(withVariables({ binlog_row_value_options: '', binlog_expire_logs_seconds: '86400' }))).toEqual([]);
 });
 
-describe('each setting that is wrong is named with the statement that corrects it', () => {
+describe('each wrong setting is reported with the statement that corrects it', () => {
   test.each<[Partial<PreflightFacts['variables']>, string]>([
     [{ log_bin: 'OFF' }, 'error log_bin is OFF -> log_bin = binlog under [mysqld]'],
     [{ binlog_format: 'MIXED' }, "error binlog_format is MIXED -> SET PERSIST binlog_format = 'ROW';"],
@@ -36,8 +36,8 @@ describe('each setting that is wrong is named with the statement that corrects i
       'warning binlogs are purged after 24.0 hours (binlog_expire_logs_seconds) -> SET PERSIST binlog_expire_logs_seconds = 259200;',
     ],
     [{ server_id: '0' }, 'error server_id is 0 -> SET PERSIST server_id = 1;'],
-  ])('MySQL, %j', (variables, expected) => {
-    expect(judged(withVariables(variables))).toEqual([expect.stringContaining(expected)]);
+  ])('on MySQL: %j', (variables, expected) => {
+    expect(found(withVariables(variables))).toEqual([expect.stringContaining(expected)]);
   });
 
   test.each<[Partial<PreflightFacts['variables']>, string]>([
@@ -51,22 +51,22 @@ describe('each setting that is wrong is named with the statement that corrects i
       { binlog_expire_logs_seconds: '3600' },
       'binlogs are purged after 1.0 hours (binlog_expire_logs_seconds) -> SET GLOBAL',
     ],
-  ])('MariaDB, %j', (variables, expected) => {
-    expect(judged(soundMariadb(variables))).toEqual([expect.stringContaining(expected)]);
+  ])('on MariaDB: %j', (variables, expected) => {
+    expect(found(soundMariadb(variables))).toEqual([expect.stringContaining(expected)]);
   });
 });
 
-test('partial JSON updates are fine, unless MINIMAL leaves out the documents that they change', () => {
+test('partial JSON updates are an error only if MINIMAL leaves out the documents that they change', () => {
   const partial = { binlog_row_value_options: 'PARTIAL_JSON' };
-  expect(judged(withVariables(partial))).toEqual([]);
-  expect(judged(withVariables({ ...partial, binlog_row_image: 'MINIMAL' }))).toContainEqual(
+  expect(found(withVariables(partial))).toEqual([]);
+  expect(found(withVariables({ ...partial, binlog_row_image: 'MINIMAL' }))).toContainEqual(
     expect.stringContaining(
       "error binlog_row_value_options is PARTIAL_JSON and binlog_row_image is MINIMAL -> SET PERSIST binlog_row_value_options = '';",
     ),
   );
 });
 
-test('everything that is wrong is named at once', () => {
+test('all wrong settings are reported at once', () => {
   const wrong = {
     log_bin: 'OFF',
     binlog_format: 'MIXED',
@@ -74,15 +74,15 @@ test('everything that is wrong is named at once', () => {
     gtid_mode: 'OFF',
     server_id: '0',
   };
-  expect(judged(withVariables(wrong))).toHaveLength(5);
+  expect(found(withVariables(wrong))).toHaveLength(5);
 });
 
-test('binlogs that are never purged are no problem', () => {
-  expect(judged(withVariables({ binlog_expire_logs_seconds: '0' }))).toEqual([]);
-  expect(judged(withVariables({ binlog_expire_logs_seconds: '60', binlog_expire_logs_auto_purge: 'OFF' }))).toEqual([]);
+test('binlogs that are never purged have no finding', () => {
+  expect(found(withVariables({ binlog_expire_logs_seconds: '0' }))).toEqual([]);
+  expect(found(withVariables({ binlog_expire_logs_seconds: '60', binlog_expire_logs_auto_purge: 'OFF' }))).toEqual([]);
 });
 
-test('MySQL 5.7 is told that its row events cannot be read, and knows no SET PERSIST', () => {
+test('the findings for MySQL 5.7 use SET GLOBAL and propose an upgrade for its missing metadata', () => {
   const variables = {
     log_bin: 'ON',
     binlog_format: 'MIXED',
@@ -91,28 +91,28 @@ test('MySQL 5.7 is told that its row events cannot be read, and knows no SET PER
     gtid_mode: 'ON',
     server_id: '1',
   };
-  expect(judged(soundServer({ version: [5, 7, 44], variables }))).toEqual([
+  expect(found(soundServer({ version: [5, 7, 44], variables }))).toEqual([
     expect.stringMatching(/^error binlog_format .* SET GLOBAL binlog_format = 'ROW';/),
     'warning the server has no binlog_row_metadata -> upgrade to MySQL 8.0 or later',
   ]);
 });
 
-test('a server that no longer knows binlog_format only logs rows', () => {
+test('a server without the variable binlog_format has no finding, because it logs only rows', () => {
   const { binlog_format: _, ...variables } = soundServer().variables;
-  expect(judged(soundServer({ variables }))).toEqual([]);
+  expect(found(soundServer({ variables }))).toEqual([]);
 });
 
-test("on Amazon RDS the parameter group is named, and RDS's own retention", () => {
-  expect(judged(withVariables({ basedir: '/rdsdbbin/mysql/', log_bin: 'OFF', binlog_format: 'MIXED' }))).toEqual([
+test('the findings for Amazon RDS name the parameter group and the binlog retention procedure', () => {
+  expect(found(withVariables({ basedir: '/rdsdbbin/mysql/', log_bin: 'OFF', binlog_format: 'MIXED' }))).toEqual([
     expect.stringContaining('automated backups'),
     expect.stringContaining("set binlog_format = 'ROW' in the parameter group"),
     expect.stringContaining("mysql.rds_set_configuration('binlog retention hours'"),
   ]);
 });
 
-test("a configured server_id that is the server's own is an error, auto and others are not", () => {
-  expect(judged(soundServer(), ', server_id: 7')).toEqual([
+test("a server_id that is the server's own is an error, and auto and other numbers are not", () => {
+  expect(found(soundServer(), ', server_id: 7')).toEqual([
     expect.stringMatching(/^error source.server_id 7 is the server's own/),
   ]);
-  expect(judged(soundServer(), ', server_id: 8')).toEqual([]);
+  expect(found(soundServer(), ', server_id: 8')).toEqual([]);
 });

@@ -9,7 +9,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const whys = (file: string) =>
   checkCheckpointFile(join(directory, file)).map(({ severity, why }) => `${severity} ${why}`);
 
-test('a checkpoint that exists, or whose folder is still to be made, is no problem and nothing is made', () => {
+test('a checkpoint that exists, or whose folder can be created, has no finding, and nothing is created', () => {
   writeFileSync(join(directory, 'there.json'), '{}');
   expect(whys('there.json')).toEqual([]);
   expect(whys('new.json')).toEqual([]);
@@ -17,25 +17,25 @@ test('a checkpoint that exists, or whose folder is still to be made, is no probl
   expect(readdirSync(directory)).toEqual(['there.json']);
 });
 
-test('a folder in its place, or a file in place of its folder, is an error', () => {
+test('a folder in place of the checkpoint, or a file in place of its folder, is an error', () => {
   mkdirSync(join(directory, 'folder'));
   expect(whys('folder')).toEqual(['error it is not a file']);
   expect(whys('there.json/shop.json')).toHaveLength(1);
   expect(whys('there.json/state/shop.json')).toHaveLength(1);
 });
 
-test.skipIf(process.getuid?.() === 0)('a folder that may not be written to is an error', () => {
+test.skipIf(process.getuid?.() === 0)('a folder without write permission is an error', () => {
   mkdirSync(join(directory, 'closed'));
   chmodSync(join(directory, 'closed'), 0o500);
   expect(whys('closed/shop.json')).toHaveLength(1);
   chmodSync(join(directory, 'closed'), 0o700);
 });
 
-test('a dead-letter folder that is there or can be made is no problem; a file in its place is an error', () => {
+test('a dead-letter folder that exists or can be created has no finding, and a file in its place is an error', () => {
   const problems = (folder: string) =>
     checkDeadLetterFolder(join(directory, folder)).map(({ what, why }) => [what, why]);
   expect(problems('.')).toEqual([]);
   expect(problems('letters/deep')).toEqual([]);
   const file = join(directory, 'there.json');
-  expect(problems('there.json')).toEqual([[`dead letters cannot be written to ${file}`, `${file} is not a folder`]]);
+  expect(problems('there.json')).toEqual([[`cannot write dead letters to ${file}`, `${file} is not a folder`]]);
 });

@@ -4,7 +4,7 @@ import type { PatternFacts, PreflightFacts } from '../../../src/preflight/gather
 import type { TableFacts } from '../../../src/preflight/gather-tables.ts';
 import { configFrom } from '../config/config-from.ts';
 
-/** What a sound MySQL 9.7 tells, save for what the test changes. */
+/** The facts of a correctly configured MySQL 9.7, with the changes of the test. */
 export const soundServer = (changes: Partial<PreflightFacts> = {}): PreflightFacts => ({
   flavor: 'mysql',
   version: [9, 7, 4],
@@ -61,8 +61,8 @@ export const table = (name: string, changes: Partial<TableFacts> = {}): TableFac
 export const pattern = (text: string, changes: Partial<PatternFacts> = {}): PatternFacts => ({
   pattern: parseTablePattern(text),
   matches: 1,
-  maySelect: true,
-  closed: [],
+  canSelectAll: true,
+  unreadableTables: [],
   ...changes,
 });
 

@@ -9,7 +9,7 @@ const down = transientError('the server at db1:3306 cannot be reached', 'refused
 const wrong = error('log_bin is OFF', 'nothing to follow', 'turn it on');
 const slight = warning('binlogs are purged after 1 hour', 'short', 'longer');
 
-test('what one host lacks is a warning while another can serve, and says of which host it speaks', () => {
+test('a problem of one host is a warning that names the host while another host is usable', () => {
   expect(mergeHostFindings(hosts, [[down], [slight]])).toEqual([
     warning(down.what, down.why, down.fix),
     { ...slight, what: `db2:3307: ${slight.what}` },
@@ -19,7 +19,7 @@ test('what one host lacks is a warning while another can serve, and says of whic
   ]);
 });
 
-test('where no host can serve but one may come back, that is waited for; where none may, the daemon does not start', () => {
+test('errors are transient if no host is usable but one can recover, and permanent otherwise', () => {
   expect(mergeHostFindings(hosts, [[down], [wrong]]).map(({ severity, transient }) => [severity, transient])).toEqual([
     ['error', true],
     ['error', true],

@@ -12,41 +12,41 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-const take = (path: string): Promise<() => Promise<void>> =>
+const acquire = (path: string): Promise<() => Promise<void>> =>
   lockFile(path, (owner) => new CdcError(`held by ${owner}`));
 
-test('one holds it at a time; who gives it back leaves nothing behind', async () => {
+test('only one holder at a time has the lock, and its release leaves no file', async () => {
   const path = join(directory, 'lock');
-  const giveBack = await take(path);
-  await expect(take(path)).rejects.toThrow(`held by ${process.pid}`);
-  await giveBack();
-  await (await take(path))();
+  const release = await acquire(path);
+  await expect(acquire(path)).rejects.toThrow(`held by ${process.pid}`);
+  await release();
+  await (await acquire(path))();
   expect(readdirSync(directory)).toEqual([]);
 });
 
 test.each([
-  ['of a process that is gone', '4194300 17\n'],
+  ['of a process that does not run', '4194300 17\n'],
   ['of another process that had our pid', `${process.pid} 1\n`],
-  ['of a process before a reboot, whose pid another has now', '1 999999999999\n'],
-  ['that says nothing of use', 'x'],
-  ['that says nothing', ''],
+  ['of a process before a reboot, with a pid that is used again', '1 999999999999\n'],
+  ['with invalid content', 'x'],
+  ['without content', ''],
 ])('a lock %s is taken over', async (_, content) => {
   const path = join(directory, 'lock');
   writeFileSync(path, content);
-  await (await take(path))();
+  await (await acquire(path))();
 });
 
-test('of many in one process that try at once exactly one gets it', async () => {
+test('exactly one of many simultaneous attempts in one process gets the lock', async () => {
   const path = join(directory, 'lock');
   writeFileSync(path, '4194300 17\n');
-  const tries = await Promise.allSettled(Array.from({ length: 8 }, () => take(path)));
-  expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => acquire(path)));
+  expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
 });
 
-test('a lock that cannot be written is an error with what to do', async () => {
+test('a lock that cannot be written is an error with a hint', async () => {
   const path = join(directory, 'lock');
   await mkdir(path);
-  await expect(take(path)).rejects.toMatchObject({
+  await expect(acquire(path)).rejects.toMatchObject({
     message: expect.stringContaining('cannot write the lock'),
     hint: expect.any(String),
   });

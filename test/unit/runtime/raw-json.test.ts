@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalJson, formatRawObject, parseRawObject } from '../../../src/runtime/raw-json.ts';
 
-describe('members of a JSON object', () => {
-  test('are the raw texts of its values, whatever they hold', () => {
+describe('parseRawObject', () => {
+  test('returns the raw text of every value, whatever it contains', () => {
     const anything = fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue({ maxDepth: 3 }));
     const blanks = fc.constantFrom(undefined, 1, '\t');
     fc.assert(
@@ -15,16 +15,17 @@ describe('members of a JSON object', () => {
     );
   });
 
-  test('keep the digits of numbers, and a column named __proto__', () => {
+  test('keeps the digits of numbers, and a member named __proto__', () => {
     const text = '{"__proto__":18446744073709551615,"d":1.10,"s":"a\\\\","e":"\\"}"}';
     expect(formatRawObject(parseRawObject(text))).toBe(text);
   });
 
-  test('are not made up from text that is torn', () => {
-    for (const torn of ['[1]', '{"a', '{"a":1', '{"a":"x', '']) expect(() => parseRawObject(torn)).toThrow(SyntaxError);
+  test('throws for incomplete text', () => {
+    for (const incomplete of ['[1]', '{"a', '{"a":1', '{"a":"x', ''])
+      expect(() => parseRawObject(incomplete)).toThrow(SyntaxError);
   });
 });
 
-test('normalized text has no blanks and one spelling of strings, and its numbers are untouched', () => {
+test('canonical JSON has no white space and one form of strings, and its numbers are unchanged', () => {
   expect(canonicalJson('{"a": 1.0, "b c": ["\\u00e9\\/", 1e2]}')).toBe('{"a":1.0,"b c":["é/",1e2]}');
 });

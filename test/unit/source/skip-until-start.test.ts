@@ -5,7 +5,7 @@ import type { Transaction } from '../../../src/model/rows-event.ts';
 import { skipUntilStart } from '../../../src/source/skip-until-start.ts';
 
 const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
-const PLACE = { file: 'binlog.000005', position: 500 };
+const START = { file: 'binlog.000005', position: 500 };
 
 const transaction = (gtidNumber: number, position: number, preparedTransaction?: Transaction): Transaction => ({
   gtid: `${U}:${gtidNumber}`,
@@ -20,48 +20,49 @@ const transaction = (gtidNumber: number, position: number, preparedTransaction?:
   preparedTransaction,
 });
 
-function passing(gtids: GtidSet | undefined) {
-  const delivered = new ReplicationPosition(gtids, PLACE);
-  const told: string[] = [];
-  const over = skipUntilStart(
-    { skipBefore: PLACE, delivered },
+function skipping(gtids: GtidSet | undefined) {
+  const delivered = new ReplicationPosition(gtids, START);
+  const reported: string[] = [];
+  const skipper = skipUntilStart(
+    { skipBefore: START },
     {
-      commit: ({ gtidNumber }) => told.push(`commit ${gtidNumber}`),
-      xaPrepared: ({ gtidNumber }) => told.push(`prepared ${gtidNumber}`),
+      skipped: (transaction) => delivered.advanceGtids(transaction),
+      commit: ({ gtidNumber }) => reported.push(`commit ${gtidNumber}`),
+      xaPrepared: ({ gtidNumber }) => reported.push(`prepared ${gtidNumber}`),
     },
   );
-  return { delivered, told, over };
+  return { delivered, reported, skipper };
 }
 
-test('what is passed over is told to nobody and does not take the position back; its GTIDs count', () => {
-  const { delivered, told, over } = passing(new GtidSet());
-  over.commit(transaction(1, 100));
-  over.commit(transaction(2, 300));
-  expect(delivered.coordinates).toEqual(PLACE);
+test('a skipped transaction is not reported and does not move the position back, but its GTID counts as delivered', () => {
+  const { delivered, reported, skipper } = skipping(new GtidSet());
+  skipper.commit(transaction(1, 100));
+  skipper.commit(transaction(2, 300));
+  expect(delivered.coordinates).toEqual(START);
   expect(delivered.gtids?.toString()).toBe(`${U}:1-2`);
-  expect(told).toEqual([]);
-  over.commit(transaction(3, 500));
-  expect(told).toEqual(['commit 3']);
+  expect(reported).toEqual([]);
+  skipper.commit(transaction(3, 500));
+  expect(reported).toEqual(['commit 3']);
 });
 
-test('an XA transaction that ends before the place is never told of; one that does not is told when it is reached', () => {
-  const { told, over } = passing(undefined);
+test('an XA transaction prepared before the start is reported only if it has not ended there', () => {
+  const { reported, skipper } = skipping(undefined);
   const [ended, open] = [transaction(1, 100), transaction(2, 200)];
-  over.xaPrepared(ended);
-  over.xaPrepared(open);
-  over.commit(transaction(3, 300, ended));
-  expect(told).toEqual([]);
-  over.commit(transaction(4, 600, open));
-  expect(told).toEqual(['prepared 2', 'commit 4']);
+  skipper.xaPrepared(ended);
+  skipper.xaPrepared(open);
+  skipper.commit(transaction(3, 300, ended));
+  expect(reported).toEqual([]);
+  skipper.commit(transaction(4, 600, open));
+  expect(reported).toEqual(['prepared 2', 'commit 4']);
 });
 
-test('without a place to reach all is told', () => {
-  const told: number[] = [];
-  const over = skipUntilStart(
-    { delivered: new ReplicationPosition(undefined, PLACE) },
-    { commit: ({ gtidNumber }) => told.push(gtidNumber), xaPrepared: () => {} },
+test('without a start position every transaction is reported', () => {
+  const reported: number[] = [];
+  const skipper = skipUntilStart(
+    {},
+    { commit: ({ gtidNumber }) => reported.push(gtidNumber), xaPrepared: () => {}, skipped: () => {} },
   );
-  over.commit(transaction(1, 100));
-  expect(over.isBeforeStart(transaction(1, 100))).toBe(false);
-  expect(told).toEqual([1]);
+  skipper.commit(transaction(1, 100));
+  expect(skipper.isBeforeStart(transaction(1, 100))).toBe(false);
+  expect(reported).toEqual([1]);
 });

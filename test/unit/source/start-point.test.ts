@@ -45,17 +45,17 @@ const failure = (run: () => unknown): CdcError => {
   } catch (error) {
     return error as CdcError;
   }
-  throw new Error('it was accepted');
+  throw new Error('nothing was thrown');
 };
 
 describe('without a checkpoint', () => {
-  test('now begins behind everything executed', () => {
+  test('now begins after everything executed', () => {
     const { dump, delivered } = startPoint({ start: 'now' }, undefined, mysql(`${U}:1-50`));
     expect(dump).toEqual({ gtids: `${U}:1-50` });
     expect(delivered.coordinates).toEqual({ file: 'binlog.000009', position: 900 });
   });
 
-  test('a new epoch begins, later than any before it, though the checkpoint that held it is gone', () => {
+  test('a new epoch begins, with a higher number than the epochs of lost checkpoints', () => {
     expect(startPoint({ start: 'now' }, undefined, mysql(`${U}:1-50`), 1234).epoch).toBe(1234);
   });
 
@@ -65,22 +65,22 @@ describe('without a checkpoint', () => {
     });
   });
 
-  test('earliest begins behind what was purged', () => {
+  test('earliest begins after the purged transactions', () => {
     expect(startPoint({ start: 'earliest' }, undefined, mysql(`${U}:1-50`, `${U}:1-7`)).dump).toEqual({
       gtids: `${U}:1-7`,
     });
   });
 
-  test('coordinates on a server with GTIDs read their file from its head, to learn the GTIDs before them', () => {
+  test('coordinates on a server with GTIDs read their file from its start, to learn the GTIDs before them', () => {
     const start = startPoint({ start: 'binlog.000004:777' }, undefined, mysql(`${U}:1-50`));
     expect(start).toMatchObject({
       dump: { coordinates: { file: 'binlog.000004', position: 4 } },
-      gtidsFromStream: true,
+      readGtidsFromFirstFile: true,
       skipBefore: { file: 'binlog.000004', position: 777 },
     });
   });
 
-  test('a GTID set that the server has purged past is a gap that is named', () => {
+  test('a GTID set with following transactions purged is rejected, and the error names them', () => {
     const error = failure(() => startPoint({ start: `${U}:1-3` }, undefined, mysql(`${U}:1-50`, `${U}:1-7`)));
     expect(error.exitCode).toBe(2);
     expect(error.why).toContain(`${U}:4-7`);
@@ -90,8 +90,8 @@ describe('without a checkpoint', () => {
 test.each([
   ['binlog.000004:1001', 'binlog.000004 has 1000 bytes'],
   ['binlog.000099:4', 'there is no binlog.000099'],
-  ['binlog.000004:3', 'the first event is at 4'],
-])('%s, which the binlog does not have, is refused at once: nothing is passed over to reach it', (start, why) => {
+  ['binlog.000004:3', 'the first event of a binlog is at 4'],
+])('the start position %s, which the binlog does not have, is rejected before anything is read', (start, why) => {
   for (const server of [mysql(`${U}:1-50`), mysql(undefined), mariadb('0-1-5')]) {
     const error = failure(() => startPoint({ start }, undefined, server));
     expect(error).toMatchObject({ exitCode: 2, message: `source.start ${start} is not in the binlog of the server` });
@@ -100,38 +100,38 @@ test.each([
 });
 
 describe('with a checkpoint', () => {
-  test('the stream goes on behind the delivered set, holes and all', () => {
+  test('the stream continues after the delivered set with its holes', () => {
     const { dump, epoch } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40:42`), mysql(`${U}:1-50`, `${U}:1-7`));
     expect(dump).toEqual({ gtids: `${U}:1-40:42` });
     expect(epoch).toBe(3);
   });
 
-  test('purged transactions that were never delivered stop it with code 4 and their names', () => {
+  test('purged transactions that were never delivered are an error with exit code 4 that names them', () => {
     const error = failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1-4:6`), mysql(`${U}:1-50`, `${U}:1-7`)));
     expect(error.exitCode).toBe(4);
     expect(error.why).toContain(`${U}:5:7`);
     expect(error.hint).toBeTruthy();
   });
 
-  test('a server that lacks what was delivered stops it with code 4', () => {
+  test('a server that lacks delivered transactions is an error with exit code 4', () => {
     const error = failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1-60`), mysql(`${U}:1-50`)));
     expect(error).toMatchObject({ exitCode: 4 });
     expect(error.why).toContain(`${U}:51-60`);
   });
 
-  test('another server that has it all continues in a new epoch, so that seq keeps growing, whatever the clock says', () => {
+  test('another server that has everything continues in a higher epoch, whatever the clock says', () => {
     const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
     expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), replica, 77).epoch).toBe(77);
     expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), replica, 2).epoch).toBe(4);
   });
 
-  test('another server begins at its own coordinates: the old ones mean nothing there', () => {
+  test('another server begins at its own coordinates', () => {
     const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
     const { delivered } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, { file: 'binlog.000777' }), replica);
     expect(delivered.coordinates).toEqual({ file: 'binlog.000002', position: 4 });
   });
 
-  test('a replica that lags is tried again; a server that nothing is sent to never has what it lacks', () => {
+  test('a replica that lags is retried, and a server that is no replica is a fatal error', () => {
     const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
     const saved = checkpoint(`${U}:1-60`);
     const lagging = failure(() => startPoint({ start: 'now' }, saved, { ...replica, isReplica: true }));
@@ -141,10 +141,10 @@ describe('with a checkpoint', () => {
     expect(isBehindCheckpoint(checkpoint(`${U}:1-50`), replica)).toBe(false);
   });
 
-  describe('whose server numbers its binlogs anew', () => {
+  describe('whose server restarted its binlog numbers', () => {
     const later = { file: 'binlog.000012', position: 4 };
 
-    test('the same numbers name other transactions: it stops with code 4', () => {
+    test('GTIDs that can name other transactions now are an error with exit code 4', () => {
       const reset = { ...mysql(`${U}:1-50`), identity: U };
       const error = failure(() =>
         startPoint(
@@ -156,20 +156,20 @@ describe('with a checkpoint', () => {
       expect(error).toMatchObject({ exitCode: 4, message: expect.stringContaining('reset') });
     });
 
-    test('it goes on in a new epoch where all that was delivered is before them, or came from elsewhere', () => {
-      const mine = { ...later, server: { flavor: 'mysql' as const, identity: U } };
+    test('the stream continues in a new epoch if all delivered GTIDs are purged ones or came from other servers', () => {
+      const sameServer = { ...later, server: { flavor: 'mysql' as const, identity: U } };
       const restored = { ...mysql(`${U}:1-50`, `${U}:1-40`), identity: U };
-      expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, mine), restored, 77).epoch).toBe(77);
+      expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, sameServer), restored, 77).epoch).toBe(77);
       const rebuilt = { ...mysql(`${U}:1-50`), identity: 'server-a' };
       expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, later), rebuilt, 77).epoch).toBe(77);
     });
 
-    test('another name of the files is a new epoch too', () => {
+    test('another base name of the files begins a new epoch too', () => {
       const saved = checkpoint(`${U}:1-40`, { file: 'mysql-bin.000001' });
       expect(startPoint({ start: 'now' }, saved, mysql(`${U}:1-50`), 77).epoch).toBe(77);
     });
 
-    test('on MariaDB too', () => {
+    test('MariaDB positions follow the same rules', () => {
       const saved = checkpoint('0-1-9,1-2-3', { ...later, server: { flavor: 'mariadb', identity: 'mariadb-1' } });
       expect(failure(() => startPoint({ start: 'now' }, saved, mariadb('0-1-20,1-2-3'))).exitCode).toBe(4);
       const restored = { ...mariadb('0-1-20,1-2-3'), purged: MariadbGtidPosition.parse('0-1-9,1-2-3') };
@@ -177,7 +177,7 @@ describe('with a checkpoint', () => {
     });
   });
 
-  test('without GTIDs, a place behind 4 GiB is reached from the head of its file, passing over what is before it', () => {
+  test('without GTIDs, a position beyond 4 GiB is reached from the start of its file, and what is before it is skipped', () => {
     const far = { file: 'binlog.000005', position: 2 ** 32 + 5 };
     const server = {
       ...mysql(undefined),
@@ -186,14 +186,14 @@ describe('with a checkpoint', () => {
     };
     expect(startPoint({ start: 'now' }, checkpoint(null, far), server)).toMatchObject({
       dump: { coordinates: { file: 'binlog.000005', position: 4 } },
-      gtidsFromStream: false,
+      readGtidsFromFirstFile: false,
       skipBefore: far,
     });
     const last = { ...far, position: 2 ** 32 - 1 };
     expect(startPoint({ start: 'now' }, checkpoint(null, last), server).dump).toEqual({ coordinates: last });
   });
 
-  test('another server without GTIDs cannot be compared and is refused', () => {
+  test('another server without GTIDs is rejected, because its positions cannot be compared', () => {
     const replica = { ...mysql(undefined), identity: 'server-b' };
     expect(failure(() => startPoint({ start: 'now' }, checkpoint(null), replica)).exitCode).toBe(4);
   });
@@ -201,17 +201,17 @@ describe('with a checkpoint', () => {
   test.each([
     [{ file: 'binlog.000001' }, 'there is no binlog.000001'],
     [{ position: 1001 }, 'binlog.000005 has 1000 bytes'],
-  ])('without GTIDs, a file that is gone or shorter than the checkpoint stops it with code 4: %j', (over, why) => {
+  ])('without GTIDs, a missing or too short file is an error with exit code 4: %j', (over, why) => {
     const error = failure(() => startPoint({ start: 'now' }, checkpoint(null, over), mysql(undefined)));
     expect(error).toMatchObject({ exitCode: 4 });
     expect(error.why).toContain(why);
   });
 
-  test('another flavor of server is refused', () => {
+  test('another flavor of server is rejected', () => {
     expect(failure(() => startPoint({ start: 'now' }, checkpoint(`${U}:1`), mariadb('0-1-5'))).exitCode).toBe(2);
   });
 
-  test('a MariaDB server that has purged what follows stops it with code 4, and says from where to where', () => {
+  test('a MariaDB server that has purged following transactions is an error with exit code 4 that says which', () => {
     const saved = checkpoint('0-1-3', { server: { flavor: 'mariadb', identity: 'mariadb-1' } });
     const server = { ...mariadb('0-1-9'), purged: MariadbGtidPosition.parse('0-1-5') };
     const error = failure(() => startPoint({ start: 'now' }, saved, server));
@@ -221,7 +221,7 @@ describe('with a checkpoint', () => {
     });
   });
 
-  test('a MariaDB server behind the checkpoint is refused', () => {
+  test('a MariaDB server behind the checkpoint is rejected', () => {
     const saved = checkpoint('0-1-9', { server: { flavor: 'mariadb', identity: 'mariadb-1' } });
     expect(failure(() => startPoint({ start: 'now' }, saved, mariadb('0-1-8'))).exitCode).toBe(4);
     expect(startPoint({ start: 'now' }, saved, mariadb('0-1-9')).dump).toEqual({ gtids: '0-1-9' });

@@ -8,8 +8,8 @@ const float = (bits: number): number => {
   return view.getFloat32(0);
 };
 
-describe('the text of a float32 is the shortest that reads back, the closest of several:', () => {
-  test('at every power of two, where floats below lie twice as dense as above, and beside it', () => {
+describe('the shortest text of a float32 that parses to the same float32, and the closest of several', () => {
+  test('the text is right at and next to every power of two, where the density of floats changes', () => {
     for (let exponent = -149; exponent <= 127; exponent++) {
       const value = 2 ** exponent;
       const view = new DataView(new ArrayBuffer(4));
@@ -22,23 +22,23 @@ describe('the text of a float32 is the shortest that reads back, the closest of 
     }
   });
 
-  test('where the nearest short text misses a power of two and the next one hits', () => {
+  test('the text is the next one away from zero when the nearest text misses a power of two', () => {
     expect(floatText(2 ** -44)).toBe('5.684342e-14');
     expect(floatText(2 ** 90)).toBe('1.2379401e+27');
   });
 
-  test('halfway between two, the even one', () => {
+  test('the text is the even one of two equally close decimals', () => {
     expect(floatText(-1770564.25)).toBe('-1770564.2');
     expect(floatText(1892575.75)).toBe('1892575.8');
     expect(floatText(33554450)).toBe(shortestText(33554450, 32));
   });
 
-  test('for tens of thousands of values over all exponents', () => {
+  test('the text is right for tens of thousands of values over all exponents', () => {
     for (let bits = 1; bits < 0x7f800000; bits += 70_001)
       expect(floatText(float(bits))).toBe(shortestText(float(bits), 32));
   });
 
-  test('for whole numbers, zeros, the largest and the smallest', () => {
+  test('the text is right for whole numbers, zeros, the largest and the smallest float', () => {
     const cases = [0, -0, 1, -1, 16777215, 16777216, 16777218, 3.4028234663852886e38, 1.401298464324817e-45];
     expect(cases.map(floatText)).toEqual([
       '0',
@@ -54,7 +54,7 @@ describe('the text of a float32 is the shortest that reads back, the closest of 
   });
 });
 
-test('the text of a double is the shortest that reads back, and a negative zero keeps its sign', () => {
+test('the text of a double is the shortest that parses to the same double, and negative zero keeps its sign', () => {
   const view = new DataView(new ArrayBuffer(8));
   let state = 1n;
   for (let i = 0; i < 5_000; i++) {

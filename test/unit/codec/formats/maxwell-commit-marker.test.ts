@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MaxwellCommitMarker } from '../../../../src/codec/formats/maxwell-commit-marker.ts';
 import type { Transaction } from '../../../../src/model/rows-event.ts';
+import { encodedEvent, keyOf, lineOf } from '../../../encoded-event.ts';
 
 const transaction = {} as Transaction;
 
@@ -10,7 +11,7 @@ function told(...calls: (string | { savepoint: string } | { to: string })[]): st
   const savepoints = new Map<string, number>();
   let committed = -1;
   const mark = new MaxwellCommitMarker({
-    event: (_stream, hash, bytes, from, to) => void lines.push(`${hash} ${bytes.toString('utf8', from, to)}`),
+    append: (_target, event) => void lines.push(`${event.keyHash} ${keyOf(event)} ${lineOf(event)}`),
     savepoint: (name) => void savepoints.set(name, lines.length),
     rollbackTo(name) {
       lines.length = savepoints.get(name) as number;
@@ -28,9 +29,9 @@ function told(...calls: (string | { savepoint: string } | { to: string })[]): st
     else if (call === 'rollback') mark.rollback();
     else if (typeof call === 'string') {
       // The buffer is only valid during the call.
-      const buffer = Buffer.from(`..{"row":"${call}"..`);
-      mark.event(0, hash++, buffer, 2, buffer.length - 2);
-      buffer.fill('!');
+      const event = encodedEvent(`{"row":"${call}"`, `key ${call}`, hash++);
+      mark.append(0, event);
+      event.bytes.fill('!');
     } else if ('savepoint' in call) mark.savepoint(call.savepoint);
     else mark.rollbackTo(call.to);
   }
@@ -38,7 +39,7 @@ function told(...calls: (string | { savepoint: string } | { to: string })[]): st
   return lines;
 }
 
-const row = (hash: number, name: string, end: string) => `${hash} {"row":"${name}",${end}}\n`;
+const row = (hash: number, name: string, end: string) => `${hash} key ${name} {"row":"${name}",${end}}\n`;
 const COMMIT = '"commit":true';
 const x = (offset: number) => `"xoffset":${offset}`;
 

@@ -3,6 +3,7 @@ import { ByteWriter } from '../../../../src/codec/bytes/byte-writer.ts';
 import { EventWriter } from '../../../../src/codec/event-writer.ts';
 import type { EventFormatOptions } from '../../../../src/codec/formats/event-format.ts';
 import { parseEvent } from '../../../../src/codec/formats/parse-event.ts';
+import type { EncodedEvent } from '../../../../src/model/encoded-event.ts';
 import type { Transaction } from '../../../../src/model/rows-event.ts';
 import { type Column, ColumnType } from '../../../../src/model/table.ts';
 
@@ -64,7 +65,7 @@ function summaryOfWritten({ format, op, key = [1, 0], gtid = transaction.gtid, s
     new ByteWriter(),
   );
   const lines: string[] = [];
-  const emit = (_hash: number, bytes: Buffer, from: number, to: number) => {
+  const emit = ({ bytes, from, to }: EncodedEvent) => {
     lines.push(bytes.toString('utf8', from, to) + (format === 'maxwell' ? ',"commit":true}\n' : ''));
   };
   const told = { ...transaction, gtid };

@@ -5,7 +5,7 @@ import { ByteWriter } from '../../../../src/codec/bytes/byte-writer.ts';
 import { ruledValueWriter } from '../../../../src/codec/values/column-rule-writer.ts';
 import type { ColumnRule } from '../../../../src/model/column-rules.ts';
 
-/** What a rule makes of a value that would be written as `json`. */
+/** The output of a rule for a value whose JSON is `json`. */
 function ruled(rule: ColumnRule, json: string): string {
   const out = new ByteWriter(8);
   out.ascii('[');
@@ -23,18 +23,18 @@ const mask = (keep: number, json: string) => ruled({ kind: 'mask', keep }, json)
 const hmac = (text: string) => JSON.stringify(createHmac('sha256', 'k3y').update(text).digest('hex'));
 
 describe('hash', () => {
-  test('is the HMAC-SHA256 of what a string says, not of how JSON writes it', () => {
+  test('a string is hashed by its content, not by its JSON escapes, with HMAC-SHA256', () => {
     expect(hash('"a@b.de"')).toBe(hmac('a@b.de'));
     expect(hash('"a\\"b\\\\\\n\\u0001☃"')).toBe(hmac('a"b\\\n\u0001☃'));
     expect(hash('""')).toBe(hmac(''));
   });
 
-  test('of any other value is that of its JSON', () => {
+  test('any other value is hashed by its JSON', () => {
     expect(hash('-12.50')).toBe(hmac('-12.50'));
     expect(hash('{"srid":0,"wkb":"AQ=="}')).toBe(hmac('{"srid":0,"wkb":"AQ=="}'));
   });
 
-  test('depends on the secret', () => {
+  test('another secret gives another hash', () => {
     expect(hash('"a"', 'one')).not.toBe(hash('"a"', 'two'));
   });
 });
@@ -50,11 +50,11 @@ describe('mask', () => {
     [4, '"1234"', '"****"'],
     [5, '"1234"', '"****"'],
     [3, '""', '""'],
-  ])('keeping %i of %s gives %s', (keep, json, expected) => {
+  ])('a mask that keeps %i characters of %s gives %s', (keep, json, expected) => {
     expect(mask(keep, json)).toBe(expected);
   });
 
-  test('keeps only the last characters of any text, one star for each of the others', () => {
+  test('a mask keeps the last characters of any text and writes a star for each other character', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 80 }), fc.integer({ min: 0, max: 90 }), (text, keep) => {
         const characters = [...Buffer.from(text).toString()];
@@ -65,7 +65,7 @@ describe('mask', () => {
   });
 });
 
-test('drop leaves nothing', () => {
+test('drop writes nothing', () => {
   expect(ruled({ kind: 'drop' }, '"secret"')).toBe('');
 });
 

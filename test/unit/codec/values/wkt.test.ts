@@ -17,7 +17,7 @@ const xy = (...numbers: number[]) => Buffer.from(new Float64Array(numbers).buffe
 const shape = (type: number, ...body: Buffer[]) => Buffer.concat([Buffer.of(1), u32(type), ...body]);
 const stored = (srid: number, geometry: Buffer) => Buffer.concat([u32(srid), geometry]);
 
-describe('a stored geometry as text', () => {
+describe('writing a stored geometry as text', () => {
   test.each([
     ['POINT (1.5 -0)', shape(1, xy(1.5, -0))],
     ['POINT (0.1 1e+21)', shape(1, xy(0.1, 1e21))],
@@ -34,30 +34,30 @@ describe('a stored geometry as text', () => {
       'GEOMETRYCOLLECTION (GEOMETRYCOLLECTION (POINT (1 2)), LINESTRING (0 0, 1 1))',
       shape(7, u32(2), shape(7, u32(1), shape(1, xy(1, 2))), shape(2, u32(2), xy(0, 0, 1, 1))),
     ],
-  ])('%s', (text, geometry) => {
+  ])('the text is %s, after the SRID if there is one', (text, geometry) => {
     expect(wkt(stored(0, geometry))).toBe(text);
     expect(wkt(stored(4326, geometry))).toBe(`SRID=4326;${text}`);
   });
 });
 
-describe('bytes that are no geometry are refused', () => {
+describe('invalid geometries', () => {
   const nested = (depth: number): Buffer => (depth === 0 ? shape(1, xy(1, 2)) : shape(7, u32(1), nested(depth - 1)));
 
   test.each([
-    ['too short for an SRID', Buffer.from('ab')],
+    ['too few bytes for an SRID', Buffer.from('ab')],
     ['no shape', u32(0)],
     ['an unknown type', stored(0, shape(8, xy(1, 2)))],
     ['big-endian bytes', stored(0, Buffer.concat([Buffer.of(0), u32(1), xy(1, 2)]))],
     ['a point cut short', stored(0, shape(1, xy(1)))],
-    ['bytes left over', stored(0, Buffer.concat([shape(1, xy(1, 2)), Buffer.of(0)]))],
+    ['bytes after the geometry', stored(0, Buffer.concat([shape(1, xy(1, 2)), Buffer.of(0)]))],
     ['a count beyond the value', stored(0, shape(2, u32(0xffffffff), xy(0, 0)))],
-    ['a list that holds something else', stored(0, shape(4, u32(1), shape(2, u32(1), xy(0, 0))))],
+    ['a list that holds another shape', stored(0, shape(4, u32(1), shape(2, u32(1), xy(0, 0))))],
     ['collections nested deeper than 100', stored(0, nested(102))],
-  ])('%s', (_, bytes) => {
+  ])('a value with %s is an error', (_, bytes) => {
     expect(() => wkt(bytes)).toThrow(/not the WKB of any known shape/);
   });
 
-  test('but 100 nested collections are read', () => {
+  test('100 nested collections are valid', () => {
     expect(wkt(stored(0, nested(100)))).toContain('POINT (1 2)');
   });
 });

@@ -19,7 +19,7 @@ const CHARSETS = new Map([
   [13, 'sjis'],
 ]);
 
-/** What the writer of a column makes of the bytes of a row image, all of which it must consume. */
+/** The output of a column's writer for bytes of a row image. The writer must consume all of them. */
 export function written(column: Partial<Column>, bytes: Buffer | string, format: Partial<ValueFormat> = {}): string {
   const whole: Column = {
     ...{ name: 'v', type: 0, meta: 0, nullable: true, unsigned: false, collation: 0, labels: [] },
@@ -28,6 +28,6 @@ export function written(column: Partial<Column>, bytes: Buffer | string, format:
   const src = typeof bytes === 'string' ? Buffer.from(bytes, 'hex') : bytes;
   const out = new ByteWriter(16);
   const next = createValueWriter(whole, { ...DEFAULTS, ...format }, CHARSETS)(src, 0, src.length, out);
-  if (next !== src.length) throw new Error(`${next} of ${src.length} bytes consumed`);
+  if (next !== src.length) throw new Error(`the writer consumed ${next} of ${src.length} bytes`);
   return out.bytes.toString('utf8', 0, out.at);
 }

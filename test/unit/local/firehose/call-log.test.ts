@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type CallLogEntry, decodeEntry, encodeEntry, openLedger } from '../../../../src/local/firehose/call-log.ts';
+import { type CallLogEntry, decodeEntry, encodeEntry, openCallLog } from '../../../../src/local/firehose/call-log.ts';
 import { createObjectBuffer } from '../../../../src/local/firehose/object-buffer.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ledger-'));
@@ -33,8 +33,8 @@ const entry = (call: number, ...data: (string | Buffer)[]): CallLogEntry => ({
 });
 const read = (path: string) => readFileSync(path, 'utf8').split('\n').slice(0, -1).map(decodeEntry);
 
-describe('an entry', () => {
-  test('is one line, readable where its data is text, and exact where it is not', () => {
+describe('entries of the call log', () => {
+  test('an entry is one line with readable text and exact binary data', () => {
     const bytes = Buffer.from([0xff, 0x00, 0x0a]);
     const line = encodeEntry(entry(1, '{"a":"ü\n"}\n', bytes));
     expect(line.indexOf('\n')).toBe(line.length - 1);
@@ -43,15 +43,15 @@ describe('an entry', () => {
   });
 });
 
-describe('a ledger', () => {
-  test('goes on where it ended, without the line that a kill cut short', async () => {
+describe('the file of the call log', () => {
+  test('an existing file is continued without its incomplete last line', async () => {
     const path = newPath();
-    const first = await openLedger(path);
+    const first = await openCallLog(path);
     await first.append(entry(1, 'a'));
     await first.close();
     const whole = readFileSync(path, 'utf8');
     writeFileSync(path, whole + encodeEntry(entry(2, 'x'.repeat(200_000))).slice(0, -1));
-    const second = await openLedger(path);
+    const second = await openCallLog(path);
     expect(readFileSync(path, 'utf8')).toBe(whole);
     await second.append(entry(1, 'b'));
     await second.close();
@@ -59,34 +59,34 @@ describe('a ledger', () => {
     expect(readdirSync(join(path, '..')).filter((name) => name.includes('lock'))).toEqual([]);
   });
 
-  test('is not written into a file that is something else', async () => {
+  test('a file of another kind is not written to', async () => {
     const path = join(folder, 'notes.txt');
     writeFileSync(path, 'precious, without a line end');
-    await expect(openLedger(path)).rejects.toMatchObject({ exitCode: 2, message: `${path} is not a ledger` });
+    await expect(openCallLog(path)).rejects.toMatchObject({ exitCode: 2, message: `${path} is not a ledger` });
     expect(readFileSync(path, 'utf8')).toBe('precious, without a line end');
   });
 
-  test('has one writer', async () => {
+  test('a second writer is rejected', async () => {
     const path = newPath();
-    const ledger = await openLedger(path);
-    await expect(openLedger(path)).rejects.toMatchObject({
-      message: expect.stringContaining('Another local Firehose'),
+    const callLog = await openCallLog(path);
+    await expect(openCallLog(path)).rejects.toMatchObject({
+      message: expect.stringContaining('another local Firehose'),
     });
-    await ledger.close();
-    await (await openLedger(path)).close();
+    await callLog.close();
+    await (await openCallLog(path)).close();
   });
 
-  test('that cannot be made is one clear error', async () => {
-    await expect(openLedger(folder)).rejects.toMatchObject({
+  test('a file that cannot be created is a clear error', async () => {
+    await expect(openCallLog(folder)).rejects.toMatchObject({
       name: 'CdcError',
-      message: `The ledger ${folder} cannot be written`,
+      message: `cannot write the ledger ${folder}`,
       hint: expect.stringContaining('--ledger'),
     });
   });
 
-  test('confirms an entry after it is synced, and calls that wait share one sync', async () => {
+  test('an entry is confirmed after it is synced, and waiting calls share one sync', async () => {
     const path = newPath();
-    const ledger = await openLedger(path);
+    const callLog = await openCallLog(path);
     const original = handles.datasync;
     let release = () => {};
     const opened = new Promise<void>((resolve) => (release = resolve));
@@ -95,31 +95,31 @@ describe('a ledger', () => {
       return original.call(this);
     });
     let confirmed = 0;
-    const first = ledger.append(entry(1)).then(() => confirmed++);
+    const first = callLog.append(entry(1)).then(() => confirmed++);
     await vi.waitFor(() => expect(sync).toHaveBeenCalledTimes(1));
-    const others = Array.from({ length: 20 }, (_, i) => ledger.append(entry(i + 2)).then(() => confirmed++));
+    const others = Array.from({ length: 20 }, (_, i) => callLog.append(entry(i + 2)).then(() => confirmed++));
     await sleep(50);
     expect(confirmed).toBe(0);
     release();
     await Promise.all([first, ...others]);
     expect(sync).toHaveBeenCalledTimes(2);
     expect(read(path).map(({ call }) => call)).toEqual(Array.from({ length: 21 }, (_, i) => i + 1));
-    await ledger.close();
+    await callLog.close();
   });
 
-  test('does not confirm what it could not sync, and is whole again with the next entry', async () => {
+  test('an entry is not confirmed after a failed sync, and the next entry overwrites it', async () => {
     const path = newPath();
-    const ledger = await openLedger(path);
-    await ledger.append(entry(1));
+    const callLog = await openCallLog(path);
+    await callLog.append(entry(1));
     vi.spyOn(handles, 'datasync').mockRejectedValueOnce(new Error('no space'));
-    await expect(ledger.append(entry(2, 'long'.repeat(100)))).rejects.toThrow('no space');
-    await ledger.append(entry(3));
-    await ledger.close();
+    await expect(callLog.append(entry(2, 'long'.repeat(100)))).rejects.toThrow('no space');
+    await callLog.append(entry(3));
+    await callLog.close();
     expect(read(path).map(({ call }) => call)).toEqual([1, 3]);
   });
 });
 
-describe('the spool', () => {
+describe('the spool with a call log', () => {
   async function syncsOf(durable: boolean): Promise<number> {
     const spool = mkdtempSync(join(folder, 'spool-'));
     const folders = { lake: join(spool, 'lake'), spool, durable };
@@ -132,7 +132,7 @@ describe('the spool', () => {
     return count;
   }
 
-  test('is synced with a ledger, data and length, and without one it is not', async () => {
+  test('data and length are synced only if the spool is durable', async () => {
     expect(await syncsOf(true)).toBe(2);
     vi.restoreAllMocks();
     expect(await syncsOf(false)).toBe(0);

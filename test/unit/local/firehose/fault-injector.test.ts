@@ -7,17 +7,17 @@ type Rules = FaultPlan['rules'];
 const faults = (rules: Rules, seed = 1, now?: () => number) => createFaults(checkFaultPlan({ seed, rules }), now);
 const records = (count: number, size = 10) => Array.from({ length: count }, () => Buffer.alloc(size, 'x'));
 
-/** Numbers of the calls, of the first `count`, on which any rule fires. */
+/** The numbers of the calls from 1 to `count` on which any rule fires. */
 function firing(rules: Rules, count: number, seed = 1): number[] {
   const made = faults(rules, seed);
   return Array.from({ length: count }, (_, i) => i + 1).filter((call) => made.decide(call, 's', records(3)));
 }
 
-const failed = (verdict: FaultDecision | undefined): number[] =>
-  verdict?.slots.flatMap(({ code }, i) => (code === null ? [] : [i])) ?? [];
+const failed = (decision: FaultDecision | undefined): number[] =>
+  decision?.results.flatMap(({ code }, i) => (code === null ? [] : [i])) ?? [];
 
 describe('when a rule fires', () => {
-  test('the same seed gives the same faults, another seed others', () => {
+  test('the same seed gives the same faults, and another seed gives other faults', () => {
     const rules: Rules = [
       { fault: 'partial', rate: 0.5, records: 0.5, code: 'InternalFailure', stored: 0.5 },
       { fault: 'error', type: 'InternalFailure', rate: 0.3, stored: 0.5 },
@@ -31,7 +31,7 @@ describe('when a rule fires', () => {
     expect(run(7)).not.toEqual(run(8));
   });
 
-  test('a call is judged by its number, whatever came before it', () => {
+  test('the decision about a call depends on its number and not on earlier calls', () => {
     const rules: Rules = [{ fault: 'partial', rate: 0.5, records: 0.5 }];
     const one = faults(rules);
     const all = Array.from({ length: 50 }, (_, i) => one.decide(i + 1, 's', records(5)));
@@ -39,7 +39,7 @@ describe('when a rule fires', () => {
     expect(Array.from({ length: 50 }, (_, i) => other.decide(50 - i, 's', records(5))).reverse()).toEqual(all);
   });
 
-  test.each([0, 0.02, 0.3, 0.9, 1])('at a rate of %f it fires for that share of the calls', (rate) => {
+  test.each([0, 0.02, 0.3, 0.9, 1])('a rule with a rate of %f fires for that share of the calls', (rate) => {
     const share = firing([{ fault: 'lost', rate }], 20_000).length / 20_000;
     expect(Math.abs(share - rate)).toBeLessThanOrEqual(rate === 0 || rate === 1 ? 0 : 0.01);
   });
@@ -57,18 +57,18 @@ describe('when a rule fires', () => {
     expect(both).toBeLessThan(0.78);
   });
 
-  test('it fires in its range of calls, both ends included, and no more than its times', () => {
+  test('a rule fires in its range of calls, both ends included, at most `times` times', () => {
     expect(firing([{ fault: 'lost', calls: [3, 5] }], 10)).toEqual([3, 4, 5]);
     expect(firing([{ fault: 'lost', calls: [4, 9], times: 2 }], 10)).toEqual([4, 5]);
   });
 
-  test('it fires for the streams that its pattern names', () => {
+  test('a rule fires for the streams that match its pattern', () => {
     const made = faults([{ fault: 'lost', stream: 'a*.b' }]);
     const fires = (stream: string) => made.decide(1, stream, records(1)) !== undefined;
     expect(['a.b', 'axx.b', 'axb', 'xa.b', 'a.bb'].filter(fires)).toEqual(['a.b', 'axx.b']);
   });
 
-  test('the first that fires decides, and one that has nothing to say leaves it to the next', () => {
+  test('the first rule that fires and applies to the records decides', () => {
     const made = faults([
       { fault: 'partial', records: [7] },
       { fault: 'poison', text: 'bad' },
@@ -82,14 +82,14 @@ describe('when a rule fires', () => {
     ]);
   });
 
-  test('what has nothing to say does not use up the times of a rule', () => {
+  test('a rule that does not apply to the records does not use up its `times`', () => {
     const made = faults([{ fault: 'partial', records: [2], times: 1 }]);
     expect(made.decide(1, 's', records(2))).toBeUndefined();
     expect(failed(made.decide(2, 's', records(3)))).toEqual([2]);
     expect(made.decide(3, 's', records(3))).toBeUndefined();
   });
 
-  test('a reset is decided before there is a body, and is no verdict', () => {
+  test('a reset is found before the body is read, and does not count as a decision', () => {
     const made = faults([
       { fault: 'lost', times: 1 },
       { fault: 'reset', calls: [2, 3], times: 1 },
@@ -99,11 +99,11 @@ describe('when a rule fires', () => {
   });
 });
 
-describe('what a rule does', () => {
-  const judge = (rule: Rules[number], given = records(4), call = 1) => faults([rule]).decide(call, 's', given);
+describe('the effect of a rule', () => {
+  const decide = (rule: Rules[number], given = records(4), call = 1) => faults([rule]).decide(call, 's', given);
 
-  test('partial fails the records that were chosen, and stores the others', () => {
-    expect(judge({ fault: 'partial', records: [0, 2] })?.slots).toEqual([
+  test('partial fails the chosen records and stores the others', () => {
+    expect(decide({ fault: 'partial', records: [0, 2] })?.results).toEqual([
       { stored: false, code: 'ServiceUnavailableException' },
       { stored: true, code: null },
       { stored: false, code: 'ServiceUnavailableException' },
@@ -111,21 +111,21 @@ describe('what a rule does', () => {
     ]);
   });
 
-  test('partial by chance fails that share of the records, and stores that share of the failed ones', () => {
-    const slots = judge(
+  test('partial by chance fails and stores the configured shares of the records', () => {
+    const results = decide(
       { fault: 'partial', records: 0.3, code: 'InternalFailure', stored: 0.25 },
       records(20_000, 0),
-    )!.slots;
-    const bad = slots.filter(({ code }) => code === 'InternalFailure');
+    )!.results;
+    const bad = results.filter(({ code }) => code === 'InternalFailure');
     expect(bad.length / 20_000).toBeCloseTo(0.3, 1);
     expect(bad.filter(({ stored }) => stored).length / bad.length).toBeCloseTo(0.25, 1);
-    expect(slots.every(({ stored, code }) => stored || code !== null)).toBe(true);
+    expect(results.every(({ stored, code }) => stored || code !== null)).toBe(true);
   });
 
-  test('a whole call is stored or not as one', () => {
+  test('all records of a call are stored, or none', () => {
     const made = faults([{ fault: 'lost', stored: 0.5 }]);
     const calls = Array.from({ length: 400 }, (_, i) => [
-      ...new Set(made.decide(i + 1, 's', records(4))!.slots.map(({ stored }) => stored)),
+      ...new Set(made.decide(i + 1, 's', records(4))!.results.map(({ stored }) => stored)),
     ]);
     expect(calls.every((stored) => stored.length === 1)).toBe(true);
     const kept = calls.filter(([stored]) => stored).length;
@@ -133,29 +133,29 @@ describe('what a rule does', () => {
     expect(kept).toBeLessThan(250);
   });
 
-  test('slow is between its two ends', () => {
+  test('slow delays by a time between its two limits', () => {
     const made = faults([{ fault: 'slow', ms: [100, 200] }]);
     const waits = Array.from(
       { length: 100 },
-      (_, i) => (made.decide(i + 1, 's', records(1))!.answer as { afterMs: number }).afterMs,
+      (_, i) => (made.decide(i + 1, 's', records(1))!.response as { afterMs: number }).afterMs,
     );
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(100);
     expect(Math.max(...waits)).toBeLessThanOrEqual(200);
     expect(new Set(waits).size).toBeGreaterThan(20);
   });
 
-  test('poison fails the call, or its slots alone, gzip or not', () => {
+  test('poison fails the call or only its records, with and without gzip', () => {
     const given = [Buffer.from('{"a":1}'), Buffer.from('{"a":"BAD"}'), gzipSync('{"b":"BAD"}'), gzipSync('{"b":1}')];
-    expect(judge({ fault: 'poison', text: 'BAD' }, given)).toMatchObject({
-      slots: Array.from({ length: 4 }, () => ({ stored: false })),
-      answer: {
+    expect(decide({ fault: 'poison', text: 'BAD' }, given)).toMatchObject({
+      results: Array.from({ length: 4 }, () => ({ stored: false })),
+      response: {
         kind: 'error',
         type: 'ValidationException',
         status: 400,
         message: expect.stringContaining('records.2'),
       },
     });
-    expect(judge({ fault: 'poison', text: 'BAD', fails: 'slot', code: 'MadeUp' }, given)?.slots).toEqual([
+    expect(decide({ fault: 'poison', text: 'BAD', fails: 'slot', code: 'MadeUp' }, given)?.results).toEqual([
       { stored: true, code: null },
       { stored: false, code: 'MadeUp' },
       { stored: false, code: 'MadeUp' },
@@ -174,7 +174,7 @@ describe('a quota', () => {
     };
   }
 
-  test('of records lets so many through in a second, and fails the slots that are over it', () => {
+  test('a quota of records fails the records over it in a second', () => {
     const { put, wait } = over({ records_per_second: 5 });
     expect(failed(put(3))).toEqual([]);
     expect(failed(put(4))).toEqual([2, 3]);
@@ -184,21 +184,21 @@ describe('a quota', () => {
     expect(failed(put(6))).toEqual([5]);
   });
 
-  test('is that of each stream', () => {
+  test('each stream has its own quota', () => {
     const { put } = over({ records_per_second: 1 });
     expect([put(1, 1, 'a'), put(1, 1, 'b')]).toEqual([undefined, undefined]);
     expect(failed(put(1, 1, 'a'))).toEqual([0]);
   });
 
-  test('of requests answers the whole call with Slow down.', () => {
+  test('a call over a quota of requests fails with Slow down.', () => {
     const { put, wait } = over({ requests_per_second: 2 });
     expect([put(500), put(1)]).toEqual([undefined, undefined]);
-    expect(put(1)?.answer).toMatchObject({ type: 'ServiceUnavailableException', status: 503, message: 'Slow down.' });
+    expect(put(1)?.response).toMatchObject({ type: 'ServiceUnavailableException', status: 503, message: 'Slow down.' });
     wait(500);
     expect(put(1)).toBeUndefined();
   });
 
-  test('of bytes holds over time, and a record larger than it gets through at last', () => {
+  test('a quota of bytes holds over time, and a record larger than the quota passes', () => {
     const { put, wait } = over({ bytes_per_second: 1000, over: 'call' });
     let sent = 0;
     for (let ms = 0; ms < 60_000; ms += 50, wait(50)) if (!put(1, 5000)) sent += 5000;
@@ -206,10 +206,10 @@ describe('a quota', () => {
     expect(sent).toBeLessThanOrEqual(67_000);
   });
 
-  test('that refuses a call takes nothing for it', () => {
+  test('a rejected call does not use the quota', () => {
     const { put, wait } = over({ records_per_second: 2, over: 'call' });
     expect(put(2)).toBeUndefined();
-    for (let i = 0; i < 100; i++) expect(put(2)?.slots.map(({ stored }) => stored)).toEqual([false, false]);
+    for (let i = 0; i < 100; i++) expect(put(2)?.results.map(({ stored }) => stored)).toEqual([false, false]);
     wait(500);
     expect(put(1)).toBeUndefined();
   });

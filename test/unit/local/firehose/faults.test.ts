@@ -2,20 +2,20 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { checkFaultPlan, parseFaultPlan } from '../../../../src/local/firehose/faults.ts';
 
-function refusalOf(plan: unknown): string {
+function rejectionOf(plan: unknown): string {
   try {
     checkFaultPlan(plan, 'plan.json');
   } catch (error) {
     expect(error).toMatchObject({ name: 'CdcError', exitCode: 2, message: 'plan.json is not a fault plan' });
     return (error as { why: string }).why;
   }
-  throw new Error('was taken');
+  throw new Error('the plan was accepted');
 }
 
 const rule = (rule: object) => ({ rules: [rule] });
 
-describe('a fault plan', () => {
-  test('is completed with its defaults', () => {
+describe('fault plans', () => {
+  test('a plan gets its defaults', () => {
     expect(checkFaultPlan(rule({ fault: 'partial', records: 0.3 }))).toEqual({
       seed: 1,
       rules: [{ fault: 'partial', records: 0.3, code: 'ServiceUnavailableException', stored: false, rate: 1 }],
@@ -44,7 +44,7 @@ describe('a fault plan', () => {
     ],
     [
       rule({ fault: 'all-fail', stored: 0.5 }),
-      'rules[0].stored: goes with InternalFailure only: a throttled record is not stored',
+      'rules[0].stored: goes with InternalFailure only, because a throttled record is not stored',
     ],
     [rule({ fault: 'error' }), 'rules[0].type: must be text'],
     [
@@ -55,34 +55,34 @@ describe('a fault plan', () => {
       rule({ fault: 'error', type: 'InternalFailure', stored: 'no' }),
       'rules[0].stored: must be true, false or a number from 0 to 1',
     ],
-    [rule({ fault: 'slow' }), 'rules[0].ms: must be a whole number of ms, or two: the least and the most'],
+    [rule({ fault: 'slow' }), 'rules[0].ms: must be a whole number of ms, or two: the minimum and the maximum'],
     [rule({ fault: 'html', status: 404 }), 'rules[0].status: must be 200, 502 or 503'],
     [rule({ fault: 'quota' }), 'rules[0]: needs records_per_second, requests_per_second or bytes_per_second'],
     [rule({ fault: 'poison', text: '' }), 'rules[0].text: must not be empty'],
     [
       rule({ fault: 'poison', text: 'x', code: 'Bad' }),
-      'rules[0].code: is not an error of Firehose that a whole call may fail with',
+      'rules[0].code: is not an error of Firehose that a whole call can fail with',
     ],
-  ])('%j is refused in words that say where and why', (plan, why) => {
-    expect(refusalOf(plan)).toContain(why);
+  ])('the plan %j is rejected with the place and the reason', (plan, why) => {
+    expect(rejectionOf(plan)).toContain(why);
   });
 
-  test('has all its problems told at once', () => {
-    expect(refusalOf({ rules: [{ fault: 'lost', rate: -1 }, { fault: 'nope' }], x: 1 }).split('\n')).toHaveLength(3);
+  test('a rejection lists all problems', () => {
+    expect(rejectionOf({ rules: [{ fault: 'lost', rate: -1 }, { fault: 'nope' }], x: 1 }).split('\n')).toHaveLength(3);
   });
 
-  test('that is not JSON is refused', () => {
+  test('a plan that is not JSON is rejected', () => {
     expect(() => parseFaultPlan('{"rules": [', 'p.json')).toThrowError(
-      expect.objectContaining({ exitCode: 2, why: expect.stringContaining('It is not JSON') }),
+      expect.objectContaining({ exitCode: 2, why: expect.stringContaining('it is not JSON') }),
     );
   });
 
-  test('of the documentation is taken, and its table has every fault', () => {
+  test('the plans of the documentation are valid, and its table has every fault', () => {
     const page = readFileSync('docs/LOCAL-FIREHOSE.md', 'utf8');
     const plans = [...page.matchAll(/```json\n(\{\s*"[^`]*?"rules"[^`]*?)```/g)].map((match) => match[1]!);
     expect(plans.length).toBeGreaterThan(0);
     for (const plan of plans) parseFaultPlan(plan, 'docs');
-    const names = /must be one of (.*)/.exec(refusalOf(rule({ fault: '' })))![1]!.split(', ');
+    const names = /must be one of (.*)/.exec(rejectionOf(rule({ fault: '' })))![1]!.split(', ');
     expect(names.filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([]);
   });
 });

@@ -8,7 +8,7 @@ const keys = (document: unknown, query: string) => {
 };
 
 describe('dynamic partitioning', () => {
-  test('a query is an object of paths, spaced and quoted as JQ allows', () => {
+  test('a query is an object of paths with the spaces and quotes that JQ allows', () => {
     expect(keys({ source: { db: 'shop', table: 'orders' } }, '{db:.source.db, table:.source.table}')).toEqual({
       db: 'shop',
       table: 'orders',
@@ -21,7 +21,7 @@ describe('dynamic partitioning', () => {
   });
 
   test.each(['', '.source.db', '{db}', '{db: .a | length}', '{db: .a,}', '{db: .a} x', '{db: "text"}', '{a: .}'])(
-    'the query %j is refused, not guessed at',
+    'the query %j is rejected',
     (query) => {
       expect(() => parsePartitionQuery(query)).toThrow('reads only objects of paths');
     },
@@ -35,24 +35,24 @@ describe('dynamic partitioning', () => {
     expect(keys(document, '{db:.db}')).toBe('partitionKeys values must not be null or empty');
   });
 
-  test('a path through what is no object, or through what objects inherit, finds nothing', () => {
+  test('a path through a scalar or an inherited property finds nothing', () => {
     expect(keys({ db: 'shop' }, '{db:.db.length}')).toBe('partitionKeys values must not be null or empty');
     expect(keys({ db: {} }, '{db:.db.constructor}')).toBe('partitionKeys values must not be null or empty');
   });
 
-  test('what is not JSON fails alone, and so does a value that is no scalar', () => {
+  test('an event that is not JSON and a key that is not a scalar fail', () => {
     expect(partitionOf(Buffer.from('{"db":\n'), parsePartitionQuery('{db:.db}'))).toEqual({
       failure: 'Non JSON record provided',
     });
     expect(keys({ db: [1] }, '{db:.db}')).toMatch('must be strings');
   });
 
-  test('de-aggregation gives every line with its newline, adds a missing one and leaves out blank lines', () => {
+  test('de-aggregation returns lines with newlines, adds a missing newline and skips blank lines', () => {
     expect(deaggregate(Buffer.from('{"a":1}\n\n{"b":2}'))?.map(String)).toEqual(['{"a":1}\n', '{"b":2}\n']);
     expect(deaggregate(Buffer.from(''))).toEqual([]);
   });
 
-  test('a record of 500 events is taken apart, one of 501 is not', () => {
+  test('a record of 500 events is de-aggregated, and a record of 501 is not', () => {
     expect(deaggregate(Buffer.from('{}\n'.repeat(500)))).toHaveLength(500);
     expect(deaggregate(Buffer.from('{}\n'.repeat(501)))).toBeUndefined();
   });

@@ -7,22 +7,22 @@ import {
   withDefaultTimestamp,
 } from '../../../../src/local/firehose/prefix.ts';
 
-const at = new Date('2018-08-27T10:30:05.042Z');
+const arrival = new Date('2018-08-27T10:30:05.042Z');
 const evaluate = (text: string, field: PrefixField = 'Prefix', errorType?: string, keys?: Map<string, string>) =>
   evaluatePrefix(withDefaultTimestamp(compilePrefix(text, field)), {
-    at,
+    arrival,
     ...(errorType && { errorType }),
     ...(keys && { keys }),
   });
 
 describe('prefix expressions', () => {
-  test('a prefix without a time gets the hour of arrival appended, in UTC', () => {
+  test('the UTC hour of arrival is appended to a prefix without a timestamp', () => {
     expect(evaluate('')).toBe('2018/08/27/10/');
     expect(evaluate('raw/')).toBe('raw/2018/08/27/10/');
     expect(evaluate('rand=!{firehose:random-string}/')).toMatch(/^rand=[0-9a-z]{11}\/2018\/08\/27\/10\/$/);
   });
 
-  test('timestamps evaluate as in the examples of the Firehose documentation', () => {
+  test('timestamps have the values of the examples in the Firehose documentation', () => {
     expect(evaluate('a/year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/')).toBe(
       'a/year=2018/month=08/day=27/hour=10/',
     );
@@ -32,7 +32,7 @@ describe('prefix expressions', () => {
           "e/!{timestamp:'year='yyyy'/month='MM'/day='dd'/hour='HH}/!{firehose:error-output-type}",
           'ErrorOutputPrefix',
         ),
-        { at, errorType: 'partitioning-failed' },
+        { arrival, errorType: 'partitioning-failed' },
       ),
     ).toBe('e/year=2018/month=08/day=27/hour=10/partitioning-failed');
   });
@@ -43,17 +43,17 @@ describe('prefix expressions', () => {
     ['H hh a k m ss S SSS', '10 10 AM 10 30 05 0 042'],
     ["HH 'o''clock' ''", "10 o'clock '"],
   ])('the Java pattern %s gives %s', (pattern, text) => {
-    expect(formatTimestamp(pattern, at, 'Prefix')).toBe(text);
+    expect(formatTimestamp(pattern, arrival, 'Prefix')).toBe(text);
   });
 
-  test('noon and midnight have their own hours in each of the four hour letters', () => {
+  test('noon and midnight are right for each of the four hour letters', () => {
     const hours = (time: string) => formatTimestamp('H h K k a', new Date(`2018-08-27T${time}Z`), 'Prefix');
     expect(hours('00:00:00')).toBe('0 12 0 24 AM');
     expect(hours('12:00:00')).toBe('12 12 0 12 PM');
     expect(hours('23:00:00')).toBe('23 11 11 23 PM');
   });
 
-  test('partition keys stand where the prefix names them, and no time is appended', () => {
+  test('partition keys are inserted, and no timestamp is appended', () => {
     const keys = new Map([
       ['db', 'shop'],
       ['table', 'orders'],
@@ -83,7 +83,7 @@ describe('prefix expressions', () => {
       '!{partitionKeyFromQuery:db}',
       "Dynamic Partitioning Namespaces can't be part of an error prefix expression",
     ],
-  ] as const)('%s %s is refused in the words of AWS', (field, text, message) => {
+  ] as const)('%s %s is rejected with the message of AWS', (field, text, message) => {
     expect(() => compilePrefix(text, field)).toThrow(message);
   });
 });

@@ -6,12 +6,12 @@ const batch = (records: unknown, space?: number) =>
     parseBody(Buffer.from(JSON.stringify({ DeliveryStreamName: 's', Records: records }, null, space))),
   );
 const base64 = (bytes: Buffer) => ({ Data: bytes.toString('base64') });
-/** Every byte value, at a length that is no multiple of anything. */
+/** Bytes of every value. */
 const bytes = (length: number) => Buffer.from(Array.from({ length }, (_, i) => (i * 7 + (i >> 8)) % 256));
 
 describe('reading a PutRecordBatch', () => {
   test.each([0, 1, 2, 3, 24_575, 24_576, 24_577, 100_000])(
-    'a record of %i bytes arrives exactly, in a small body, in a large one, and in one written with spaces',
+    'a record of %i bytes is read exactly from a small body, a large body and a body with spaces',
     (length) => {
       const record = bytes(length);
       const read = (...input: Parameters<typeof batch>) => batch(...input).records.map((one) => base64(one));
@@ -22,7 +22,7 @@ describe('reading a PutRecordBatch', () => {
     },
   );
 
-  test('a large body with JSON escapes is read like any other', () => {
+  test('a large body with JSON escapes is read exactly', () => {
     const text = JSON.stringify({ Records: [base64(bytes(50_000))] }).replaceAll('/', '\\/');
     expect(readPutRecordBatch({ ...parseBody(Buffer.from(text)), DeliveryStreamName: 's' }).records).toEqual([
       bytes(50_000),
@@ -39,12 +39,12 @@ describe('reading a PutRecordBatch', () => {
     ['QU-D', "Invalid Base64 character: '-'"],
     ['QQ==QUJD', "Invalid Base64 character: '='"],
     ['====', 'Invalid Base64 character'],
-  ])('base64 %j is refused in a small body and in a large one', (text, message) => {
+  ])('base64 %j is rejected in a small body and in a large one', (text, message) => {
     expect(() => batch([{ Data: text }])).toThrow(message);
     expect(() => batch([base64(bytes(50_000)), { Data: text }])).toThrow(message);
   });
 
-  test('padding at a place that only looks like the end is refused', () => {
+  test('padding in the middle is rejected even at the end of a decoding step', () => {
     const piece = `${'A'.repeat(32 * 1024 - 2)}==`;
     expect(() => batch([{ Data: `${piece}QUJD` }])).toThrow("Invalid Base64 character: '='");
   });
@@ -56,11 +56,11 @@ describe('reading a PutRecordBatch', () => {
     [[[]], 'Start of list found where not expected'],
     ['x', 'Expected list or null'],
     [{}, 'Start of structure or map found where not expected.'],
-  ])('records %j are no records', (records, message) => {
+  ])('records %j are rejected', (records, message) => {
     expect(() => batch(records)).toThrow(message);
   });
 
-  test('every missing field is named, with its place', () => {
+  test('the error names every missing field with its place', () => {
     const read = (input: object) => () => readPutRecordBatch(parseBody(Buffer.from(JSON.stringify(input))));
     expect(read({})).toThrow(
       "2 validation errors detected: Value null at 'deliveryStreamName' failed to satisfy constraint: Member must not be null; " +
@@ -72,7 +72,7 @@ describe('reading a PutRecordBatch', () => {
     expect(() => readPutRecord({ DeliveryStreamName: 's' })).toThrow("Value null at 'record' failed");
   });
 
-  test('what is not a JSON object is a SerializationException', () => {
+  test('a body that is not a JSON object is a SerializationException', () => {
     for (const text of ['', '{', '[]', '7', 'null', `{"Data":"${'A'.repeat(40_000)}`]) {
       expect(() => parseBody(Buffer.from(text)), text.slice(0, 20)).toThrow(
         expect.objectContaining({ type: 'SerializationException', status: 400 }),

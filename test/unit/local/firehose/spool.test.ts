@@ -20,8 +20,8 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const inSpool = (name: string) => join(folders.spool, name);
 const inLake = (name: string) => readFileSync(join(folders.lake, name));
 
-describe('an object buffer', () => {
-  test('knows every byte it committed before it is delivered, in the order in which it was staged', async () => {
+describe('object buffers', () => {
+  test('the meta file counts every committed byte, and the data has the order of staging', async () => {
     const buffer = createObjectBuffer(folders, 'one', { object: 's/a/object', gzip: false });
     const commits = ['a', 'b', 'c'].map((text) => {
       buffer.stage(Buffer.from(text));
@@ -37,7 +37,7 @@ describe('an object buffer', () => {
     expect(readdirSync(folders.spool)).toEqual(['lock']);
   });
 
-  test('of more pieces than one system call takes arrives whole', async () => {
+  test('a buffer with more pieces than one system call accepts is delivered completely', async () => {
     const buffer = createObjectBuffer(folders, 'one', { object: 'o', gzip: false });
     const pieces = Array.from({ length: 5_000 }, (_, i) => `${i},`);
     for (const piece of pieces) buffer.stage(Buffer.from(piece));
@@ -52,14 +52,14 @@ describe('recovering a spool', () => {
     writeFileSync(inSpool(`${id}.data`), data);
   };
 
-  test.each([false, true])('delivers what was committed and cuts off what was not (gzip: %s)', async (gzip) => {
+  test.each([false, true])('committed bytes are delivered, and other bytes are cut off (gzip: %s)', async (gzip) => {
     leave('one', 3, 'abcTORN', gzip);
     expect(await recoverSpool(folders)).toEqual(['s/one']);
     expect(String(gzip ? gunzipSync(inLake('s/one')) : inLake('s/one'))).toBe('abc');
     expect(readdirSync(folders.spool)).toEqual(['lock']);
   });
 
-  test('forgets what was never acknowledged and what was delivered already', async () => {
+  test('unacknowledged and already delivered data is removed', async () => {
     leave('nothing', 0, 'TORN');
     leave('delivered', 3, 'abc');
     rmSync(inSpool('delivered.data'));
@@ -69,7 +69,7 @@ describe('recovering a spool', () => {
     expect(readdirSync(folders.spool)).toEqual(['lock']);
   });
 
-  test('forgets a file that died while it was made, and refuses data that nobody can place', async () => {
+  test('an empty buffer without a complete meta file is removed, and data with a damaged one is an error', async () => {
     leave('young', 0, '');
     truncateSync(inSpool('young.meta'), 5);
     await recoverSpool(folders);
@@ -83,13 +83,13 @@ describe('recovering a spool', () => {
 });
 
 describe('the lock of a spool', () => {
-  test('keeps a second server of the same process out, until it is given back', async () => {
-    await expect(lockSpool(folders)).rejects.toThrow(`Another local Firehose (process ${process.pid})`);
+  test('a second server of the same process cannot get the lock until it is released', async () => {
+    await expect(lockSpool(folders)).rejects.toThrow(`another local Firehose (process ${process.pid})`);
     await unlock();
     await (await lockSpool(folders))();
   });
 
-  test('of a process that is gone, or that had our number before, does not count', async () => {
+  test('the lock of an ended process is taken over, even if this process has its id', async () => {
     await unlock();
     for (const pid of ['', '999999999', String(process.pid)]) {
       writeFileSync(inSpool('lock'), pid);

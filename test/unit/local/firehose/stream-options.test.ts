@@ -9,7 +9,7 @@ const byTable: Partial<StreamOptions> = {
 const check = (options: Partial<StreamOptions>) => validateStream({ name: 's', ...options });
 
 describe('the settings of a stream', () => {
-  test('default to those of Firehose: 5 MiB, 300 seconds, no compression', () => {
+  test('the defaults are those of Firehose: 5 MiB, 300 seconds, no compression', () => {
     expect(check({})).toMatchObject({ bufferSize: 5_242_880, bufferSeconds: 300, gzip: false, query: undefined });
     expect(check(byTable)).toMatchObject({ bufferSize: 67_108_864 });
   });
@@ -17,7 +17,7 @@ describe('the settings of a stream', () => {
   test.each<[string, Partial<StreamOptions>, string]>([
     ['a name with a slash', { name: 'a/b' }, 'Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+'],
     ['an empty name', { name: '' }, 'Member must have length greater than or equal to 1'],
-    ['a name of 65', { name: 'a'.repeat(65) }, 'Member must have length less than or equal to 64'],
+    ['a name of 65 characters', { name: 'a'.repeat(65) }, 'Member must have length less than or equal to 64'],
     ['a name that leaves the lake', { name: '..' }, 'relative folder'],
     ['a buffer under 1 MiB', { bufferSize: 1_000_000 }, 'Member must have value greater than or equal to 1'],
     ['a buffer over 128 MiB', { bufferSize: 134_217_729 }, 'Member must have value less than or equal to 128'],
@@ -29,7 +29,7 @@ describe('the settings of a stream', () => {
       'ErrorOutputPrefix cannot be null or empty when Prefix contains expressions',
     ],
     [
-      'an error prefix that does not say which error',
+      'an error prefix without the error type',
       { errorOutputPrefix: '!{timestamp:yyyy}/' },
       'ErrorOutputPrefix must contain at least one occurrence of !{firehose:error-output-type}',
     ],
@@ -53,8 +53,12 @@ describe('the settings of a stream', () => {
       { ...byTable, partition: '{x:.db}', prefix: '!{partitionKeyFromQuery:x}/!{partitionKeyFromQuery:db}/' },
       'does not: db',
     ],
-    ['a prefix of 513', { prefix: 'a/'.repeat(251) }, 'Length of evaluated prefix cannot be greater than 512'],
-  ])('%s is refused', (_what, options, message) => {
+    [
+      'a prefix of 513 characters',
+      { prefix: 'a/'.repeat(251) },
+      'Length of evaluated prefix cannot be greater than 512',
+    ],
+  ])('%s is rejected', (_case, options, message) => {
     expect(() => check(options)).toThrow(message);
   });
 });

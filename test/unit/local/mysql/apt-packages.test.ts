@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { acquireSettings } from '../../../../src/local/mysql/apt-packages.ts';
 
-test('how the host reaches its mirrors is taken over; its hooks and its further downloads are not', () => {
+test('the settings for access to the mirrors are used, but not hooks or settings for more downloads', () => {
   const dump = `APT::Update::Post-Invoke:: "rm -f /var/cache/apt/archives/*.deb || true";
 Dir::State "var/lib/apt";
 Acquire::http::Proxy "http://proxy.test:3128";

@@ -35,11 +35,11 @@ Components: main
 Signed-By: ${keyring}
 `;
 
-  test('are read with their keyring, comments between the fields or not', () => {
+  test('sources are read with their keyring, even with comments between the fields', () => {
     expect(parseSources([{ name: 'debian.sources', text }])).toEqual(debian);
   });
 
-  test('that are disabled, for source packages alone, or in a file that apt ignores are left out', () => {
+  test('disabled sources, source packages and files that apt ignores are left out', () => {
     const stanza = (fields: string) =>
       `${fields}\nURIs: http://mirror.test/debian\nSuites: bookworm\nComponents: main\n`;
     expect(
@@ -51,7 +51,7 @@ Signed-By: ${keyring}
     ).toEqual([]);
   });
 
-  test('keep a key that stands in the file itself, line by line', () => {
+  test('an embedded key keeps its lines', () => {
     const key = '-----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mQINBGPL\n -----END PGP PUBLIC KEY BLOCK-----';
     const stanza = `Types: deb\nURIs: http://mirror.test/debian\nSuites: sid\nComponents: main\nSigned-By:\n ${key}\n`;
     const [parsed] = parseSources([{ name: 'a.sources', text: stanza }]);
@@ -76,7 +76,7 @@ Components: main universe restricted multiverse
 Signed-By: ${keyring}
 `;
 
-  test('give MySQL and MariaDB from the suites of the host, backports left out', () => {
+  test('MySQL and MariaDB come from the suites of the host without backports', () => {
     const sources = parseSources([{ name: 'ubuntu.sources', text }]);
     for (const flavor of ['mysql', 'mariadb'] as const) {
       expect(formatSources(sourcesFor(flavor, { family: 'ubuntu', codename: 'noble' }, 'amd64', sources))).toBe(
@@ -97,7 +97,7 @@ Signed-By: ${keyring}
   });
 });
 
-test('one-line sources are read with their options; disabled lines, source packages and discs are not', () => {
+test('one-line sources are read with their options, without disabled lines, source packages and discs', () => {
   const text = `
 # deb http://mirror.test/debian bookworm contrib
 deb [ arch=amd64,arm64 signed-by=${keyring} trusted=yes ] http://mirror.test/debian bookworm main contrib # the mirror
@@ -123,15 +123,15 @@ deb http://mirror.test/debian-security bookworm-security main
   ]);
 });
 
-describe('a server is asked for', () => {
+describe('the sources for a server', () => {
   const bookworm = { family: 'debian', codename: 'bookworm' } as const;
 
-  test('on Debian: MySQL in the unstable suite of the same mirror, MariaDB in the suites of the host', () => {
+  test('on Debian, MySQL comes from the unstable suite of the same mirror and MariaDB from the suites of the host', () => {
     expect(sourcesFor('mysql', bookworm, 'amd64', debian)).toEqual([{ ...debian[0], suites: ['sid'] }]);
     expect(sourcesFor('mariadb', bookworm, 'amd64', debian)).toEqual(debian);
   });
 
-  test('never from third parties, not even from one whose suite is called as the distribution', () => {
+  test('no server comes from a third party, even if its suite has the name of the distribution', () => {
     const thirdParties = [
       source('http://browser.test/linux', ['stable'], ['main']),
       source('http://node.test/node_20.x', ['nodistro'], ['main']),
@@ -147,7 +147,7 @@ describe('a server is asked for', () => {
     }
   });
 
-  test('from the archive of its architecture', () => {
+  test('the server comes from the archive of its architecture', () => {
     const ports = {
       ...source('http://ports.test/ubuntu-ports', ['noble', 'noble-updates'], ['main']),
       architectures: ['arm64'],
@@ -161,13 +161,13 @@ describe('a server is asked for', () => {
     expect(sourcesFor('mysql', noble, 'amd64', [primary, ports])).toEqual([primary]);
   });
 
-  test('nowhere if apt knows no archive of the distribution', () => {
+  test('there are no sources if apt has no archive of the distribution', () => {
     expect(sourcesFor('mysql', bookworm, 'amd64', [])).toEqual([]);
     expect(sourcesFor('mysql', bookworm, 'amd64', debian.slice(1))).toEqual([]);
   });
 });
 
-test('a derivative is known by what it is made from', () => {
+test('a derivative is treated as the distribution that it is based on', () => {
   expect(parseDistribution('NAME="Debian"\nID=debian\nVERSION_CODENAME=bookworm\n')).toEqual({
     family: 'debian',
     codename: 'bookworm',
@@ -182,7 +182,7 @@ test('a derivative is known by what it is made from', () => {
   expect(parseDistribution('ID=fedora\nVERSION_ID=42')).toBeUndefined();
 });
 
-test('the package without a version is preferred, else the newest server', () => {
+test('the package without a version is preferred, otherwise the newest server', () => {
   expect(serverPackage('mysql', ['mysql-server-core-8.0', 'mysql-server-core'])).toBe('mysql-server-core');
   expect(serverPackage('mysql', ['mysql-server-core-8.0', 'mysql-server-core-8.4', 'mysql-server-core-8.0-dbg'])).toBe(
     'mysql-server-core-8.4',

@@ -18,14 +18,14 @@ afterEach(() => {
 const copy = () => join(cacheDirectory(), `mysql-${process.arch}`);
 const entries = () => readdirSync(cacheDirectory());
 
-/** The smallest program that answers as a server does when asked for its version. */
+/** A minimal program that prints a version like a server. */
 function writeServer(root: string, version: string): void {
   mkdirSync(join(root, 'bin'), { recursive: true });
   writeFileSync(join(root, 'bin/mysqld'), `#!/bin/sh\necho "mysqld  Ver ${version} for Linux on x86_64"\n`);
   chmodSync(join(root, 'bin/mysqld'), 0o755);
 }
 
-test('a copy gets its name when it is whole, and is found by the next', async () => {
+test('a copy gets its name when it is complete, and later runs find it', async () => {
   await expect(cachedServer('mysql')).rejects.toThrow('does not exist yet');
   const filled = await fillCache('mysql', async (root, scratch) => {
     writeServer(root, '9.7.1');
@@ -38,18 +38,18 @@ test('a copy gets its name when it is whole, and is found by the next', async ()
   expect(readdirSync(copy())).toEqual(['root']);
 });
 
-test('a copy that breaks off, does not run or is another server is never used and leaves nothing', async () => {
-  const breaksOff = async (root: string) => {
+test('a copy that is incomplete, does not run or is another server is not used and is removed', async () => {
+  const failing = async (root: string) => {
     writeServer(root, '9.7.1');
     throw new Error('the disk is full');
   };
-  await expect(fillCache('mysql', breaksOff)).rejects.toThrow('the disk is full');
+  await expect(fillCache('mysql', failing)).rejects.toThrow('the disk is full');
   await expect(fillCache('mysql', async () => {})).rejects.toThrow('is missing in');
   await expect(fillCache('mysql', async (root) => writeServer(root, '11.8.2-MariaDB'))).rejects.toThrow('is MariaDB');
   expect(entries()).toEqual([]);
 });
 
-test('of two that fill at once both get the copy of the first', async () => {
+test('two processes that fill the cache at the same time both get the copy of the first', async () => {
   const fill = (version: string, after: number) =>
     fillCache('mysql', async (root) => {
       writeServer(root, version);
@@ -61,7 +61,7 @@ test('of two that fill at once both get the copy of the first', async () => {
   expect(entries()).toEqual([`mysql-${process.arch}`]);
 });
 
-test('a copy that has come to be broken is replaced', async () => {
+test('a broken copy is replaced', async () => {
   mkdirSync(join(copy(), 'root/usr'), { recursive: true });
   await expect(cachedServer('mysql')).rejects.toThrow('is missing in');
   const filled = await fillCache('mysql', async (root) => writeServer(root, '9.7.1'));
@@ -69,7 +69,7 @@ test('a copy that has come to be broken is replaced', async () => {
   expect(entries()).toEqual([`mysql-${process.arch}`]);
 });
 
-test('what a killed process left is removed after an hour, and not before', async () => {
+test('the incomplete copy of a killed process is removed after an hour and not before', async () => {
   for (const [name, age] of [
     ['old', 2 * 3600],
     ['young', 60],

@@ -12,24 +12,24 @@ const installation: Installation = {
   share: undefined,
 };
 
-describe('the ways to a server', () => {
-  test('go from what is there over the distribution to the publisher', () => {
-    expect(installMethods({ flavor: 'mysql' }).map((way) => way.name)).toEqual([
+describe('installation methods', () => {
+  test('existing servers come first, then the distribution, then the publisher', () => {
+    expect(installMethods({ flavor: 'mysql' }).map((method) => method.name)).toEqual([
       'mysqld on PATH',
       'cached copy',
       'Debian or Ubuntu packages',
       'official download',
     ]);
-    expect(installMethods({ flavor: 'mariadb' }).map((way) => way.name)).toEqual([
+    expect(installMethods({ flavor: 'mariadb' }).map((method) => method.name)).toEqual([
       'mariadbd on PATH',
       'cached copy',
       'Debian or Ubuntu packages',
     ]);
   });
 
-  test('are tried until one works, and no further', async () => {
+  test('the methods are tried until one works', async () => {
     const tried: string[] = [];
-    const way = (name: string, find: () => Promise<Installation>): InstallMethod => ({
+    const method = (name: string, find: () => Promise<Installation>): InstallMethod => ({
       name,
       find: () => {
         tried.push(name);
@@ -40,11 +40,13 @@ describe('the ways to a server', () => {
     const fails = async () => {
       throw new Error('no');
     };
-    expect(await firstSuccessful('mysql', [way('a', fails), way('b', works), way('c', works)])).toBe(installation);
+    expect(await firstSuccessful('mysql', [method('a', fails), method('b', works), method('c', works)])).toBe(
+      installation,
+    );
     expect(tried).toEqual(['a', 'b']);
   });
 
-  test('that all fail make one error with the reason of each and what to do', async () => {
+  test('the failure of all methods is one error with all reasons and a hint', async () => {
     const failing = (name: string): InstallMethod => ({
       name,
       find: async () => {
@@ -53,13 +55,13 @@ describe('the ways to a server', () => {
     });
     const error: CdcError = await firstSuccessful('mariadb', [failing('a'), failing('b')]).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(CdcError);
-    expect(error.message).toBe('no MariaDB server could be found or fetched');
-    expect(error.why).toBe('all ways were tried\n    - a: a is not there\n    - b: b is not there');
+    expect(error.message).toBe('cannot find or fetch a MariaDB server');
+    expect(error.why).toBe('all methods failed\n    - a: a is not there\n    - b: b is not there');
     expect(error.hint).toContain('mariadbd is on PATH');
     expect(error.hint).toContain('CDC_MARIADB_URL=');
   });
 
-  test('are left at once by an interrupt', async () => {
+  test('an interrupt ends the search at once', async () => {
     const ending = new AbortController();
     const interrupted: InstallMethod = {
       name: 'a',
@@ -73,7 +75,7 @@ describe('the ways to a server', () => {
   });
 });
 
-test('the publisher has a build for each architecture, in the downloads or in the archives', () => {
+test('the publisher has a build for each architecture in the downloads and in the archives', () => {
   for (const [name, build] of [
     ['x64', 'x86_64-minimal'],
     ['arm64', 'aarch64'],
@@ -84,5 +86,5 @@ test('the publisher has a build for each architecture, in the downloads or in th
     );
     expect(archived).toBe(current!.replace('/Downloads/MySQL-', '/archives/mysql-'));
   }
-  expect(() => hostArchitecture('s390x')).toThrow('no MySQL server is fetched for the architecture s390x');
+  expect(() => hostArchitecture('s390x')).toThrow('cannot fetch a MySQL server for the architecture s390x');
 });

@@ -1,13 +1,10 @@
 import { crc32 } from 'node:zlib';
 import type { RowsEvent, Transaction } from '../../../../src/model/rows-event.ts';
-import {
-  BinlogDecoder,
-  type BinlogHandler,
-  type DecoderOptions,
-} from '../../../../src/source/binlog/binlog-decoder.ts';
+import { BinlogDecoder, type DecoderOptions } from '../../../../src/source/binlog/binlog-decoder.ts';
+import type { BinlogHandler } from '../../../../src/source/binlog/binlog-handler.ts';
 import { EventType as E } from '../../../../src/source/binlog/event-type.ts';
 
-/** Bytes of binlog events, put together as a server writes them. */
+/** Builds the bytes of binlog events as a server writes them. */
 
 const u16 = (value: number): Buffer => Buffer.of(value & 255, value >> 8);
 const u32 = (value: number): Buffer => {
@@ -30,20 +27,20 @@ export const lenenc = (value: number): Buffer =>
 export interface EventParts {
   type: number;
   body: Buffer;
-  /** Where the header says that the event ends; 0 for nothing. */
-  stated?: number;
+  /** The end position in the header; 0 if the header has none. */
+  endPosition?: number;
   flags?: number;
   checksum?: boolean;
 }
 
-export function event({ type, body, stated = 0, flags = 0, checksum = true }: EventParts): Buffer {
+export function event({ type, body, endPosition = 0, flags = 0, checksum = true }: EventParts): Buffer {
   const size = 19 + body.length + (checksum ? 4 : 0);
   const bytes = Buffer.concat([
     u32(1_700_000_000),
     Buffer.of(type),
     u32(7),
     u32(size),
-    u32(stated),
+    u32(endPosition),
     u16(flags),
     body,
     Buffer.alloc(checksum ? 4 : 0),
@@ -58,7 +55,7 @@ export const rotate = (file: string, position = 4): EventParts => ({
   flags: 0x20,
 });
 
-/** Its own last byte in front of the checksum says whether the events behind it carry one. */
+/** Its last byte before the checksum says whether the events after it carry one. */
 export const format = (checksums: boolean, version = '9.7.4'): EventParts => ({
   type: E.FORMAT_DESCRIPTION,
   body: Buffer.concat([
@@ -103,7 +100,7 @@ export const xaPrepare = (gtrid: string, onePhase = false): EventParts => ({
   body: Buffer.concat([Buffer.of(onePhase ? 1 : 0), u32(1), u32(gtrid.length), u32(0), Buffer.from(gtrid)]),
 });
 
-/** A table of one INT column, with names as FULL metadata has them. */
+/** A table of one INT column, with its name as in FULL metadata. */
 export const tableMap = (id: number, table: string, schema = 's'): EventParts => ({
   type: E.TABLE_MAP,
   body: Buffer.concat([
@@ -121,7 +118,7 @@ export const tableMap = (id: number, table: string, schema = 's'): EventParts =>
   ]),
 });
 
-/** Inserted rows of that table. */
+/** Rows inserted into that table. */
 export const insert = (id: number, ...values: number[]): EventParts => ({
   type: E.WRITE_ROWS,
   body: Buffer.concat([
@@ -134,7 +131,7 @@ export const insert = (id: number, ...values: number[]): EventParts => ({
   ]),
 });
 
-/** A TRANSACTION_PAYLOAD body, its fields as the server orders them. */
+/** A TRANSACTION_PAYLOAD event, its fields in the order of the server. */
 export function payload(content: Buffer, size: number, compression = 0): EventParts {
   const field = (type: number, value: Buffer): Buffer => Buffer.concat([Buffer.of(type), lenenc(value.length), value]);
   return {
@@ -149,7 +146,7 @@ export function payload(content: Buffer, size: number, compression = 0): EventPa
   };
 }
 
-/** A zstd frame of these blocks: `raw` bytes, or a byte that is `repeated`. */
+/** A zstd frame of these blocks: `raw` bytes, or one `repeated` byte. */
 export function zstdFrame(blocks: ({ raw: Buffer } | { repeated: number; times: number })[], windowLog = 17): Buffer {
   const parts: Buffer[] = [Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, (windowLog - 10) << 3)];
   blocks.forEach((block, i) => {
@@ -161,9 +158,9 @@ export function zstdFrame(blocks: ({ raw: Buffer } | { repeated: number; times: 
   return Buffer.concat(parts);
 }
 
-/** What a reader told, as text; a table is its name. */
-export class Told implements BinlogHandler<string> {
-  readonly said: string[] = [];
+/** Records the calls of a decoder as text; a table is its name. */
+export class RecordingHandler implements BinlogHandler<string> {
+  readonly calls: string[] = [];
   readonly transactions: Transaction[] = [];
   readonly positions: number[] = [];
   readonly ordinals: number[] = [];
@@ -173,7 +170,7 @@ export class Told implements BinlogHandler<string> {
     return this.captured(schema, table);
   }
   tableMap({ name }: { name: string }): string {
-    this.said.push(`table ${name}`);
+    this.calls.push(`table ${name}`);
     return name;
   }
   ddl(): void {}
@@ -188,65 +185,66 @@ export class Told implements BinlogHandler<string> {
       this.ordinals.push(next - ordinalBase);
     }
     this.positions.push(position);
-    this.said.push(`${op} ${table} ${values} in ${name.slice(-2)}`);
+    this.calls.push(`${op} ${table} ${values} in ${name.slice(-2)}`);
   }
   truncate(schema: string, table: string): void {
-    this.said.push(`truncate ${schema}.${table}`);
+    this.calls.push(`truncate ${schema}.${table}`);
   }
   commit(transaction: Transaction): void {
     this.transactions.push(transaction);
-    this.said.push(`commit ${transaction.gtid.slice(-2)}`);
+    this.calls.push(`commit ${transaction.gtid.slice(-2)}`);
   }
   rollback(): void {
-    this.said.push('rollback');
+    this.calls.push('rollback');
   }
   savepoint(name: string): void {
-    this.said.push(`savepoint ${name}`);
+    this.calls.push(`savepoint ${name}`);
   }
   rollbackTo(name: string): void {
-    this.said.push(`rollback to ${name}`);
+    this.calls.push(`rollback to ${name}`);
   }
   xaPrepared({ gtid: name }: Transaction): void {
-    this.said.push(`prepared ${name.slice(-2)}`);
+    this.calls.push(`prepared ${name.slice(-2)}`);
   }
   previousGtids(): void {}
   heartbeat({ file, position }: { file: string; position: number }): void {
-    this.said.push(`idle ${file}:${position}`);
+    this.calls.push(`heartbeat ${file}:${position}`);
   }
 }
 
-/** A reader at the begin of binlog.000001, and what it told. */
+/** A decoder at the start of binlog.000001, and the calls that its handler received. */
 export class Stream {
-  readonly told = new Told();
-  readonly reader: BinlogDecoder<string>;
+  readonly handler = new RecordingHandler();
+  readonly decoder: BinlogDecoder<string>;
   #position = 4;
 
   constructor(options: DecoderOptions<string> = {}) {
-    this.reader = new BinlogDecoder<string>(this.told, (bytes) => bytes.toString(), true, options);
+    this.decoder = new BinlogDecoder<string>(this.handler, (bytes) => bytes.toString(), true, options);
     this.read(rotate('binlog.000001'), format(true));
   }
 
-  /** Reads events one after the other, each to its end. */
+  /** Reads the events in order, each to its end. */
   read(...events: EventParts[]): this {
-    for (const parts of events) this.bytes(event({ ...parts, ...this.#place(parts) }));
+    for (const parts of events) this.bytes(event({ ...parts, ...this.#withPosition(parts) }));
     return this;
   }
 
-  /** Reads the bytes of an event, some others around it. */
+  /** Reads the bytes of an event, with other bytes around it. */
   bytes(bytes: Buffer): this {
-    const among = Buffer.concat([Buffer.from('before'), bytes, Buffer.from('behind')]);
-    for (const _ of this.reader.read(among, 6, 6 + bytes.length) ?? []) {
-      // Each step tells by itself.
+    const buffer = Buffer.concat([Buffer.from('before'), bytes, Buffer.from('after')]);
+    for (const _ of this.decoder.read(buffer, 6, 6 + bytes.length) ?? []) {
+      // Each step calls the handler itself.
     }
-    // What is kept must have been copied.
-    among.fill(0xee);
+    // The decoder must have copied whatever it keeps.
+    buffer.fill(0xee);
     return this;
   }
 
-  /** Where a server would say that the event ends. */
-  #place(parts: EventParts): { stated: number } {
-    if (parts.stated !== undefined || ((parts.flags ?? 0) & 0x20) !== 0) return { stated: parts.stated ?? 0 };
+  /** The end position that a server would write. */
+  #withPosition(parts: EventParts): { endPosition: number } {
+    if (parts.endPosition !== undefined || ((parts.flags ?? 0) & 0x20) !== 0)
+      return { endPosition: parts.endPosition ?? 0 };
     this.#position += 19 + parts.body.length + (parts.checksum === false ? 0 : 4);
-    return { stated: this.#position };
+    return { endPosition: this.#position };
   }
 }

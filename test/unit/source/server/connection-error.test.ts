@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { connectionError } from '../../../../src/source/server/connection-error.ts';
 
 const SOURCE = { host: 'db.example', port: 3307, user: 'cdc', password: 'hunter2' };
-const of = (code: string, message: string, more: object = {}) =>
+const errorFor = (code: string, message: string, more: object = {}) =>
   connectionError(Object.assign(new Error(message), { code, ...more }), SOURCE);
 
 test.each([
@@ -18,8 +18,8 @@ test.each([
   ['ER_SERVER_SHUTDOWN', 'Server shutdown in progress'],
   ['ER_QUERY_INTERRUPTED', 'Query execution was interrupted'],
   ['HANDSHAKE_SSL_ERROR', 'Client network socket disconnected before secure TLS connection was established'],
-])('%s (%s) may heal, and is tried again', (code, message) => {
-  expect(of(code, message)).toMatchObject({ kind: 'retry', hint: expect.any(String), why: message || code });
+])('%s (%s) can clear by itself and is retried', (code, message) => {
+  expect(errorFor(code, message)).toMatchObject({ kind: 'retry', hint: expect.any(String), why: message || code });
 });
 
 test.each([
@@ -31,20 +31,20 @@ test.each([
   ['HANDSHAKE_SSL_ERROR', 'certificate has expired', 3],
   ['ER_PARSE_ERROR', 'You have an error in your SQL syntax', 1],
   ['', 'Cannot read properties of undefined', 1],
-])('%s (%s) needs a hand, and stops it', (code, message, exitCode) => {
-  const error = of(code, message);
+])('%s (%s) needs an operator and is fatal', (code, message, exitCode) => {
+  const error = errorFor(code, message);
   expect(error).toMatchObject({ kind: 'fatal', exitCode, hint: expect.any(String) });
   expect(JSON.stringify([error.message, error.why, error.hint])).not.toContain('hunter2');
 });
 
-describe('error 1236, by its text', () => {
+describe('error 1236 is classified by its text', () => {
   const dump = (message: string, serverId?: number | 'auto') =>
     connectionError(
       Object.assign(new Error(message), { code: 'ER_MASTER_FATAL_ERROR_READING_BINLOG', errno: 1236 }),
       serverId === undefined ? SOURCE : { ...SOURCE, serverId },
     );
 
-  test('a duplicate server id stops it where the id is given; where it was drawn, the next one is another', () => {
+  test('a duplicate server id is fatal if it is configured, and retried with another one if it is auto', () => {
     const text = 'A replica with the same server_uuid/server_id as this replica has connected to the source';
     expect(dump(text, 42)).toMatchObject({ kind: 'fatal', hint: expect.stringContaining('source.server_id') });
     expect(dump(text, 'auto').kind).toBe('retry');
@@ -57,15 +57,15 @@ describe('error 1236, by its text', () => {
     'Could not find GTID state requested by slave in any binlog files. Probably the slave state is too old',
     "Error: connecting slave requested to start from GTID 0-1-9, which is not in the master's binlog",
     'Client requested source to start replication from position > file size',
-  ])('%s: data is gone, code 4', (text) => {
+  ])('lost data is an error with exit code 4: %s', (text) => {
     expect(dump(text)).toMatchObject({ kind: 'fatal', exitCode: 4, why: text });
   });
 
-  test('a server that has fewer GTIDs than it said is asked again', () => {
+  test('a server that has fewer GTIDs than it reported is retried', () => {
     expect(dump("Replica has more GTIDs than the source has, using the source's SERVER_UUID.").kind).toBe('retry');
   });
 
-  test('anything else stops it', () => {
+  test('any other text is fatal', () => {
     expect(dump('log event entry exceeded max_allowed_packet')).toMatchObject({ kind: 'fatal', exitCode: 1 });
   });
 });

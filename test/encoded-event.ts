@@ -1,0 +1,25 @@
+import type { EncodedEvent } from '../src/model/encoded-event.ts';
+import type { ChangeHandler } from '../src/source/change-stream.ts';
+
+/** An event with that line (newline included) and key. */
+export function encodedEvent(line: string, key = '', keyHash = 0): EncodedEvent {
+  const bytes = Buffer.from(line + key);
+  const to = Buffer.byteLength(line);
+  return { bytes, from: 0, to, keyFrom: to, keyTo: bytes.length, keyHash };
+}
+
+export const lineOf = ({ bytes, from, to }: EncodedEvent): string => bytes.toString('utf8', from, to);
+export const keyOf = ({ bytes, keyFrom, keyTo }: EncodedEvent): string => bytes.toString('utf8', keyFrom, keyTo);
+
+/** A handler that wants none of the changes: spread it, and add what matters. */
+export const IGNORE_CHANGES: ChangeHandler = {
+  append() {},
+  commit() {},
+  rollback() {},
+  savepoint() {},
+  rollbackTo() {},
+  gtidsBeforeStart() {},
+  skipped() {},
+  xaPrepared() {},
+  heartbeat() {},
+};
