@@ -316,6 +316,7 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
         const entry = paused ? undefined : rest.shift();
         if (entry) tell(delivery, entry, parked);
         expect(delivery.bufferedBytes).toBeLessThanOrEqual(BUDGET + SLACK);
+        delivery.assertCounters();
         // Nothing to be read: time passes.
         if (entry === undefined) await vi.advanceTimersByTimeAsync(50);
       }
