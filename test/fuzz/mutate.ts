@@ -15,8 +15,9 @@ const HEADER_BYTES = 19;
 const SIZE_OFFSET = 9;
 
 /**
- * Returns a damaged copy of a binlog event without checksum. Bits are flipped, edge values are written, and bytes are removed
- * or repeated. The size in the header is nearly always corrected, so that the damage reaches the decoder of the body.
+ * Returns a damaged copy of a binlog event without checksum. Bits are flipped, edge values are written, and bytes are
+ * removed or repeated. The size in the header is nearly always corrected, so that the damage reaches the decoder of the
+ * body.
  */
 export function mutateEvent(event: Buffer, random: () => number): Buffer {
   const below = (n: number): number => Math.floor(random() * n);
