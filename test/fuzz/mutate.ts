@@ -7,7 +7,8 @@ const SIZE_OFFSET = 9;
 
 /**
  * Returns a damaged copy of a binlog event without checksum. Bits are flipped, edge values are written, and bytes are
- * removed or repeated. The size in the header is nearly always corrected, so that the damage reaches the decoder of the body.
+ * removed or repeated. The size in the header is nearly always corrected, so that the damage reaches the decoder of the
+ * body.
  */
 export function mutateEvent(event: Buffer, { below, chance, pick }: Random): Buffer {
   let bytes: Buffer = Buffer.from(event);

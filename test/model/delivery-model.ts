@@ -317,6 +317,7 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
         const entry = paused ? undefined : rest.shift();
         if (entry) feed(delivery, entry, prepared);
         expect(delivery.bufferedBytes).toBeLessThanOrEqual(BUDGET + SLACK);
+        delivery.assertCounters();
         // Nothing to read: time passes.
         if (entry === undefined) await vi.advanceTimersByTimeAsync(50);
       }

@@ -119,6 +119,12 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
     'this.#discardFrom(this.#firstPart);\n  }\n\n  savepoint',
     '}\n\n  savepoint',
   ],
+  [
+    'counts bytes that a rollback has discarded',
+    'delivery.ts',
+    'this.#bufferedBytes -= bytes;\n      this.#appended',
+    'this.#appended',
+  ],
   ['forgets where a savepoint was', 'delivery.ts', 'this.#currentPart++;', ''],
   ['takes back too little', 'event-index.ts', '>= transaction', '> transaction'],
   [
