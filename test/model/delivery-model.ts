@@ -9,7 +9,7 @@ import { encodedEvent, lineOf } from '../encoded-event.ts';
 import { transaction, UUID } from '../unit/delivery/delivery-harness.ts';
 
 /**
- * A source of random transactions, a sink that fails in every way it may, and a daemon that crashes and goes on from
+ * A source of random transactions, a sink that fails in every way it can, and a daemon that crashes and resumes from
  * its checkpoint, under virtual time. Whatever happens, what was stored folds to what the source holds.
  */
 
