@@ -86,7 +86,7 @@ describe('cdc run', () => {
     expect(await daemon.ended).toMatchObject({ code: 0 });
   };
   const items = async () => (await fixture.landed()).filter((event) => tableOf(event) === 'item');
-  const setAside = async () =>
+  const deadLetters = async () =>
     JSON.parse((await cdc(fixture.directory, 'dead-letter', 'list', '--json')).stdout).letters as ListedLetter[];
 
   test('sets aside what is too large or refused alone, delivers the rest, and what is retried arrives', async () => {
@@ -96,7 +96,7 @@ describe('cdc run', () => {
       `UPDATE item SET v = 'sound too' WHERE id = 4`,
     );
     expect((await items()).map(({ key }) => (key as { id: number }).id).sort()).toEqual([2, 4, 4]);
-    const [refused, large, ...more] = await setAside();
+    const [refused, large, ...more] = await deadLetters();
     expect(more).toEqual([]);
     const table = `${fixture.schema}.item`;
     expect(refused).toMatchObject({ table, key: '{"id":1}', op: 'c', stream: 'changes', gtid: expect.any(String) });
@@ -110,7 +110,7 @@ describe('cdc run', () => {
     expect(await items()).toHaveLength(4);
     expect(await cdc(fixture.directory, 'dead-letter', 'retry', refused?.seq as string)).toMatchObject({ code: 0 });
     await until(async () => (await items()).length === 5);
-    expect((await setAside()).map(({ seq }) => seq)).toEqual([large?.seq]);
+    expect((await deadLetters()).map(({ seq }) => seq)).toEqual([large?.seq]);
   });
 
   test('sets aside the event that the operator has named, and no other', async () => {
@@ -123,7 +123,7 @@ describe('cdc run', () => {
     await ran();
     const delivered = (await items()).map(({ key }) => (key as { id: number }).id).sort();
     expect(delivered).toEqual([1, 1, 2, 3, 3]);
-    expect(await setAside()).toMatchObject([{ seq: named, key: '{"id":2}', reason: 'named by the operator' }]);
+    expect(await deadLetters()).toMatchObject([{ seq: named, key: '{"id":2}', reason: 'named by the operator' }]);
   });
 
   test('stops with its checkpoint unmoved when a dead letter would pass the limit', async () => {
@@ -134,10 +134,10 @@ describe('cdc run', () => {
     const { code, stderr } = await daemon.ended;
     expect(code).toBe(1);
     expect(stderr).toContain('the dead letters would pass dead_letter.max_bytes (1000000)');
-    expect(await setAside()).toEqual([]);
+    expect(await deadLetters()).toEqual([]);
     fixture.configure(fixture.firehose?.endpoint as string);
     await ran();
-    expect(await setAside()).toMatchObject([{ key: '{"id":1}' }]);
+    expect(await deadLetters()).toMatchObject([{ key: '{"id":1}' }]);
   });
 });
 
@@ -263,7 +263,7 @@ describe('cdc dead-letter retry', () => {
     ['its call', {}, 'ValidationException'],
     ['its record', { fails: 'slot', code: 'ValidationException' }, 'ValidationException'],
   ])(
-    'keeps the one whose event Firehose refuses with %s, counts the attempt, ends with 1, and goes on once it may',
+    'keeps the one whose event Firehose rejects with %s, counts the attempt, ends with 1, and sends it once it is accepted',
     async (_, how, code) => {
       await folder.write([letter(1), letter(2), letter(3)]);
       firehose?.setFaults(poison('"id":2}', how));

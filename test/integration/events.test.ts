@@ -479,7 +479,7 @@ describe.each(FLAVORS)('the stream of %s', (flavor) => {
     expect(bytes.equals(Buffer.alloc(16 * 2621440, '0123456789abcdef'))).toBe(true);
   });
 
-  test('maps several tables in one statement, changes them between events and after a restart numbers them anew', async () => {
+  test('maps several tables in one statement, changes them between events, and gives their numbers to others after a restart', async () => {
     const many = history(flavor);
     const other = flavor === 'mysql' ? 'events.c AS SELECT 1 AS id, 2 AS v' : 'events.c AS SELECT 1 id, 2 v';
     await many.run(
@@ -495,7 +495,7 @@ describe.each(FLAVORS)('the stream of %s', (flavor) => {
     );
     await servers[flavor]?.restart();
     const after = await session(flavor, 'events');
-    // The ids of tables begin anew: these take the numbers that others had.
+    // After the restart, table ids count from the start: these tables take the ids of others.
     await after.query("INSERT INTO u VALUES (2, 2, 'b'); INSERT INTO c VALUES (5, 6); INSERT INTO t VALUES (1, 2, 3)");
     await after.query('UPDATE marker SET id = 2');
     after.destroy();

@@ -125,7 +125,7 @@ describe.each(FLAVORS)('the dump connection to %s', (flavor) => {
     expect(seen.events).toBe(0);
   });
 
-  test('and a question over a link that is half open fails instead of waiting for ever', async () => {
+  test('and a query over a half-open link fails instead of waiting without end', async () => {
     const connection = await connect({ host: '127.0.0.1', port: proxy.port, user: 'root' }, 300);
     await wait(600);
     // Without a question it may be silent.

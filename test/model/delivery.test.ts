@@ -139,7 +139,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
     'instanceof GtidSet) return;',
     'instanceof GtidSet) return this.#delivered.advance(transaction);',
   ],
-  ['unties the knot while one is prepared', 'watermark-tracker.ts', 'if (this.#prepared > 0) return false;', ''],
+  ['ends the XA barrier while one is prepared', 'watermark-tracker.ts', 'if (this.#prepared > 0) return false;', ''],
   ['forgets those without rows', 'watermark-tracker.ts', 'if (entry.coalesced) ', 'if (false as boolean) '],
   ['knows no backpressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (Date.now() > 0) return;'],
   ['never lets go of the backpressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (!paused) return;'],

@@ -44,7 +44,7 @@ const COMMIT = '"commit":true';
 const x = (offset: number) => `"xoffset":${offset}`;
 
 describe('the lines of a transaction', () => {
-  test('are numbered, the last says commit, and the next transaction begins anew', () => {
+  test('are numbered, the last says commit, and the next transaction counts from 0', () => {
     expect(told('a', 'b', 'c', 'commit', 'commit', 'd', 'commit', 'e', 'f', 'commit')).toEqual([
       row(0, 'a', x(0)),
       row(1, 'b', x(1)),
