@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Finding } from '../model/finding.ts';
 
-interface Options {
+interface CheckOptions {
   config: string;
   json?: boolean;
 }
@@ -15,7 +15,7 @@ export const checkCommand = (signal: AbortSignal): Command =>
       'after',
       '\nExit code 3 when something is an error, 0 otherwise.\n\nExample:\n  cdc check -c shop.yaml',
     )
-    .action(async ({ config, json }: Options) => {
+    .action(async ({ config, json }: CheckOptions) => {
       const { loadConfig } = await import('../config/load.ts');
       const loaded = loadConfig(config);
       const { checkStart } = await import('../preflight/start-position.ts');

@@ -9,7 +9,7 @@ import { parseTableName } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Sink } from '../sinks/sink.ts';
 
-interface Options {
+interface DeadLetterFlags {
   config: string;
   json?: true;
   event?: true;
@@ -47,7 +47,7 @@ const listCommand = (): Command =>
     .description('Lists the dead letters of the pipeline, the oldest event first.')
     .option('--json', 'print {"directory", "letters": [...], "strange": [{"file", "why"}]}')
     .addHelpText('after', '\nExample:\n  cdc dead-letter list -c shop.yaml')
-    .action(async ({ config, json }: Options) => {
+    .action(async ({ config, json }: DeadLetterFlags) => {
       const { folder } = await open(config);
       const { letters, strange } = await folder.list();
       if (json) return print(`${JSON.stringify({ directory: folder.directory, letters, strange }, null, 2)}\n`);
@@ -65,7 +65,7 @@ const showCommand = (): Command =>
       'after',
       '\nExample:\n  cdc dead-letter show 6b02e25e0000000200000006970000000020 --event > event.json',
     )
-    .action(async (id: string, { config, json, event }: Options) => {
+    .action(async (id: string, { config, json, event }: DeadLetterFlags) => {
       const { folder } = await open(config);
       const letter = await folder.read(idNamed(id, await folder.ids(), folder.directory));
       const file = folder.pathOf(letter.seq);
@@ -89,7 +89,7 @@ Example:
   cdc dead-letter retry 6b02e25e0000000200000006970000000020
   cdc dead-letter retry --all`,
     )
-    .action(async (texts: string[], { config: file, all }: Options) => {
+    .action(async (texts: string[], { config: file, all }: DeadLetterFlags) => {
       if (Boolean(all) === texts.length > 0) {
         throw new CdcError(all ? 'both ids and --all are given' : 'no dead letter is named', {
           exitCode: 2,

@@ -6,7 +6,7 @@ import type { LocalFirehose } from '../local/firehose/server.ts';
 import type { StreamOptions } from '../local/firehose/stream-options.ts';
 import { CdcError, formatError } from '../runtime/error.ts';
 
-interface Flags {
+interface FirehoseFlags {
   listen: string;
   lake: string;
   stream?: string[];
@@ -63,7 +63,7 @@ export function firehoseCommand(signal: AbortSignal): Command {
     .option('--faults <plan.json>', 'faults on demand; the file is read again when it changes')
     .option('--ledger <file>', 'a line for each put call, synced to disk before it is answered')
     .addHelpText('after', EXAMPLE)
-    .action(async (flags: Flags) => {
+    .action(async (flags: FirehoseFlags) => {
       const settings = streamSettings(flags);
       const { validateLocalStream } = await import('../local/firehose/stream-options.ts');
       // Refused now, not at the first record of a stream that comes later.
@@ -115,7 +115,7 @@ function watchPlan(path: string, firehose: LocalFirehose): void {
   });
 }
 
-function streamSettings(flags: Flags): Omit<StreamOptions, 'name'> {
+function streamSettings(flags: FirehoseFlags): Omit<StreamOptions, 'name'> {
   const bufferSize = flags.bufferSize === undefined ? undefined : parseSize(flags.bufferSize);
   if (flags.bufferSize !== undefined && bufferSize === undefined) {
     throw usage(`--buffer-size ${flags.bufferSize} is not a size`, 'Write it as 5MiB, or as a number of bytes.');
