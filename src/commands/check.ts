@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Finding } from '../model/finding.ts';
 
-interface Options {
+interface CheckOptions {
   config: string;
   json?: boolean;
 }
@@ -12,7 +12,7 @@ export const checkCommand = (signal: AbortSignal): Command =>
     .option('-c, --config <file>', 'the configuration file', 'cdc.yaml')
     .option('--json', 'print {"ok", "problems": [{"severity", "what", "why", "fix"}]}')
     .addHelpText('after', '\nExit code 3 if there is an error, otherwise 0.\n\nExample:\n  cdc check -c shop.yaml')
-    .action(async ({ config, json }: Options) => {
+    .action(async ({ config, json }: CheckOptions) => {
       const { loadConfig } = await import('../config/load.ts');
       const loaded = loadConfig(config);
       const { checkStart } = await import('../preflight/start-position.ts');

@@ -14,7 +14,7 @@ import { parseTableName } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Sink } from '../sinks/sink.ts';
 
-interface Options {
+interface DeadLetterFlags {
   config: string;
   json?: true;
   event?: true;
@@ -53,7 +53,7 @@ const listCommand = (): Command =>
       'print {"directory", "letters": [...], "strange": [{"file", "why"}]}; strange files are unreadable',
     )
     .addHelpText('after', '\nExample:\n  cdc dead-letter list -c shop.yaml')
-    .action(async ({ config: file, json }: Options) => {
+    .action(async ({ config: file, json }: DeadLetterFlags) => {
       const { store } = await openStore(file);
       const { directory } = store;
       const { letters, unreadable } = await store.list();
@@ -73,7 +73,7 @@ const showCommand = (): Command =>
       'after',
       '\nExample:\n  cdc dead-letter show 6b02e25e0000000200000006970000000020 --event > event.json',
     )
-    .action(async (text: string, { config, json, event }: Options) => {
+    .action(async (text: string, { config, json, event }: DeadLetterFlags) => {
       const { store } = await openStore(config);
       const letter = await store.read(findId(text, await store.ids(), store.directory));
       const file = store.pathOf(letter.seq);
@@ -97,7 +97,7 @@ Example:
   cdc dead-letter retry 6b02e25e0000000200000006970000000020
   cdc dead-letter retry --all`,
     )
-    .action(async (texts: string[], { config: file, all }: Options) => {
+    .action(async (texts: string[], { config: file, all }: DeadLetterFlags) => {
       if (Boolean(all) === texts.length > 0) {
         throw new CdcError(all ? 'ids and --all cannot be combined' : 'no id of a dead letter was given', {
           exitCode: 2,

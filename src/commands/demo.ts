@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { CdcError } from '../runtime/error.ts';
 
-interface Flags {
+interface DemoFlags {
   seconds: string;
   rate: string;
   seed: string;
@@ -34,7 +34,7 @@ export function demoCommand(signal: AbortSignal): Command {
     .option('--directory <dir>', 'an empty or new directory for the files, which are kept (default: a temporary one)')
     .option('--json', 'print the report as one JSON object')
     .addHelpText('after', HELP)
-    .action(async (flags: Flags) => {
+    .action(async (flags: DemoFlags) => {
       const numbers = {
         seconds: positive('--seconds', flags.seconds),
         rate: positive('--rate', flags.rate),

@@ -7,7 +7,7 @@ import type { StreamOptions } from '../local/firehose/stream-options.ts';
 import { onAbort } from '../runtime/abort.ts';
 import { CdcError, formatError } from '../runtime/error.ts';
 
-interface Flags {
+interface FirehoseFlags {
   listen: string;
   lake: string;
   stream?: string[];
@@ -61,7 +61,7 @@ export function firehoseCommand(signal: AbortSignal): Command {
     .option('--faults <plan.json>', 'inject faults by this plan; the file is read again when it changes')
     .option('--ledger <file>', 'log each put call as a line of this file, synced before the response')
     .addHelpText('after', EXAMPLE)
-    .action(async (flags: Flags) => {
+    .action(async (flags: FirehoseFlags) => {
       const settings = streamSettings(flags);
       const { validateLocalStream } = await import('../local/firehose/stream-options.ts');
       // Reports invalid settings now, not when a stream is first used.
@@ -113,7 +113,7 @@ function watchPlan(path: string, firehose: LocalFirehose): void {
   });
 }
 
-function streamSettings(flags: Flags): Omit<StreamOptions, 'name'> {
+function streamSettings(flags: FirehoseFlags): Omit<StreamOptions, 'name'> {
   const bufferSize = flags.bufferSize === undefined ? undefined : parseSize(flags.bufferSize);
   if (flags.bufferSize !== undefined && bufferSize === undefined) {
     throw usageError(`--buffer-size ${flags.bufferSize} is not a size`, 'write it as 5MiB, or as a number of bytes');

@@ -126,6 +126,23 @@ export class Delivery {
     return this.#bufferedBytes;
   }
 
+  /**
+   * Compares the counters with the sums over the lanes, which would be too slow for each event. For tests.
+   * @throws Error if a counter has drifted
+   */
+  assertCounters(): void {
+    const counted = {
+      events: this.#unsettled,
+      bytes: this.#bufferedBytes,
+      openEvents: this.#openEvents,
+      openBytes: this.#openBytes,
+    };
+    for (const name of Object.keys(counted) as (keyof typeof counted)[]) {
+      const total = this.#senders.reduce((all, sender) => all + sender.contents()[name], 0);
+      if (total !== counted[name]) throw new Error(`${name} counts ${counted[name]}, and the lanes hold ${total}`);
+    }
+  }
+
   /** Appends an event of the open transaction to the target with that index. */
   append(target: number, event: EncodedEvent): void {
     const isDeadLetter = this.#options.isDeadLettered?.(event) ?? false;

@@ -57,6 +57,19 @@ export class Lane {
     return this.#events.count - this.#committedEvents;
   }
 
+  get openBytes(): number {
+    return this.#lines.end - this.#committed;
+  }
+
+  /** Events and bytes that are not settled. */
+  get events(): number {
+    return this.#events.count;
+  }
+
+  get bytes(): number {
+    return this.#lines.end - this.#lines.start;
+  }
+
   /** Whether events wait and can be sent now. */
   get isSendable(): boolean {
     return this.#state === 'idle' && this.#committedEvents > 0;

@@ -100,6 +100,16 @@ export class StreamSender {
     return oldest;
   }
 
+  /** The sums over all lanes. */
+  contents(): { events: number; bytes: number; openEvents: number; openBytes: number } {
+    return {
+      events: sum(this.#lanes.map((lane) => lane.events)),
+      bytes: sum(this.#lanes.map((lane) => lane.bytes)),
+      openEvents: sum(this.#lanes.map((lane) => lane.openEvents)),
+      openBytes: sum(this.#lanes.map((lane) => lane.openBytes)),
+    };
+  }
+
   /**
    * Appends an event of the open transaction.
    * @param part the number of the transaction's current part

@@ -5,8 +5,9 @@ import { globLiteral, jsonPointer, sqlLiteral } from './sql.ts';
 
 /**
  * Folds the events of one stream into the tables that they describe. For each schema, table and key the event with the
- * highest `seq` wins. The DuckDB schema `cdc_lake` has the results: `events` has a row per landed line, `state` has a row per
- * current row. Both keep the text of the line, because DuckDB's JSON functions round numbers with a decimal point.
+ * highest `seq` wins. The DuckDB schema `cdc_lake` has the results: `events` has a row per landed line, `state` has a
+ * row per current row. Both keep the text of the line, because DuckDB's JSON functions round numbers with a decimal
+ * point.
  */
 export interface FoldOptions {
   objects: readonly string[];
@@ -138,7 +139,8 @@ function eventsSql({ objects, keys = [] }: FoldOptions, format: 'debezium' | 'fl
            format = 'newline_delimited', filename = true, hive_partitioning = false, maximum_object_size = 33554432)`
       : "(SELECT NULL::JSON AS json, '' AS filename) WHERE false";
   return `SELECT ${fields.db} AS db, ${fields.tbl} AS tbl, ${fields.op} AS op, ${fields.seq} AS seq,
-    coalesce(${fields.partial} = 'true', false) AS partial, ${key} AS key, json::VARCHAR AS line, filename FROM ${lines}`;
+    coalesce(${fields.partial} = 'true', false) AS partial, ${key} AS key, json::VARCHAR AS line, filename
+    FROM ${lines}`;
 }
 
 /** A current row is the last event of its key, unless the event is a delete or a later TRUNCATE emptied the table. */

@@ -7,7 +7,9 @@ export interface LakeObject {
   bytes: number;
 }
 
-/** The delivered objects under `<lake>/<prefix>/` in name order. Names that begin with a dot are still being written. */
+/**
+ * The delivered objects under `<lake>/<prefix>/` in name order. Names that begin with a dot are still being written.
+ */
 export async function listObjects(lake: string, prefix: string): Promise<LakeObject[]> {
   const root = join(lake, prefix);
   const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(

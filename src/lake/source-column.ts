@@ -34,7 +34,8 @@ const TEXT_TYPES = new Set('char varchar tinytext text mediumtext longtext enum 
 export function createColumnReader(column: SourceColumn, values: ValueOptions): ColumnReader {
   const { name, dataType, columnType } = column;
   const quoted = quoteIdentifier(name);
-  // "+ 0" and "* 1e0" remove ZEROFILL and display widths. "* 1e0" also widens a FLOAT, which the text protocol would round.
+  // "+ 0" and "* 1e0" remove ZEROFILL and display widths. "* 1e0" also widens a FLOAT, which the text protocol would
+  // round.
   switch (dataType) {
     case 'tinyint':
     case 'smallint':

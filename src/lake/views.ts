@@ -9,8 +9,9 @@ export interface LakeView {
 }
 
 /**
- * Creates a view `"schema"."table"` per folded table with the columns of its rows. Integers are HUGEINT, which holds every
- * MySQL integer. Other numbers are DOUBLE. Everything else is text, so that a query can cast an amount to its decimal type.
+ * Creates a view `"schema"."table"` per folded table with the columns of its rows. Integers are HUGEINT, which holds
+ * every MySQL integer. Other numbers are DOUBLE. Everything else is text, so that a query can cast an amount to its
+ * decimal type.
  */
 export async function createViews(fold: Fold): Promise<LakeView[]> {
   const views: LakeView[] = [];

@@ -11,7 +11,7 @@ import { checkSettings } from './check-settings.ts';
 import { checkTables } from './check-tables.ts';
 import { connectionFinding } from './connection-finding.ts';
 import { gatherServer } from './gather-server.ts';
-import { CONNECT_TIMEOUT_MS } from './limits.ts';
+import { CHECK_CONNECT_TIMEOUT_MS } from './limits.ts';
 import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
 
 /**
@@ -60,7 +60,7 @@ async function checkHost(config: Config, signal: AbortSignal): Promise<Finding[]
   try {
     const connection = await createConnection({
       ...sourceConnection(config.source),
-      connectTimeout: CONNECT_TIMEOUT_MS,
+      connectTimeout: CHECK_CONNECT_TIMEOUT_MS,
     });
     connection.on('error', () => {}); // the query in flight reports it
     const removeListener = onAbort(signal, () => connection.destroy());

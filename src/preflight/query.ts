@@ -1,5 +1,5 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import { QUERY_TIMEOUT_MS } from './limits.ts';
+import { CHECK_QUERY_TIMEOUT_MS } from './limits.ts';
 
 /** Runs a query whose rows are arrays. */
 export type Query = (sql: string, values?: unknown[]) => Promise<(string | number | null)[][]>;
@@ -11,7 +11,7 @@ export const queryOn =
       sql,
       values: values ?? [],
       rowsAsArray: true,
-      timeout: QUERY_TIMEOUT_MS,
+      timeout: CHECK_QUERY_TIMEOUT_MS,
     });
     return rows as unknown as (string | number | null)[][];
   };

@@ -18,7 +18,9 @@ const SETTINGS: [name: string, keys: string][] = [
   ['linger: 1s, compression: gzip', 'linger: 1s, compression: gzip'],
 ];
 
-/** The bill of Firehose for the same changes with several settings, at a low and a high rate of one-row transactions. */
+/**
+ * The bill of Firehose for the same changes with several settings, at a low and a high rate of one-row transactions.
+ */
 export async function cost(server: LocalServer, directory: string): Promise<void> {
   console.log(
     '| way | events/s | bytes per event | records | billed GB per million events | against one event per record |',

@@ -14,8 +14,9 @@ const WARM_SECONDS = 5;
 const LINGERS = [100, 20];
 
 /**
- * Measures the time from the return of COMMIT at the client until just before the local Firehose acknowledges the event, at
- * a steady rate of one-row transactions. The clients and the Firehose are in this process, so there is one clock.
+ * Measures the time from the return of COMMIT at the client until just before the local Firehose acknowledges the
+ * event, at a steady rate of one-row transactions. The clients and the Firehose are in this process, so there is one
+ * clock.
  */
 export async function latency(server: LocalServer, directory: string): Promise<void> {
   console.log('| linger | transactions/s | p50 ms | p90 ms | p99 ms | worst ms | CPU of the daemon | its RSS, MB |');
@@ -42,10 +43,7 @@ export async function latency(server: LocalServer, directory: string): Promise<v
         }
       },
     });
-    const setup = await createConnection({ port: server.port, user: 'root', multipleStatements: true });
-    await setup.query(`DROP DATABASE IF EXISTS bench; CREATE DATABASE bench;
-      CREATE TABLE bench.t (id INT PRIMARY KEY, customer INT, status VARCHAR(10), total DECIMAL(10,2), note VARCHAR(200))`);
-    setup.destroy();
+    await createTable(server.port);
     const daemon = await startDaemon({
       ...{ directory: own, mysqlPort: server.port, endpoint: firehose.endpoint, start: 'now' },
       firehose: `linger: ${linger}ms`,
@@ -78,19 +76,20 @@ export async function latency(server: LocalServer, directory: string): Promise<v
     await daemon.stop();
     await firehose.close();
     latencies.sort((a, b) => a - b);
-    const percentile = (share: number): string =>
-      (latencies[Math.floor((latencies.length - 1) * share)] ?? 0).toFixed(1);
+    const percentiles = [0.5, 0.9, 0.99, 1].map((share) =>
+      (latencies[Math.floor((latencies.length - 1) * share)] ?? 0).toFixed(1),
+    );
     const cells = [
-      ...[
-        `${linger} ms`,
-        Math.round(total / seconds),
-        percentile(0.5),
-        percentile(0.9),
-        percentile(0.99),
-        percentile(1),
-      ],
+      ...[`${linger} ms`, Math.round(total / seconds), ...percentiles],
       ...[`${(((cpuSeconds - cpu) / SECONDS) * 100).toFixed(0)} %`, Math.round(rssMB)],
     ];
     console.log(`| ${cells.join(' | ')} |`);
   }
+}
+
+async function createTable(port: number): Promise<void> {
+  const connection = await createConnection({ port, user: 'root', multipleStatements: true });
+  await connection.query(`DROP DATABASE IF EXISTS bench; CREATE DATABASE bench; CREATE TABLE bench.t (
+    id INT PRIMARY KEY, customer INT, status VARCHAR(10), total DECIMAL(10,2), note VARCHAR(200))`);
+  connection.destroy();
 }

@@ -10,7 +10,10 @@ import { replay } from './replay.ts';
 import { soak } from './soak.ts';
 import { wholePath } from './whole-path.ts';
 
-/** `npm run bench [-- name...]` runs the named benchmarks, or all except the soak. It prints Markdown for docs/BENCHMARKS.md. */
+/**
+ * `npm run bench [-- name...]` runs the named benchmarks, or all except the soak. It prints Markdown for
+ * docs/BENCHMARKS.md.
+ */
 
 const BENCHES = { codec, replay, 'whole-path': wholePath, latency, cost, 'large-transaction': largeTransaction, soak };
 type Name = keyof typeof BENCHES;

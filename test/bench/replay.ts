@@ -25,9 +25,9 @@ const ROUNDS = 7;
 const PACKETS_AT_ONCE = 500;
 
 /**
- * Measures the daemon's own part of the data flow: binlog packets from memory through decoder, codec, delivery and the AWS
- * SDK to acknowledgements of the local Firehose in another process. It leaves out MySQL, which would use one of the two
- * cores, and the connection to it.
+ * Measures the daemon's own part of the data flow: binlog packets from memory through decoder, codec, delivery and the
+ * AWS SDK to acknowledgements of the local Firehose in another process. It leaves out MySQL, which would use one of the
+ * two cores, and the connection to it.
  */
 export async function replay(server: LocalServer, directory: string): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };

@@ -12,9 +12,9 @@ import { zongjiSpeed } from './zongji-decode.ts';
 const ROUNDS = 5;
 
 /**
- * Measures the time from the binlog of a real MySQL to acknowledgements of the local Firehose, until the checkpoint on disk
- * has reached the end. Daemon, Firehose and MySQL run in separate processes. In between, this process measures zongji's
- * decode and JSON.stringify of the same rows from memory, while nothing else runs.
+ * Measures the time from the binlog of a real MySQL to acknowledgements of the local Firehose, until the checkpoint on
+ * disk has reached the end. Daemon, Firehose and MySQL run in separate processes. In between, this process measures
+ * zongji's decode and JSON.stringify of the same rows from memory, while nothing else runs.
  */
 export async function wholePath(server: LocalServer, directory: string): Promise<void> {
   const connection = { host: '127.0.0.1', port: server.port, user: 'root' };
@@ -66,8 +66,8 @@ export async function wholePath(server: LocalServer, directory: string): Promise
 }
 
 /**
- * Removes landed objects. Otherwise each gigabyte of them would need fresh memory from the kernel, which a virtual machine
- * provides slowly, and a disk that is fast enough.
+ * Removes landed objects. Otherwise each gigabyte of them would need fresh memory from the kernel, which a virtual
+ * machine provides slowly, and a disk that is fast enough.
  */
 function removeObjects(lake: string): void {
   for (const entry of readdirSync(lake, { recursive: true, withFileTypes: true })) {

@@ -11,8 +11,8 @@ interface Internals {
 }
 
 /**
- * Runs zongji's own decoder on captured packets. zongji is connected, its dump command is intercepted before the dump begins,
- * and captured packets are passed to that command.
+ * Runs zongji's own decoder on captured packets. zongji is connected, its dump command is intercepted before the dump
+ * begins, and captured packets are passed to that command.
  */
 export async function zongjiDecoder(
   connection: { host: string; port: number; user: string },

@@ -1,34 +1,35 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CallLogEntry } from '../../src/local/firehose/call-log.ts';
+import type { TcpProxy } from '../tcp-proxy.ts';
 import { checkCheckpoint, lagOf, type SeenCheckpoint } from './checkpoint-checker.ts';
 import { DeliveryChecker } from './delivery-checker.ts';
 import { type Expected, ExpectedChanges } from './expected-changes.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
 import type { Findings, SinkCounts } from './report.ts';
 import { compareWithSource } from './source-compare.ts';
-import type { TcpProxy } from './tcp-proxy.ts';
 import type { Violation } from './violation.ts';
 
-export interface JudgeOptions {
-  /** Where the daemon keeps its checkpoint and dead letters, in `state`. */
+export interface CheckerOptions {
+  /** The daemon writes its checkpoint and dead letters to `state` in this directory. */
   directory: string;
   stopAtFirst: boolean;
   print: (line: string) => void;
 }
 
-/** Of one kind of violation so many are kept with their evidence. */
-const MOST_VIOLATIONS = 20;
-const REPEATS_EVERY_MS = 1_500;
+/** The most violations of one kind that are kept with their evidence. */
+const VIOLATIONS_PER_KIND_MAX = 20;
+/** A repeat is explained after this time, when the daemon's log shows its start. */
+const EXPLAIN_AFTER_MS = 1_500;
 
-/** Sees what the workload wanted, what reached the sink and what the daemon left on the disk, and holds it against what is promised. */
+/** Compares what the workload committed, what reached the sink and what the daemon left on disk with the promises. */
 export class Checker {
-  readonly intents = new ExpectedChanges();
-  readonly check: DeliveryChecker;
+  readonly expectedChanges = new ExpectedChanges();
+  readonly delivery: DeliveryChecker;
   readonly violations: Violation[] = [];
   readonly violationCounts: Record<string, number> = {};
   readonly sink: SinkCounts = { calls: 0, faulty: 0, byFault: {} };
-  readonly #options: JudgeOptions;
+  readonly #options: CheckerOptions;
   readonly #stop = new AbortController();
   readonly #deadLetters = new Set<string>();
   #checkpoint: SeenCheckpoint | undefined;
@@ -36,17 +37,17 @@ export class Checker {
   #rowsCompared = 0;
   #callLog: string[] = [];
 
-  constructor(options: JudgeOptions) {
+  constructor(options: CheckerOptions) {
     this.#options = options;
-    this.check = new DeliveryChecker(this.intents, this.report);
+    this.delivery = new DeliveryChecker(this.expectedChanges, this.report);
   }
 
-  /** Aborts at the first violation, where that is wanted. */
+  /** Aborts at the first violation if `stopAtFirst` is set. */
   get stopped(): AbortSignal {
     return this.#stop.signal;
   }
 
-  /** The binlog that the last checkpoint which was looked at stands in. */
+  /** The binlog of the last checkpoint that was checked. */
   get binlog(): string {
     return this.#checkpoint?.file ?? '';
   }
@@ -55,7 +56,7 @@ export class Checker {
     return {
       ok: this.violations.length === 0,
       sink: this.sink,
-      events: this.check.counts,
+      events: this.delivery.counts,
       checkpointsChecked: this.#checkpointsChecked,
       rowsCompared: this.#rowsCompared,
       violationCounts: this.violationCounts,
@@ -66,13 +67,14 @@ export class Checker {
   report = (violation: Violation): void => {
     const kind = `${violation.promise} ${violation.what.replace(/\d+/g, 'N')}`;
     const count = (this.violationCounts[kind] = (this.violationCounts[kind] ?? 0) + 1);
-    if (count <= MOST_VIOLATIONS) this.violations.push({ ...violation, at: new Date().toISOString() });
-    if (count === 1)
+    if (count <= VIOLATIONS_PER_KIND_MAX) this.violations.push({ ...violation, at: new Date().toISOString() });
+    if (count === 1) {
       this.#options.print(`VIOLATION ${violation.promise}: ${violation.what}\n${JSON.stringify(violation.evidence)}`);
+    }
     if (this.#options.stopAtFirst) this.#stop.abort();
   };
 
-  /** The sink has decided on a call, and is about to answer. */
+  /** The sink has decided about a call and is about to answer it. */
   called({ call, at, fault, answered, records }: CallLogEntry): void {
     this.sink.calls++;
     if (fault !== null) {
@@ -83,13 +85,13 @@ export class Checker {
     const slow = fault === 'slow';
     const slots: string[] = [];
     for (const { stored, accepted, code, data } of records) {
-      this.check.record(data, { call, at: time, stored, accepted, slow });
+      this.delivery.record(data, { call, at: time, stored, accepted, slow });
       slots.push(`${stored ? 's' : '-'}${accepted ? 'a' : (code ?? '-')[0]}`);
     }
     this.#callLog.push(`${call} ${at} ${fault ?? '-'} ${answered} ${slots.join(' ')}\n`);
   }
 
-  /** What every call was, without its data: enough to follow a violation through the daemon's log. */
+  /** Writes each call without its data. Together with the daemon's log this explains a violation. */
   writeCallLog(): void {
     if (this.#callLog.length === 0) return;
     appendFileSync(join(this.#options.directory, 'calls.log'), this.#callLog.join(''));
@@ -98,34 +100,34 @@ export class Checker {
 
   phantom(events: Expected[]): void {
     this.report({
-      promise: 'I4',
+      promise: 'noPhantom',
       what: 'an event of a transaction that the server never committed',
       evidence: { events: events.slice(0, 5).map(({ change, tx, seq }) => ({ ...change, gtid: tx.gtid, seq })) },
     });
   }
 
-  explainRepeats(link: TcpProxy, before = Date.now() - REPEATS_EVERY_MS): void {
-    this.check.repeats.explain(before, link.lostAnswers);
+  explainRepeats(link: TcpProxy, before = Date.now() - EXPLAIN_AFTER_MS): void {
+    this.delivery.repeats.explain(before, link.lostAnswers);
   }
 
-  /** I3; called whenever the daemon is dead. */
+  /** Checks `checkpointNotAhead`. Called whenever the daemon is dead. */
   checkCheckpoint(): void {
     this.#checkpointsChecked++;
     this.#readDeadLetters();
     const isOurs = (source: string): boolean => source.startsWith('c0000000-');
-    const seen = checkCheckpoint(this.#readCheckpoint(), this.#checkpoint, this.intents, isOurs, this.report);
+    const seen = checkCheckpoint(this.#readCheckpoint(), this.#checkpoint, this.expectedChanges, isOurs, this.report);
     this.#checkpoint = seen ?? this.#checkpoint;
   }
 
-  /** The transactions that the checkpoint lacks of those that the server has executed. */
+  /** The transactions that the server has executed and the checkpoint lacks. */
   lag(executed: string): GtidIntervals {
     this.#readDeadLetters();
     return lagOf(this.#readCheckpoint(), executed);
   }
 
   /**
-   * Everything before this binlog may be purged: the checkpoint on disk is behind it, and so is every open XA transaction.
-   * @param ofPrepared the binlog of the oldest of those, by what is delivered
+   * The oldest binlog that the checkpoint on disk and the open XA transactions need. Older ones can be purged.
+   * @param ofPrepared returns the oldest binlog of an XA transaction that is not delivered
    */
   neededBinlog(ofPrepared: (isDelivered: (gtid: string) => boolean) => string | undefined): string | undefined {
     const text = this.#readCheckpoint();
@@ -135,16 +137,16 @@ export class Checker {
     return [file, ofPrepared((gtid) => contains(delivered, gtid)) ?? file].sort()[0];
   }
 
-  /** The fold against the source, value for value. */
+  /** Checks `convergence`: compares the fold with the source. */
   async compare(url: string): Promise<void> {
-    this.#rowsCompared += await compareWithSource(url, this.check.fold, this.report);
+    this.#rowsCompared += await compareWithSource(url, this.delivery.fold, this.report);
   }
 
-  /** Forgets what is over; only when everything has been checked and nobody sends anything any more. */
+  /** Forgets what was checked. Call it only while nobody sends anything. */
   prune(): void {
-    this.check.prune();
-    this.intents.prune();
-    // As an operator would before they take too much room.
+    this.delivery.prune();
+    this.expectedChanges.prune();
+    // Otherwise they reach dead_letter.max_bytes, which stops the daemon.
     rmSync(join(this.#options.directory, 'state', 'dead-letter'), { recursive: true, force: true });
     this.#deadLetters.clear();
   }
@@ -157,7 +159,7 @@ export class Checker {
     }
   }
 
-  /** Dead letters that are new; each is read once. */
+  /** Reads the new dead letters, each once. */
   #readDeadLetters(): void {
     const folder = join(this.#options.directory, 'state', 'dead-letter');
     if (!existsSync(folder)) return;
@@ -165,7 +167,7 @@ export class Checker {
       if (!name.endsWith('.json') || this.#deadLetters.has(name)) continue;
       this.#deadLetters.add(name);
       const { event } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { event: string };
-      this.check.deadLetter(event);
+      this.delivery.deadLetter(event);
     }
   }
 }

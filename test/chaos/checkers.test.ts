@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { LostAnswer } from '../tcp-proxy.ts';
 import { checkCheckpoint, type SeenCheckpoint } from './checkpoint-checker.ts';
 import { DeliveryChecker } from './delivery-checker.ts';
 import { type Change, ExpectedChanges } from './expected-changes.ts';
 import { contains, difference, formatGtids, gtidsOf, parseGtids } from './gtid-intervals.ts';
 import type { Delivered } from './repeat-checker.ts';
-import type { LostAnswer } from './tcp-proxy.ts';
 import type { Violation } from './violation.ts';
 
 const SOURCE = 'c0000000-0000-4000-8000-000000000001';
@@ -17,7 +17,7 @@ const change = (id: number, version: number, op: Change['op'] = 'c'): Change => 
   op,
 });
 
-/** An event as the daemon writes it. */
+/** An event in the format of the daemon. */
 function line(n: number, id: number, version: number, { op = 'c', seq = n, ph = 0, note = '', ts = 1 } = {}): Buffer {
   const row = `{"id":${id},"ver":${op === 'd' ? version - 1 : version},"ph":${ph},"note":"${note}"}`;
   const before = op === 'c' ? 'null' : row;
@@ -29,8 +29,8 @@ function line(n: number, id: number, version: number, { op = 'c', seq = n, ph = 
 }
 
 let violations: Violation[];
-let intents: ExpectedChanges;
-let check: DeliveryChecker;
+let expectedChanges: ExpectedChanges;
+let checker: DeliveryChecker;
 let calls: number;
 const report = (violation: Violation): void => {
   violations.push(violation);
@@ -39,48 +39,48 @@ const broken = (): string[] => violations.map(({ promise }) => promise);
 
 beforeEach(() => {
   violations = [];
-  intents = new ExpectedChanges();
-  check = new DeliveryChecker(intents, report);
+  expectedChanges = new ExpectedChanges();
+  checker = new DeliveryChecker(expectedChanges, report);
   calls = 0;
 });
 
-/** A committed transaction. */
-const commit = (n: number, ...changes: Change[]) => intents.committed(intents.plan(gtid(n), changes));
-/** The sink takes a record, a second after the last one. */
+/** Enters a committed transaction. */
+const commit = (n: number, ...changes: Change[]) => expectedChanges.committed(expectedChanges.plan(gtid(n), changes));
+/** The sink answers a record, one second after the previous one. */
 const arrives = (data: Buffer, given: Partial<Delivered> = {}): void =>
-  check.record(data, { call: ++calls, at: calls * 1_000, stored: true, accepted: true, slow: false, ...given });
-const explain = (lost: LostAnswer[] = []): void => check.repeats.explain(Number.POSITIVE_INFINITY, lost);
+  checker.record(data, { call: ++calls, at: calls * 1_000, stored: true, accepted: true, slow: false, ...given });
+const explain = (lost: LostAnswer[] = []): void => checker.repeats.explain(Number.POSITIVE_INFINITY, lost);
 
-describe('the check of what was delivered', () => {
-  test('is content with every change once, in order', () => {
+describe('the delivery checker', () => {
+  test('accepts every change once, in order', () => {
     commit(1, change(1, 1), change(2, 1));
     commit(2, change(1, 2, 'd'));
     arrives(Buffer.concat([line(1, 1, 1), line(1, 2, 1, { seq: 2 })]));
     arrives(line(2, 1, 2, { op: 'd', seq: 3 }));
-    check.checkNothingLost();
+    checker.checkNothingLost();
     expect(violations).toEqual([]);
-    expect(intents.outstanding).toBe(0);
-    expect([...check.fold.rows('accounts').keys()]).toEqual(['{"id":2}']);
+    expect(expectedChanges.outstanding).toBe(0);
+    expect([...checker.fold.rows('accounts').keys()]).toEqual(['{"id":2}']);
   });
 
-  test('I1: finds a change that no sink accepted', () => {
+  test('noLoss: finds a change that no sink accepted', () => {
     commit(1, change(1, 1), change(2, 1));
     arrives(line(1, 1, 1));
     arrives(line(1, 2, 1, { seq: 2 }), { accepted: false });
-    check.checkNothingLost();
-    expect(broken()).toEqual(['I1']);
+    checker.checkNothingLost();
+    expect(broken()).toEqual(['noLoss']);
     expect(violations[0]?.evidence.lost).toEqual([change(2, 1)]);
   });
 
-  test('I2: finds a change that comes behind a later one of its key', () => {
+  test('keyOrder: finds a change that arrives after a later one of its key', () => {
     commit(1, change(1, 1));
     commit(2, change(1, 2, 'u'));
     arrives(line(2, 1, 2, { op: 'u' }));
     arrives(line(1, 1, 1));
-    expect(broken()).toEqual(['I2']);
+    expect(broken()).toEqual(['keyOrder']);
   });
 
-  test('I2: does not mind that a record which was not stored comes later', () => {
+  test('keyOrder: accepts a record that was not stored and arrives again later', () => {
     commit(1, change(1, 1));
     arrives(line(1, 1, 1), { stored: false, accepted: false });
     arrives(line(1, 1, 1));
@@ -88,88 +88,88 @@ describe('the check of what was delivered', () => {
     expect(violations).toEqual([]);
   });
 
-  test('I2: finds a later change with a lower seq', () => {
+  test('keyOrder: finds a later change with a lower seq', () => {
     commit(1, change(1, 1));
     commit(2, change(1, 2, 'u'));
     arrives(line(1, 1, 1, { seq: 9 }));
     arrives(line(2, 1, 2, { op: 'u', seq: 8 }));
-    expect(broken()).toEqual(['I2']);
+    expect(broken()).toEqual(['keyOrder']);
   });
 
-  test('I4: finds a change that bears the mark of a rollback', () => {
+  test('noPhantom: finds a change with the mark of a rollback', () => {
     commit(1, change(1, 1));
     arrives(line(1, 1, 1, { ph: 1 }));
-    expect(broken()).toEqual(['I4']);
+    expect(broken()).toEqual(['noPhantom']);
   });
 
-  test('I4: finds an event of a change that nobody made, and of one that the server did not commit', () => {
+  test('noPhantom: finds an event without a change, and an event of a change that the server did not commit', () => {
     arrives(line(1, 1, 1));
-    const tx = intents.plan(gtid(2), [change(2, 1)]);
+    const tx = expectedChanges.plan(gtid(2), [change(2, 1)]);
     arrives(line(2, 2, 1));
-    expect(intents.absent(tx)).toHaveLength(1);
+    expect(expectedChanges.absent(tx)).toHaveLength(1);
     arrives(line(2, 2, 1));
-    expect(broken()).toEqual(['I4', 'I4']);
+    expect(broken()).toEqual(['noPhantom', 'noPhantom']);
   });
 
-  test('I6: finds a repeat with other bytes or another seq, and allows another ts_ms', () => {
+  test('sameRedelivery: finds a repeat with other bytes or another seq, and allows another ts_ms', () => {
     commit(1, change(1, 1));
     arrives(line(1, 1, 1, { ts: 1 }), { accepted: false });
     arrives(line(1, 1, 1, { ts: 2 }), { accepted: false });
     expect(broken()).toEqual([]);
     arrives(line(1, 1, 1, { note: 'x' }), { accepted: false });
     arrives(line(1, 1, 1, { seq: 7 }), { accepted: false });
-    expect(broken()).toEqual(['I6', 'I6']);
+    expect(broken()).toEqual(['sameRedelivery', 'sameRedelivery']);
   });
 
-  test('I7: finds a repeat without a reason', () => {
+  test('boundedRepeats: finds a repeat without a reason', () => {
     commit(1, change(1, 1));
-    check.repeats.generation({ at: 0, from: '' });
+    checker.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1));
     arrives(line(1, 1, 1));
     explain();
-    expect(broken()).toEqual(['I7']);
+    expect(broken()).toEqual(['boundedRepeats']);
   });
 
   test.each([
     ['a failed answer', { accepted: false }, [], undefined],
     ['a connection that was cut', {}, [{ from: 900, to: 1_100 }], undefined],
     ['a restart from a checkpoint without it', {}, [], { at: 1_500, from: `${SOURCE}:2-9` }],
-  ] as const)('I7: takes %s for a reason', (_, first, lost, generation) => {
+  ] as const)('boundedRepeats: accepts %s as a reason', (_, first, lost, generation) => {
     commit(1, change(1, 1));
-    check.repeats.generation({ at: 0, from: '' });
+    checker.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1), first);
-    if (generation) check.repeats.generation(generation);
+    if (generation) checker.repeats.generation(generation);
     arrives(line(1, 1, 1));
     explain([...lost]);
     expect(violations).toEqual([]);
-    expect(check.counts.repeats).toBe(1);
+    expect(checker.counts.repeats).toBe(1);
   });
 
-  test('I7: does not take a restart for a reason when the checkpoint holds the transaction', () => {
+  test('boundedRepeats: does not accept a restart as a reason if the checkpoint contains the transaction', () => {
     commit(1, change(1, 1));
-    check.repeats.generation({ at: 0, from: '' });
+    checker.repeats.generation({ at: 0, from: '' });
     arrives(line(1, 1, 1));
-    check.repeats.generation({ at: 1_500, from: `${SOURCE}:1` });
+    checker.repeats.generation({ at: 1_500, from: `${SOURCE}:1` });
     arrives(line(1, 1, 1));
     explain();
-    expect(broken()).toEqual(['I7']);
+    expect(broken()).toEqual(['boundedRepeats']);
   });
 
-  test('counts a dead letter as settled', () => {
+  test('counts an event in the dead letters as settled', () => {
     commit(1, change(1, 1));
-    check.deadLetter(line(1, 1, 1).toString());
-    check.checkNothingLost();
+    checker.deadLetter(line(1, 1, 1).toString());
+    checker.checkNothingLost();
     expect(violations).toEqual([]);
-    expect(check.fold.rows('accounts').size).toBe(1);
+    expect(checker.fold.rows('accounts').size).toBe(1);
   });
 
-  test('finds the row of the highest seq, whatever came last', () => {
+  test('folds to the row of the highest seq, even if it did not arrive last', () => {
     commit(1, change(1, 1));
     commit(2, change(1, 2, 'u'));
     arrives(line(1, 1, 1, { note: 'old' }), { accepted: false });
     arrives(line(2, 1, 2, { op: 'u', note: 'new' }));
     arrives(line(1, 1, 1, { note: 'old' }));
-    expect(check.fold.rows('accounts').get('{"id":1}')?.row).toContain('new');
+    expect(checker.fold.rows('accounts').get('{"id":1}')?.row).toContain('new');
   });
 });
 
@@ -179,11 +179,11 @@ function checkpoint(gtids: string): string {
   return JSON.stringify({ ...content, checksum }, null, 2);
 }
 
-describe('the check of the checkpoint', () => {
+describe('the checkpoint checker', () => {
   const look = (text: string, before?: SeenCheckpoint) =>
-    checkCheckpoint(text, before, intents, (source) => source === SOURCE, report);
+    checkCheckpoint(text, before, expectedChanges, (source) => source === SOURCE, report);
 
-  test('is content when every transaction in it was accepted', () => {
+  test('accepts a checkpoint whose transactions were all accepted', () => {
     commit(1, change(1, 1));
     commit(2);
     arrives(line(1, 1, 1));
@@ -192,36 +192,36 @@ describe('the check of the checkpoint', () => {
     expect(seen?.position).toBe(4);
   });
 
-  test('I3: finds a file that is not whole, or was changed', () => {
+  test('checkpointNotAhead: finds a truncated file and a changed file', () => {
     look('{"version":1');
     look(checkpoint('').replace('000002', '000003'));
-    expect(broken()).toEqual(['I3', 'I3']);
+    expect(broken()).toEqual(['checkpointNotAhead', 'checkpointNotAhead']);
   });
 
-  test('I3: finds a transaction that was stored but never answered', () => {
+  test('checkpointNotAhead: finds a transaction that was stored but never answered', () => {
     commit(1, change(1, 1), change(2, 1));
     arrives(line(1, 1, 1));
     arrives(line(1, 2, 1, { seq: 2 }), { accepted: false });
     look(checkpoint(gtid(1)));
-    expect(broken()).toEqual(['I3']);
+    expect(broken()).toEqual(['checkpointNotAhead']);
     expect(violations[0]?.evidence).toMatchObject({ gtid: gtid(1), unacknowledged: 1 });
   });
 
-  test('I3: finds a transaction that nobody committed', () => {
+  test('checkpointNotAhead: finds a transaction that was never committed', () => {
     look(checkpoint(gtid(7)));
-    expect(broken()).toEqual(['I3']);
+    expect(broken()).toEqual(['checkpointNotAhead']);
   });
 
-  test('I3: finds a checkpoint that went back', () => {
+  test('checkpointNotAhead: finds a checkpoint that went back', () => {
     commit(1);
     commit(2);
     const seen = look(checkpoint(`${SOURCE}:1-2`));
     look(checkpoint(`${SOURCE}:1`), seen);
-    expect(broken()).toEqual(['I3']);
+    expect(broken()).toEqual(['checkpointNotAhead']);
   });
 });
 
-test('GTID sets are read, compared and written with their holes', () => {
+test('GTID sets are parsed, compared and formatted with their gaps', () => {
   const set = parseGtids(`a:1-5:8,\nb:3`);
   expect(contains(set, 'a:8')).toBe(true);
   expect(contains(set, 'a:6')).toBe(false);

@@ -10,18 +10,18 @@ export interface SeenCheckpoint {
 }
 
 /**
- * I3, after every kill: the checkpoint is whole, never goes back, and holds only transactions of which every event was stored and answered.
- * Returns what it saw, for the next time.
+ * Checks `checkpointNotAhead` after every kill: the checkpoint file is whole, its GTID set never shrinks, and every
+ * event of each transaction in it was stored and answered. Returns the checkpoint for the next comparison.
  */
 export function checkCheckpoint(
   text: string,
   before: SeenCheckpoint | undefined,
-  intents: ExpectedChanges,
+  expectedChanges: ExpectedChanges,
   isOurs: (source: string) => boolean,
   report: Report,
 ): SeenCheckpoint | undefined {
   const broken = (what: string, evidence: Record<string, unknown> = {}): undefined => {
-    report({ promise: 'I3', what, evidence: { ...evidence, checkpoint: text.slice(0, 1_000) } });
+    report({ promise: 'checkpointNotAhead', what, evidence: { ...evidence, checkpoint: text.slice(0, 1_000) } });
   };
   let file: { gtids: string; file: string; position: number; checksum: string };
   try {
@@ -36,13 +36,13 @@ export function checkCheckpoint(
   if (before) {
     const gone = difference(before.gtids, gtids);
     if (gone.size > 0) broken('the checkpoint went back', { gone: formatGtids(gone) });
-    // Its coordinates may: a transaction that was prepared, and so left out, is read again at its old place.
+    // The coordinates can go back: a prepared transaction is not in the set and is read again at its old position.
   }
   for (const gtid of gtidsOf(before ? difference(gtids, before.gtids) : gtids)) {
     if (!isOurs(gtid.slice(0, gtid.lastIndexOf(':')))) continue;
-    const tx = intents.find(gtid);
+    const tx = expectedChanges.find(gtid);
     if (tx === undefined || tx.state === 'absent') {
-      broken('the checkpoint holds a transaction that was never committed', { gtid });
+      broken('the checkpoint contains a transaction that was never committed', { gtid });
     } else if (tx.unacknowledged > 0) {
       broken('the checkpoint is ahead of what was acknowledged', {
         gtid,
@@ -54,7 +54,7 @@ export function checkCheckpoint(
   return { gtids, file: file.file, position: file.position };
 }
 
-/** What the server has executed and the checkpoint does not hold: the lag, in transactions. */
+/** The lag: the transactions that the server has executed and the checkpoint does not contain. */
 export function lagOf(checkpoint: string, executed: string): GtidIntervals {
   try {
     return difference(parseGtids(executed), parseGtids((JSON.parse(checkpoint) as { gtids: string }).gtids));

@@ -6,26 +6,26 @@ import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError } from 'commander';
 import type { RunReport } from './report.ts';
 
-/** The daemon that was compiled together with this file, so that no other build changes it in the middle of a run. */
+/** The daemon that was compiled together with this file. Another build does not change it during a run. */
 export const SIBLING = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
-/** The default place of a report: beside the compiled harness, `build/chaos`, which git ignores. */
+/** The default path of a report: `build/chaos`, which git ignores. */
 export const reportPath = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 
 const PACKAGE = fileURLToPath(new URL('../../../../package.json', import.meta.url));
 
-/** What the stage is like unless told otherwise. */
+/** Defaults of the test bed. */
 export const TEST_BED_DEFAULTS = {
   fatRows: 12,
   routes: false,
   ledger: false,
   entry: SIBLING,
-  mutant: undefined,
+  preload: undefined,
   stopAtFirst: false,
   healWithinMs: 180_000,
 };
 
-/** What a run is given by the command that starts it. */
+/** What a command passes to its run. */
 export interface Started {
   directory: string;
   print: (line: string) => void;
@@ -37,18 +37,18 @@ export const whole = (text: string): number => {
   return Number(text);
 };
 
-/** A folder for the run, and the signal that ends it before its time. */
+/** Creates the folder of a run, and the signal that ends the run early. */
 export async function begin({ seed }: { seed: number }): Promise<Started> {
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-  // The daemon reads its version from the folder above its own.
+  // The daemon reads its version from the parent folder of its own.
   copyFileSync(PACKAGE, join(dirname(SIBLING), '..', 'package.json'));
   const directory = await mkdtemp(join(tmpdir(), 'cdc-chaos-'));
   console.log(`seed ${seed}, in ${directory}`);
   return { directory, print: (line) => console.log(line), signal: interrupted.signal };
 }
 
-/** Writes the report and sets the exit code. The folder of the run stays only if something was found. */
+/** Writes the report and sets the exit code. Removes the folder of the run if no promise was broken. */
 export async function runCommand(
   options: { seed: number; report: string; keep: boolean },
   run: (started: Started) => Promise<RunReport>,

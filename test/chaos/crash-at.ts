@@ -3,8 +3,9 @@ import { syncBuiltinESMExports } from 'node:module';
 import { CRASH_POINTS } from './crash-point.ts';
 
 /**
- * Loaded before the daemon (`node --import 'crash-at.js?point=...&pass=3' main.js run`): kills its own process at the given pass of a point.
- * The daemon knows nothing of it: what is wrapped are the functions of Node and the prototypes of the compiled modules.
+ * Sends SIGKILL to its own process at the n-th pass of a crash point. Node loads this module before the daemon:
+ * `node --import 'crash-at.js?point=...&pass=3' main.js run`. The daemon has no hooks for this. The module wraps
+ * functions of Node and the prototypes of the compiled modules.
  */
 const { searchParams } = new URL(import.meta.url);
 const name = searchParams.get('point') ?? '';

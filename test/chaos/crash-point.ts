@@ -9,18 +9,18 @@ import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import { onRename, onRequest, onWrite } from './intercept.ts';
 
-/** A place in the life of the daemon that it passes again and again. */
+/** A point inside an operation that the daemon passes again and again. */
 export interface CrashPoint {
-  /** The crash comes at one of its first so many passes. */
+  /** The crash happens at one of this many first passes. */
   passes: number;
-  /** Only the end of the daemon passes here. */
+  /** Only an ending daemon passes this point. */
   atEnd?: boolean;
-  /** From now on `pass` is called at each pass, on the spot. */
+  /** Calls `pass` synchronously at each pass from now on. */
   arm: (pass: () => void) => void;
 }
 
 const CHECKPOINT = /\/chaos\.json\.tmp$/;
-const LETTER = /\/dead-letter\/.*\.tmp$/;
+const DEAD_LETTER = /\/dead-letter\/.*\.tmp$/;
 
 export const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
   'start: the lock is taken': {
@@ -140,9 +140,9 @@ export const CRASH_POINTS: Readonly<Record<string, CrashPoint>> = {
     },
   },
 
-  'dead letter: half written': { passes: 2, arm: (pass) => onWrite(LETTER, { half: pass }) },
-  'dead letter: written, not renamed': { passes: 2, arm: (pass) => onRename(LETTER, { before: pass }) },
-  'dead letter: renamed, its folder not synced': { passes: 2, arm: (pass) => onRename(LETTER, { after: pass }) },
+  'dead letter: half written': { passes: 2, arm: (pass) => onWrite(DEAD_LETTER, { half: pass }) },
+  'dead letter: written, not renamed': { passes: 2, arm: (pass) => onRename(DEAD_LETTER, { before: pass }) },
+  'dead letter: renamed, its folder not synced': { passes: 2, arm: (pass) => onRename(DEAD_LETTER, { after: pass }) },
   'dead letter: durable, not settled': {
     passes: 2,
     arm(pass) {

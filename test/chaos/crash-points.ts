@@ -3,15 +3,15 @@ import { reportPath, runCommand, TEST_BED_DEFAULTS, whole } from './command.ts';
 import { CRASH_POINTS } from './crash-point.ts';
 import { runCrashes } from './crash-run.ts';
 
-/** Kills the daemon at named points, each many times. Exit code 0: every promise was kept. */
+/** `npm run chaos:points`: kills the daemon at each named point many times. Exit code 0: every promise was kept. */
 
 const program = new Command('crash-points')
-  .option('--seed <n>', 'of the workload, and of the passes at which the crashes come', whole, 1)
+  .option('--seed <n>', 'seed of the workload and of the passes at which the daemon crashes', whole, 1)
   .option('--kills-per-point <n>', 'kills at each point', whole, 50)
   .option('--points-per-check <n>', 'points between two complete comparisons', whole, 1)
-  .option('--point <text...>', 'only points whose names have this in them')
-  .option('--report <file>', 'where the JSON report goes', reportPath('crash-report.json'))
-  .option('--keep', 'keep the folder of the run although nothing was found', false);
+  .option('--point <text...>', 'only points whose names contain this text')
+  .option('--report <file>', 'path of the JSON report', reportPath('crash-report.json'))
+  .option('--keep', 'keep the folder of the run even if no promise was broken', false);
 
 const { point, ...options } = program.parse().opts<{
   seed: number;

@@ -1,7 +1,7 @@
+import { EventFold } from './event-fold.ts';
 import { type EventLine, evidenceOf, hashOf, rawKey, rawRow } from './event-line.ts';
 import { changeId, type Expected, type ExpectedChanges } from './expected-changes.ts';
-import { Fold } from './fold.ts';
-import { type Delivered, RepeatCheck, type RepeatCounts } from './repeat-checker.ts';
+import { type Delivered, RepeatChecker, type RepeatCounts } from './repeat-checker.ts';
 import type { Report } from './violation.ts';
 
 export interface DeliveryCounts extends RepeatCounts {
@@ -18,33 +18,33 @@ interface Found {
 }
 
 /**
- * Takes every event that reached the sink, in the order of the calls, and compares it with what was intended: order per key (I2), nothing
- * rolled back (I4), repeats that are the same (I6) and have a reason (I7). What it keeps of an event is its hash.
+ * Compares every event that reached the sink, in the order of the calls, with the expected changes. Checks `keyOrder`,
+ * `noPhantom`, `sameRedelivery`, `boundedRepeats` and, at the end of a round, `noLoss`. Keeps only a hash of an event.
  */
 export class DeliveryChecker {
-  readonly fold = new Fold();
-  readonly repeats: RepeatCheck;
+  readonly fold = new EventFold();
+  readonly repeats: RepeatChecker;
   #counts = { events: 0, stored: 0, deadLetters: 0 };
-  readonly #intents: ExpectedChanges;
+  readonly #expectedChanges: ExpectedChanges;
   readonly #report: Report;
-  /** Of each key the highest version that was stored, and its seq. */
+  /** The highest stored version of each key, and its seq. */
   readonly #newest = new Map<string, { version: number; seq: string; call: number }>();
 
-  constructor(intents: ExpectedChanges, report: Report) {
-    this.#intents = intents;
+  constructor(expectedChanges: ExpectedChanges, report: Report) {
+    this.#expectedChanges = expectedChanges;
     this.#report = report;
-    this.repeats = new RepeatCheck(report);
+    this.repeats = new RepeatChecker(report);
   }
 
   get counts(): DeliveryCounts {
     return { ...this.#counts, ...this.repeats.counts };
   }
 
-  /** One record: lines that end in a newline each. */
+  /** Checks a record: lines that each end with a newline. */
   record(data: Buffer, delivered: Delivered): void {
     if (data[data.length - 1] !== 0x0a) {
       this.#report({
-        promise: 'I1',
+        promise: 'noLoss',
         what: 'a record does not end with a whole event',
         evidence: { call: delivered.call, end: data.toString('utf8', Math.max(0, data.length - 200)) },
       });
@@ -57,13 +57,13 @@ export class DeliveryChecker {
     }
   }
 
-  /** An event was set aside, durably: that settles it, and the fold takes it as if it had been sent. */
+  /** A durable dead letter settles its event. The fold applies it like a sent event. */
   deadLetter(line: string): void {
     this.#counts.deadLetters++;
     const found = this.#find(line, -1);
     if (found === undefined) return;
     const { expected, key, version, event } = found;
-    this.#intents.acknowledge(expected);
+    this.#expectedChanges.acknowledge(expected);
     const row = event.op === 'd' ? undefined : rawRow(line);
     this.fold.apply(event.source.table, key, { seq: event.seq, version, row, call: -1 });
   }
@@ -80,25 +80,25 @@ export class DeliveryChecker {
     if (last === undefined) this.#first(expected, key, seq, call);
     else this.repeats.add({ expected, before: last, now: delivered });
     expected.last = { call, at: delivered.at, accepted, slow: delivered.slow };
-    if (accepted) this.#intents.acknowledge(expected);
+    if (accepted) this.#expectedChanges.acknowledge(expected);
     if (op === 't') this.fold.truncate(source.table, seq);
     else this.fold.apply(source.table, key, { seq, version, row: op === 'd' ? undefined : rawRow(line), call });
   }
 
-  /** The change that an event tells of; what is wrong with it is reported. */
+  /** Returns the expected change of an event, and reports what is wrong with the event. */
   #find(line: string, call: number): Found | undefined {
     let event: EventLine;
     try {
       event = JSON.parse(line);
     } catch {
-      this.#report({ promise: 'I1', what: 'an event is not JSON', evidence: { call, line: line.slice(0, 500) } });
+      this.#report({ promise: 'noLoss', what: 'an event is not JSON', evidence: { call, line: line.slice(0, 500) } });
       return undefined;
     }
     const { op, seq, source } = event;
     const row = event.after ?? event.before;
     if (event.before?.ph === 1 || event.after?.ph === 1) {
       this.#report({
-        promise: 'I4',
+        promise: 'noPhantom',
         what: 'a change that was rolled back was sent',
         evidence: evidenceOf(event, call),
       });
@@ -106,11 +106,11 @@ export class DeliveryChecker {
     }
     const key = op === 't' ? source.gtid : event.key === null ? `{"n":${row?.n}}` : rawKey(line);
     const version = op === 't' || row === null ? 0 : op === 'd' ? row.ver + 1 : row.ver;
-    const expected = this.#intents.expected(changeId(source.table, key, version));
+    const expected = this.#expectedChanges.expected(changeId(source.table, key, version));
     if (expected === undefined) {
       this.#report({
-        promise: 'I4',
-        what: 'an event that no committed change made',
+        promise: 'noPhantom',
+        what: 'an event without a committed change',
         evidence: evidenceOf(event, call),
       });
       return undefined;
@@ -118,19 +118,19 @@ export class DeliveryChecker {
     const { change, tx } = expected;
     if (change.op !== op || tx.gtid !== source.gtid) {
       this.#report({
-        promise: 'I4',
-        what: 'an event is not of the change that it looks like',
+        promise: 'noPhantom',
+        what: 'an event differs from its change in operation or GTID',
         evidence: { ...evidenceOf(event, call), expected: change, of: tx.gtid },
       });
     }
-    // What was not stored is not there for anybody; it is held against what comes later all the same.
+    // Repeats are compared with events that were not stored too.
     const hash = hashOf(line.slice(0, line.lastIndexOf(',"ts_ms":')));
     if (expected.seq === undefined) {
       expected.seq = seq;
       expected.hash = hash;
     } else if (expected.seq !== seq || expected.hash !== hash) {
       this.#report({
-        promise: 'I6',
+        promise: 'sameRedelivery',
         what: expected.seq === seq ? 'a repeated event has other bytes' : 'a repeated event has another seq',
         evidence: { ...evidenceOf(event, call), seqBefore: expected.seq, line: line.slice(0, 2_000) },
       });
@@ -144,10 +144,10 @@ export class DeliveryChecker {
     const newest = this.#newest.get(id);
     if (newest && (newest.version > change.version || newest.seq >= seq)) {
       this.#report({
-        promise: 'I2',
+        promise: 'keyOrder',
         what:
           newest.version > change.version
-            ? 'a change arrived for the first time behind a later one of its key'
+            ? 'a change arrived for the first time after a later one of its key'
             : 'a later change of a key has a lower seq',
         evidence: { ...change, gtid: tx.gtid, seq, call, newest },
       });
@@ -155,23 +155,25 @@ export class DeliveryChecker {
     if (!newest || newest.version < change.version) this.#newest.set(id, { version: change.version, seq, call });
   }
 
-  /** I1, once everything should have arrived. */
+  /** Checks `noLoss`. Call it after everything should have arrived. */
   checkNothingLost(): void {
-    for (const tx of this.#intents.waiting()) {
+    for (const tx of this.#expectedChanges.waiting()) {
       this.#report({
-        promise: 'I1',
+        promise: 'noLoss',
         what: `${tx.unacknowledged} of ${tx.changes.length} events of a committed transaction never arrived`,
         evidence: {
           gtid: tx.gtid,
           lost: tx.changes
-            .filter(({ table, key, version }) => !this.#intents.expected(changeId(table, key, version))?.acknowledged)
+            .filter(
+              ({ table, key, version }) => !this.#expectedChanges.expected(changeId(table, key, version))?.acknowledged,
+            )
             .slice(0, 10),
         },
       });
     }
   }
 
-  /** Forgets what is over; only when everything has been checked and nobody sends anything any more. */
+  /** Forgets what was checked. Call it only while nobody sends anything. */
   prune(): void {
     this.repeats.prune();
     this.fold.prune();

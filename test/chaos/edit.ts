@@ -1,14 +1,14 @@
-/** Text that stands once in a file of the daemon, and what stands there instead. */
+/** Replaces a text that occurs once in a file of the daemon. */
 export interface Edit {
-  /** Without extension, below src. */
+  /** Path below src, without extension. */
   file: string;
   from: string;
   to: string;
 }
 
-/** @throws Error when the text is not there exactly once: the daemon has changed, and the edit has to follow */
+/** @throws Error if the text does not occur exactly once, because the daemon has changed since the edit was written */
 export function edited(source: string, { file, from, to }: Edit): string {
   const found = source.split(from).length - 1;
-  if (found !== 1) throw new Error(`in ${file} this stands ${found} times, not once: ${from}`);
+  if (found !== 1) throw new Error(`in ${file} this text occurs ${found} times, not once: ${from}`);
   return source.replace(from, () => to);
 }

@@ -12,8 +12,8 @@ export interface EventLine {
 
 type Row = Record<string, unknown> & { ver: number; ph: number; n?: number };
 
-/** Rows beyond this are compared by their hash. */
-const LARGE_ROW = 4_096;
+/** Longer rows are compared by their hash. */
+const LONG_ROW = 4_096;
 
 export const hashOf = (text: string | Buffer): string => createHash('sha1').update(text).digest('base64').slice(0, 20);
 
@@ -33,16 +33,16 @@ export const evidenceOf = (
 
 const short = (row: Row | null): string | null => row && JSON.stringify(row).slice(0, 300);
 
-/** `,"key":` cannot stand inside a JSON string, where its quotes would have backslashes. */
+/** The key as text. A JSON string cannot contain `,"key":`, because its quotes would be escaped. */
 export function rawKey(line: string): string {
   const from = line.lastIndexOf(',"key":') + 7;
   return line.slice(from, line.indexOf(',"seq":', from));
 }
 
-/** The after image as text; the hash of a large one. */
+/** The after image as text, or the hash of a long one. */
 export function rawRow(line: string): string {
   const from = line.indexOf(',"after":') + 9;
   return shortened(line.slice(from, line.lastIndexOf(',"key":')));
 }
 
-export const shortened = (row: string): string => (row.length > LARGE_ROW ? hashOf(row) : row);
+export const shortened = (row: string): string => (row.length > LONG_ROW ? hashOf(row) : row);

@@ -1,23 +1,23 @@
-/** A change that a transaction is to make, as the one event that it must become. */
+/** A change that a transaction makes. Exactly one event must describe it. */
 export interface Change {
   table: string;
-  /** JSON text of the row's key; of a TRUNCATE the transaction itself. */
+  /** JSON text of the row's key. For a TRUNCATE the GTID of its transaction. */
   key: string;
-  /** Grows with every change of the key, over deletes and new inserts too. */
+  /** Grows with every change of the key, also across deletes and new inserts. */
   version: number;
   op: 'c' | 'u' | 'd' | 't';
 }
 
 export interface Tx {
   gtid: string;
-  /** `absent`: it was rolled back, or the server never took it. */
+  /** `absent`: it was rolled back, or never reached the server. */
   state: 'planned' | 'committed' | 'absent';
   changes: Change[];
-  /** How many of its events no sink has accepted yet. */
+  /** Events of it that no sink has accepted yet. */
   unacknowledged: number;
 }
 
-/** An expected event, and what has become of it. */
+/** An expected event and its delivery so far. */
 export interface Expected {
   tx: Tx;
   change: Change;
@@ -31,13 +31,14 @@ export interface Expected {
 export const changeId = (table: string, key: string, version: number): string => `${table} ${key} ${version}`;
 
 /**
- * What the workload wanted and what became of it. A transaction is entered before it is sent to the server, so that none of its events can
- * be seen before it stands here. Its GTID is given by the workload: so an outcome that nobody was told is found in gtid_executed.
+ * The changes of the workload and their outcome. A transaction is entered before it is sent to the server, so none of
+ * its events can arrive before its entry. The workload chooses the GTID, so gtid_executed shows the outcome of a
+ * transaction whose COMMIT got no answer.
  */
 export class ExpectedChanges {
   readonly #byGtid = new Map<string, Tx>();
   readonly #expected = new Map<string, Expected>();
-  /** Committed changes since the beginning. */
+  /** Committed changes since the start of the run. */
   changes = 0;
   transactions = 0;
   rolledBack = 0;
@@ -70,7 +71,7 @@ export class ExpectedChanges {
     this.changes += tx.changes.length;
   }
 
-  /** Returns those of its events that were seen all the same. */
+  /** The transaction did not commit. Returns its events that arrived nevertheless. */
   absent(tx: Tx): Expected[] {
     tx.state = 'absent';
     this.rolledBack++;
@@ -108,7 +109,7 @@ export class ExpectedChanges {
     for (const tx of this.#byGtid.values()) if (tx.state === 'committed' && tx.unacknowledged > 0) yield tx;
   }
 
-  /** Forgets what is over; only when everything has been checked and nobody sends anything any more. */
+  /** Forgets what was checked. Call it only while nobody sends anything. */
   prune(): void {
     this.#byGtid.clear();
     this.#expected.clear();

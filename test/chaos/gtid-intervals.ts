@@ -1,6 +1,6 @@
 /**
- * GTID sets read and compared without the code that is under test: source to intervals, both ends inclusive, in order.
- * Sources without tags only, which is what the workload makes.
+ * A GTID set: source to intervals in order, both ends inclusive. It shares no code with src. Tags are not supported,
+ * because the workload has none.
  */
 export type GtidIntervals = Map<string, [first: number, last: number][]>;
 
@@ -13,7 +13,7 @@ export function parseGtids(text: string): GtidIntervals {
       source,
       intervals.map((interval) => {
         const [first, last = first] = interval.split('-').map(Number);
-        if (!Number.isInteger(first) || !Number.isInteger(last)) throw new Error(`no GTID interval: ${interval}`);
+        if (!Number.isInteger(first) || !Number.isInteger(last)) throw new Error(`not a GTID interval: ${interval}`);
         return [first as number, last as number];
       }),
     );
@@ -27,7 +27,7 @@ export function contains(set: GtidIntervals, gtid: string): boolean {
   return (set.get(gtid.slice(0, colon)) ?? []).some(([first, last]) => first <= number && number <= last);
 }
 
-/** What is in `set` and not in `other`. */
+/** The GTIDs that are in `set` and not in `other`. */
 export function difference(set: GtidIntervals, other: GtidIntervals): GtidIntervals {
   const rest: GtidIntervals = new Map();
   for (const [source, intervals] of set) {

@@ -1,9 +1,9 @@
 import files, { type FileHandle } from 'node:fs/promises';
 import { ClientRequest } from 'node:http';
 
-/** Wraps functions of Node, so that something happens in the middle of what the daemon does with them. */
+/** Wraps functions of Node to call a callback in the middle of an operation of the daemon. */
 
-/** The writing of files with such paths: when the first half of the content is in the file, and before it is synced. */
+/** Writes to files with such paths. `half`: the first half of the content is written. `written`: before the fsync. */
 export function onWrite(path: RegExp, { half, written }: { half?: () => void; written?: () => void }): void {
   const { open } = files;
   files.open = async (...args) => {
@@ -28,14 +28,14 @@ export function onWrite(path: RegExp, { half, written }: { half?: () => void; wr
 export function onRename(path: RegExp, { before, after }: { before?: () => void; after?: () => void }): void {
   const { rename } = files;
   files.rename = async (from, to) => {
-    const concerns = path.test(String(from));
-    if (concerns) before?.();
+    const matches = path.test(String(from));
+    if (matches) before?.();
     await rename(from, to);
-    if (concerns) after?.();
+    if (matches) after?.();
   };
 }
 
-/** The stages of a request that has a body. */
+/** The phases of a request with a body. */
 export function onRequest(at: {
   before?: () => void;
   half?: () => void;

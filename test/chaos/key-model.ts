@@ -1,4 +1,4 @@
-/** One key of one table: whether its row is there, with which version, and the next version that was never used. */
+/** One key of one table: the version of its row if the row exists, and the next unused version. */
 export interface KeyState {
   row: number | undefined;
   next: number;
@@ -7,8 +7,8 @@ export interface KeyState {
 const NEW: KeyState = { row: undefined, next: 1 };
 
 /**
- * The keys that one client owns, as committed. A draft lays its changes over them, and they become true when the server has committed.
- * Versions that were used by something rolled back stay used.
+ * The committed keys of one client. A draft overlays its changes, and they are applied after the commit. Versions of a
+ * rolled back transaction are not used again.
  */
 export class KeyModel {
   readonly #keys = new Map<string, KeyState>();
@@ -21,21 +21,21 @@ export class KeyModel {
     for (const [id, state] of overlay) this.#keys.set(id, state);
   }
 
-  /** The rows stay as they were, the versions are gone. */
+  /** The transaction was rolled back: rows stay as they were, and its versions are not used again. */
   skipVersions(overlay: ReadonlyMap<string, KeyState>): void {
     for (const [id, { next }] of overlay) this.#keys.set(id, { row: this.#keys.get(id)?.row, next });
   }
 
-  /** All rows of a table are gone. */
+  /** Removes all rows of a table. */
   truncate(table: string): void {
     for (const [id, { next }] of this.#keys) {
-      // A TRUNCATE makes no event of a row, yet the next insert must be later than any delete could have been.
+      // A TRUNCATE makes no event for a row. The next insert still needs a higher version than a delete would have.
       if (id.startsWith(`${table} `)) this.#keys.set(id, { row: undefined, next: next + 1 });
     }
   }
 }
 
-/** Changes laid over a model; snapshots serve savepoints. */
+/** Changes that overlay a model. Savepoints use snapshots. */
 export class Draft {
   #overlay = new Map<string, KeyState>();
   readonly #model: KeyModel;
@@ -52,14 +52,14 @@ export class Draft {
     return this.#overlay.get(`${table} ${k}`) ?? this.#model.get(table, k);
   }
 
-  /** The row is written with a new version, which is returned. */
+  /** Writes the row with a new version, and returns the version. */
   write(table: string, k: number): number {
     const { next } = this.get(table, k);
     this.#overlay.set(`${table} ${k}`, { row: next, next: next + 1 });
     return next;
   }
 
-  /** The row is deleted; the delete's version is the one after the row's. */
+  /** Deletes the row. The version of the delete is the one after the row's. */
   remove(table: string, k: number): number {
     const { row = 0, next } = this.get(table, k);
     this.#overlay.set(`${table} ${k}`, { row: undefined, next: Math.max(next, row + 2) });
@@ -70,7 +70,7 @@ export class Draft {
     return new Map(this.#overlay);
   }
 
-  /** Rows are as at the snapshot; the versions that were used since are not used again. */
+  /** Restores the rows of the snapshot. Versions that were used since are not used again. */
   rollBackTo(snapshot: ReadonlyMap<string, KeyState>): void {
     for (const [id, { next }] of this.#overlay) {
       const before = snapshot.get(id);

@@ -2,21 +2,21 @@ import type { ChaosOptions } from './chaos-run.ts';
 import type { Edit } from './edit.ts';
 import type { Promised } from './violation.ts';
 
-/** A bug that is made in the daemon, so that the harness can be seen to find it. */
+/** The daemon with one deliberate bug, which the chaos run must find. */
 export interface Mutant {
-  /** A violation of one of these promises must come, and no other before it. */
+  /** The first violation must be of one of these promises. */
   breaks: readonly Promised[];
   edits: readonly Edit[];
-  /** What the run has to be like for the bug to matter. */
+  /** Options that the run needs to reach the bug. */
   options?: Partial<ChaosOptions>;
-  /** The daemon's byte budget, where the bug shows under pressure only. */
+  /** The daemon's byte budget, if only backpressure reaches the bug. */
   budgetBytes?: number;
 }
 
 const edit = (file: string, from: string, to: string): Edit => ({ file, from, to });
 
-/** An event that is gone shows first in the checkpoint, which passes over it, or at the end, when it has not come. */
-const LOSS: readonly Promised[] = ['I3', 'I1'];
+/** A lost event is found in a checkpoint that contains its transaction, or at the end of the round. */
+const LOSS: readonly Promised[] = ['checkpointNotAhead', 'noLoss'];
 
 export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'acknowledges before it sends': {
@@ -37,7 +37,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [edit('sinks/firehose/outcomes', "  return { kind: 'unknown', reason };\n}", '  return ACCEPTED;\n}')],
   },
   'shifts the outcomes of a request by one slot': {
-    breaks: [...LOSS, 'I7'],
+    breaks: [...LOSS, 'boundedRepeats'],
     edits: [
       edit(
         'delivery/stream-sender',
@@ -58,7 +58,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ],
   },
   'sends every request twice': {
-    breaks: ['I7'],
+    breaks: ['boundedRepeats'],
     edits: [
       edit(
         'sinks/firehose/firehose-sink',
@@ -70,21 +70,21 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
 
   'moves the watermark to the newest transaction': {
-    breaks: ['I3'],
+    breaks: ['checkpointNotAhead'],
     edits: [edit('delivery/delivery', 'this.#watermark.advanceTo(oldest)', 'this.#watermark.advanceTo(Infinity)')],
   },
   'counts a transaction as delivered once it is read': {
-    breaks: ['I3'],
+    breaks: ['checkpointNotAhead'],
     edits: [edit('delivery/delivery', 'transaction, hasRows, this.#appended)', 'transaction, false, this.#appended)')],
   },
   "saves the server's GTID set": {
-    breaks: ['I3'],
+    breaks: ['checkpointNotAhead'],
     edits: [
       edit('pipeline', 'gtids: delivered.gtids?.toString() ?? null,', 'gtids: server.executed?.toString() ?? null,'),
     ],
   },
   'writes the checkpoint in place': {
-    breaks: ['I3'],
+    breaks: ['checkpointNotAhead'],
     edits: [
       edit(
         'runtime/durable-file',
@@ -99,7 +99,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ],
   },
   'resumes one transaction too late': {
-    breaks: ['I2', 'I8', 'I1'],
+    breaks: ['keyOrder', 'lagHeals', 'noLoss'],
     edits: [
       edit(
         'source/start-point',
@@ -110,7 +110,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     options: { healWithinMs: 20_000 },
   },
   'begins at the end of the binlog after a restart': {
-    breaks: ['I3'],
+    breaks: ['checkpointNotAhead'],
     edits: [
       edit(
         'source/start-point',
@@ -120,12 +120,12 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ],
   },
   'begins a new epoch at each start': {
-    breaks: ['I6'],
+    breaks: ['sameRedelivery'],
     edits: [edit('source/start-point', 'Math.max(saved.epoch + 1, now) : saved.epoch;', 'now : now;')],
   },
 
   'numbers the rows by a running counter': {
-    breaks: ['I6'],
+    breaks: ['sameRedelivery'],
     edits: [
       edit(
         'codec/formats/debezium-format',
@@ -135,7 +135,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ],
   },
   'gives an event the time at which it is read': {
-    breaks: ['I6'],
+    breaks: ['sameRedelivery'],
     edits: [edit('codec/formats/debezium-format', '{committedAt},"snapshot"', '{now},"snapshot"')],
   },
   'drops the delete of a changed key': {
@@ -149,7 +149,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ],
   },
   'rounds a BIGINT as JavaScript does': {
-    breaks: ['I5'],
+    breaks: ['convergence'],
     edits: [
       edit(
         'codec/bytes/number-text',
@@ -184,7 +184,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ],
   },
   'spreads the events of a key over the lanes': {
-    breaks: ['I2'],
+    breaks: ['keyOrder'],
     edits: [
       edit(
         'source/change-stream',
@@ -194,7 +194,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ],
   },
   'sends what XA ROLLBACK has undone': {
-    breaks: ['I4'],
+    breaks: ['noPhantom'],
     edits: [
       edit(
         'source/binlog/transaction-state',
@@ -218,11 +218,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     options: { fatRows: 100, oversize: 0.5 },
   },
   'ends at a network error': {
-    breaks: ['I9'],
+    breaks: ['loudStop'],
     edits: [edit('daemon', "if (error.kind !== 'retry')", 'if (true)')],
   },
   'never connects again': {
-    breaks: ['I8'],
+    breaks: ['lagHeals'],
     edits: [
       edit(
         'daemon',
@@ -233,13 +233,13 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     options: { healWithinMs: 15_000 },
   },
   'never reads on after pressure': {
-    breaks: ['I8'],
+    breaks: ['lagHeals'],
     edits: [edit('pipeline', '(paused ? stream.pause() : stream.resume())', 'paused && stream.pause()')],
     options: { healWithinMs: 20_000 },
     budgetBytes: 256 * 1024,
   },
   'keeps the memory of what it has sent': {
-    breaks: ['I10'],
+    breaks: ['boundedMemory'],
     edits: [
       edit(
         'delivery/delivery',

@@ -3,16 +3,17 @@ import { createConnection } from 'mysql2/promise';
 import { type Random, seededRandom } from '../../src/local/demo/random.ts';
 import type { LocalFirehose } from '../../src/local/firehose/server.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
-import type { DaemonProcess } from './daemon-process.ts';
-import { faultPlan, refusal } from './fault-plans.ts';
-import type { TcpProxy } from './tcp-proxy.ts';
+import type { TcpProxy } from '../tcp-proxy.ts';
+import type { ChaosDaemon } from './chaos-daemon.ts';
+import { faultPlan, rejectEverything } from './fault-plans.ts';
 import type { Report } from './violation.ts';
+import { weightedChoice } from './weighted-choice.ts';
 
-export interface VillainCounts {
+export interface NemesisCounts {
   kills: number;
   killsWhileStarting: number;
   terminations: number;
-  refusals: number;
+  rejections: number;
   slowestTerminationMs: number;
   cuts: number;
   stalls: number;
@@ -24,11 +25,11 @@ export interface VillainCounts {
   faultPlans: number;
 }
 
-export const noFaults = (): VillainCounts => ({
+export const noFaults = (): NemesisCounts => ({
   kills: 0,
   killsWhileStarting: 0,
   terminations: 0,
-  refusals: 0,
+  rejections: 0,
   slowestTerminationMs: 0,
   cuts: 0,
   stalls: 0,
@@ -40,46 +41,53 @@ export const noFaults = (): VillainCounts => ({
   faultPlans: 0,
 });
 
-export interface VillainOptions {
+export interface NemesisOptions {
   seed: number;
-  daemon: DaemonProcess;
+  daemon: ChaosDaemon;
   server: LocalServer;
   firehose: LocalFirehose;
-  /** daemon <-> mysqld, daemon <-> Firehose. */
+  /** The links from the daemon to mysqld and to Firehose. */
   proxies: { mysql: TcpProxy; firehose: TcpProxy };
-  counts: VillainCounts;
-  /** The daemon is dead: look at what it left. */
+  counts: NemesisCounts;
+  /** Called while the daemon is dead, to check what it left on disk. */
   afterKill: () => void;
-  /** The name of the binlog from which the daemon may still need everything. */
+  /** The oldest binlog that the daemon can still need. */
   neededBinlog: () => string | undefined;
   report: Report;
 }
 
+/** What happens to the daemon, with weights. */
+const DAEMON_FAULTS = { kill: 67, killWhileStarting: 18, killTwice: 8, terminate: 5, rejectEverything: 2 };
+/** What happens to a link, with weights. */
+const NETWORK_FAULTS = { reset: 35, end: 25, cutInsideMessage: 25, stall: 11, blackhole: 4 };
+/** What happens to mysqld, with weights. */
+const SERVER_FAULTS = { flushBinlogs: 55, purgeBinlogs: 30, restart: 9, kill: 6 };
+
 const TERMINATE_WITHIN_MS = 30_000;
 
 /**
- * Everything bad that happens, in four strands: to the daemon, to the network, to the sink, to the server. Each draws from a seeded source
- * of its own, so the same seed gives the same deeds in the same order; when they happen depends on the machine.
+ * Injects faults in four strands: into the daemon, the network, the sink and the server. Each strand draws from its own
+ * seeded random source, so a seed repeats the faults of a strand and their order. Their time depends on the machine.
  */
 export class Nemesis {
-  readonly #options: VillainOptions;
+  readonly #options: NemesisOptions;
   readonly #random: Record<'daemon' | 'network' | 'sink' | 'server', Random>;
   #quiet = new AbortController();
-  #refusing = false;
+  #rejecting = false;
 
-  constructor(options: VillainOptions) {
+  constructor(options: NemesisOptions) {
     this.#options = options;
     const strand = (n: number) => seededRandom(options.seed * 31_337 + n);
     this.#random = { daemon: strand(1), network: strand(2), sink: strand(3), server: strand(4) };
   }
 
-  /** Does its worst until the daemon has been killed so many more times; then everything is open and whole again. */
+  /** Injects faults until the daemon has been killed this many more times. Afterwards no fault is active. */
   async round(kills: number, signal: AbortSignal): Promise<void> {
     this.#quiet = new AbortController();
     const until = AbortSignal.any([this.#quiet.signal, signal]);
-    const others = [this.#network(until), this.#sink(until), this.#mysqld(until)];
+    const others = [this.#attackNetwork(until), this.#attackSink(until), this.#attackServer(until)];
     try {
-      await this.#kill(kills, signal);
+      await this.#attackDaemon(kills, signal);
       await this.#cutBothLinks(signal);
     } finally {
       this.#quiet.abort();
@@ -89,43 +97,57 @@ export class Nemesis {
     }
   }
 
-  async #kill(kills: number, signal: AbortSignal): Promise<void> {
-    const { daemon, counts, afterKill } = this.#options;
+  async #attackDaemon(kills: number, signal: AbortSignal): Promise<void> {
+    const { daemon, counts } = this.#options;
     const random = this.#random.daemon;
-    const kill = async (): Promise<void> => {
-      if (!daemon.following) counts.killsWhileStarting++;
-      await daemon.kill();
-      counts.kills++;
-      afterKill();
-      daemon.start();
-    };
     const end = counts.kills + kills;
     while (counts.kills < end && !signal.aborted) {
-      const dice = random.below(100);
-      if (dice < 18) {
-        // While it starts: anywhere between the first instruction and the first events.
+      const fault = weightedChoice(random, DAEMON_FAULTS);
+      if (fault === 'killWhileStarting') {
+        // Anywhere between the first instruction and the first events.
         await sleep(random.below(1_500));
-        await kill();
+        await this.#kill();
         continue;
       }
       await daemon.untilFollowing(10_000);
       await sleep(random.chance(0.3) ? random.below(300) : random.below(3_000));
-      if (dice < 26) {
-        await kill();
-        await sleep(random.below(400));
-        await kill();
-      } else if (dice < 31) await this.#terminate();
-      else if (dice < 33) await this.#refuse();
-      else await kill();
+      switch (fault) {
+        case 'kill':
+          await this.#kill();
+          break;
+        case 'killTwice':
+          await this.#kill();
+          await sleep(random.below(400));
+          await this.#kill();
+          break;
+        case 'terminate':
+          await this.#terminate();
+          break;
+        case 'rejectEverything':
+          await this.#rejectEverything();
+      }
     }
   }
 
-  /** A fresh process would heal by itself: the last thing that happens is that both links break under one that stays. */
+  async #kill(): Promise<void> {
+    const { daemon, counts, afterKill } = this.#options;
+    if (!daemon.following) counts.killsWhileStarting++;
+    await daemon.kill();
+    counts.kills++;
+    afterKill();
+    daemon.start();
+  }
+
+  /** Breaks both links of a daemon that then stays alive, because a new process would heal by its start alone. */
   async #cutBothLinks(signal: AbortSignal): Promise<void> {
-    const { daemon, proxies, counts } = this.#options;
+    const { daemon, proxies } = this.#options;
     await daemon.untilFollowing(10_000);
     await pause(500 + this.#random.daemon.below(1_500), signal);
-    for (const proxy of Object.values(proxies)) counts.cuts += proxy.cut('rst') > 0 ? 1 : 0;
+    for (const proxy of Object.values(proxies)) this.#cut(proxy, 'rst');
+  }
+
+  #cut(proxy: TcpProxy, by: 'rst' | 'fin'): void {
+    if (proxy.cut(by) > 0) this.#options.counts.cuts++;
   }
 
   async #terminate(): Promise<void> {
@@ -136,8 +158,8 @@ export class Nemesis {
     counts.slowestTerminationMs = Math.max(counts.slowestTerminationMs, ms);
     if (how !== '0' || ms > TERMINATE_WITHIN_MS) {
       report({
-        promise: 'I9',
-        what: `SIGTERM ended the daemon with ${how} after ${ms} ms, where 0 was due within ${TERMINATE_WITHIN_MS}`,
+        promise: 'loudStop',
+        what: `SIGTERM ended the daemon with ${how} after ${ms} ms; expected 0 within ${TERMINATE_WITHIN_MS} ms`,
         evidence: { start: daemon.starts, lastWords },
       });
     }
@@ -145,36 +167,36 @@ export class Nemesis {
     daemon.start();
   }
 
-  /** Firehose says no to everything: the daemon must stop with its error, the checkpoint unmoved. */
-  async #refuse(): Promise<void> {
+  /** Firehose rejects everything. The daemon must stop with an error and must not move the checkpoint. */
+  async #rejectEverything(): Promise<void> {
     const { daemon, counts, firehose, afterKill, report } = this.#options;
     if (!daemon.following) return;
-    this.#refusing = true;
+    this.#rejecting = true;
     try {
-      firehose.setFaults(refusal(this.#random.daemon));
+      firehose.setFaults(rejectEverything(this.#random.daemon));
       const how = await daemon.untilEnded(20_000);
       if (how === undefined) return;
-      counts.refusals++;
+      counts.rejections++;
       if (how !== '1' && how !== '3') {
         report({
-          promise: 'I9',
-          what: `a sink that refuses ended the daemon with ${how}, where 1 was due`,
+          promise: 'loudStop',
+          what: `a sink that rejects everything ended the daemon with ${how}; expected 1 or 3`,
           evidence: { start: daemon.starts, lastWords: daemon.lastWords },
         });
       }
       afterKill();
     } finally {
-      this.#refusing = false;
+      this.#rejecting = false;
       firehose.setFaults(faultPlan(this.#random.daemon));
     }
     daemon.start();
   }
 
-  async #sink(signal: AbortSignal): Promise<void> {
+  async #attackSink(signal: AbortSignal): Promise<void> {
     const { firehose, counts } = this.#options;
     const random = this.#random.sink;
     while (!signal.aborted) {
-      if (!this.#refusing) {
+      if (!this.#rejecting) {
         firehose.setFaults(faultPlan(random));
         counts.faultPlans++;
       }
@@ -182,59 +204,70 @@ export class Nemesis {
     }
   }
 
-  async #network(signal: AbortSignal): Promise<void> {
+  async #attackNetwork(signal: AbortSignal): Promise<void> {
     const { proxies, counts } = this.#options;
     const random = this.#random.network;
     while (!signal.aborted) {
       await pause(200 + random.below(2_200), signal);
       const proxy = random.chance(0.6) ? proxies.firehose : proxies.mysql;
-      const dice = random.below(100);
-      if (dice < 35) counts.cuts += proxy.cut('rst') > 0 ? 1 : 0;
-      else if (dice < 60) counts.cuts += proxy.cut('fin') > 0 ? 1 : 0;
-      else if (dice < 85) {
-        proxy.cutAfter(1 + random.below(20_000));
-        await pause(500, signal);
-        if (proxy.cutPending) proxy.cutAfter(-1);
-        else counts.cuts++;
-      } else if (dice < 96) {
-        proxy.stall();
-        counts.stalls++;
-        await pause(random.chance(0.2) ? 5_000 : random.below(2_000), signal);
-        proxy.resume();
-      } else {
-        proxy.blackhole();
-        counts.blackholes++;
-        await pause(random.below(3_000), signal);
-        proxy.resume();
+      switch (weightedChoice(random, NETWORK_FAULTS)) {
+        case 'reset':
+          this.#cut(proxy, 'rst');
+          break;
+        case 'end':
+          this.#cut(proxy, 'fin');
+          break;
+        case 'cutInsideMessage':
+          proxy.cutAfter(1 + random.below(20_000));
+          await pause(500, signal);
+          if (proxy.cutPending) proxy.cutAfter(-1);
+          else counts.cuts++;
+          break;
+        case 'stall':
+          proxy.stall();
+          counts.stalls++;
+          await pause(random.chance(0.2) ? 5_000 : random.below(2_000), signal);
+          proxy.resume();
+          break;
+        case 'blackhole':
+          proxy.blackhole('open and new');
+          counts.blackholes++;
+          await pause(random.below(3_000), signal);
+          proxy.resume();
       }
     }
   }
 
-  async #mysqld(signal: AbortSignal): Promise<void> {
+  async #attackServer(signal: AbortSignal): Promise<void> {
     const { server, counts, neededBinlog } = this.#options;
     const random = this.#random.server;
     while (!signal.aborted) {
       await pause(2_000 + random.below(10_000), signal);
       if (signal.aborted) return;
-      const dice = random.below(100);
-      if (dice < 55) {
-        if (await this.#sql('FLUSH BINARY LOGS')) counts.flushes++;
-      } else if (dice < 85) {
-        const needed = neededBinlog();
-        if (needed && (await this.#sql(`PURGE BINARY LOGS TO '${needed}'`))) counts.purges++;
-      } else if (dice < 94) {
-        await server.restart();
-        counts.serverRestarts++;
-      } else {
-        await server.kill();
-        await pause(random.below(3_000), signal);
-        await server.restart();
-        counts.serverKills++;
+      switch (weightedChoice(random, SERVER_FAULTS)) {
+        case 'flushBinlogs':
+          if (await this.#query('FLUSH BINARY LOGS')) counts.flushes++;
+          break;
+        case 'purgeBinlogs': {
+          const needed = neededBinlog();
+          if (needed && (await this.#query(`PURGE BINARY LOGS TO '${needed}'`))) counts.purges++;
+          break;
+        }
+        case 'restart':
+          await server.restart();
+          counts.serverRestarts++;
+          break;
+        case 'kill':
+          await server.kill();
+          await pause(random.below(3_000), signal);
+          await server.restart();
+          counts.serverKills++;
       }
     }
   }
 
-  async #sql(statement: string): Promise<boolean> {
+  /** Returns whether the server executed the statement. */
+  async #query(statement: string): Promise<boolean> {
     try {
       const connection = await createConnection({ uri: this.#options.server.url, connectTimeout: 5_000 });
       try {

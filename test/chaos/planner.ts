@@ -16,18 +16,19 @@ import {
   WIDE,
 } from './tables.ts';
 import { TransactionDraft, type Writer } from './transaction-draft.ts';
+import { type Weights, weightedChoice } from './weighted-choice.ts';
 import { XaWorkload } from './xa-workload.ts';
 
-/** What a client is to do next, in one transaction or statement of its own. */
+/** The next work of a client: a transaction, or a statement outside one. */
 export interface Plan {
   name: string;
   statements: string[];
-  /** What becomes true if the server commits. */
+  /** The changes that are committed if the server commits. */
   changes: Change[];
   overlay: ReadonlyMap<string, KeyState>;
-  /** `none`: nothing stays of it, and its GTID is free again. */
+  /** `none`: the plan rolls back, so its GTID stays unused. */
   ends: 'commit' | 'none';
-  /** What else becomes true with the commit. */
+  /** Called after the commit. */
   done?: (gtid: string) => void;
 }
 
@@ -35,57 +36,97 @@ export interface PlannerOptions {
   client: number;
   clients: number;
   random: Random;
-  /** How many rows the large transactions change. */
+  /** Rows that a bulk transaction changes. */
   bulkRows: number;
-  /** How many of a thousand transactions of the third client change rows of 100 KB. */
+  /** The weight of transactions of the third client that change rows of 100 KB; all others have 1,000. */
   fatRows: number;
-  /** The share of those whose events are larger than a Firehose record may be. */
+  /** The share of these rows whose events exceed a Firehose record. */
   oversize: number;
-  /** A binlog that is not younger than the one that is written now. */
+  /** A binlog that is not newer than the one that the server writes now. */
   binlog: () => string;
 }
 
+/** The tables of most transactions. Twice means twice as often. */
 const ORDINARY: readonly ChaosTable[] = [ACCOUNTS, ACCOUNTS, ORDERS, ORDERS, VISITS, JOURNAL, WIDE];
 
+/** What every client plans, with weights. They add up to 1,000. */
+const COMMON_PLANS = {
+  shortTransaction: 520,
+  longTransaction: 40,
+  capturedAndUncaptured: 40,
+  uncaptured: 90,
+  manyRows: 80,
+  savepoint: 100,
+  rollback: 80,
+  xa: 50,
+};
+/** What one client plans besides, with weights beside the common 1,000. */
+const ALTER_AND_TRUNCATE = { alter: 4, truncate: 6, truncatedTable: 30 };
+const BULK_CHANGES = { bulk: 3 };
+
+type PlanName = keyof (typeof COMMON_PLANS & typeof ALTER_AND_TRUNCATE & typeof BULK_CHANGES) | 'fatRows';
+
+function weightsOf({ client, fatRows }: PlannerOptions): Weights<PlanName> {
+  const own = [ALTER_AND_TRUNCATE, BULK_CHANGES, { fatRows }][client];
+  return { ...COMMON_PLANS, ...own };
+}
+
 /**
- * The state machine of one client: each key goes absent -> insert -> update* -> delete -> insert ..., in transactions of many kinds. The
- * clients share the tables and own keys of their own, so what a client plans depends on its seed and on what the server has committed.
+ * Plans the work of one client. Each key is inserted, updated, deleted and inserted again, in transactions of many
+ * kinds. The clients share the tables, and each owns its keys. A plan depends on the seed and on what the server has
+ * committed.
  */
 export class Planner {
   readonly #options: PlannerOptions;
   readonly #model = new KeyModel();
   readonly #writer: Writer;
-  readonly pledges: XaWorkload;
+  readonly xa: XaWorkload;
+  readonly #weights: Weights<PlanName>;
   #count = 0;
   #columns = 0;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
     this.#writer = { ...options, model: this.#model, column: undefined };
-    this.pledges = new XaWorkload(options, this.#model);
+    this.xa = new XaWorkload(options, this.#model);
+    this.#weights = weightsOf(options);
   }
 
   next(): Plan {
     this.#count++;
-    const over = this.pledges.due();
-    if (over) return over;
-    const { random, client, fatRows } = this.#options;
-    const dice = random.below(1000);
-    if (client === 0 && dice < 4) return this.#alter();
-    if (client === 0 && dice < 10) return this.#truncate();
-    if (client === 0 && dice < 40) return this.#ordinary([SCRATCH], 1 + random.below(4));
-    if (client === 1 && dice < 3) return this.#bulk();
-    if (client === 2 && dice < fatRows) return this.#ordinary([FAT], 1);
-    if (dice < 90) return this.#ordinary([HIDDEN], 1 + random.below(3));
-    if (dice < 140) {
-      return this.pledges.prepare(`'c${client}-${this.#count}'`, this.#draft()) ?? this.#ordinary(ORDINARY, 2);
+    return this.xa.due() ?? this.#planned(weightedChoice(this.#options.random, this.#weights));
+  }
+
+  #planned(name: PlanName): Plan {
+    const { random, client } = this.#options;
+    switch (name) {
+      case 'shortTransaction':
+        return this.#transaction(ORDINARY, 1 + random.below(4));
+      case 'longTransaction':
+        return this.#transaction(ORDINARY, 10 + random.below(30));
+      case 'capturedAndUncaptured':
+        return this.#transaction([HIDDEN, ACCOUNTS, ORDERS], 4);
+      case 'uncaptured':
+        return this.#transaction([HIDDEN], 1 + random.below(3));
+      case 'truncatedTable':
+        return this.#transaction([SCRATCH], 1 + random.below(4));
+      case 'fatRows':
+        return this.#transaction([FAT], 1);
+      case 'manyRows':
+        return this.#manyRows();
+      case 'savepoint':
+        return this.#savepointTransaction();
+      case 'rollback':
+        return this.#rolledBackTransaction();
+      case 'xa':
+        return this.xa.prepare(`'c${client}-${this.#count}'`, this.#draft()) ?? this.#transaction(ORDINARY, 2);
+      case 'alter':
+        return this.#alter();
+      case 'truncate':
+        return this.#truncate();
+      case 'bulk':
+        return this.#bulk();
     }
-    if (dice < 220) return this.#rolledBackTransaction();
-    if (dice < 320) return this.#savepointTransaction();
-    if (dice < 400) return this.#multiRow();
-    if (dice < 440) return this.#ordinary([HIDDEN, ACCOUNTS, ORDERS], 4);
-    if (dice < 480) return this.#ordinary(ORDINARY, 10 + random.below(30));
-    return this.#ordinary(ORDINARY, 1 + random.below(4));
   }
 
   committed(plan: Plan, gtid: string): void {
@@ -99,16 +140,17 @@ export class Planner {
 
   #draft = (): TransactionDraft => new TransactionDraft(this.#writer, this.#count);
 
-  #ordinary(tables: readonly ChaosTable[], writes: number): Plan {
+  #transaction(tables: readonly ChaosTable[], writes: number): Plan {
     const { random } = this.#options;
     const draft = this.#draft();
     for (let i = 0; i < writes; i++) draft.write(random.pick(tables));
-    if (draft.statements.length === 1 && random.chance(0.3))
+    if (draft.statements.length === 1 && random.chance(0.3)) {
       return this.#plan('one statement', draft.statements, draft);
+    }
     return this.#plan('transaction', ['BEGIN', ...draft.statements, 'COMMIT'], draft);
   }
 
-  /** Everything of it is marked, so that any event of it shows. */
+  /** All its rows are marked, so that the checker recognizes any event of them. */
   #rolledBackTransaction(): Plan {
     const { random } = this.#options;
     const draft = this.#draft();
@@ -116,7 +158,7 @@ export class Planner {
     return { ...this.#plan('rollback', ['BEGIN', ...draft.statements, 'ROLLBACK'], draft), ends: 'none' };
   }
 
-  /** A part is rolled back to a savepoint, perhaps two deep. */
+  /** A part is rolled back to a savepoint, sometimes with a second savepoint inside. */
   #savepointTransaction(): Plan {
     const { random } = this.#options;
     const draft = this.#draft();
@@ -139,7 +181,7 @@ export class Planner {
     return this.#plan('savepoint', [...statements, 'COMMIT'], draft);
   }
 
-  #multiRow(): Plan {
+  #manyRows(): Plan {
     const { random } = this.#options;
     const draft = this.#draft();
     const table = random.pick([ACCOUNTS, ORDERS]);
@@ -147,7 +189,7 @@ export class Planner {
     return this.#plan('many rows', ['BEGIN', ...draft.statements, 'COMMIT'], draft);
   }
 
-  /** Thousands of rows, inserted, updated or deleted at once. */
+  /** One statement that inserts, updates or deletes thousands of rows. */
   #bulk(): Plan {
     const { random, client, clients, bulkRows } = this.#options;
     const draft = this.#draft();
@@ -157,7 +199,9 @@ export class Planner {
     for (let i = 0; i < bulkRows; i++) version = draft.expect(BULK, client + clients * i, op);
     const [, pad] = BULK.payload(random)[0] ?? [];
     const statement = {
-      c: `INSERT INTO bulk (id, ver, tx, ph, pad) SELECT ${client} + ${clients} * n, ${version}, ${this.#count}, 0, ${pad} FROM ${NUMBERS} WHERE n < ${bulkRows} ORDER BY n`,
+      c: `INSERT INTO bulk (id, ver, tx, ph, pad)
+        SELECT ${client} + ${clients} * n, ${version}, ${this.#count}, 0, ${pad}
+        FROM ${NUMBERS} WHERE n < ${bulkRows} ORDER BY n`,
       u: `UPDATE bulk SET ver = ${version}, tx = ${this.#count}, pad = ${pad}`,
       d: 'DELETE FROM bulk',
     }[op];
@@ -187,7 +231,7 @@ export class Planner {
 
   #plan(name: string, statements: string[], { changes, keys }: TransactionDraft): Plan {
     const { random } = this.#options;
-    // The session says whether the binlog holds the transaction compressed; nobody else knows beforehand.
+    // The binlog has compressed and plain transactions side by side.
     const compression = `SET SESSION binlog_transaction_compression = ${random.chance(0.2) ? 'ON' : 'OFF'}`;
     return {
       name,

@@ -1,12 +1,12 @@
-/** Modules that are loaded before the daemon, as `node --import` takes them. */
+/** URLs of modules that `node --import` loads before the daemon. */
 
 export const crashModule = (point: string, pass: number): string =>
   withQuery('crash-at.js', { point, pass: `${pass}` });
 
-/** A mutant, or a smaller byte budget, or both; undefined for neither. */
-export function mutantModule(bug: string | undefined, budgetBytes: number | undefined): string | undefined {
-  if (bug === undefined && budgetBytes === undefined) return undefined;
-  return withQuery('mutate.js', { ...(bug && { bug }), ...(budgetBytes && { budget: `${budgetBytes}` }) });
+/** The module that makes a mutant, or a smaller byte budget, or both. Undefined for neither. */
+export function mutantModule(mutant: string | undefined, budgetBytes: number | undefined): string | undefined {
+  if (mutant === undefined && budgetBytes === undefined) return undefined;
+  return withQuery('mutate.js', { ...(mutant && { mutant }), ...(budgetBytes && { budget: `${budgetBytes}` }) });
 }
 
 function withQuery(file: string, query: Record<string, string>): string {

@@ -1,28 +1,28 @@
-import type { Generation } from './daemon-process.ts';
+import type { LostAnswer } from '../tcp-proxy.ts';
+import type { Generation } from './chaos-daemon.ts';
 import type { Expected } from './expected-changes.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
-import type { LostAnswer } from './tcp-proxy.ts';
 import type { Report } from './violation.ts';
 
-/** What the sink did with the record that an event came in. */
+/** What the sink did with the record of an event. */
 export interface Delivered {
   call: number;
   /** Milliseconds since 1970. */
   at: number;
   stored: boolean;
-  /** Stored, and the answer that went out says so. */
+  /** Stored, and the answer reported it. */
   accepted: boolean;
-  /** The answer was held back on purpose, so it may have been on its way for long. */
+  /** The answer was delayed on purpose, up to `SLOW_MS`. */
   slow: boolean;
 }
 
 export interface RepeatCounts {
   repeats: number;
-  /** Repeats by what explains them. */
+  /** Repeats by their reason. */
   afterRestart: number;
   afterFailedAnswer: number;
   afterLostAnswer: number;
-  /** Repeats of the generation that had most. */
+  /** The most repeats after one start of the daemon. */
   mostInOneGeneration: number;
 }
 
@@ -32,15 +32,15 @@ export interface Repeat {
   now: Delivered;
 }
 
-/** How long an answer that was held back may have been under way; see fault-plans.ts. */
+/** The longest time that a delayed answer is under way. See SLOWEST_MS in fault-plans.ts. */
 const SLOW_MS = 4_000;
-/** Our clock and the daemon's log are of one machine, but the log is written before the dump is asked for. */
+/** The daemon logs its start a moment before it requests the dump. */
 const SLACK_MS = 50;
-/** A call that was cut off may be stored so much later: it had come through, and storing it takes its time. */
+/** A call whose connection was cut can still be stored this much later. */
 const STORING_MS = 1_000;
 
-/** I7: every repeat needs a reason. */
-export class RepeatCheck {
+/** Checks `boundedRepeats`: every repeat needs a reason. */
+export class RepeatChecker {
   readonly counts: RepeatCounts = {
     repeats: 0,
     afterRestart: 0,
@@ -56,7 +56,7 @@ export class RepeatCheck {
     this.#report = report;
   }
 
-  /** The daemon began to follow the binlog anew: from here on it may repeat what its checkpoint did not hold. */
+  /** The daemon has started to follow the binlog. It can now repeat what its checkpoint does not contain. */
   generation(generation: Generation): void {
     this.#generations.push({ ...generation, gtids: parseGtids(generation.from), repeats: 0 });
   }
@@ -66,8 +66,9 @@ export class RepeatCheck {
   }
 
   /**
-   * Looks for the reason of each repeat: a start of the daemon in between, from a checkpoint without the transaction; or an answer that
-   * did not come, because the sink failed or the network did. Called a moment later, when the daemon's log has told of its starts.
+   * Finds the reason of each repeat before this time. The reason is a start of the daemon in between, from a checkpoint
+   * without the transaction, or a failed or lost answer. Call it a moment after the repeat, when the daemon's log shows
+   * its starts.
    */
   explain(before: number, lostAnswers: readonly LostAnswer[]): void {
     const later: Repeat[] = [];
@@ -106,9 +107,9 @@ export class RepeatCheck {
       return;
     }
     this.#report({
-      promise: 'I7',
+      promise: 'boundedRepeats',
       what: isNew
-        ? 'an event was repeated although the checkpoint that the daemon started from holds it'
+        ? 'an event was repeated although the checkpoint of the daemon contains it'
         : 'an event was repeated without a reason',
       evidence: { ...expected.change, gtid: expected.tx.gtid, seq: expected.seq, before, now, started: started?.at },
     });

@@ -1,5 +1,5 @@
 import type { DeliveryCounts } from './delivery-checker.ts';
-import type { VillainCounts } from './nemesis.ts';
+import type { NemesisCounts } from './nemesis.ts';
 import type { Violation } from './violation.ts';
 
 export interface SinkCounts {
@@ -9,7 +9,7 @@ export interface SinkCounts {
   byFault: Record<string, number>;
 }
 
-/** What the judge has seen. */
+/** The findings of the checker. */
 export interface Findings {
   ok: boolean;
   sink: SinkCounts;
@@ -20,7 +20,7 @@ export interface Findings {
   violations: Violation[];
 }
 
-/** What any run did and found; written as JSON. */
+/** What a run did and found, as the JSON report has it. */
 export interface RunReport extends Findings {
   seed: number;
   options: Record<string, unknown>;
@@ -28,33 +28,33 @@ export interface RunReport extends Findings {
   server: string;
   workload: {
     changes: number;
-    /** Of the changes so many have not been acknowledged yet. */
+    /** Changes that are not acknowledged yet. */
     outstanding: number;
     transactions: number;
     rolledBack: number;
-    /** Errors of the workload's own statements, which are no fault of the daemon, and how often. */
+    /** Errors of the workload's own statements and their number. They are not the daemon's fault. */
     trouble: Record<string, number>;
   };
   daemonStarts: number;
   peakRssMb: number;
-  /** Where the daemon's log and the log of the calls lie. */
+  /** The folder with the daemon's log and the log of the calls. */
   files: { directory: string };
 }
 
 export interface ChaosReport extends RunReport {
   rounds: number;
-  villain: VillainCounts;
+  nemesis: NemesisCounts;
 }
 
 export interface CrashReport extends RunReport {
   points: CrashedPoint[];
 }
 
-/** A named point, and what came of the kills there. */
+/** A crash point and its kills. */
 export interface CrashedPoint {
   point: string;
   kills: number;
-  /** Starts that did not come to it in time. */
+  /** Starts that did not reach the point in time. */
   missed: number;
   seconds: number;
 }
@@ -62,12 +62,12 @@ export interface CrashedPoint {
 export interface MutantsReport {
   ok: boolean;
   seed: number;
-  bugs: MutantResult[];
+  mutants: MutantResult[];
 }
 
-/** A mutant, and whether the harness has found it. */
+/** A mutant and whether the harness found it. */
 export interface MutantResult {
-  bug: string;
+  mutant: string;
   caught: boolean;
   /** The first violation. */
   by: string;
@@ -77,10 +77,13 @@ export interface MutantResult {
 }
 
 export function summaryLine(round: number, ms: number, healedMs: number, report: ChaosReport): string {
-  const { villain, workload, events, sink, rowsCompared, violations } = report;
+  const { nemesis, workload, events, sink, rowsCompared, violations } = report;
+  const serverRestarts = nemesis.serverKills + nemesis.serverRestarts;
   return (
-    `round ${round}: ${Math.round(ms / 1000)} s, healed in ${(healedMs / 1000).toFixed(1)} s; so far ${villain.kills} kills, ` +
-    `${workload.changes} changes, ${events.stored} events stored (${events.repeats} repeats), ${sink.faulty} of ${sink.calls} calls faulty, ` +
-    `${villain.cuts} cuts, ${villain.serverKills + villain.serverRestarts} server restarts, ${rowsCompared} rows compared, ${violations.length} violations`
+    `round ${round}: ${Math.round(ms / 1000)} s, healed in ${(healedMs / 1000).toFixed(1)} s; ` +
+    `so far ${nemesis.kills} kills, ${workload.changes} changes, ` +
+    `${events.stored} events stored (${events.repeats} repeats), ${sink.faulty} of ${sink.calls} calls faulty, ` +
+    `${nemesis.cuts} cuts, ${serverRestarts} server restarts, ${rowsCompared} rows compared, ` +
+    `${violations.length} violations`
   );
 }

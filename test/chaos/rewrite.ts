@@ -1,7 +1,7 @@
 import type { InitializeHook, LoadHook } from 'node:module';
 import { type Edit, edited } from './edit.ts';
 
-/** Hooks of Node's module loader (`register`): the daemon's modules are edited while they are loaded. */
+/** Hooks of Node's module loader (`register`). They edit the daemon's modules while Node loads them. */
 
 let edits: readonly Edit[] = [];
 

@@ -2,15 +2,15 @@ import type { Connection } from 'mysql2';
 import { configSchema } from '../../src/config/schema.ts';
 import { connectSource, describeTable, readTable, type SourceRow } from '../../src/lake/source-table.ts';
 import { canonicalJson, parseRawObject } from '../../src/runtime/raw-json.ts';
+import type { EventFold, Folded } from './event-fold.ts';
 import { shortened } from './event-line.ts';
-import type { Fold, Folded } from './fold.ts';
 import { CAPTURED, type ChaosTable, SCHEMA } from './tables.ts';
 import type { Report } from './violation.ts';
 
 const VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } }).values;
 
-/** I5: the fold has exactly the rows of the source, value for value, by the server's own SELECT. Returns the rows compared. */
-export async function compareWithSource(url: string, fold: Fold, report: Report): Promise<number> {
+/** Checks `convergence`: the fold has the rows and values of the server's own SELECT. Returns the number of rows. */
+export async function compareWithSource(url: string, fold: EventFold, report: Report): Promise<number> {
   const connection = await connectSource({ uri: url });
   try {
     let rows = 0;
@@ -21,7 +21,12 @@ export async function compareWithSource(url: string, fold: Fold, report: Report)
   }
 }
 
-async function compareTable(connection: Connection, table: ChaosTable, fold: Fold, report: Report): Promise<number> {
+async function compareTable(
+  connection: Connection,
+  table: ChaosTable,
+  fold: EventFold,
+  report: Report,
+): Promise<number> {
   const { name, keyColumns } = table;
   const folded = fold.rows(name);
   const described = await describeTable(connection, SCHEMA, name, VALUES, keyColumns);
@@ -33,28 +38,36 @@ async function compareTable(connection: Connection, table: ChaosTable, fold: Fol
       const ours = folded.get(key);
       folded.delete(key);
       if (ours === undefined) {
-        report({ promise: 'I5', what: 'a row of the source is not in the fold', evidence: { table: name, key } });
+        report({
+          promise: 'convergence',
+          what: 'a row of the source is not in the fold',
+          evidence: { table: name, key },
+        });
       } else if (!sameRow(row, ours)) {
         report({
-          promise: 'I5',
-          what: 'a row of the fold is not that of the source',
+          promise: 'convergence',
+          what: 'a row of the fold differs from the source',
           evidence: { table: name, key, source: objectText([...row]).slice(0, 1_000), fold: ours },
         });
       }
     }
   }
   for (const [key, ours] of folded) {
-    report({ promise: 'I5', what: 'the fold has a row that the source has not', evidence: { table: name, key, ours } });
+    report({
+      promise: 'convergence',
+      what: 'a row of the fold is not in the source',
+      evidence: { table: name, key, ours },
+    });
   }
   return rows;
 }
 
-/** The same columns with the same text; a column that was added behind the row's last event must have its default, NULL. */
+/** Compares columns and texts. A column that was added after the row's last event must have its default, NULL. */
 function sameRow(row: SourceRow, { row: ours }: Folded & { row: string }): boolean {
   const text = objectText([...row]);
   if (shortened(text) === ours) return true;
   if (!ours.startsWith('{')) return false;
-  // As text: JSON.parse would round a BIGINT on both sides alike.
+  // Compared as text, because JSON.parse would round a BIGINT of both sides alike.
   const event = parseRawObject(ours);
   return [...row].every(([column, value]) => canonicalJson(event.get(column) ?? 'null') === canonicalJson(value));
 }

@@ -3,17 +3,17 @@ import type { Random } from '../../src/local/demo/random.ts';
 
 export const SCHEMA = 'chaos';
 
-/** A table of the workload. Each of its rows has a key made of one number, and the columns `ver`, `tx` and `ph`. */
+/** A table of the workload. The key of a row is made from one number. Every table has the columns `ver`, `tx`, `ph`. */
 export interface ChaosTable {
   name: string;
   keyColumns: readonly string[];
-  /** The SQL literals of the key columns for the number of a key. */
+  /** SQL literals of the key columns for key number k. */
   keyLiterals(k: number): string[];
   /** Column definitions without `ver`, `tx` and `ph`. */
   columns: string;
-  /** Fresh values for the other columns, as SQL literals. */
+  /** Random values of the other columns, as SQL literals. */
   payload(random: Random): [column: string, literal: string][];
-  /** How many keys each client has here; few, so that keys live many lives. */
+  /** Keys of each client. They are few, so that each key is deleted and inserted many times. */
   keysPerClient: number;
   /** Whether its events carry a key. */
   keyed: boolean;
@@ -22,8 +22,11 @@ export interface ChaosTable {
 const WORDS = ['ada', 'grace', 'edsger', "o'hara", 'naïve', '東京', '🚲', 'tab\there', 'back\\slash', '"quoted"', ''];
 
 const word = (random: Random): string => sqlText(`${random.pick(WORDS)} ${random.below(1e6).toString(36)}`);
-const moment = (random: Random, digits: number): string =>
-  `'20${10 + random.below(20)}-0${1 + random.below(9)}-1${random.below(10)} 0${random.below(10)}:${10 + random.below(50)}:${10 + random.below(50)}.${String(random.below(10 ** digits)).padStart(digits, '0')}'`;
+const moment = (random: Random, digits: number): string => {
+  const date = `20${10 + random.below(20)}-0${1 + random.below(9)}-1${random.below(10)}`;
+  const time = `0${random.below(10)}:${10 + random.below(50)}:${10 + random.below(50)}`;
+  return `'${date} ${time}.${String(random.below(10 ** digits)).padStart(digits, '0')}'`;
+};
 const decimal = (random: Random): string => `${random.below(2e9) - 1e9}.${random.below(9999)}`;
 const hex = (random: Random, bytes: number): string => {
   let text = '';
@@ -37,8 +40,8 @@ const idKey = { keyColumns: ['id'], keyLiterals: (k: number) => [String(k)], key
 export const ACCOUNTS: ChaosTable = {
   name: 'accounts',
   ...idKey,
-  columns: `id BIGINT PRIMARY KEY, owner VARCHAR(80), amount DECIMAL(20,4) NOT NULL, big BIGINT UNSIGNED, at DATETIME(3),
-    seen TIMESTAMP(6) NULL, doc JSON, raw VARBINARY(40), share DOUBLE`,
+  columns: `id BIGINT PRIMARY KEY, owner VARCHAR(80), amount DECIMAL(20,4) NOT NULL, big BIGINT UNSIGNED,
+    at DATETIME(3), seen TIMESTAMP(6) NULL, doc JSON, raw VARBINARY(40), share DOUBLE`,
   payload: (random) => [
     ['owner', perhapsNull(random, word(random))],
     ['amount', decimal(random)],
@@ -59,7 +62,8 @@ export const ORDERS: ChaosTable = {
   name: 'orders',
   keyColumns: ['shard', 'code'],
   keyLiterals: (k) => [String(k % 7), `'k${k}'`],
-  columns: `shard INT, code VARCHAR(20), state ENUM('new','paid','sent'), tags SET('a','b','c'), note TEXT, PRIMARY KEY (shard, code)`,
+  columns: `shard INT, code VARCHAR(20), state ENUM('new','paid','sent'), tags SET('a','b','c'), note TEXT,
+    PRIMARY KEY (shard, code)`,
   payload: (random) => [
     ['state', `'${random.pick(['new', 'paid', 'sent'])}'`],
     ['tags', `'${random.pick(['', 'a', 'a,c', 'a,b,c'])}'`],
@@ -69,7 +73,7 @@ export const ORDERS: ChaosTable = {
   keyed: true,
 };
 
-/** No primary key; the configuration names its key columns. */
+/** Has no primary key. The configuration names its key columns. */
 export const VISITS: ChaosTable = {
   name: 'visits',
   keyColumns: ['host', 'n'],
@@ -80,7 +84,7 @@ export const VISITS: ChaosTable = {
   keyed: true,
 };
 
-/** Without any key: all its events share one lane. */
+/** Has no key, so all its events share one lane. */
 export const JOURNAL: ChaosTable = {
   name: 'journal',
   keyColumns: ['n'],
@@ -91,7 +95,7 @@ export const JOURNAL: ChaosTable = {
   keyed: false,
 };
 
-/** Gets and loses columns. */
+/** ALTER TABLE adds and drops a column. */
 export const WIDE: ChaosTable = {
   name: 'wide',
   ...idKey,
@@ -100,7 +104,7 @@ export const WIDE: ChaosTable = {
   keysPerClient: 60,
 };
 
-/** Is truncated. */
+/** The table of TRUNCATE. */
 export const SCRATCH: ChaosTable = {
   name: 'scratch',
   ...idKey,
@@ -109,9 +113,9 @@ export const SCRATCH: ChaosTable = {
   keysPerClient: 40,
 };
 
-/** Changed by XA transactions only. */
+/** Only XA transactions change it. */
 export const XA_ROWS: ChaosTable = {
-  name: 'pledges',
+  name: 'xa_rows',
   ...idKey,
   columns: 'id INT PRIMARY KEY, amount DECIMAL(20,4), by_whom VARCHAR(80)',
   payload: (random) => [
@@ -121,7 +125,7 @@ export const XA_ROWS: ChaosTable = {
   keysPerClient: 40,
 };
 
-/** Changed by thousands of rows at a time. */
+/** Each statement changes thousands of rows. */
 export const BULK: ChaosTable = {
   name: 'bulk',
   ...idKey,
@@ -130,7 +134,7 @@ export const BULK: ChaosTable = {
   keysPerClient: 10_000,
 };
 
-/** Rows of 100 KB and, when asked for, events larger than a Firehose record may be. */
+/** Rows of 100 KB and, with `oversize`, events that exceed a Firehose record. */
 export const FAT: ChaosTable = {
   name: 'fat',
   ...idKey,
@@ -142,7 +146,7 @@ export const FAT: ChaosTable = {
   keysPerClient: 10,
 };
 
-/** Not captured: its transactions move the position and nothing else. */
+/** Not captured. Its transactions only move the position. */
 export const HIDDEN: ChaosTable = {
   name: 'hidden',
   ...idKey,
@@ -153,7 +157,7 @@ export const HIDDEN: ChaosTable = {
 
 export const CAPTURED = [ACCOUNTS, ORDERS, VISITS, JOURNAL, WIDE, SCRATCH, XA_ROWS, BULK, FAT];
 
-/** What the tables hold besides rows: numbers for the large statements. */
+/** A table of the numbers from 0, for bulk statements. */
 export const NUMBERS = 'numbers';
 
 export const DDL: readonly string[] = [
@@ -164,10 +168,11 @@ export const DDL: readonly string[] = [
   ),
   `CREATE TABLE ${NUMBERS} (n INT PRIMARY KEY)`,
   'SET SESSION cte_max_recursion_depth = 20000',
-  `INSERT INTO ${NUMBERS} WITH RECURSIVE s AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM s WHERE n < 9999) SELECT n FROM s`,
+  `INSERT INTO ${NUMBERS}
+    WITH RECURSIVE s AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM s WHERE n < 9999) SELECT n FROM s`,
 ];
 
-/** The JSON text of a key, as an event has it; for a table without a key, made of the row itself. */
+/** The JSON text of a key in an event. For a table without a key it is made from the row. */
 export function keyJson({ keyColumns, keyLiterals }: ChaosTable, k: number): string {
   const literals = keyLiterals(k);
   return `{${keyColumns.map((name, i) => `"${name}":${literals[i]?.replaceAll("'", '"')}`).join(',')}}`;

@@ -4,106 +4,106 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
-import { Checker, type JudgeOptions } from './checker.ts';
-import { DaemonProcess } from './daemon-process.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
+import { ChaosDaemon } from './chaos-daemon.ts';
+import { Checker, type CheckerOptions } from './checker.ts';
 import { formatGtids } from './gtid-intervals.ts';
-import { DDL, SCHEMA } from './tables.ts';
-import { TcpProxy } from './tcp-proxy.ts';
+import { ACCOUNTS, DDL, ORDERS, SCHEMA, XA_ROWS } from './tables.ts';
 import { Workload } from './workload.ts';
 
-export interface StageOptions extends JudgeOptions {
+export interface TestBedOptions extends CheckerOptions {
   seed: number;
   /** Changes per second. */
   rate: number;
   clients: number;
   bulkRows: number;
-  /** How many of a thousand transactions of one client change rows of 100 KB. */
+  /** The weight of transactions of one client that change rows of 100 KB; all others have 1,000. */
   fatRows: number;
-  /** The share of those rows that are larger than a Firehose record may be. */
+  /** The share of these rows whose events exceed a Firehose record. */
   oversize: number;
-  /** Several streams, each with its own fate. */
+  /** Deliver to several streams. */
   routes: boolean;
-  /** Whether the local Firehose writes its ledger, with all events, and syncs it before each answer. */
+  /** The local Firehose writes its ledger with all events, and syncs it before each answer. */
   ledger: boolean;
   /** The daemon's main.js. */
   entry: string;
-  /** A module that is loaded before the daemon. */
-  mutant: string | undefined;
-  /** How long the lag may take to become zero once all faults are over. */
+  /** A module that Node loads before the daemon. */
+  preload: string | undefined;
+  /** Time limit for the lag to become zero after all faults have ended. */
   healWithinMs: number;
-  /** Ends the run before its time. */
+  /** Ends the run early. */
   signal: AbortSignal;
 }
 
 const STREAM = 'changes';
-/** Tables with a stream of their own, where routes are asked for. */
-const ROUTED = ['accounts', 'orders', 'pledges'];
+/** Tables with a stream of their own if `routes` is set. */
+const ROUTED = [ACCOUNTS, ORDERS, XA_ROWS].map(({ name }) => name);
 const START_WITHIN_MS = 30_000;
-/** The ledger and the checkpoint are read at moments of their own. */
+/** An event is lost if it is missing this long after the checkpoint contains its transaction. */
 const LOST_AFTER_MS = 2_000;
 
-/** A real server, a real daemon and a local Firehose, a proxy on each link, a workload, and the judge of it all. */
+/** A real server, a real daemon, a local Firehose, a proxy on each link, a workload and the checker. */
 export class TestBed {
-  readonly options: StageOptions;
-  readonly judge: Checker;
-  /** Aborts when the run is to end before its time. */
+  readonly options: TestBedOptions;
+  readonly checker: Checker;
+  /** Aborts when the run has to end early. */
   readonly signal: AbortSignal;
   readonly server: LocalServer;
   readonly firehose: LocalFirehose;
   readonly proxies: { mysql: TcpProxy; firehose: TcpProxy };
-  readonly daemon: DaemonProcess;
+  readonly daemon: ChaosDaemon;
   readonly workload: Workload;
-  /** Errors of the workload's own statements, which are no fault of the daemon, and how often. */
+  /** Errors of the workload's own statements and their number. They are not the daemon's fault. */
   readonly trouble: Record<string, number> = {};
   readonly #timers: NodeJS.Timeout[];
 
   private constructor(
-    options: StageOptions,
-    judge: Checker,
+    options: TestBedOptions,
+    checker: Checker,
     server: LocalServer,
     firehose: LocalFirehose,
     proxies: TestBed['proxies'],
   ) {
     this.options = options;
-    this.judge = judge;
-    this.signal = AbortSignal.any([options.signal, judge.stopped]);
+    this.checker = checker;
+    this.signal = AbortSignal.any([options.signal, checker.stopped]);
     this.server = server;
     this.firehose = firehose;
     this.proxies = proxies;
-    const { directory, entry, mutant } = options;
-    this.daemon = new DaemonProcess({
+    const { directory, entry, preload } = options;
+    this.daemon = new ChaosDaemon({
       entry,
       configFile: join(directory, 'cdc.yaml'),
       logFile: join(directory, 'daemon.log'),
-      mutant,
-      onGeneration: (generation) => judge.check.repeats.generation(generation),
+      preload,
+      onGeneration: (generation) => checker.delivery.repeats.generation(generation),
       onDeath: (how, lastWords) => {
         const evidence = { start: this.daemon.starts, lastWords };
-        judge.report({ promise: 'I9', what: `the daemon ended by itself: ${how}`, evidence });
+        checker.report({ promise: 'loudStop', what: `the daemon ended by itself: ${how}`, evidence });
         this.daemon.start();
       },
     });
     this.workload = new Workload({
       ...options,
       url: server.url,
-      intents: judge.intents,
-      binlog: () => judge.binlog,
-      onPhantom: (events) => judge.phantom(events),
+      expectedChanges: checker.expectedChanges,
+      binlog: () => checker.binlog,
+      onPhantom: (events) => checker.phantom(events),
       onTrouble: (what) => {
         this.trouble[what] = (this.trouble[what] ?? 0) + 1;
       },
     });
     this.#timers = [
-      setInterval(() => judge.explainRepeats(proxies.firehose), 500),
-      setInterval(() => judge.writeCallLog(), 1_000),
+      setInterval(() => checker.explainRepeats(proxies.firehose), 500),
+      setInterval(() => checker.writeCallLog(), 1_000),
     ];
   }
 
-  /** Everything but the daemon runs, then `play` has it; nothing is left running. */
-  static async run<T>(options: StageOptions, play: (stage: TestBed) => Promise<T>): Promise<T> {
+  /** Starts everything except the daemon, runs `body`, and stops everything. */
+  static async run<T>(options: TestBedOptions, body: (bed: TestBed) => Promise<T>): Promise<T> {
     const { directory } = options;
     mkdirSync(directory, { recursive: true });
-    const judge = new Checker(options);
+    const checker = new Checker(options);
     const server = await startLocalServer({
       flavor: 'mysql',
       directory: join(directory, 'mysql'),
@@ -118,18 +118,18 @@ export class TestBed {
         lake: join(directory, 'lake'),
         streams: [STREAM, ...ROUTED].map((name) => ({ name, bufferSeconds: 5 })),
         ledger: options.ledger ? join(directory, 'ledger.ndjson') : undefined,
-        onCall: (entry) => judge.called(entry),
+        onCall: (entry) => checker.called(entry),
       });
       const proxies = {
         mysql: await TcpProxy.listen(server.port),
         firehose: await TcpProxy.listen(Number(new URL(firehose.endpoint).port)),
       };
       writeFileSync(join(directory, 'cdc.yaml'), configuration(options, proxies));
-      const stage = new TestBed(options, judge, server, firehose, proxies);
+      const bed = new TestBed(options, checker, server, firehose, proxies);
       try {
-        return await play(stage);
+        return await body(bed);
       } finally {
-        await stage.#clear();
+        await bed.#clear();
       }
     } finally {
       await server.stop();
@@ -145,37 +145,37 @@ export class TestBed {
   }
 
   /**
-   * With no fault on and nobody writing: waits until the lag is zero, by itself (I8), then looks at everything.
-   * Returns the milliseconds that it took to heal, or nothing when the run was to end before.
+   * Waits until the lag is zero (`lagHeals`), then checks everything. No fault is active and nobody writes meanwhile.
+   * Returns the milliseconds until the lag was zero, or undefined if the run ends early.
    */
   async healAndCheck(): Promise<number | undefined> {
-    const { judge, server, proxies } = this;
+    const { checker, server, proxies } = this;
     const from = Date.now();
     const healed = await this.#heal();
     const took = Date.now() - from;
-    judge.explainRepeats(proxies.firehose, Number.POSITIVE_INFINITY);
+    checker.explainRepeats(proxies.firehose, Number.POSITIVE_INFINITY);
     if (this.signal.aborted) return undefined;
-    judge.check.checkNothingLost();
-    if (healed) await judge.compare(server.url);
+    checker.delivery.checkNothingLost();
+    if (healed) await checker.compare(server.url);
     return took;
   }
 
-  /** Ends the daemon, whose end must be clean, and forgets what was checked. */
+  /** Ends the daemon, which must exit with 0, and forgets what was checked. */
   async endOfRound(): Promise<void> {
-    const { judge, daemon, proxies } = this;
+    const { checker, daemon, proxies } = this;
     const { how, ms, lastWords } = await daemon.terminate();
     if (how !== '0') {
-      const what = `SIGTERM ended the daemon with ${how} after ${ms} ms, with nothing left to do`;
-      judge.report({ promise: 'I9', what, evidence: { start: daemon.starts, lastWords } });
+      const what = `SIGTERM ended an idle daemon with ${how} after ${ms} ms; expected 0`;
+      checker.report({ promise: 'loudStop', what, evidence: { start: daemon.starts, lastWords } });
     }
-    judge.checkCheckpoint();
-    judge.explainRepeats(proxies.firehose, Number.POSITIVE_INFINITY);
-    judge.prune();
+    checker.checkCheckpoint();
+    checker.explainRepeats(proxies.firehose, Number.POSITIVE_INFINITY);
+    checker.prune();
     this.#clearLake();
   }
 
   async #heal(): Promise<boolean> {
-    const { judge, server, daemon, signal } = this;
+    const { checker, server, daemon, signal } = this;
     const { healWithinMs } = this.options;
     const deadline = Date.now() + healWithinMs;
     const connection = await createConnection({ uri: server.url });
@@ -184,18 +184,22 @@ export class TestBed {
       const executed = (rows as unknown as [[string]])[0][0].replaceAll('\n', '');
       let noLagSince: number | undefined;
       for (;;) {
-        const lag = judge.lag(executed);
+        const lag = checker.lag(executed);
         if (lag.size > 0) noLagSince = undefined;
         else noLagSince ??= Date.now();
-        if (lag.size === 0 && judge.intents.outstanding === 0) return true;
-        // The checkpoint says that everything has arrived: what has not is lost.
+        if (lag.size === 0 && checker.expectedChanges.outstanding === 0) return true;
+        // The checkpoint claims that everything has arrived. An event that is still missing is lost.
         if (noLagSince !== undefined && Date.now() - noLagSince > LOST_AFTER_MS) return true;
         if (signal.aborted) return false;
         if (Date.now() > deadline) {
-          judge.report({
-            promise: 'I8',
+          checker.report({
+            promise: 'lagHeals',
             what: `the lag did not return to zero within ${healWithinMs} ms`,
-            evidence: { lag: formatGtids(lag), events: judge.intents.outstanding, lastWords: daemon.lastWords },
+            evidence: {
+              lag: formatGtids(lag),
+              events: checker.expectedChanges.outstanding,
+              lastWords: daemon.lastWords,
+            },
           });
           return false;
         }
@@ -213,17 +217,17 @@ export class TestBed {
     this.workload.close();
     for (const proxy of Object.values(this.proxies)) await proxy.close();
     await this.firehose.close();
-    this.judge.writeCallLog();
+    this.checker.writeCallLog();
   }
 
-  /** The events are checked as they come; what they became as objects is of no use here. */
+  /** The checker reads the calls, so the objects of the lake are not needed. */
   #clearLake(): void {
     const lake = join(this.options.directory, 'lake');
     for (const name of readdirSync(lake)) rmSync(join(lake, name), { recursive: true, force: true });
   }
 }
 
-const configuration = ({ routes }: StageOptions, { mysql, firehose }: TestBed['proxies']): string =>
+const configuration = ({ routes }: TestBedOptions, { mysql, firehose }: TestBed['proxies']): string =>
   `name: chaos
 source: { url: "mysql://root@127.0.0.1:${mysql.port}" }
 tables: ["${SCHEMA}.*", "!${SCHEMA}.hidden", "!${SCHEMA}.numbers"]

@@ -3,19 +3,19 @@ import type { Change } from './expected-changes.ts';
 import { Draft, type KeyModel } from './key-model.ts';
 import { type ChaosTable, FAT, HIDDEN, keyJson, WIDE, whereKey, XA_ROWS } from './tables.ts';
 
-/** Who writes: it owns the keys whose number is its own, modulo the number of clients. */
+/** A client that writes. It owns the keys whose number modulo `clients` is its own. */
 export interface Writer {
   client: number;
   clients: number;
   random: Random;
-  /** The share of the rows of 100 KB whose events are larger than a Firehose record may be. */
+  /** The share of the rows of 100 KB whose events exceed a Firehose record. */
   oversize: number;
   model: KeyModel;
-  /** The number of the column that the client has added to the table which gets and loses columns. */
+  /** The number of the column that exists in WIDE now because of ALTER TABLE. */
   column: number | undefined;
 }
 
-/** A transaction as it is made up: its statements, the events that they must become, and what the keys are then. */
+/** A transaction under construction: its statements, the changes that they make, and the keys after them. */
 export class TransactionDraft {
   readonly keys: Draft;
   readonly statements: string[] = [];
@@ -34,12 +34,12 @@ export class TransactionDraft {
     return client + clients * random.below(table.keysPerClient);
   }
 
-  /** @param phantom whether it is going to be rolled back: then its rows are marked, so that any event of them shows */
+  /** @param phantom whether the change will be rolled back; the mark of its row shows in any event of it */
   write(table: ChaosTable, phantom = false): void {
     this.writeKey(table, this.key(table), phantom);
   }
 
-  /** The next step in the life of a key. */
+  /** Inserts the row of a key, or updates, deletes or re-keys it if it exists. */
   writeKey(table: ChaosTable, k: number, phantom: boolean): void {
     const { random } = this.#writer;
     const { name } = table;
@@ -75,7 +75,7 @@ export class TransactionDraft {
     change(k, version, 'u');
   }
 
-  /** Several rows by one statement each for those that are there and those that are not: one rows event. */
+  /** Writes several rows: one statement inserts the absent ones, another changes the present ones. */
   writeRows(table: ChaosTable, ks: readonly number[]): void {
     const present = ks.filter((k) => this.keys.get(table.name, k).row !== undefined);
     const absent = ks.filter((k) => this.keys.get(table.name, k).row === undefined);
@@ -83,7 +83,7 @@ export class TransactionDraft {
     if (present.length > 0) this.#changeRows(table, present);
   }
 
-  /** Notes what a statement does to keys that it does not name. */
+  /** Enters the change of a key by a statement that does not name it. Returns the new version. */
   expect(table: ChaosTable, k: number, op: 'c' | 'u' | 'd'): number {
     const version = op === 'd' ? this.keys.remove(table.name, k) : this.keys.write(table.name, k);
     this.#change(table, k, version, op);

@@ -1,7 +1,17 @@
-/** The promises of the design, by number, and I8 to I10 of the daemon's conduct. */
-export type Promised = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9' | 'I10';
+/** The promises of docs/RELIABILITY.md, by name. */
+export type Promised =
+  | 'noLoss'
+  | 'keyOrder'
+  | 'checkpointNotAhead'
+  | 'noPhantom'
+  | 'convergence'
+  | 'sameRedelivery'
+  | 'boundedRepeats'
+  | 'lagHeals'
+  | 'loudStop'
+  | 'boundedMemory';
 
-/** A promise that was broken, with what one needs to look into it. */
+/** A broken promise, with the evidence that an analysis needs. */
 export interface Violation {
   promise: Promised;
   what: string;

@@ -9,27 +9,27 @@ export interface WorkloadOptions {
   url: string;
   seed: number;
   clients: number;
-  /** Changes per second on average, over all clients. */
+  /** Changes per second of all clients, on average. */
   rate: number;
   bulkRows: number;
   fatRows: number;
   oversize: number;
-  intents: ExpectedChanges;
-  /** A binlog that is not younger than the one that is written now. */
+  expectedChanges: ExpectedChanges;
+  /** A binlog that is not newer than the one that the server writes now. */
   binlog: () => string;
-  /** Something that was rolled back has been seen at the sink. */
+  /** Events of a rolled back transaction reached the sink. */
   onPhantom: (events: Expected[]) => void;
-  /** Something went wrong that is no fault of the daemon. */
+  /** A statement of the workload failed, which is not the daemon's fault. */
   onTrouble: (what: string) => void;
 }
 
-/** Above so many events that have not arrived the clients wait: the memory of the harness is bounded. */
-const MOST_OUTSTANDING = 120_000;
+/** The clients wait while more events than this are outstanding, because the memory of the harness is bounded. */
+const OUTSTANDING_MAX = 120_000;
 
-/** What a large transaction counts for in the pace of its client; its rows come on top of the rate. */
-const DEAREST = 200;
+/** A transaction counts as at most this many changes of the rate. The rows above it come on top. */
+const PACED_CHANGES_MAX = 200;
 
-/** Several clients that change rows at the same time, each with a connection, keys and GTIDs of its own. */
+/** Several clients that change rows concurrently, each with its own connection, keys and GTIDs. */
 export class Workload {
   readonly #options: WorkloadOptions;
   readonly #clients: Client[];
@@ -41,9 +41,9 @@ export class Workload {
     this.#clients = Array.from({ length: options.clients }, (_, number) => new Client(number, options));
   }
 
-  /** The oldest binlog with rows of XA transactions that are not delivered; undefined for none. */
+  /** The oldest binlog with rows of an XA transaction that is not delivered. Undefined for none. */
   binlogOfPrepared(isDelivered: (gtid: string) => boolean): string | undefined {
-    return this.#clients.map(({ planner }) => planner.pledges.oldestBinlog(isDelivered)).sort()[0];
+    return this.#clients.map(({ planner }) => planner.xa.oldestBinlog(isDelivered)).sort()[0];
   }
 
   static gtidSource = (client: number): string => `c0000000-0000-4000-8000-${String(client + 1).padStart(12, '0')}`;
@@ -55,13 +55,13 @@ export class Workload {
     this.#running.catch(() => {});
   }
 
-  /** Ends at the next transaction of each client; nothing stays prepared. */
+  /** Stops each client after its current transaction, and ends all prepared transactions. */
   async stop(): Promise<void> {
     this.#pause.abort();
     await this.#running;
     for (const client of this.#clients) {
-      const { pledges } = client.planner;
-      for (let plan = pledges.end(); plan; plan = pledges.end()) await client.run(plan);
+      const { xa } = client.planner;
+      for (let plan = xa.end(); plan; plan = xa.end()) await client.run(plan);
     }
   }
 
@@ -70,17 +70,17 @@ export class Workload {
   }
 
   async #run(client: Client, signal: AbortSignal): Promise<void> {
-    const { rate, clients, intents } = this.#options;
+    const { rate, clients, expectedChanges } = this.#options;
     let due = performance.now();
     while (!signal.aborted) {
-      if (intents.outstanding > MOST_OUTSTANDING) {
+      if (expectedChanges.outstanding > OUTSTANDING_MAX) {
         await sleep(50);
         due = performance.now();
         continue;
       }
       const changes = await client.run(client.planner.next());
-      // Bursts of three times the rate, then calm: both in turns of some hundred transactions.
-      due += (Math.min(changes, DEAREST) * 1000 * clients) / (rate * client.haste());
+      // Bursts of three times the rate and calm phases alternate.
+      due += (Math.min(changes, PACED_CHANGES_MAX) * 1000 * clients) / (rate * client.speed());
       const early = due - performance.now();
       if (early > 1) await sleep(Math.min(early, 2_000), undefined, { signal }).catch(() => {});
       else if (early < -2_000) due = performance.now() - 2_000;
@@ -95,7 +95,7 @@ class Client {
   readonly #pace;
   #connection: Connection | undefined;
   #gno = 1;
-  #haste = 1;
+  #speed = 1;
   #turns = 0;
 
   constructor(number: number, options: WorkloadOptions) {
@@ -107,21 +107,21 @@ class Client {
     this.planner = new Planner({ client: number, clients, random, bulkRows, fatRows, oversize, binlog });
   }
 
-  haste(): number {
+  speed(): number {
     if (this.#turns-- <= 0) {
-      this.#haste = this.#pace.pick([0.3, 0.6, 1, 3, 3]);
+      this.#speed = this.#pace.pick([0.3, 0.6, 1, 3, 3]);
       this.#turns = 20 + this.#pace.below(200);
     }
-    return this.#haste;
+    return this.#speed;
   }
 
-  /** Runs a plan to a certain outcome, over restarts of the server too. Returns how many rows it changed, at least 1. */
+  /** Runs a plan until its outcome is known, across restarts of the server. Returns its changes, at least 1. */
   async run(plan: Plan): Promise<number> {
-    const { intents, onPhantom, onTrouble } = this.#options;
+    const { expectedChanges, onPhantom, onTrouble } = this.#options;
     const gtid = `${Workload.gtidSource(this.#number)}:${this.#gno}`;
     // The key of a TRUNCATE is its transaction.
     for (const change of plan.changes) if (change.op === 't') change.key = gtid;
-    const tx = intents.plan(gtid, plan.changes);
+    const tx = expectedChanges.plan(gtid, plan.changes);
     let committed: boolean;
     try {
       this.#connection ??= await this.#connect();
@@ -136,10 +136,10 @@ class Client {
     if (committed) {
       this.#gno++;
       this.planner.committed(plan, gtid);
-      intents.committed(tx);
+      expectedChanges.committed(tx);
     } else {
       this.planner.absent(plan);
-      const seen = intents.absent(tx);
+      const seen = expectedChanges.absent(tx);
       if (seen.length > 0) onPhantom(seen);
     }
     return Math.max(1, plan.changes.length);
@@ -150,13 +150,14 @@ class Client {
     this.#connection = undefined;
   }
 
-  /** The server's own word on a transaction whose outcome nobody told. */
+  /** Asks the server about a transaction whose COMMIT got no answer. */
   async #hasCommitted(gtid: string): Promise<boolean> {
     for (;;) {
       try {
         this.#connection ??= await this.#connect();
         const [rows] = await this.#connection.query({
-          sql: `SELECT GTID_SUBSET('${gtid}', @@GLOBAL.gtid_executed), GTID_SUBSET('${gtid}', IF(@@GLOBAL.gtid_owned = '', '', REGEXP_REPLACE(@@GLOBAL.gtid_owned, '#[0-9]+', '')))`,
+          sql: `SELECT GTID_SUBSET('${gtid}', @@GLOBAL.gtid_executed), GTID_SUBSET('${gtid}',
+            IF(@@GLOBAL.gtid_owned = '', '', REGEXP_REPLACE(@@GLOBAL.gtid_owned, '#[0-9]+', '')))`,
           rowsAsArray: true,
         });
         const [executed, owned] = (rows as unknown as [[number, number]])[0];
@@ -190,6 +191,11 @@ class Client {
   }
 }
 
-/** What a connection says when the server goes down; anything else would be a mistake of the workload. */
-const LOST =
-  /PROTOCOL_CONNECTION_LOST|ECONN|EPIPE|ER_SERVER_SHUTDOWN|ER_NORMAL_SHUTDOWN|ER_QUERY_INTERRUPTED|closed state|Connection lost|4031/i;
+/** Errors of a connection whose server goes down. Any other error is a mistake of the workload. */
+const LOST = new RegExp(
+  [
+    'PROTOCOL_CONNECTION_LOST|ECONN|EPIPE|closed state|Connection lost|4031',
+    'ER_SERVER_SHUTDOWN|ER_NORMAL_SHUTDOWN|ER_QUERY_INTERRUPTED',
+  ].join('|'),
+  'i',
+);

@@ -5,33 +5,33 @@ import type { Plan } from './planner.ts';
 import { XA_ROWS } from './tables.ts';
 import type { TransactionDraft } from './transaction-draft.ts';
 
-/** An XA transaction that is prepared, or was. */
+/** An XA transaction that is or was prepared. */
 interface PendingXa {
   xid: string;
   changes: Change[];
   overlay: ReadonlyMap<string, KeyState>;
   keys: number[];
   commit: boolean;
-  /** How many plans it stays prepared. */
-  rest: number;
-  /** A binlog that is not younger than the one that holds its rows. */
-  from: string;
-  /** The transaction that ended it. */
+  /** Plans of the client until it ends. */
+  plansLeft: number;
+  /** A binlog that is not newer than the one with its rows. */
+  binlog: string;
+  /** The GTID of the transaction that ended it. */
   endedBy?: string;
 }
 
 export interface XaWorkloadOptions {
   random: Random;
-  /** A binlog that is not younger than the one that is written now. */
+  /** A binlog that is not newer than the one that the server writes now. */
   binlog: () => string;
 }
 
-/** The XA transactions of one client: prepared, and much later, perhaps behind a restart of the server, committed or rolled back. */
+/** The XA transactions of one client. Each ends many plans after XA PREPARE, perhaps after a restart of the server. */
 export class XaWorkload {
   readonly #options: XaWorkloadOptions;
   readonly #model: KeyModel;
   #prepared: PendingXa[] = [];
-  /** Whose rows the daemon may still need, although they are no longer prepared. */
+  /** Ended transactions whose rows the daemon can still need. */
   #ended: PendingXa[] = [];
 
   constructor(options: XaWorkloadOptions, model: KeyModel) {
@@ -39,26 +39,26 @@ export class XaWorkload {
     this.#model = model;
   }
 
-  /** The oldest binlog with rows that are not delivered; undefined for none. */
+  /** The oldest binlog with rows that are not delivered. Undefined for none. */
   oldestBinlog(isDelivered: (gtid: string) => boolean): string | undefined {
     this.#ended = this.#ended.filter(({ endedBy = '' }) => !isDelivered(endedBy));
-    return [...this.#prepared, ...this.#ended].map(({ from }) => from).sort()[0];
+    return [...this.#prepared, ...this.#ended].map(({ binlog }) => binlog).sort()[0];
   }
 
-  /** Another plan is due: the end of one that has been prepared for long enough; undefined when there is none. */
+  /** Returns the plan that ends a transaction if its time has come. Call it once for each plan of the client. */
   due(): Plan | undefined {
-    for (const pledge of this.#prepared) pledge.rest--;
-    const over = this.#prepared.find(({ rest }) => rest <= 0);
-    return over && this.#end(over);
+    for (const pending of this.#prepared) pending.plansLeft--;
+    const due = this.#prepared.find(({ plansLeft }) => plansLeft <= 0);
+    return due && this.#end(due);
   }
 
-  /** Ends what is prepared; undefined when nothing is. */
+  /** Returns the plan that ends a prepared transaction. Undefined if none is prepared. */
   end(): Plan | undefined {
-    const [pledge] = this.#prepared;
-    return pledge && this.#end(pledge);
+    const [pending] = this.#prepared;
+    return pending && this.#end(pending);
   }
 
-  /** XA START to XA PREPARE. Its rows are true from XA COMMIT on, if ever. Undefined when too many keys wait for that. */
+  /** XA START to XA PREPARE. XA COMMIT makes the rows real. Undefined if too many keys are already prepared. */
   prepare(xid: string, draft: TransactionDraft): Plan | undefined {
     const { random, binlog } = this.#options;
     const busy = new Set(this.#prepared.flatMap(({ keys }) => keys));
@@ -72,20 +72,20 @@ export class XaWorkload {
     }
     const { statements, changes } = draft;
     if (statements.length === 0 || busy.size > 20) return undefined;
-    const rest = random.chance(0.5) ? 1 : random.below(40);
-    const pledge: PendingXa = { xid, changes, overlay: draft.keys.overlay, keys, commit, rest, from: binlog() };
+    const plansLeft = random.chance(0.5) ? 1 : random.below(40);
+    const pending: PendingXa = { xid, changes, overlay: draft.keys.overlay, keys, commit, plansLeft, binlog: binlog() };
     return {
       name: 'XA PREPARE',
       statements: [`XA START ${xid}`, ...statements, `XA END ${xid}`, `XA PREPARE ${xid}`],
       changes: [],
       overlay: new Map(),
       ends: 'commit',
-      done: () => this.#prepared.push(pledge),
+      done: () => this.#prepared.push(pending),
     };
   }
 
-  #end(pledge: PendingXa): Plan {
-    const { xid, commit, changes, overlay } = pledge;
+  #end(pending: PendingXa): Plan {
+    const { xid, commit, changes, overlay } = pending;
     return {
       name: commit ? 'XA COMMIT' : 'XA ROLLBACK',
       statements: [`XA ${commit ? 'COMMIT' : 'ROLLBACK'} ${xid}`],
@@ -93,8 +93,8 @@ export class XaWorkload {
       overlay: commit ? overlay : new Map(),
       ends: 'commit',
       done: (gtid) => {
-        this.#prepared = this.#prepared.filter((other) => other !== pledge);
-        this.#ended.push({ ...pledge, endedBy: gtid });
+        this.#prepared = this.#prepared.filter((other) => other !== pending);
+        this.#ended.push({ ...pending, endedBy: gtid });
         if (!commit) this.#model.skipVersions(overlay);
       },
     };

@@ -253,7 +253,7 @@ describe.each<[Flavor, string[], string[]]>([
   });
 
   if (flavor === 'mariadb') {
-    test('the lack of TLS is told', async () => {
+    test('a server without TLS is a finding of its own', async () => {
       expect(whats(await check({ url: server.url, source: ', tls: required' }))).toEqual([
         expect.stringMatching(/^error the server at .* has no TLS$/),
       ]);
@@ -261,7 +261,7 @@ describe.each<[Flavor, string[], string[]]>([
   }
 
   if (flavor === 'mysql') {
-    test('TLS trouble is told by its kind, and the right authority ends it', async () => {
+    test('each kind of TLS failure has its own finding, and the right authority ends it', async () => {
       const only = async (source: string, host = '127.0.0.1') =>
         whats(await check({ url: `mysql://root@${host}:${server.port}`, source, tables: 'left_out.*' })).filter(
           (what) => !what.includes('left_out'),
@@ -280,7 +280,7 @@ describe.each<[Flavor, string[], string[]]>([
   }
 
   if (flavor === 'mysql') {
-    test('a server without a binary log is told how to get one', async () => {
+    test('the finding of a server without a binary log says how to turn it on', async () => {
       const bare = await startOwnServer('mysql', ['--skip-log-bin']);
       try {
         const problems = await check({ url: bare.url, tables: '*.*' });
@@ -293,7 +293,7 @@ describe.each<[Flavor, string[], string[]]>([
 });
 
 describe('the stream', () => {
-  test('that does not exist is told from one that cannot be asked', async () => {
+  test('that does not exist differs from one that cannot be reached', async () => {
     expect(whats(await check({ url: inject('mysqlUrl'), tables: 'mysql.user', stream: 'missing' }))).toEqual([
       'error there is no stream missing',
     ]);

@@ -4,13 +4,13 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
+import { seededRandom } from '../../src/local/demo/random.ts';
 import { type ServerKind as Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
 import { IGNORE_CHANGES } from '../encoded-event.ts';
-import { seededRandom } from '../fuzz/mutate.ts';
 import { History, type Line } from './follow.ts';
 import { Fixture } from './pipeline-fixture.ts';
 
@@ -283,8 +283,7 @@ describe('partial JSON updates of MySQL', () => {
   const PARTIAL = 'SET SESSION binlog_row_value_options = PARTIAL_JSON';
 
   test('give exactly the text that SELECT gives, whatever changed', async () => {
-    const random = seededRandom(7);
-    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const { below, chance, pick } = seededRandom(7);
     const KEYS = ['a', 'bb', '"x y"', '"q\\"uote"', '"ümläut😀"', 'a1', 'zzz'];
     const VALUES = [
       '1',
@@ -304,8 +303,8 @@ describe('partial JSON updates of MySQL', () => {
     ];
     const path = (): string => {
       let text = '$';
-      for (let depth = Math.floor(random() * 3); depth >= 0; depth--) {
-        text += random() < 0.7 ? `.${pick(KEYS)}` : pick(['[0]', '[1]', '[last]', '[last-1]', '[7]']);
+      for (let depth = below(3); depth >= 0; depth--) {
+        text += chance(0.7) ? `.${pick(KEYS)}` : pick(['[0]', '[1]', '[last]', '[last-1]', '[7]']);
       }
       return `'${text.replaceAll('\\', '\\\\')}'`;
     };
@@ -326,7 +325,7 @@ describe('partial JSON updates of MySQL', () => {
     const functions = ['JSON_SET', 'JSON_SET', 'JSON_REPLACE', 'JSON_REMOVE', 'JSON_SET'];
     for (let i = 1; i <= 1000; i++) {
       const name = pick(functions);
-      const args = Array.from({ length: 1 + Math.floor(random() * 3) }, () =>
+      const args = Array.from({ length: 1 + below(3) }, () =>
         name === 'JSON_REMOVE' ? path() : `${path()}, ${pick(VALUES)}`,
       );
       // Every now and then a small document again, so that all sizes of storage occur.
@@ -480,7 +479,7 @@ describe.each(FLAVORS)('the stream of %s', (flavor) => {
     expect(bytes.equals(Buffer.alloc(16 * 2621440, '0123456789abcdef'))).toBe(true);
   });
 
-  test('maps several tables in one statement, changes them between events and after a restart numbers them anew', async () => {
+  test('maps several tables in one statement, changes them between events, and gives their numbers to others after a restart', async () => {
     const many = history(flavor);
     const other = flavor === 'mysql' ? 'events.c AS SELECT 1 AS id, 2 AS v' : 'events.c AS SELECT 1 id, 2 v';
     await many.run(
@@ -496,7 +495,7 @@ describe.each(FLAVORS)('the stream of %s', (flavor) => {
     );
     await servers[flavor]?.restart();
     const after = await session(flavor, 'events');
-    // The ids of tables begin anew: these take the numbers that others had.
+    // After the restart, table ids count from the start: these tables take the ids of others.
     await after.query("INSERT INTO u VALUES (2, 2, 'b'); INSERT INTO c VALUES (5, 6); INSERT INTO t VALUES (1, 2, 3)");
     await after.query('UPDATE marker SET id = 2');
     after.destroy();

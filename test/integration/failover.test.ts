@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 import { type Cdc, Fixture, tableOf, until } from './pipeline-fixture.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 const TABLE = 'CREATE TABLE item (id INT PRIMARY KEY, n INT NOT NULL)';
 
@@ -42,7 +42,7 @@ describe.each(['mysql', 'mariadb'] as const)('failover of %s', (flavor) => {
     fixture = new Fixture(primary.url, 'shop');
     await fixture.createSchema(TABLE);
     // What reaches the daemon has reached the replica: it never has what a killed primary takes with it.
-    proxy = await TcpProxy.to(primary.port);
+    proxy = await TcpProxy.listen(primary.port);
     proxy.delayMs = 30;
     fixture.configure((await fixture.startFirehose()).endpoint);
     const file = join(fixture.directory, 'cdc.yaml');

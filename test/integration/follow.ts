@@ -39,7 +39,7 @@ export class History {
     }
   }
 
-  /** Makes the schema anew, then notes the place from which `lines` reads and runs the statements in one session. */
+  /** Drops and creates the schema, notes where `lines` begins to read, and runs the statements in one session. */
   async run(setUp: string[], ...statements: string[]): Promise<void> {
     const use = `USE ${this.#schema}`;
     await this.#query(`DROP DATABASE IF EXISTS ${this.#schema}`, `CREATE DATABASE ${this.#schema}`, use, ...setUp);

@@ -4,12 +4,13 @@ import { ByteWriter } from '../../src/codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { seededRandom } from '../../src/local/demo/random.ts';
 import { CdcError } from '../../src/runtime/error.ts';
 import { BinlogClient } from '../../src/source/binlog/binlog-client.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
-import { mutateEvent, seededRandom } from '../fuzz/mutate.ts';
+import { mutateEvent } from '../fuzz/mutate.ts';
 
 /** `npm run fuzz` runs a million mutations. */
 const MUTATIONS = Number(process.env.CDC_FUZZ_MUTATIONS ?? 20_000);

@@ -325,7 +325,7 @@ describe('each fault is seen by the client, entered in the ledger, and over when
 });
 
 describe('plans', () => {
-  test('are counted anew when they are set, and a bad one changes nothing', async () => {
+  test('are counted from 1 when they are set, and an invalid plan changes nothing', async () => {
     const { client, firehose, calls } = await start([]);
     await put(client, 'a');
     firehose.setFaults({ rules: [{ fault: 'all-fail', calls: [2, 2] }] });

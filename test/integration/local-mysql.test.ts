@@ -155,7 +155,7 @@ describe.each(['mysql', 'mariadb'] as const)('a local %s server', (flavor) => {
 });
 
 test('a local server dies with the process that started it, even by SIGKILL', async () => {
-  const module = pathToFileURL(resolve('dist/local-mysql/server.js')).href;
+  const module = pathToFileURL(resolve('dist/local/mysql/server.js')).href;
   const code = `const { startLocalServer } = await import('${module}');
     const { pid, directory } = await startLocalServer({ flavor: 'mariadb' });
     console.log(JSON.stringify({ pid, directory }));

@@ -75,7 +75,7 @@ describe.each(['mysql', 'mariadb'] as const)('%s whose binlog is gone', (flavor)
     expect(readFileSync(fixture.checkpoint, 'utf8')).toBe(saved);
   });
 
-  test('purged up to exactly what was delivered: it goes on', async () => {
+  test('purged up to exactly what was delivered: the daemon continues', async () => {
     await stop();
     await purge();
     await fixture.query('INSERT INTO gone.item VALUES (2)');

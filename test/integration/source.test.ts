@@ -5,8 +5,8 @@ import { sourceConnection } from '../../src/config/source-connection.ts';
 import type { CdcError } from '../../src/runtime/error.ts';
 import { BinlogClient, type DumpOptions } from '../../src/source/binlog/binlog-client.ts';
 import { connect, readServerInfo } from '../../src/source/server/server-info.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 import { type Cdc, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 const TABLE = 'CREATE TABLE item (id INT PRIMARY KEY, doc LONGBLOB)';
 const FLAVORS = ['mysql', 'mariadb'] as const;
@@ -28,7 +28,7 @@ describe.each(FLAVORS)('the dump connection to %s', (flavor) => {
   beforeEach(async () => {
     fixture = new Fixture(urlOf(flavor), `source_${flavor}_${process.pid}`);
     await fixture.createSchema(TABLE);
-    proxy = await TcpProxy.to(Number(new URL(fixture.url).port));
+    proxy = await TcpProxy.listen(Number(new URL(fixture.url).port));
   });
   afterEach(async () => {
     for (const end of ending.splice(0)) end.abort();
@@ -69,7 +69,7 @@ describe.each(FLAVORS)('the dump connection to %s', (flavor) => {
 
   test('that is half open is noticed by its silence', async () => {
     const { outcome } = await follow();
-    proxy.blackhole();
+    proxy.blackhole('open');
     await until(() => outcome.error !== undefined, 5_000);
     expect(outcome.error).toMatchObject({ message: 'the binlog connection is silent', kind: 'retry' });
   });
@@ -125,12 +125,12 @@ describe.each(FLAVORS)('the dump connection to %s', (flavor) => {
     expect(seen.events).toBe(0);
   });
 
-  test('and a question over a link that is half open fails instead of waiting for ever', async () => {
+  test('and a query over a half-open link fails instead of waiting without end', async () => {
     const connection = await connect({ host: '127.0.0.1', port: proxy.port, user: 'root' }, 300);
     await wait(600);
     // Without a question it may be silent.
     await connection.query('SELECT 1');
-    proxy.blackhole();
+    proxy.blackhole('open');
     await expect(connection.query('SELECT 1')).rejects.toMatchObject({ code: 'ETIMEDOUT' });
   });
 });
@@ -142,7 +142,7 @@ describe.each(FLAVORS)('cdc run against %s', (flavor) => {
   beforeEach(async () => {
     fixture = new Fixture(urlOf(flavor), `follow_${flavor}_${process.pid}`);
     await fixture.createSchema(TABLE);
-    proxy = await TcpProxy.to(Number(new URL(fixture.url).port));
+    proxy = await TcpProxy.listen(Number(new URL(fixture.url).port));
     fixture.configure((await fixture.startFirehose()).endpoint);
   });
   afterEach(async () => {
@@ -174,13 +174,13 @@ describe.each(FLAVORS)('cdc run against %s', (flavor) => {
     const followed = (): number => daemon?.stderr().split('following the binlog').length ?? 0;
     // A heartbeat more, so that the link is beyond its first events.
     await wait(6_000);
-    proxy.blackhole();
+    proxy.blackhole('open');
     await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (1, NULL)`);
     await until(() => followed() === 3, 40_000);
     expect(daemon.stderr()).toContain('the binlog connection is silent');
     await fixture.delivered();
     await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (2, NULL)`);
-    proxy.cut();
+    proxy.cut('fin');
     await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (3, NULL)`);
     await fixture.delivered();
     expect(new Set(await itemIds())).toEqual(new Set([1, 2, 3]));

@@ -46,7 +46,7 @@ const VALUES: readonly { promise: string; column: string; value: string; json: s
     json: '[1.5,-0,16777216]',
   },
   {
-    promise: 'what stands behind a VECTOR column is read where it is',
+    promise: 'the columns after a VECTOR column are read correctly',
     column: 'l VARCHAR(9)',
     value: "'behind'",
     json: '"behind"',

@@ -9,20 +9,20 @@ import { encodedEvent, lineOf } from '../encoded-event.ts';
 import { transaction, UUID } from '../unit/delivery/delivery-harness.ts';
 
 /**
- * A source of random transactions, a sink that fails in every way it may, and a daemon that crashes and goes on from
- * its checkpoint, under virtual time. Whatever happens, what was stored folds to what the source holds.
+ * A source of random transactions, a sink with every kind of failure, and a daemon that crashes and resumes from its
+ * checkpoint, under virtual time. After every history the stored events fold to the rows of the source.
  */
 
 type Step = { row: number } | { savepoint: number } | { rollbackTo: number };
 interface Script {
   steps: Step[];
-  /** Prepared transactions end, one way or the other, as many transactions later as `after` says. */
+  /** A prepared transaction is committed or rolled back `after` transactions later. */
   end: 'commit' | 'rollback' | { xa: 'commit' | 'rollback'; after: number };
 }
 
 const KEYS = 8;
-/** Keys of which no event is bad, one for each stream: a stream that takes nothing makes no dead letters. */
-const SOUND_KEYS = [8, 9];
+/** Keys without a rejected event, one for each stream. A stream that accepts nothing makes no dead letters. */
+const ACCEPTED_KEYS = [8, 9];
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ row: fc.nat(KEYS - 1) }) },
@@ -41,7 +41,7 @@ const script: fc.Arbitrary<Script> = fc.record({
   ),
 });
 
-/** What the binlog holds, one entry a transaction. */
+/** An entry of the binlog: one transaction. */
 interface Entry {
   transaction: Transaction;
   steps: Step[];
@@ -70,31 +70,31 @@ function binlogOf(scripts: readonly Script[]): Entry[] {
   for (const each of pending.filter(({ at }) => at >= scripts.length)) add(each.kind, [], each.prepared);
   add(
     'commit',
-    SOUND_KEYS.map((row) => ({ row })),
+    ACCEPTED_KEYS.map((row) => ({ row })),
   );
   return entries;
 }
 
-/** The lines of an entry that did happen: `key seq`, the seq of six digits in commit order. */
+/** The lines of a committed entry: `key seq`. The seq has six digits and grows in commit order. */
 function linesOf({ transaction, steps, kind, prepared }: Entry): string[] {
   if (kind === 'rollback' || kind === 'prepare' || kind === 'xa-rollback') return [];
   const lines: string[] = [];
-  const marks = new Map<number, number>();
+  const savepoints = new Map<number, number>();
   (prepared?.steps ?? steps).forEach((each, i) => {
     if ('row' in each) lines.push(eventLine(each.row, transaction.gtidNumber, i));
     else if ('savepoint' in each) {
-      marks.delete(each.savepoint);
-      marks.set(each.savepoint, lines.length);
-    } else if (marks.has(each.rollbackTo)) {
-      lines.length = marks.get(each.rollbackTo) as number;
-      forgetBehind([...marks.keys()], each.rollbackTo, (name) => marks.delete(name));
+      savepoints.delete(each.savepoint);
+      savepoints.set(each.savepoint, lines.length);
+    } else if (savepoints.has(each.rollbackTo)) {
+      lines.length = savepoints.get(each.rollbackTo) as number;
+      forgetLater([...savepoints.keys()], each.rollbackTo, (name) => savepoints.delete(name));
     }
   });
   return lines;
 }
 
-/** A rollback to a savepoint forgets those that were set behind it. */
-function forgetBehind(inOrder: number[], name: number, forget: (name: number) => void): void {
+/** A rollback to a savepoint forgets the savepoints that were set after it. */
+function forgetLater(inOrder: number[], name: number, forget: (name: number) => void): void {
   for (const later of inOrder.slice(inOrder.indexOf(name) + 1)) forget(later);
 }
 
@@ -103,50 +103,51 @@ const eventLine = (key: number, number: number, i: number): string => {
   return fateOf(line) === 'too large' ? line.padEnd(MAX_RECORD_BYTES + 2) : line;
 };
 
-/** The key of a line: of any length, none included. */
+/** The key of a line. It can have any length and can be empty. */
 const keyOfLine = (line: string): string => line.slice(0, 9).repeat(Number(line.slice(2, 8)) % 3);
 
-type Fate = 'sent' | 'too large' | 'refused' | 'named';
+type Fate = 'sent' | 'too large' | 'rejected' | 'named';
 
-/** What must become of a line; all but the first go to the dead letters. */
+/** The expected outcome of a line. All except `sent` are moved to the dead letters. */
 function fateOf(line: string): Fate {
-  if (SOUND_KEYS.includes(Number(line[0]))) return 'sent';
+  if (ACCEPTED_KEYS.includes(Number(line[0]))) return 'sent';
   const mix = (Number(line.slice(2, 8)) * 7) % 23;
-  return mix === 0 ? 'too large' : mix === 1 ? 'refused' : mix === 2 ? 'named' : 'sent';
+  return mix === 0 ? 'too large' : mix === 1 ? 'rejected' : mix === 2 ? 'named' : 'sent';
 }
 
-/** How a delivery is set up. */
+/** The setup of a delivery. */
 interface Setup {
-  /** Resumed by a GTID set, else by coordinates. */
+  /** Resumes by a GTID set; otherwise by coordinates. */
   gtids: boolean;
-  /** One event in each record. */
+  /** One event per record. */
   single: boolean;
-  /** Requests of a stream are spaced. */
+  /** A quota spaces the requests of a stream. */
   paced: boolean;
-  /** The sinks want the key of each event. */
+  /** The sinks need the key of each event. */
   keyed: boolean;
 }
 
 class World {
   readonly binlog: Entry[];
   readonly setup: Setup;
-  readonly happened: Set<string>;
-  /** Everything that is stored at the other side, repeats included. */
+  /** The lines of all committed transactions. */
+  readonly committed: Set<string>;
+  /** Everything that the sink has stored, with repeats. */
   readonly stored: string[] = [];
-  /** What lies in the dead letters. */
-  readonly aside = new Set<string>();
+  /** Lines in the dead letters. */
+  readonly deadLettered = new Set<string>();
   checkpoint: string;
   #dice: number;
 
   constructor(scripts: readonly Script[], setup: Setup, dice: number) {
     this.binlog = binlogOf(scripts);
     this.setup = setup;
-    this.happened = new Set(this.binlog.flatMap(linesOf));
+    this.committed = new Set(this.binlog.flatMap(linesOf));
     this.checkpoint = setup.gtids ? '' : '4';
     this.#dice = dice;
   }
 
-  /** A number below `sides` (mulberry32). */
+  /** A random number below `sides` (mulberry32). */
   roll(sides: number): number {
     this.#dice = (this.#dice + 0x6d2b79f5) | 0;
     let t = Math.imul(this.#dice ^ (this.#dice >>> 15), 1 | this.#dice);
@@ -160,7 +161,7 @@ class World {
     return new ReplicationPosition(gtids ? GtidSet.parse(this.checkpoint) : undefined, at);
   }
 
-  /** What a server sends to who comes with this checkpoint. */
+  /** The entries that a server sends after this checkpoint. */
   rest(): Entry[] {
     const done = this.position();
     return this.binlog.filter(({ transaction }) =>
@@ -170,9 +171,9 @@ class World {
     );
   }
 
-  /** Nothing that counts as delivered may be missing at the other side. */
+  /** Saves the checkpoint. Every event that counts as delivered must be stored or in the dead letters. */
   save(delivered: Delivery['delivered']): void {
-    const stored = new Set([...this.stored, ...this.aside]);
+    const stored = new Set([...this.stored, ...this.deadLettered]);
     for (const entry of this.binlog) {
       const { gtidNumber, endPosition } = entry.transaction;
       const counts =
@@ -194,7 +195,7 @@ const OUTCOMES: { outcome: RecordOutcome; stores: boolean }[] = [
   { outcome: { kind: 'unknown', reason: 'time-out' }, stores: false },
 ];
 
-/** No transaction may be larger than a quarter of it: what is sent early cannot be rolled back. */
+/** At least four times the size of the largest transaction. Events that are sent early cannot be rolled back. */
 const BUDGET = 600;
 const SLACK = 160;
 const MAX_RECORD_BYTES = 70;
@@ -202,25 +203,25 @@ const STREAMS = 2;
 
 export type MakeDelivery = new (options: DeliveryOptions) => Delivery;
 
-/** What becomes of the records of a request: a refused event spoils it as a whole, or only its record. */
+/** The outcomes of a request. A rejected event rejects the whole request or only its record. */
 function answer(world: World, stream: number, records: readonly string[][]): RecordOutcome[] {
   for (const line of records.flat()) {
-    expect(['sent', 'refused'], `${line} was sent`).toContain(fateOf(line));
+    expect(['sent', 'rejected'], `${line} was sent`).toContain(fateOf(line));
     expect(Number(line[0]) % STREAMS, `the stream of ${line}`).toBe(stream);
   }
-  const isRefused = (lines: string[]): boolean => lines.some((line) => fateOf(line) === 'refused');
-  const refused = { kind: 'rejected', reason: 'not valid', hint: '' } as const;
-  if (records.some(isRefused) && world.roll(2) === 0) return records.map(() => ({ ...refused, scope: 'request' }));
+  const isRejected = (lines: string[]): boolean => lines.some((line) => fateOf(line) === 'rejected');
+  const rejected = { kind: 'rejected', reason: 'not valid', hint: '' } as const;
+  if (records.some(isRejected) && world.roll(2) === 0) return records.map(() => ({ ...rejected, scope: 'request' }));
   return records.map((lines) => {
-    if (isRefused(lines)) return { ...refused, scope: 'record' };
+    if (isRejected(lines)) return { ...rejected, scope: 'record' };
     const { outcome, stores } = OUTCOMES[world.roll(OUTCOMES.length)] as (typeof OUTCOMES)[0];
     if (stores) world.stored.push(...lines);
     return outcome;
   });
 }
 
-/** One life of the daemon, which ends in a crash, or with everything delivered if `toTheEnd`; whether it does. */
-async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promise<boolean> {
+/** Runs the daemon until it crashes, or with `toTheEnd` until everything is delivered. Returns whether it is. */
+async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): Promise<boolean> {
   const open: (() => void)[] = [];
   let broken: unknown;
   const fail = (error: unknown): void => {
@@ -264,15 +265,15 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
     deadLetter: ({ event, reason, attempts }) =>
       new Promise((resolve) => {
         const line = event.toString().slice(0, -1);
-        // As a file: what is being written when the daemon dies may be there or not.
+        // Like a file: a dead letter that is being written during a crash can exist afterwards or not.
         open.push(() => {
           try {
             const fate = fateOf(line);
             expect(reason, line).toMatch(
-              { sent: /never/, 'too large': /bytes/, refused: /not valid/, named: /named/ }[fate],
+              { sent: /never/, 'too large': /bytes/, rejected: /not valid/, named: /named/ }[fate],
             );
-            if (fate === 'refused') expect(attempts).toBeGreaterThan(0);
-            world.aside.add(line);
+            if (fate === 'rejected') expect(attempts).toBeGreaterThan(0);
+            world.deadLettered.add(line);
             resolve();
           } catch (error) {
             fail(error);
@@ -292,11 +293,11 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
     onFatal: fail,
   });
   const rest = world.rest();
-  const parked = new Set<Entry>();
+  const prepared = new Set<Entry>();
   for (let round = 0; rest.length > 0 || delivery.bufferedBytes > 0; round++) {
-    if (isRefusal(broken)) break;
+    if (isStreamRejection(broken)) break;
     if (broken !== undefined) throw broken;
-    expect(round, 'it does not come to an end').toBeLessThan(5000);
+    expect(round, 'delivery does not end').toBeLessThan(5000);
     switch (world.roll(toTheEnd ? 3 : 12)) {
       case 0:
         await vi.advanceTimersByTimeAsync(world.roll(world.roll(4) === 0 ? 2000 : 60));
@@ -308,41 +309,43 @@ async function live(world: World, Made: MakeDelivery, toTheEnd: boolean): Promis
       case 11:
         if (world.roll(3) !== 0) break;
         delivery.stop();
-        // What was on the wire may have come through.
+        // Requests on the wire can still arrive.
         for (const answer of open) answer();
         await vi.advanceTimersByTimeAsync(0);
         return false;
       default: {
         const entry = paused ? undefined : rest.shift();
-        if (entry) tell(delivery, entry, parked);
+        if (entry) feed(delivery, entry, prepared);
         expect(delivery.bufferedBytes).toBeLessThanOrEqual(BUDGET + SLACK);
-        // Nothing to be read: time passes.
+        delivery.assertCounters();
+        // Nothing to read: time passes.
         if (entry === undefined) await vi.advanceTimersByTimeAsync(50);
       }
     }
   }
   delivery.stop();
   if (broken === undefined) return true;
-  if (!isRefusal(broken)) throw broken;
+  if (!isStreamRejection(broken)) throw broken;
   return false;
 }
 
-/** A stream that has taken nothing yet and refuses an event stops the daemon; the next one may meet another event first. */
-const isRefusal = (error: unknown): boolean => /rejected the events/.test(String(error));
+/** A stream that rejects its first event stops the daemon. The next run can send another event first. */
+const isStreamRejection = (error: unknown): boolean => /rejected the events/.test(String(error));
 
-function tell(delivery: Delivery, entry: Entry, parked: Set<Entry>): void {
+/** Passes an entry of the binlog to the delivery, as the pipeline does. */
+function feed(delivery: Delivery, entry: Entry, preparedEntries: Set<Entry>): void {
   const { transaction, steps, kind, prepared } = entry;
   const append = (key: number, i: number): void => {
     const line = eventLine(key, transaction.gtidNumber, i);
     delivery.append(key % STREAMS, encodedEvent(`${line}\n`, keyOfLine(line), key));
   };
   if (kind === 'prepare') {
-    parked.add(entry);
+    preparedEntries.add(entry);
     delivery.xaPrepared(transaction);
     return;
   }
   if (prepared !== undefined) {
-    expect(parked, 'rows of an XA transaction that ends').toContain(prepared);
+    expect(preparedEntries, 'rows of an XA transaction that ends').toContain(prepared);
     if (kind === 'xa-commit') {
       for (const [i, each] of prepared.steps.entries()) if ('row' in each) append(each.row, i);
     }
@@ -358,42 +361,43 @@ function tell(delivery: Delivery, entry: Entry, parked: Set<Entry>): void {
       delivery.savepoint(String(each.savepoint));
     } else if (set.has(each.rollbackTo)) {
       delivery.rollbackTo(String(each.rollbackTo));
-      forgetBehind([...set], each.rollbackTo, (name) => set.delete(name));
+      forgetLater([...set], each.rollbackTo, (name) => set.delete(name));
     }
   }
   if (kind === 'rollback') delivery.rollback();
   delivery.commit(transaction);
 }
 
-function judge(world: World): void {
+/** Checks what was stored against what was committed. */
+function checkWorld(world: World): void {
   const fold = new Map<string, string>();
   const highest = new Map<string, string>();
   const last = new Map<string, string>();
   const seen = new Set<string>();
   for (const line of world.stored) {
-    expect(world.happened, 'a phantom').toContain(line);
+    expect(world.committed, 'a phantom').toContain(line);
     const [key, seq] = line.split(' ') as [string, string];
     if (seq > (fold.get(key) ?? '')) fold.set(key, seq);
     last.set(key, seq);
     if (seen.has(line)) continue;
     seen.add(line);
-    // First deliveries of a key come in order; in a run of records only the last word counts.
-    if (!world.setup.single) expect(seq > (highest.get(key) ?? ''), `${line} behind ${highest.get(key)}`).toBe(true);
+    // The first deliveries of a key arrive in order. With one event per record only the last delivery counts.
+    if (!world.setup.single) expect(seq > (highest.get(key) ?? ''), `${line} after ${highest.get(key)}`).toBe(true);
     highest.set(key, seq);
   }
-  const happened = [...world.happened];
+  const committed = [...world.committed];
   const source = new Map<string, string>();
-  for (const line of happened) {
+  for (const line of committed) {
     const [key, seq] = line.split(' ') as [string, string];
     if (fateOf(line) === 'sent') source.set(key, seq);
   }
   expect(fold).toEqual(source);
-  expect(last, 'the last word on each key').toEqual(source);
-  expect(seen).toEqual(new Set(happened.filter((line) => fateOf(line) === 'sent')));
-  expect(world.aside).toEqual(new Set(happened.filter((line) => fateOf(line) !== 'sent')));
+  expect(last, 'the last delivery of each key').toEqual(source);
+  expect(seen).toEqual(new Set(committed.filter((line) => fateOf(line) === 'sent')));
+  expect(world.deadLettered).toEqual(new Set(committed.filter((line) => fateOf(line) !== 'sent')));
 }
 
-/** @throws the first counterexample, when lives of this delivery lose, reorder, invent or never end */
+/** @throws the first counterexample in which this delivery loses, reorders or invents an event, or never ends */
 export async function checkDelivery(Made: MakeDelivery, setup: Setup, runs: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(
@@ -402,10 +406,10 @@ export async function checkDelivery(Made: MakeDelivery, setup: Setup, runs: numb
       fc.nat(4),
       async (scripts, dice, crashes) => {
         const world = new World(scripts, setup, dice);
-        for (let i = 0; i < crashes; i++) await live(world, Made, false);
-        for (let i = 0; i < 50 && !(await live(world, Made, true)); i++);
-        judge(world);
-        expect(world.rest(), 'what is not delivered').toEqual([]);
+        for (let i = 0; i < crashes; i++) await runDaemon(world, Made, false);
+        for (let i = 0; i < 50 && !(await runDaemon(world, Made, true)); i++);
+        checkWorld(world);
+        expect(world.rest(), 'undelivered transactions').toEqual([]);
       },
     ),
     { numRuns: runs, endOnFailure: true },

@@ -12,24 +12,24 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Every way that a delivery can be set up. */
+/** Every combination of positions, aggregation and pacing, half of them with keys. */
 const SETUPS = [true, false].flatMap((gtids) =>
   [true, false].flatMap((single) => [true, false].map((paced) => ({ gtids, single, paced, keyed: single !== gtids }))),
 );
-/** CDC_MODEL_RUNS=1000 for a long one. Fast-check tells the seed of what fails. */
+/** CDC_MODEL_RUNS=1000 makes a long run. fast-check reports the seed of a failure. */
 const RUNS = Number(process.env.CDC_MODEL_RUNS ?? 60);
 
 describe.each(SETUPS)(
-  'resumed by GTIDs: $gtids, an event a record: $single, paced: $paced, with keys: $keyed',
+  'resumed by GTIDs: $gtids, one event per record: $single, paced: $paced, with keys: $keyed',
   (setup) => {
-    test('random transactions through failures and crashes fold to what the source holds', async () => {
+    test('random transactions with failures and crashes fold to the rows of the source', async () => {
       await checkDelivery(Delivery, setup, RUNS);
     }, 3_600_000);
   },
 );
 
-/** Bugs that were planted: a file of delivery/, what stands there, and what stands there instead. */
-const BUGS: [name: string, file: string, from: string, to: string][] = [
+/** Mutants: a file of src/delivery, a text that occurs once in it, and its replacement. */
+const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'acknowledges whatever the sink says',
     'stream-sender.ts',
@@ -119,6 +119,12 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     'this.#discardFrom(this.#firstPart);\n  }\n\n  savepoint',
     '}\n\n  savepoint',
   ],
+  [
+    'counts bytes that a rollback has discarded',
+    'delivery.ts',
+    'this.#bufferedBytes -= bytes;\n      this.#appended',
+    'this.#appended',
+  ],
   ['forgets where a savepoint was', 'delivery.ts', 'this.#currentPart++;', ''],
   ['takes back too little', 'event-index.ts', '>= transaction', '> transaction'],
   [
@@ -133,7 +139,7 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
     'instanceof GtidSet) return;',
     'instanceof GtidSet) return this.#delivered.advance(transaction);',
   ],
-  ['unties the knot while one is prepared', 'watermark-tracker.ts', 'if (this.#prepared > 0) return false;', ''],
+  ['ends the XA barrier while one is prepared', 'watermark-tracker.ts', 'if (this.#prepared > 0) return false;', ''],
   ['forgets those without rows', 'watermark-tracker.ts', 'if (entry.coalesced) ', 'if (false as boolean) '],
   ['knows no backpressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (Date.now() > 0) return;'],
   ['never lets go of the backpressure', 'delivery.ts', 'if (paused === this.#paused) return;', 'if (!paused) return;'],
@@ -149,30 +155,30 @@ const BUGS: [name: string, file: string, from: string, to: string][] = [
 ];
 
 describe('the model finds a delivery that', () => {
-  const made: string[] = [];
+  const directories: string[] = [];
   afterAll(() => {
-    for (const directory of made) rmSync(directory, { recursive: true, force: true });
+    for (const directory of directories) rmSync(directory, { recursive: true, force: true });
   });
 
-  test.each(BUGS)(
+  test.each(MUTANTS)(
     '%s',
     async (_, file, from, to) => {
-      const directory = mkdtempSync(join(tmpdir(), 'cdc-bug-'));
-      made.push(directory);
+      const directory = mkdtempSync(join(tmpdir(), 'cdc-mutant-'));
+      directories.push(directory);
       symlinkSync(resolve('node_modules'), join(directory, 'node_modules'));
-      let planted = 0;
+      let occurrences = 0;
       for (const name of readdirSync('src/delivery')) {
         const text = readFileSync(join('src/delivery', name), 'utf8');
-        if (name === file) planted = text.split(from).length - 1;
-        const broken = name === file ? text.replace(from, () => to) : text;
-        // The rest of the world stays what it is: the same module twice would be two.
-        writeFileSync(join(directory, name), broken.replaceAll("from '../", `from '${resolve('src')}/`));
+        if (name === file) occurrences = text.split(from).length - 1;
+        const mutated = name === file ? text.replace(from, () => to) : text;
+        // Imports from other folders stay the same modules, because a copy would be a second instance.
+        writeFileSync(join(directory, name), mutated.replaceAll("from '../", `from '${resolve('src')}/`));
       }
-      expect(planted).toBe(1);
-      const { Delivery: Broken } = (await import(join(directory, 'delivery.ts'))) as { Delivery: MakeDelivery };
+      expect(occurrences).toBe(1);
+      const { Delivery: Mutant } = (await import(join(directory, 'delivery.ts'))) as { Delivery: MakeDelivery };
       await expect(
         (async () => {
-          for (let i = 0; i < 40; i++) await checkDelivery(Broken, SETUPS[i % SETUPS.length] as (typeof SETUPS)[0], 20);
+          for (let i = 0; i < 40; i++) await checkDelivery(Mutant, SETUPS[i % SETUPS.length] as (typeof SETUPS)[0], 20);
         })(),
       ).rejects.toThrow('Property failed');
     },

@@ -4,8 +4,8 @@ import { shortestText } from './shortest-text.ts';
 export type Values = Config['values'];
 
 /**
- * Selects how a column is read from the server and converted to the JSON of the contract. It shares no code with src/codec:
- * the server itself prints the value as text or as hex, or sends it in the binary protocol for floats.
+ * Selects how a column is read from the server and converted to the JSON of the contract. It shares no code with
+ * src/codec: the server itself prints the value as text or as hex, or sends it in the binary protocol for floats.
  */
 export type Kind =
   | 'integer'

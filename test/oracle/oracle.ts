@@ -45,8 +45,8 @@ export async function connect(url: string): Promise<Connection> {
 }
 
 /**
- * Inserts, updates and deletes the rows of the tables. Compares each column value of each event, in both images and with
- * each set of options, with the result of a SELECT between INSERT and UPDATE.
+ * Inserts, updates and deletes the rows of the tables. Compares each column value of each event, in both images and
+ * with each set of options, with the result of a SELECT between INSERT and UPDATE.
  */
 export async function compareWithSelect(url: string, tables: readonly OracleTable[]): Promise<Comparison> {
   return inSchema(url, async (connection, schema) => {

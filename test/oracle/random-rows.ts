@@ -364,7 +364,8 @@ export function randomTable(
   }
   return {
     name: 'random_values',
-    // Zero and impossible dates are allowed. The server truncates a value that does not fit, and SELECT returns the rest.
+    // Zero and impossible dates are allowed. The server truncates a value that does not fit, and SELECT returns the
+    // rest.
     mode: 'ALLOW_INVALID_DATES',
     create: [
       `CREATE TABLE random_values (id INT PRIMARY KEY, n INT NOT NULL, ${columns.map(({ type }, i) => `c${i} ${type}`).join(', ')}) ROW_FORMAT=DYNAMIC`,

@@ -1,6 +1,6 @@
 /**
- * The text of a float in the contract, computed slowly with exact rational numbers: the closest of the decimals with the
- * fewest digits that round to the value, in ECMAScript's notation.
+ * The text of a float in the contract, computed slowly with exact rational numbers: the closest of the decimals with
+ * the fewest digits that round to the value, in ECMAScript's notation.
  */
 export function shortestText(value: number, bits: 32 | 64): string {
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
@@ -28,7 +28,8 @@ interface Fraction {
 
 function shortestDecimal(value: number, bits: 32 | 64): Decimal {
   const rounding = interval(value, bits);
-  // A decimal of few digits is also one of more digits with trailing zeros. So if a length fits, all larger lengths fit.
+  // A decimal of few digits is also one of more digits with trailing zeros. So if a length fits, all larger lengths
+  // fit.
   let [tooFew, enough] = [0, 17];
   let found = closestOf(enough, value, rounding);
   while (enough - tooFew > 1) {

@@ -45,6 +45,8 @@ const wide = (count: number, engine: string): Pick<SpecialTable, 'create' | 'fil
   };
 };
 
+const ODD_TABLE = 'odd "names"\n`and` 表';
+
 export const SPECIAL_TABLES: readonly SpecialTable[] = [
   {
     name: 'with_generated',
@@ -91,13 +93,13 @@ export const SPECIAL_TABLES: readonly SpecialTable[] = [
     ],
   },
   {
-    name: 'odd "names"\n`and` 表',
+    name: ODD_TABLE,
     about: `columns named ${oddNames.map((name) => JSON.stringify(name)).join(', ')}, in a table whose name has quotes and a line feed`,
     create: [
-      `CREATE TABLE ${quoteIdentifier('odd "names"\n`and` 表')} (id INT PRIMARY KEY, n INT NOT NULL, ${oddNames.map((name) => `${quoteIdentifier(name)} VARCHAR(10)`).join(', ')})`,
+      `CREATE TABLE ${quoteIdentifier(ODD_TABLE)} (id INT PRIMARY KEY, n INT NOT NULL, ${oddNames.map((name) => `${quoteIdentifier(name)} VARCHAR(10)`).join(', ')})`,
     ],
     fill: [
-      `INSERT INTO ${quoteIdentifier('odd "names"\n`and` 表')} VALUES (1, 0, ${oddNames.map((_, i) => `'v${i}'`).join(', ')}), (2, 0, ${oddNames.map(() => 'NULL').join(', ')})`,
+      `INSERT INTO ${quoteIdentifier(ODD_TABLE)} VALUES (1, 0, ${oddNames.map((_, i) => `'v${i}'`).join(', ')}), (2, 0, ${oddNames.map(() => 'NULL').join(', ')})`,
     ],
     columns: [...key, ...oddNames.map((name) => ({ name, kind: 'text' as Kind }))],
   },

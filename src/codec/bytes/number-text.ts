@@ -122,7 +122,8 @@ export function floatText(value: number): string {
   for (let digits = Math.abs(value) < SMALLEST_NORMAL_FLOAT ? 1 : 6; digits < 9; digits++) {
     const near = Number(value.toPrecision(digits));
     if (roundsTo(near, value)) return String(Number.isInteger(value * 4096) ? evenOfTie(near, value, digits) : near);
-    // Below a power of two the floats are twice as dense. The nearest text can miss where the next one away from zero fits.
+    // Below a power of two the floats are twice as dense. The nearest text can miss where the next one away from zero
+    // fits.
     if (Number.isInteger(Math.log2(Math.abs(value)))) {
       const [mantissa = '', exponent] = value.toExponential(digits - 1).split('e');
       const away = Number(mantissa.replace('.', '')) + Math.sign(value);

@@ -1,8 +1,9 @@
 import type { ByteWriter } from './byte-writer.ts';
 
 /**
- * Reads one non-NULL value at `at` in the row image that ends at `end`, and appends its JSON to `out`. Returns the offset
- * after the value. A fixed-size read can pass `end` inside the buffer, so the caller must check the final offset.
+ * Reads one non-NULL value at `at` in the row image that ends at `end`, and appends its JSON to `out`. Returns the
+ * offset after the value. A fixed-size read can pass `end` inside the buffer, so the caller must check the final
+ * offset.
  */
 export type ValueWriter = (src: Buffer, at: number, end: number, out: ByteWriter) => number;
 

@@ -1,9 +1,9 @@
 import iconv from 'iconv-lite';
 
 /**
- * The multi-byte character sets of East Asia as MySQL decodes them. iconv-lite follows other tables in places (Microsoft's
- * and the WHATWG's). The patches are all differences over the whole code space. The type oracle compares them with the
- * servers.
+ * The multi-byte character sets of East Asia as MySQL decodes them. iconv-lite follows other tables in places
+ * (Microsoft's and the WHATWG's). The patches are all differences over the whole code space. The type oracle compares
+ * them with the servers.
  */
 interface MultiByteCharset {
   /** The table of iconv-lite that the patches apply to. */

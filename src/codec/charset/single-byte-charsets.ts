@@ -2,8 +2,8 @@ const C1 = String.fromCharCode(...Array.from({ length: 32 }, (_, i) => 0x80 + i)
 
 /**
  * The characters of the bytes 0x80 to 0xff in MySQL's single-byte character sets; `?` means no character. They are the
- * servers' results of CONVERT(… USING utf8mb4), equal from MySQL 5.6 to 9.7 and on MariaDB. The type oracle compares this
- * table with the servers.
+ * servers' results of CONVERT(… USING utf8mb4), equal from MySQL 5.6 to 9.7 and on MariaDB. The type oracle compares
+ * this table with the servers.
  */
 export const HIGH_HALVES: Readonly<Record<string, string>> = {
   ascii: '?'.repeat(128),

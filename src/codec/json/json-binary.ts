@@ -236,8 +236,8 @@ function putClock(out: ByteWriter, hour: number, minute: number, second: number,
 }
 
 /**
- * The text of a JSON double as MySQL prints it, with the shortest digits and `.0` on whole numbers. Numbers below 1e-15 and
- * whole numbers from 1e15 have an exponent without `+` (MySQL: strings/dtoa.cc, my_gcvt; sql-common/json_dom.cc).
+ * The text of a JSON double as MySQL prints it, with the shortest digits and `.0` on whole numbers. Numbers below 1e-15
+ * and whole numbers from 1e15 have an exponent without `+` (MySQL: strings/dtoa.cc, my_gcvt; sql-common/json_dom.cc).
  */
 export function jsonDoubleText(value: number): string {
   if (!Number.isFinite(value)) throw malformedJson(`it has the double ${value}`);

@@ -19,10 +19,10 @@ import {
 } from './json-type.ts';
 
 /**
- * JSON diffs, which PARTIAL_UPDATE_ROWS events contain instead of a document. Applied to the binary document of the before
- * image, they give the document of the after image (MySQL: sql-common/json_diff.cc, Json_diff_vector::read_binary and
- * apply_json_diff; document format: sql-common/json_binary.h). Only the containers on the path of a diff are unpacked. All
- * other values are copied byte by byte.
+ * JSON diffs, which PARTIAL_UPDATE_ROWS events contain instead of a document. Applied to the binary document of the
+ * before image, they give the document of the after image (MySQL: sql-common/json_diff.cc,
+ * Json_diff_vector::read_binary and apply_json_diff; document format: sql-common/json_binary.h). Only the containers on
+ * the path of a diff are unpacked. All other values are copied byte by byte.
  */
 
 const REPLACE = 0;
@@ -286,7 +286,9 @@ function variableLength(src: Buffer, at: number, end: number): [length: number, 
   throw cannotApply('a length has more than five bytes');
 }
 
-/** Reads a length-encoded integer (MySQL protocol documentation, "Integer Types"). Returns it and the offset after it. */
+/**
+ * Reads a length-encoded integer (MySQL protocol documentation, "Integer Types"). Returns it and the offset after it.
+ */
 export function readLengthEncodedInteger(src: Buffer, at: number, end: number): [value: number, from: number] {
   check(at, 1, end);
   const first = src[at] as number;

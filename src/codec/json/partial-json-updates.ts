@@ -83,8 +83,9 @@ export class PartialJsonUpdates {
 }
 
 function noDocument(name: Buffer): CdcError {
+  const column = name.toString().replace(/^,|:$/g, '');
   return new CdcError('a partial JSON update lacks its base document', {
-    why: `column ${name.toString().replace(/^,|:$/g, '')} is neither in the before image nor complete in the after image`,
+    why: `column ${column} is neither in the before image nor complete in the after image`,
     hint:
       "SET GLOBAL binlog_row_image=FULL or SET GLOBAL binlog_row_value_options='', also in sessions that set them; " +
       'then move the checkpoint past this point and copy the table again',

@@ -73,14 +73,12 @@ export function assertKeyColumnsKept(table: Table, rules: readonly (ColumnRule |
   for (const column of table.key) {
     const { kind } = rules[column] ?? {};
     if (kind === 'drop' || kind === 'mask') {
-      throw new CdcError(
-        `a rule in \`columns\` would ${kind} ${table.columns[column]?.name}, a key column of ${table.schema}.${table.name}`,
-        {
-          exitCode: 2,
-          why: 'rows with the same masked key would replace one another in the lake',
-          hint: 'hash the column, which keeps keys distinct: { hash: sha256, secret: … }; or narrow the pattern',
-        },
-      );
+      const name = table.columns[column]?.name;
+      throw new CdcError(`a rule in \`columns\` would ${kind} ${name}, a key column of ${table.schema}.${table.name}`, {
+        exitCode: 2,
+        why: 'rows whose keys become equal would replace one another in the lake',
+        hint: 'hash the column, which keeps keys distinct: { hash: sha256, secret: … }; or narrow the pattern',
+      });
     }
   }
 }

@@ -8,8 +8,9 @@ const MAX_RATIO = 1032;
 
 /**
  * Decompresses a value of a MariaDB COMPRESSED column (MariaDB: sql/field_comp.cc). The empty string has no bytes. Any
- * other value has a header byte, its length (big-endian) and the deflated bytes. The header holds the method in its high
- * half, raw deflate in bit 3 and the width of the length below. A short value is stored as it is after a header byte of 0.
+ * other value has a header byte, its length (big-endian) and the deflated bytes. The header holds the method in its
+ * high half, raw deflate in bit 3 and the width of the length below. A short value is stored as it is after a header
+ * byte of 0.
  */
 export function inflateColumn(src: Buffer, from: number, to: number): Buffer {
   if (from === to) return src.subarray(from, to);

@@ -9,7 +9,9 @@ export const putUuid: BytesFormatter = (out, src, from, to) => {
 
 export const putInet4: BytesFormatter = (out, src, from, to) => out.ascii(`"${src.subarray(from, to).join('.')}"`);
 
-/** Writes the text of INET6_NTOA: the longest run of zero words, even a single one, is `::` (MariaDB: sql_type_inet.cc). */
+/**
+ * Writes the text of INET6_NTOA: the longest run of zero words, even a single one, is `::` (MariaDB: sql_type_inet.cc).
+ */
 export const putInet6: BytesFormatter = (out, src, from) => {
   const words = Array.from({ length: 8 }, (_, i) => src.readUInt16BE(from + i * 2));
   let gap = -1;

@@ -14,7 +14,9 @@ import {
   type TemporalStyle,
 } from './temporal.ts';
 
-/** Creates the writer of a DATE, TIME, DATETIME or TIMESTAMP column, whose `meta` is its number of fractional digits. */
+/**
+ * Creates the writer of a DATE, TIME, DATETIME or TIMESTAMP column, whose `meta` is its number of fractional digits.
+ */
 export function temporalWriter({ name, type, meta }: Column, style: TemporalStyle, zeroNull: boolean): ValueWriter {
   const utc = type === T.TIMESTAMP || type === T.TIMESTAMP2;
   const format: TemporalFormat = { style, zeroNull, digits: meta, utc };
@@ -48,7 +50,8 @@ export function temporalWriter({ name, type, meta }: Column, style: TemporalStyl
     case T.TIME2: {
       const fraction = fractionBytes(meta);
       return (src, at, _end, out) => {
-        // Clock and fraction bytes are one signed number with an offset that makes it unsigned: -1 us is 0x7fffff.ffffff.
+        // Clock and fraction bytes are one signed number with an offset that makes it unsigned: -1 us is
+        // 0x7fffff.ffffff.
         let packed = (byteAt(src, at) << 16) | (byteAt(src, at + 1) << 8) | byteAt(src, at + 2);
         for (let i = 0; i < fraction; i++) packed = packed * 256 + byteAt(src, at + 3 + i);
         const scale = 256 ** fraction;
@@ -113,7 +116,10 @@ const notOldFormat = (): CdcError =>
     hint: 'run ALTER TABLE … FORCE with mysql56_temporal_format=ON on MariaDB, or exclude the table from `tables`',
   });
 
-/** Bytes of MariaDB's old formats, by fractional digits (MariaDB: hires_bytes of Type_handler_time, _datetime, _timestamp). */
+/**
+ * Bytes of MariaDB's old formats, by fractional digits (MariaDB: hires_bytes of Type_handler_time, _datetime,
+ * _timestamp).
+ */
 const OLD_TIME_BYTES = [3, 4, 4, 5, 5, 5, 6];
 const OLD_DATETIME_BYTES = [5, 6, 6, 7, 7, 7, 8];
 const OLD_FRACTION_BYTES = [0, 1, 1, 2, 2, 3, 3];

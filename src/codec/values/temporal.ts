@@ -45,7 +45,10 @@ const outOfRange = (why: string): CdcError =>
     hint: 'the event is damaged, or its table map describes other columns; report it (nothing was skipped)',
   });
 
-/** Converts a packed clock (hour from bit 12, minute 6 bits, second 6 bits) to seconds. @throws CdcError if out of range */
+/**
+ * Converts a packed clock (hour from bit 12, minute 6 bits, second 6 bits) to seconds.
+ * @throws CdcError if out of range
+ */
 export function packedClockSeconds(clock: number, maxHour: number): number {
   const hour = clock >> 12;
   const minute = (clock >> 6) & 63;
@@ -136,8 +139,8 @@ function isDay(year: number, month: number, day: number): boolean {
 }
 
 /**
- * Appends a date with a time of day. A day that the calendar lacks has no number of microseconds, so with `epoch_micros`
- * such a value is written as text. With `zero_dates: null`, a date with a zero month or day is null.
+ * Appends a date with a time of day. A day that the calendar lacks has no number of microseconds, so with
+ * `epoch_micros` such a value is written as text. With `zero_dates: null`, a date with a zero month or day is null.
  */
 export function putDateTime(
   out: ByteWriter,

@@ -29,9 +29,9 @@ const invalidWkb = (why: string): CdcError =>
   });
 
 /**
- * Appends the stored geometry `src[from..to)`, an SRID and WKB, as well-known text in the style of JTS: `POINT (1 2)`. The
- * coordinates keep the stored order and all digits. WKT has no SRID, so an SRID other than 0 is a prefix as in PostGIS's
- * extended form: `SRID=4326;POINT (1 2)`.
+ * Appends the stored geometry `src[from..to)`, an SRID and WKB, as well-known text in the style of JTS: `POINT (1 2)`.
+ * The coordinates keep the stored order and all digits. WKT has no SRID, so an SRID other than 0 is a prefix as in
+ * PostGIS's extended form: `SRID=4326;POINT (1 2)`.
  */
 export function putWkt(out: ByteWriter, src: Buffer, from: number, to: number): void {
   if (from + 4 > to) throw invalidWkb('it is shorter than an SRID');

@@ -90,7 +90,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   }
 }
 
-/** Starts the daemon, kills it in the middle of the workload, starts it again, and stops it after the last change has landed. */
+/**
+ * Starts the daemon, kills it in the middle of the workload, starts it again, and stops it after the last change has
+ * landed.
+ */
 async function runThroughKill(
   options: DemoOptions,
   server: LocalServer,

@@ -1,4 +1,6 @@
-/** The schema of the demo: four tables with columns of many types, and a table whose row marks the end of the workload. */
+/**
+ * The schema of the demo: four tables with columns of many types, and a table whose row marks the end of the workload.
+ */
 export const SHOP = 'shop';
 export const SHOP_TABLES = ['users', 'orders', 'payments', 'app_events', 'demo_marker'] as const;
 

@@ -12,9 +12,9 @@ import {
 } from './statements.ts';
 
 /**
- * One transaction of the shop's customers. The transactions are a pure function of seed and client. Each client has its own
- * users, so its history does not depend on the interleaving of clients. Only the points of a few shared users are increased
- * by all clients: these rows are contended, and their final values are the same in any order.
+ * One transaction of the shop's customers. The transactions are a pure function of seed and client. Each client has its
+ * own users, so its history does not depend on the interleaving of clients. Only the points of a few shared users are
+ * increased by all clients: these rows are contended, and their final values are the same in any order.
  */
 export interface ShopTransaction {
   name: string;

@@ -43,8 +43,8 @@ export const expectedEvents = ({ inserted, updated, deleted, moved }: WorkloadCo
   inserted + updated + deleted + 2 * moved;
 
 /**
- * Runs `rate * seconds` transactions on several connections. Each transaction starts at its scheduled time, or later if the
- * server is slower. The workload ends early after twice the time.
+ * Runs `rate * seconds` transactions on several connections. Each transaction starts at its scheduled time, or later if
+ * the server is slower. The workload ends early after twice the time.
  */
 export async function runWorkload(options: WorkloadOptions): Promise<WorkloadCounts> {
   const { rate, seconds, seed, signal, clients = 4 } = options;

@@ -21,7 +21,10 @@ export const slowDown = (message = 'Slow down.'): AwsError => new AwsError('Serv
 export const streamNotFound = (name: string, account: string): AwsError =>
   new AwsError('ResourceNotFoundException', `Firehose ${name} under account ${account} not found.`);
 
-/** One line of a validation error. As on AWS, null has no quotes, other values have, and undefined (too long) is omitted. */
+/**
+ * One line of a validation error. As on AWS, null has no quotes, other values have, and undefined (too long) is
+ * omitted.
+ */
 export function constraintViolation(value: string | null | undefined, field: string, rule: string): string {
   const shown = value === undefined ? 'Value' : value === null ? 'Value null' : `Value '${value}'`;
   return `${shown} at '${field}' failed to satisfy constraint: ${rule}`;

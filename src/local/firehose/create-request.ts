@@ -4,8 +4,8 @@ import type { Json } from './put-request.ts';
 import { MIB, type StreamOptions, streamNameProblems } from './stream-options.ts';
 
 /**
- * The supported fields of a destination. Any other field is rejected by name, so that no test relies on a feature that the
- * local Firehose lacks.
+ * The supported fields of a destination. Any other field is rejected by name, so that no test relies on a feature that
+ * the local Firehose lacks.
  */
 const SUPPORTED_FIELDS = new Set([
   'RoleARN',

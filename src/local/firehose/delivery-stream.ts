@@ -13,7 +13,9 @@ interface OpenBuffer {
   sealTimer: NodeJS.Timeout;
 }
 
-/** A running delivery stream: its open buffers with their timers, and the objects that are being delivered to the lake. */
+/**
+ * A running delivery stream: its open buffers with their timers, and the objects that are being delivered to the lake.
+ */
 export class DeliveryStream {
   readonly settings: StreamSettings;
   readonly created = new Date();

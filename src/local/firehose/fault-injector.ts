@@ -28,13 +28,13 @@ export type ResponseMode =
   | { kind: 'empty' | 'lost' | 'hang' };
 
 /**
- * The faults of a plan. A decision depends only on the seed, the rule and the number of the call. Earlier calls matter only
- * for `times` and quotas.
+ * The faults of a plan. A decision depends only on the seed, the rule and the number of the call. Earlier calls matter
+ * only for `times` and quotas.
  */
 export interface Faults {
   /**
-   * The index of the rule that resets the connection of call `number` before its body is read, or undefined. These rules
-   * are tried first.
+   * The index of the rule that resets the connection of call `number` before its body is read, or undefined. These
+   * rules are tried first.
    */
   findReset(number: number): number | undefined;
   /** Decides by the other rules. Undefined when no rule fires. */
@@ -81,7 +81,9 @@ export function createFaults({ seed, rules }: CheckedPlan, now: () => number = (
 type Draw = (purpose: number) => number;
 type FaultEffect = Pick<FaultDecision, 'results' | 'response'>;
 
-/** The purposes of drawn numbers. Record `i` has two from `DRAW_RECORD + 2 * i`: whether it fails, whether it is stored. */
+/**
+ * The purposes of drawn numbers. Record `i` has two from `DRAW_RECORD + 2 * i`: whether it fails, whether it is stored.
+ */
 const DRAW_FIRES = 0;
 const DRAW_STORED = 1;
 const DRAW_DELAY = 2;
@@ -124,12 +126,10 @@ function effectOf(
         : (i: number) => draw(DRAW_RECORD + 2 * i) < chosen;
       return failRecords(fails, rule.code, (i) => draw(DRAW_RECORD + 2 * i + 1) < Number(rule.stored));
     }
-    case 'all-fail':
-      return failRecords(
-        () => true,
-        rule.code,
-        (i) => draw(DRAW_RECORD + 2 * i + 1) < Number(rule.stored),
-      );
+    case 'all-fail': {
+      const stored = (i: number) => draw(DRAW_RECORD + 2 * i + 1) < Number(rule.stored);
+      return failRecords(() => true, rule.code, stored);
+    }
     case 'error':
       return wholeCall(rule.stored, callError(rule.type, stream, rule.status, rule.message));
     case 'slow': {

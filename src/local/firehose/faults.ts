@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { CdcError } from '../../runtime/error.ts';
 
 /**
- * Fault injection: the format of a fault plan. The rules of a plan are tried in order for each PutRecord and PutRecordBatch
- * that Firehose itself would accept. The first rule that fires decides:
+ * Fault injection: the format of a fault plan. The rules of a plan are tried in order for each PutRecord and
+ * PutRecordBatch that Firehose itself would accept. The first rule that fires decides:
  *
  *     { "seed": 7, "rules": [
  *       { "fault": "reset", "times": 3 },
@@ -206,9 +206,9 @@ function contentRules(conditions: ConditionSchemas) {
 }
 
 /**
- * Creates the schema of a plan. It is created for the first plan only, because garbage collections mark its many closures.
- * A local Firehose without a plan would pay for that at the many collections that large calls cause: a third more CPU for
- * calls of 4 MB, measured without the CLI.
+ * Creates the schema of a plan. It is created for the first plan only, because garbage collections mark its many
+ * closures. A local Firehose without a plan would pay for that at the many collections that large calls cause: a third
+ * more CPU for calls of 4 MB, measured without the CLI.
  */
 function createPlanSchema() {
   const conditions = conditionSchemas();

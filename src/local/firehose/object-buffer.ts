@@ -142,7 +142,9 @@ async function writeAll(file: FileHandle, chunks: Buffer[], position: number): P
   return total;
 }
 
-/** Moves a spooled object into the lake. Every step is repeatable, so a delivery that failed or was killed is repeated. */
+/**
+ * Moves a spooled object into the lake. Every step is repeatable, so a delivery that failed or was killed is repeated.
+ */
 export async function deliverSpooled(
   { lake, spool, durable }: SpoolFolders,
   id: string,

@@ -1,8 +1,8 @@
 import { invalidArgument } from './aws-error.ts';
 
 /**
- * Dynamic partitioning: computes the partition of an event. The local Firehose supports the part of JQ that partitioning by
- * table needs: one object whose values are paths, such as `{db: .source.db, table: .source.table}`.
+ * Dynamic partitioning: computes the partition of an event. The local Firehose supports the part of JQ that
+ * partitioning by table needs: one object whose values are paths, such as `{db: .source.db, table: .source.table}`.
  */
 
 interface PartitionField {
@@ -53,7 +53,10 @@ export function parsePartitionQuery(text: string): PartitionQuery {
 
 const unquote = (text: string): string => JSON.parse(`"${text}"`);
 
-/** The events of an aggregated record: its lines with their newlines, without blank lines. Undefined if there are too many. */
+/**
+ * The events of an aggregated record: its lines with their newlines, without blank lines. Undefined if there are too
+ * many.
+ */
 export function deaggregate(record: Buffer): Buffer[] | undefined {
   const events: Buffer[] = [];
   for (let from = 0; from < record.length; ) {

@@ -1,8 +1,8 @@
 import { invalidArgument } from './aws-error.ts';
 
 /**
- * Firehose's prefix expressions, `!{namespace:value}`. They are compiled once per stream and evaluated once per object. The
- * rules and messages are those of the AWS page "Custom prefixes for Amazon S3 objects".
+ * Firehose's prefix expressions, `!{namespace:value}`. They are compiled once per stream and evaluated once per object.
+ * The rules and messages are those of the AWS page "Custom prefixes for Amazon S3 objects".
  */
 
 export type PrefixField = 'Prefix' | 'ErrorOutputPrefix';
@@ -113,7 +113,9 @@ const MONTHS = 'January February March April May June July August September Octo
 const DAYS = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
 const DAY_MS = 86_400_000;
 
-/** Formats by the letters of Java's DateTimeFormatter, in UTC. Other characters and text in single quotes are literal. */
+/**
+ * Formats by the letters of Java's DateTimeFormatter, in UTC. Other characters and text in single quotes are literal.
+ */
 export function formatTimestamp(pattern: string, time: Date, field: PrefixField): string {
   return pattern.replace(/'((?:[^']|'')*)'|([A-Za-z])\2*|'/g, (run: string, quoted: string | undefined) => {
     if (run === "''") return "'";

@@ -18,7 +18,9 @@ export type PutOperation = 'PutRecord' | 'PutRecordBatch';
 export const isPut = (operation: string | undefined): operation is PutOperation =>
   operation === 'PutRecord' || operation === 'PutRecordBatch';
 
-/** Handles PutRecord and PutRecordBatch. A call is answered after its records are stored and its log entry is written. */
+/**
+ * Handles PutRecord and PutRecordBatch. A call is answered after its records are stored and its log entry is written.
+ */
 export interface PutHandler {
   /** `read` returns the input. An AwsError that it throws becomes the reply; any other error is rethrown. */
   answer(operation: PutOperation, read: () => Promise<Json>): Promise<Reply>;

@@ -43,9 +43,9 @@ const DATA = Buffer.from('"Data":"');
 const BLOB_PLACEHOLDER = `cut ${randomUUID()} `;
 
 /**
- * Nearly all of a 5.6 MB body is base64, and JSON.parse would copy it twice before it is decoded. So each `"Data":"..."` is
- * decoded in place and cut out before the parse. Without escapes, that text cannot occur inside a JSON string. A key in
- * another spelling, for example with a space, is left to JSON.parse.
+ * Nearly all of a 5.6 MB body is base64, and JSON.parse would copy it twice before it is decoded. So each
+ * `"Data":"..."` is decoded in place and cut out before the parse. Without escapes, that text cannot occur inside a
+ * JSON string. A key in another spelling, for example with a space, is left to JSON.parse.
  */
 function extractBlobs(body: Buffer, blobs: Buffer[]): string {
   let rest = '';
@@ -145,8 +145,8 @@ function expectBlob(value: unknown): Buffer | null {
 }
 
 /**
- * Checks for strict base64. Node's decoder skips unknown characters and accepts the URL alphabet. So text is valid if it has
- * no characters of the URL alphabet and, as the caller checks, decodes to the expected length.
+ * Checks for strict base64. Node's decoder skips unknown characters and accepts the URL alphabet. So text is valid if
+ * it has no characters of the URL alphabet and, as the caller checks, decodes to the expected length.
  */
 function checkBase64(text: string, head: string, length: number): void {
   if (length % 4 !== 0) {

@@ -8,8 +8,8 @@ const POOLED_BYTES_MIN = 64 * 1024;
 const POOLED_BODIES_MAX = 8;
 
 /**
- * Reads each request into one buffer. The memory of large requests is reused, because V8 counts memory outside of its heap
- * and would collect garbage after every few requests.
+ * Reads each request into one buffer. The memory of large requests is reused, because V8 counts memory outside of its
+ * heap and would collect garbage after every few requests.
  */
 export class BodyPool {
   /** Sorted by size, smallest first. */

@@ -9,7 +9,10 @@ export interface Reply {
   status: number;
   contentType: string;
   body: string;
-  /** `truncated` and `stalled` send the headers and half of the body; `lost`, `reset` and `hang` send nothing. Default: whole. */
+  /**
+   * `truncated` and `stalled` send the headers and half of the body; `lost`, `reset` and `hang` send nothing. Default:
+   * whole.
+   */
   delivery?: 'whole' | 'truncated' | 'stalled' | 'lost' | 'reset' | 'hang';
   afterMs?: number;
 }

@@ -14,7 +14,10 @@ import { errorReply, JSON_1_1, jsonReply, type Reply, sendReply } from './reply.
 import { lockSpool, recoverSpool } from './spool.ts';
 import { type StreamOptions, validateLocalStream } from './stream-options.ts';
 
-/** An Amazon Data Firehose for development, demos and tests, with the real wire protocol and a folder instead of a bucket. */
+/**
+ * An Amazon Data Firehose for development, demos and tests, with the real wire protocol and a folder instead of a
+ * bucket.
+ */
 export interface LocalFirehose {
   endpoint: string;
   /** Applies the plan from the next call on; undefined removes all faults. @throws CdcError if the plan is invalid */
@@ -35,13 +38,13 @@ export interface LocalFirehoseOptions {
   log?: (line: string) => void;
   faults?: FaultPlan | undefined;
   /**
-   * The call log: a file with one line per put call, synced to disk before the response is sent. The accepted records are
-   * then synced before the response, too.
+   * The call log: a file with one line per put call, synced to disk before the response is sent. The accepted records
+   * are then synced before the response, too.
    */
   ledger?: string | undefined;
   /**
-   * Receives the same entries, after the call log is written and before the response is sent. Their data is valid only during
-   * the call of this function.
+   * Receives the same entries, after the call log is written and before the response is sent. Their data is valid only
+   * during the call of this function.
    */
   onCall?: ((entry: CallLogEntry) => void) | undefined;
   /** Region and account appear in ARNs and messages. */

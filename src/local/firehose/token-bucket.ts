@@ -7,7 +7,9 @@ export interface QuotaLimits {
 }
 
 export interface TokenBucket {
-  /** Charges the records that fit the stream's quota. Returns the indexes of the others, or `call` to reject the call. */
+  /**
+   * Charges the records that fit the stream's quota. Returns the indexes of the others, or `call` to reject the call.
+   */
   take(stream: string, records: readonly Buffer[]): 'call' | ReadonlySet<number>;
 }
 

@@ -6,8 +6,8 @@ import { hostArchitecture, type ServerKind, serverName } from './layout.ts';
 import { runProcess } from './subprocess.ts';
 
 /**
- * Fetches the server and its libraries as Debian packages and unpacks them. It needs no root and does not change the host's
- * apt state: apt gets its own configuration, lists and empty package database in `scratch`.
+ * Fetches the server and its libraries as Debian packages and unpacks them. It needs no root and does not change the
+ * host's apt state: apt gets its own configuration, lists and empty package database in `scratch`.
  */
 export async function unpackPackages(
   flavor: ServerKind,
@@ -69,7 +69,9 @@ async function readHost() {
   return { distribution, sources, paths, acquire: acquireSettings(dump) };
 }
 
-/** The host's settings for access to its mirrors (proxies, certificates, timeouts), without settings for more downloads. */
+/**
+ * The host's settings for access to its mirrors (proxies, certificates, timeouts), without settings for more downloads.
+ */
 export function acquireSettings(dump: string): string {
   const lines = dump.split('\n').filter((line) => line.startsWith('Acquire::'));
   return lines.filter((line) => !/^Acquire::(IndexTargets|Languages|Changelogs)\b/.test(line)).join('\n');

@@ -7,8 +7,8 @@ import { mysqldArguments, type ServerPaths } from './settings.ts';
 import { runProcess } from './subprocess.ts';
 
 /**
- * Creates the system tables and a root account that needs no password from this machine, unless the data exists already.
- * The data gets its name when it is complete, so an interrupted initialization starts again.
+ * Creates the system tables and a root account that needs no password from this machine, unless the data exists
+ * already. The data gets its name when it is complete, so an interrupted initialization starts again.
  */
 export async function initializeData(
   installation: Installation,

@@ -7,7 +7,9 @@ import { runProcess } from './subprocess.ts';
 
 const MYSQL_VERSION = '9.7.2';
 
-/** The URLs of Oracle's generic Linux build. The current release is in Downloads, older releases are in the archives. */
+/**
+ * The URLs of Oracle's generic Linux build. The current release is in Downloads, older releases are in the archives.
+ */
 export function downloadUrls(architecture = hostArchitecture()): string[] {
   const series = MYSQL_VERSION.replace(/\.\d+$/, '');
   // x86_64 has an archive without debug builds and tests.

@@ -43,7 +43,9 @@ export interface LocalServerOptions {
   signal?: AbortSignal;
 }
 
-/** Returns the server that the environment names, otherwise starts one on a free port. Its settings are ready for cdc. */
+/**
+ * Returns the server that the environment names, otherwise starts one on a free port. Its settings are ready for cdc.
+ */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
   const { flavor, settings = [], signal } = options;
   const externalUrl = process.env[urlVariable[flavor]];

@@ -48,8 +48,8 @@ const flavorSettings: Record<ServerKind, string[]> = {
 };
 
 /**
- * The settings of a small, fast server that cdc can follow. Nothing is flushed to disk, so a power failure can lose data, but
- * a kill of the process cannot. The caller's settings come last and override the others.
+ * The settings of a small, fast server that cdc can follow. Nothing is flushed to disk, so a power failure can lose
+ * data, but a kill of the process cannot. The caller's settings come last and override the others.
  */
 export function serverSettings(
   flavor: ServerKind,

@@ -23,7 +23,7 @@ export interface InformationSchemaColumn {
   collation: number;
 }
 
-type Row = [
+type ColumnRow = [
   name: string,
   dataType: string,
   columnType: string,
@@ -50,7 +50,7 @@ export async function readInformationSchema(
 ): Promise<InformationSchemaTable | undefined> {
   const [columns] = await connection.query<RowDataPacket[]>(COLUMNS, [schema, table]);
   const [key] = await connection.query<RowDataPacket[]>(KEY, [schema, table]);
-  const rows = columns as unknown as Row[];
+  const rows = columns as unknown as ColumnRow[];
   if (rows.length === 0) return undefined;
   const names = rows.map(([name]) => name);
   return {

@@ -65,19 +65,19 @@ const unreachable = (address: string, hint: string): Diagnosis => ({
   hint,
 });
 
-type Rule = (address: string, target: ConnectionTarget, message: string) => Diagnosis;
+type DiagnosisRule = (address: string, target: ConnectionTarget, message: string) => Diagnosis;
 
 /** Errors that need an operator stop `cdc run` before it starts, as a failed preflight does. */
 const rejected = (what: string, hint: string): Diagnosis => ({ what, exitCode: 3, hint });
 
-const endedConnection: Rule = (address) => ({
+const endedConnection: DiagnosisRule = (address) => ({
   what: `the server at ${address} ended the connection`,
   kind: 'retry',
   hint: 'check that the server runs and has free resources; cdc run retries by itself',
 });
 
 /** By error code of the server (mysqld_error.h), or of mysql2 where the code does not begin with ER_. */
-const RULES_BY_CODES: readonly (readonly [codes: readonly string[], rule: Rule])[] = [
+const RULES_BY_CODES: readonly (readonly [codes: readonly string[], rule: DiagnosisRule])[] = [
   [
     ['ER_ACCESS_DENIED_ERROR', 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'ER_DBACCESS_DENIED_ERROR'],
     // The password is read once, when the process starts: a changed password needs a restart.
@@ -179,7 +179,7 @@ const RULES_BY_CODES: readonly (readonly [codes: readonly string[], rule: Rule])
     endedConnection,
   ],
 ];
-const RULES: ReadonlyMap<string, Rule> = new Map(
+const RULES: ReadonlyMap<string, DiagnosisRule> = new Map(
   RULES_BY_CODES.flatMap(([codes, rule]) => codes.map((code) => [code, rule] as const)),
 );
 

@@ -1,3 +1,5 @@
+import { afterEach, beforeEach, vi } from 'vitest';
+import type { Aggregation } from '../../../src/delivery/batch-builder.ts';
 import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.ts';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../../src/model/replication-position.ts';
@@ -14,7 +16,7 @@ export const STREAM_REJECTED: RecordOutcome = {
   reason: 'no such stream',
   hint: 'make one',
 };
-/** The request is refused, perhaps for one event in it. */
+/** The request is rejected, possibly because of a single event in it. */
 export const REQUEST_REJECTED: RecordOutcome = {
   kind: 'rejected',
   scope: 'request',
@@ -28,13 +30,40 @@ export const RECORD_REJECTED: RecordOutcome = {
   hint: 'see the reason',
 };
 
-/** A request that waits for the script to tell what became of it. */
+/** Records of at most this many events and 512 KiB. */
+export const eventsPerRecord = (maxEvents: number): Aggregation => ({ maxEvents, maxBytes: 512 * 1024 });
+export const ONE_PER_RECORD = eventsPerRecord(1);
+
+/** Runs each test of the file under virtual time, and undoes what it mocked. */
+export function useVirtualTime(): void {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+}
+
+export const advanceMs = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+export const repeatText = (count: number, text: (i: number) => string): string[] =>
+  Array.from({ length: count }, (_, i) => text(i));
+
+/** A line of the key with this number. */
+export const lineOfKey = (key: number, text: string): string => `${String.fromCharCode(48 + key)}${text}`;
+
+/** One outcome for all records of a request, or one for each. */
+type Outcomes = RecordOutcome | readonly RecordOutcome[];
+
+/** A request that waits until the test answers it. */
 export interface Request {
   /** The lines of each record. */
   records: string[][];
+  /** The bytes of each record. */
   sizes: number[];
-  /** Answers with one outcome for all records, or one for each. */
-  answer(outcomes: RecordOutcome | readonly RecordOutcome[]): void;
+  answer(outcomes: Outcomes): void;
+  /** Makes `send` reject, which a sink must never do. */
   break(error: unknown): void;
 }
 
@@ -43,19 +72,54 @@ export class ScriptedSink implements Sink {
   readonly service = 'Firehose';
   readonly needsKeys = false;
   readonly limits: SinkLimits;
+  readonly encodeRecord?: NonNullable<Sink['encodeRecord']>;
   /** Requests without an answer, oldest first. */
   readonly open: Request[] = [];
-  /** Lines of the records that were accepted, in the order of their acceptance. */
+  /** Lines of the accepted records, in the order of their acceptance. */
   readonly stored: string[] = [];
   requests = 0;
 
-  constructor(limits: Partial<SinkLimits> = {}) {
+  constructor(limits: Partial<SinkLimits> = {}, encodeRecord?: Sink['encodeRecord']) {
     this.limits = { maxRecords: 500, maxRecordBytes: 1_024_000, maxRequestBytes: 4_000_000, ...limits };
+    if (encodeRecord) this.encodeRecord = encodeRecord;
+  }
+
+  /** @throws Error when no request is open */
+  get oldest(): Request {
+    const [request] = this.open;
+    if (request === undefined) throw new Error('no request is open');
+    return request;
+  }
+
+  /** Answers the oldest request. Resolves after delivery has settled the answer. */
+  async answerOldest(outcomes: Outcomes): Promise<void> {
+    this.oldest.answer(outcomes);
+    await advanceMs(0);
+  }
+
+  /** Answers every open request. Resolves after delivery has settled the answers. */
+  async answerAll(answer: (request: Request) => Outcomes): Promise<void> {
+    for (const request of [...this.open]) request.answer(answer(request));
+    await advanceMs(0);
+  }
+
+  /** Advances 100 ms (the linger time) and answers every open request, again and again. Returns their number. */
+  async answerRounds(rounds: number, answer: (request: Request) => Outcomes): Promise<number> {
+    let requests = 0;
+    for (let i = 0; i < rounds; i++) {
+      await advanceMs(100);
+      for (const request of [...this.open]) {
+        requests++;
+        request.answer(answer(request));
+      }
+    }
+    await advanceMs(0);
+    return requests;
   }
 
   send(records: readonly SinkRecord[]): Promise<RecordOutcome[]> {
     this.requests++;
-    // As the wire does it: what is sent is what the bytes are now.
+    // Copied now, as a socket does: delivery can reuse the buffers after the answer.
     const texts = records.map(({ buffers }) => Buffer.concat(buffers).toString().split('\n').slice(0, -1));
     return new Promise((resolve, reject) => {
       const request: Request = {
@@ -83,7 +147,7 @@ export class ScriptedSink implements Sink {
 
 export const UUID = '11111111-1111-1111-1111-111111111111';
 
-/** The transaction with this number, and the XA transaction that it ends. */
+/** The transaction with this number. `preparedTransaction` is the XA transaction that it ends. */
 export function transaction(gtidNumber: number, preparedTransaction?: Transaction): Transaction {
   return {
     gtid: `${UUID}:${gtidNumber}`,
@@ -107,35 +171,35 @@ export const withCoordinates = (): ReplicationPosition =>
 interface HarnessOptions extends Partial<DeliveryOptions> {
   limits?: Partial<SinkLimits>;
   quota?: Quota;
-  /** Where delivery starts. */
+  encodeRecord?: Sink['encodeRecord'];
+  /** The start position of delivery. */
   delivered?: ReplicationPosition;
 }
 
-/** A delivery into a scripted sink, and all that it told. */
+/** A delivery into two scripted sinks, and everything that it reports. */
 export class DeliveryHarness {
   readonly sink: ScriptedSink;
-  /** The sink of a second stream, where lines go that begin with ~. */
+  /** The sink of a second stream, which receives the lines that begin with ~. */
   readonly secondSink: ScriptedSink;
   readonly delivery: Delivery;
   readonly backpressure: boolean[] = [];
   readonly fatalErrors: string[] = [];
-  /** The delivered position each time that it moved. */
+  /** The delivered position after each of its moves. */
   readonly moves: string[] = [];
-
-  /** Events that were set aside: their line and the reason. */
+  /** Events that were moved to the dead letters: their line and the reason. */
   readonly deadLettered: [line: string, reason: string][] = [];
 
   constructor(options: HarnessOptions = {}) {
-    const { limits, quota, delivered = withGtids(), ...rest } = options;
-    this.sink = new ScriptedSink(limits);
-    this.secondSink = new ScriptedSink(limits);
+    const { limits, quota, encodeRecord, delivered = withGtids(), ...rest } = options;
+    this.sink = new ScriptedSink(limits, encodeRecord);
+    this.secondSink = new ScriptedSink(limits, encodeRecord);
     this.delivery = new Delivery({
       targets: [
         { name: 'first', sink: this.sink, quota },
         { name: 'other', sink: this.secondSink, quota },
       ],
       start: delivered,
-      aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
+      aggregation: eventsPerRecord(500),
       lingerMs: 100,
       deadLetter: async ({ event, reason }) => {
         this.deadLettered.push([event.toString().trimEnd(), reason]);
@@ -147,13 +211,13 @@ export class DeliveryHarness {
     });
   }
 
-  /** What counts as delivered: the numbers of the GTID set, or the position. */
+  /** The delivered position: the numbers of the GTID set, or the binlog position. */
   get deliveredText(): string {
     const { gtids, position } = this.delivery.delivered;
     return gtids === undefined ? String(position) : gtids.toString().replace(`${UUID}:`, '');
   }
 
-  /** Appends lines to the open transaction; a line begins with the digit or letter that is its key. */
+  /** Appends lines to the open transaction. The first character of a line is its key. */
   lines(...lines: string[]): this {
     for (const line of lines) {
       this.delivery.append(line.startsWith('~') ? 1 : 0, encodedEvent(`${line}\n`, '', keyHash(line)));
@@ -165,7 +229,17 @@ export class DeliveryHarness {
     this.delivery.commit(transaction(number, ends));
     return this;
   }
+
+  /** Accepts every open request of the first stream. */
+  async acceptAll(): Promise<void> {
+    await this.sink.answerAll(() => ACCEPTED);
+  }
+
+  /** Advances 100 ms (the linger time) and accepts every open request of the first stream, again and again. */
+  async acceptRounds(rounds: number): Promise<void> {
+    await this.sink.answerRounds(rounds, () => ACCEPTED);
+  }
 }
 
-/** Keys of different characters are in different lanes. */
+/** Different keys are in different lanes. */
 const keyHash = (line: string): number => line.replace('~', '').charCodeAt(0) - 48;

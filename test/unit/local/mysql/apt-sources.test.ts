@@ -126,7 +126,7 @@ deb http://mirror.test/debian-security bookworm-security main
 describe('the sources for a server', () => {
   const bookworm = { family: 'debian', codename: 'bookworm' } as const;
 
-  test('on Debian, MySQL comes from the unstable suite of the same mirror and MariaDB from the suites of the host', () => {
+  test('on Debian, MySQL comes from the unstable suite of the mirror and MariaDB from the suites of the host', () => {
     expect(sourcesFor('mysql', bookworm, 'amd64', debian)).toEqual([{ ...debian[0], suites: ['sid'] }]);
     expect(sourcesFor('mariadb', bookworm, 'amd64', debian)).toEqual(debian);
   });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The daemon began to follow the binlog, behind the transactions of this GTID set. */
+/** A start of the daemon, at the moment when it begins to follow the binlog after this GTID set. */
 export interface Generation {
   at: number;
   from: string;
@@ -12,17 +12,18 @@ export interface DaemonOptions {
   entry: string;
   configFile: string;
   logFile: string;
-  /** A module that is loaded before the daemon, to mutant a bug in it. */
-  mutant: string | undefined;
+  /** A module that Node loads before the daemon. */
+  preload: string | undefined;
   onGeneration: (generation: Generation) => void;
-  /** It ended although nobody asked it to. */
+  /** The daemon ended without a request. */
   onDeath: (how: string, lastWords: string) => void;
 }
 
+/** Log lines that are kept as evidence. */
 const LAST_LINES = 30;
 
-/** `cdc run` in a process of its own, again and again. */
-export class DaemonProcess {
+/** Starts `cdc run` in a process of its own, again and again. */
+export class ChaosDaemon {
   readonly #options: DaemonOptions;
   readonly #log: WriteStream;
   #child: ChildProcess | undefined;
@@ -43,28 +44,23 @@ export class DaemonProcess {
     return this.#child !== undefined;
   }
 
-  /** It follows the binlog, for the first time since its start. */
+  /** Whether the daemon has followed the binlog since its start. */
   get following(): boolean {
     return this.#following;
   }
 
-  /** @param preloaded a module that is loaded before the daemon */
-  start(preloaded = this.#options.mutant): void {
+  start(preload = this.#options.preload): void {
     const { entry, configFile, onDeath } = this.#options;
     this.starts++;
     this.startedAt = Date.now();
     this.#following = false;
     this.#expected = false;
     this.#lines = [];
-    const child = spawn(
-      process.execPath,
-      [...(preloaded ? ['--import', preloaded] : []), entry, 'run', '-c', configFile],
-      {
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
-        env: { ...process.env, CDC_LOG_LEVEL: 'info' },
-      },
-    );
+    const child = spawn(process.execPath, [...(preload ? ['--import', preload] : []), entry, 'run', '-c', configFile], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: { ...process.env, CDC_LOG_LEVEL: 'info' },
+    });
     this.#child = child;
     const killWithUs = () => child.kill('SIGKILL');
     process.once('exit', killWithUs);
@@ -72,7 +68,7 @@ export class DaemonProcess {
     for (const stream of [child.stdout, child.stderr]) this.#read(stream);
     this.#ended = new Promise((resolve) => {
       child.once('error', (error) => resolve(`could not be started: ${error.message}`));
-      // `close` comes behind the last line of its log.
+      // `close` is emitted after the last line of the log.
       child.once('close', (code, signal) => resolve(signal ?? String(code)));
     });
     void this.#ended.then((how) => {
@@ -83,7 +79,7 @@ export class DaemonProcess {
     });
   }
 
-  /** Waits until it follows the binlog, has ended, or the time is over. */
+  /** Waits until the daemon follows the binlog, has ended, or the time is over. */
   async untilFollowing(ms: number): Promise<boolean> {
     const deadline = Date.now() + ms;
     while (!this.#following && this.running && Date.now() < deadline) await sleep(20);
@@ -97,7 +93,7 @@ export class DaemonProcess {
     await this.#ended;
   }
 
-  /** SIGTERM. Returns how it ended and after how many milliseconds; SIGKILL comes when it does not within 40 s. */
+  /** Sends SIGTERM, and SIGKILL after 40 s. Returns the exit code or signal and the time that the daemon took. */
   async terminate(): Promise<{ how: string; ms: number; lastWords: string }> {
     this.#expected = true;
     this.sampleMemory();
@@ -109,7 +105,7 @@ export class DaemonProcess {
     return { how, ms: Date.now() - at, lastWords: this.#lines.join('\n') };
   }
 
-  /** Waits for an end that its own decision brings. Undefined when none comes in time. */
+  /** Waits until the daemon ends by itself. Returns undefined if it does not end in time. */
   async untilEnded(ms: number): Promise<string | undefined> {
     this.#expected = true;
     const how = await Promise.race([this.#ended, sleep(ms, undefined, { ref: false })]);
@@ -121,7 +117,7 @@ export class DaemonProcess {
     return this.#lines.join('\n');
   }
 
-  /** The highest resident size of the process so far, as the kernel counts it. */
+  /** Reads the peak resident size of the process, as the kernel counts it. */
   sampleMemory(): void {
     if (this.#child?.pid === undefined) return;
     try {
@@ -129,7 +125,7 @@ export class DaemonProcess {
       const kib = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0);
       this.peakRssMb = Math.max(this.peakRssMb, Math.round(kib / 1024));
     } catch {
-      // It is ending just now.
+      // The process has just ended.
     }
   }
 

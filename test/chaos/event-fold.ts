@@ -1,14 +1,14 @@
-/** What "highest seq wins" has of a key so far. */
+/** The event of a key with the highest `seq` so far. */
 export interface Folded {
   seq: string;
   version: number;
-  /** JSON text of the row as the event has it; undefined after a delete. Of a large row its hash. */
+  /** JSON text of the row in the event, or the hash of a long row. Undefined after a delete. */
   row: string | undefined;
   call: number;
 }
 
-/** Folds stored events by key and highest `seq`, as any consumer of the lake would. */
-export class Fold {
+/** Folds events by key and highest `seq` while they arrive. It shares no code with src/lake. */
+export class EventFold {
   readonly #tables = new Map<string, Map<string, Folded>>();
   readonly #truncated = new Map<string, string>();
 
@@ -23,7 +23,7 @@ export class Fold {
     if ((this.#truncated.get(table) ?? '') < seq) this.#truncated.set(table, seq);
   }
 
-  /** The rows that are there. */
+  /** The current rows. */
   rows(table: string): Map<string, Folded & { row: string }> {
     const truncated = this.#truncated.get(table) ?? '';
     const present = new Map<string, Folded & { row: string }>();
@@ -37,7 +37,7 @@ export class Fold {
     return this.#tables.get(table)?.has(key) ?? false;
   }
 
-  /** Forgets the rows that are gone; only when nobody sends older events any more. */
+  /** Forgets deleted rows. Call it only while nobody sends older events. */
   prune(): void {
     for (const [table, rows] of this.#tables) {
       const truncated = this.#truncated.get(table) ?? '';
