@@ -14,6 +14,7 @@ export default defineConfig({
             'test/contract/**/*.test.ts',
             'test/architecture.test.ts',
             'test/repository.test.ts',
+            'test/style.test.ts',
             // Not a test: it writes what the golden tests compare with.
             ...(process.env.CDC_GOLDEN ? ['test/golden/record.ts'] : []),
           ],

@@ -2,8 +2,8 @@ import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import type { Config } from './config/schema.ts';
 import { DeliveryErrorHandler } from './dead-letter/delivery-error-handler.ts';
-import type { Aggregation } from './delivery/batch-builder.ts';
 import { Delivery } from './delivery/delivery.ts';
+import type { Aggregation } from './delivery/request-builder.ts';
 import type { DeliveredPosition } from './delivery/watermark-tracker.ts';
 import { compileRoutes } from './model/routes.ts';
 import { asCdcError } from './runtime/error.ts';
@@ -21,7 +21,7 @@ export const DRAIN_TIMEOUT_MS = 20_000;
  *     binlog bytes -> row images -> event bytes in their lane -> PutRecordBatch -> ack -> watermark -> checkpoint
  *
  * Runs until `signal` aborts, then delivers the events that were read, saves the checkpoint and resolves. Rejects with
- * the error that ended it. The checkpoint is then at the last transaction that is delivered with all before it.
+ * the error that ended it. The checkpoint then holds the watermark: the last transaction up to which all are delivered.
  */
 export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal): Promise<void> {
   const file = new CheckpointFile(loaded.checkpoint.file);
@@ -32,11 +32,18 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
 
   const failure = new AbortController();
   const fail = (error: unknown): void => failure.abort(asCdcError(error));
-  const ending = AbortSignal.any([signal, failure.signal]);
+  const stopSignal = AbortSignal.any([signal, failure.signal]);
+  // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
   await file.save(checkpointOf(selected, start.delivered));
 
-  const errors = new DeliveryErrorHandler(config, log);
-  const stream = new ChangeStream({ config, server, start, signal: ending, onTable: (table) => errors.table(table) });
+  const errorHandler = new DeliveryErrorHandler(config, log);
+  const source = new ChangeStream({
+    config,
+    server,
+    start,
+    signal: stopSignal,
+    onTable: (table) => errorHandler.registerTable(table),
+  });
   const targets = await openTargets(config, server);
   /** A sink rejects everything, so draining would wait in vain. */
   let sinkFailed = false;
@@ -45,10 +52,10 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
     start: start.delivered,
     aggregation: aggregationOf(config.firehose.aggregate),
     lingerMs: config.firehose.linger,
-    isDeadLettered: errors.isListedByOperator,
-    deadLetter: (request) => errors.deadLetter(request),
-    onRetry: (report) => errors.logRetry(report),
-    onBackpressure: (paused) => (paused ? stream.pause() : stream.resume()),
+    shouldDeadLetter: errorHandler.shouldDeadLetter,
+    deadLetter: (request) => errorHandler.deadLetter(request),
+    onRetry: (report) => errorHandler.logRetry(report),
+    onBackpressure: (paused) => (paused ? source.pause() : source.resume()),
     onDelivered: () => checkpointer.markDirty(),
     onFatal(error) {
       sinkFailed = true;
@@ -62,7 +69,7 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
     'following the binlog',
   );
   try {
-    await stream.follow(delivery);
+    await source.follow(delivery);
     if (!failure.signal.aborted)
       log.info({ waiting: delivery.bufferedBytes }, 'stopping: delivering the events that were read');
   } catch (error) {

@@ -27,9 +27,9 @@ export class EventWriter {
     const { op, bytes, end } = rows;
     const images = this.#images;
     const formatter = this.#format;
-    const before = op === 'c' ? images.fullImage : images.layoutFor(bytes, rows.beforeBitmap);
-    const after = op === 'd' ? images.fullImage : images.layoutFor(bytes, rows.afterBitmap);
-    formatter.begin(rows.position, transaction, now, before !== images.fullImage || after !== images.fullImage);
+    const before = op === 'c' ? images.fullLayout : images.layoutFor(bytes, rows.beforeBitmap);
+    const after = op === 'd' ? images.fullLayout : images.layoutFor(bytes, rows.afterBitmap);
+    formatter.begin(rows.position, transaction, now, before !== images.fullLayout || after !== images.fullLayout);
     let at = rows.imagesStart;
     for (let row = 0; at < end; row++) at = formatter.row(rows, before, after, at, row, emit);
     if (at !== end) throw new CdcError('the last row image of a rows event ends after the event');

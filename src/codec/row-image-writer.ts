@@ -69,10 +69,10 @@ export class RowImageWriter {
   /** Hash of the table's name: the lane of a row without a key. */
   readonly tableHash: number;
   /** The layout of an image with every column. */
-  readonly fullImage: ImageLayout;
+  readonly fullLayout: ImageLayout;
   /** The text of the columns with a slot in the before and after image of the current row. */
-  readonly before: ColumnSpans;
-  readonly after: ColumnSpans;
+  readonly beforeSpans: ColumnSpans;
+  readonly afterSpans: ColumnSpans;
   /** The columns that are not dropped. */
   readonly columnNames: readonly string[];
   /** `"name":` of each slot. */
@@ -113,9 +113,9 @@ export class RowImageWriter {
     this.#keyNames = names
       .slice(0, table.key.length)
       .map((name, i) => (i === 0 ? Buffer.concat([Buffer.of(OPEN), name]) : withLeadingComma(name)));
-    this.fullImage = withSeparators(this.#columns, []);
-    this.before = new ColumnSpans(names.length);
-    this.after = new ColumnSpans(names.length);
+    this.fullLayout = withSeparators(this.#columns, []);
+    this.beforeSpans = new ColumnSpans(names.length);
+    this.afterSpans = new ColumnSpans(names.length);
     const schemaName = jsonString(table.schema);
     const tableName = jsonString(table.name);
     this.tableHash = fnv(fnv(0x811c9dc5, schemaName, 0, schemaName.length), tableName, 0, tableName.length);
@@ -131,25 +131,25 @@ export class RowImageWriter {
       const missing = this.table.key
         .map((column) => this.#columns[column] as ImageColumn)
         .filter((column) => !present.includes(column));
-      layout = present.length === count ? this.fullImage : withSeparators(present, missing);
+      layout = present.length === count ? this.fullLayout : withSeparators(present, missing);
       this.#layouts.set(text, layout);
     }
     return layout;
   }
 
-  /** Like `writeBeforeImage`, for the only image of an inserted or deleted row. Its columns are in `after`. */
+  /** Like `writeBeforeImage`, for the only image of an inserted or deleted row. Its columns are in `afterSpans`. */
   writeImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
-    return this.#write(rows, layout, at, this.after, undefined);
+    return this.#write(rows, layout, at, this.afterSpans, undefined);
   }
 
   /** Appends the image at `at` as a JSON object and sets the spans of its columns. Returns the offset after it. */
   writeBeforeImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
-    return this.#write(rows, layout, at, this.before, undefined);
+    return this.#write(rows, layout, at, this.beforeSpans, undefined);
   }
 
   /** Like `writeBeforeImage`, for the after image. Missing key columns are copied from the before image of the row. */
   writeAfterImage(rows: RowsEvent, layout: ImageLayout, at: number): number {
-    return this.#write(rows, layout, at, this.after, this.before);
+    return this.#write(rows, layout, at, this.afterSpans, this.beforeSpans);
   }
 
   #write(
@@ -213,10 +213,10 @@ export class RowImageWriter {
   /** Whether both images of the row have the same text in a slot. */
   hasSameText(slot: number): boolean {
     const { bytes } = this.out;
-    const a = this.before.from[slot] as number;
-    const b = this.after.from[slot] as number;
-    const length = (this.before.to[slot] as number) - a;
-    if ((this.after.to[slot] as number) - b !== length) return false;
+    const a = this.beforeSpans.from[slot] as number;
+    const b = this.afterSpans.from[slot] as number;
+    const length = (this.beforeSpans.to[slot] as number) - a;
+    if ((this.afterSpans.to[slot] as number) - b !== length) return false;
     for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false;
     return true;
   }
@@ -239,7 +239,7 @@ export class RowImageWriter {
   }
 
   /** Emits the line that starts at `from`, with the key that was written last. */
-  emit(from: number, emit: EmitEvent): void {
+  emitLine(from: number, emit: EmitEvent): void {
     const event = this.#event;
     event.bytes = this.out.bytes;
     event.from = from;
@@ -248,7 +248,7 @@ export class RowImageWriter {
   }
 
   /** Emits the line that starts at `from` in a format without a key member. The key is written after the line. */
-  emitWithKey(spans: ColumnSpans, from: number, emit: EmitEvent): void {
+  emitLineWithKey(spans: ColumnSpans, from: number, emit: EmitEvent): void {
     const event = this.#event;
     const to = this.out.at;
     if (this.#keyNames.length === 0) this.noKey();

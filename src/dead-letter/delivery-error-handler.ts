@@ -18,7 +18,7 @@ export class DeliveryErrorHandler {
   readonly #keyColumns = new Map<string, string[]>();
   readonly #loggedAt = new Map<string, number>();
   /** Whether the event is listed in `dead_letter.events`. Undefined if the list is empty. */
-  readonly isListedByOperator: ((event: EncodedEvent) => boolean) | undefined;
+  readonly shouldDeadLetter: ((event: EncodedEvent) => boolean) | undefined;
 
   constructor(config: Config, log: Log) {
     this.#config = config;
@@ -28,7 +28,7 @@ export class DeliveryErrorHandler {
     this.#store = new DeadLetterStore(directory, config.name, max_bytes);
     const listedMembers = events.map((seq) => Buffer.from(`"${seqField}":"${seq}"`));
     if (listedMembers.length > 0) {
-      this.isListedByOperator = ({ bytes, from, to }) => {
+      this.shouldDeadLetter = ({ bytes, from, to }) => {
         const line = bytes.subarray(from, to);
         return listedMembers.some((member) => line.includes(member));
       };
@@ -36,7 +36,7 @@ export class DeliveryErrorHandler {
   }
 
   /** Sets the key columns of a table. Call it before the first event of each version of the table. */
-  table({ schema, name, columns, key }: Table): void {
+  registerTable({ schema, name, columns, key }: Table): void {
     this.#keyColumns.set(
       formatTableName(schema, name),
       key.map((index) => columns[index]?.name ?? ''),

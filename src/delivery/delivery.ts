@@ -7,7 +7,6 @@ import type { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Quota, Sink } from '../sinks/sink.ts';
-import type { Aggregation } from './batch-builder.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import {
   BUDGET_BYTES,
@@ -18,6 +17,7 @@ import {
   RESUME_SHARE,
   TRANSACTIONS_PAST_WATERMARK_MAX,
 } from './limits.ts';
+import type { Aggregation } from './request-builder.ts';
 import { type DeliveryCounters, StreamSender } from './stream-sender.ts';
 import { type DeliveredPosition, WatermarkTracker } from './watermark-tracker.ts';
 
@@ -41,7 +41,7 @@ export interface DeliveryOptions {
   /** For each target. */
   requestsInFlight?: number;
   /** Whether an event goes to the dead letters without being sent. */
-  isDeadLettered?: ((event: EncodedEvent) => boolean) | undefined;
+  shouldDeadLetter?: ((event: EncodedEvent) => boolean) | undefined;
   /** Writes an event into a dead letter; resolves when it is durable. */
   deadLetter: (request: DeadLetterRequest) => Promise<void>;
   /** Events failed and are sent again. */
@@ -79,15 +79,18 @@ export class Delivery {
   #appended = 0;
   #paused = false;
 
-  /** The numbers of the open transaction's first and current part. A savepoint begins a part. */
-  #firstPart = 0;
-  #currentPart = 0;
+  /**
+   * The numbers of the open transaction's first and current segment. A transaction and a savepoint begin a segment; its
+   * events are discarded together.
+   */
+  #firstSegment = 0;
+  #currentSegment = 0;
   #savepoints = new Map<string, number>();
   /** Events and bytes of the open transaction that can still be discarded. */
   #openEvents = 0;
   #openBytes = 0;
-  /** The last part of the open transaction that was made sendable before the commit; -1 if there is none. */
-  #lastSentPart = -1;
+  /** The last segment of the open transaction that was made sendable before the commit; -1 if there is none. */
+  #lastSentSegment = -1;
   #drained: (() => void) | undefined;
   #stopped = false;
 
@@ -145,8 +148,8 @@ export class Delivery {
 
   /** Appends an event of the open transaction to the target with that index. */
   append(target: number, event: EncodedEvent): void {
-    const isDeadLetter = this.#options.isDeadLettered?.(event) ?? false;
-    (this.#senders[target] as StreamSender).append(event, this.#currentPart, isDeadLetter);
+    const toDeadLetters = this.#options.shouldDeadLetter?.(event) ?? false;
+    (this.#senders[target] as StreamSender).append(event, this.#currentSegment, toDeadLetters);
     const bytes = event.to - event.from;
     this.#bufferedBytes += bytes;
     this.#appended += bytes;
@@ -154,7 +157,7 @@ export class Delivery {
     this.#openEvents++;
     this.#unsettled++;
     if (this.#openBytes > this.#budget * OPEN_TRANSACTION_SHARE) {
-      this.#lastSentPart = this.#currentPart;
+      this.#lastSentSegment = this.#currentSegment;
       this.#makeSendable();
     }
     if (this.#bufferedBytes > this.#budget) this.#updateBackpressure();
@@ -162,12 +165,12 @@ export class Delivery {
 
   /** The open transaction has committed: its events can be sent, and the position moves once they have settled. */
   commit(transaction: Transaction): void {
-    const hasRows = this.#openEvents > 0 || this.#lastSentPart >= 0;
-    const moved = this.#watermark.committed(this.#currentPart, transaction, hasRows, this.#appended);
+    const hasRows = this.#openEvents > 0 || this.#lastSentSegment >= 0;
+    const moved = this.#watermark.committed(this.#currentSegment, transaction, hasRows, this.#appended);
     if (hasRows) {
       this.#makeSendable();
-      this.#lastSentPart = -1;
-      this.#firstPart = ++this.#currentPart;
+      this.#lastSentSegment = -1;
+      this.#firstSegment = ++this.#currentSegment;
     }
     if (this.#savepoints.size > 0) this.#savepoints.clear();
     if (moved) this.#options.onDelivered();
@@ -180,14 +183,14 @@ export class Delivery {
     this.#watermark.xaPrepared(transaction);
   }
 
-  /** The binlog has no further event before these coordinates. */
+  /** Everything before these coordinates has been received, and nothing follows for now. */
   heartbeat(at: Coordinates): void {
     if (this.#watermark.heartbeat(at)) this.#options.onDelivered();
   }
 
   /** The GTIDs before the start, if only the binlog contains them. */
   gtidsBeforeStart(gtids: GtidSet | MariadbGtidPosition): void {
-    this.#watermark.startFrom(gtids);
+    this.#watermark.gtidsBeforeStart(gtids);
   }
 
   /** A transaction before the start: its GTID counts as delivered. */
@@ -200,13 +203,13 @@ export class Delivery {
    * @throws CdcError if some of them were made sendable before
    */
   rollback(): void {
-    if (this.#lastSentPart >= 0) throw rolledBackAfterSendError();
-    this.#discardFrom(this.#firstPart);
+    if (this.#lastSentSegment >= 0) throw rolledBackAfterSendError();
+    this.#discardFrom(this.#firstSegment);
   }
 
   savepoint(name: string): void {
-    if (this.#openEvents > 0 || this.#lastSentPart >= 0) this.#currentPart++;
-    this.#savepoints.set(name, this.#currentPart);
+    if (this.#openEvents > 0 || this.#lastSentSegment >= 0) this.#currentSegment++;
+    this.#savepoints.set(name, this.#currentSegment);
   }
 
   /**
@@ -214,16 +217,16 @@ export class Delivery {
    * @throws CdcError if some of them were made sendable before
    */
   rollbackTo(name: string): void {
-    const part = this.#savepoints.get(name);
-    if (part === undefined) throw new CdcError(`the binlog rolls back to a savepoint ${name} that it has not set`);
-    if (this.#lastSentPart >= part) throw rolledBackAfterSendError();
-    this.#discardFrom(part);
+    const segment = this.#savepoints.get(name);
+    if (segment === undefined) throw new CdcError(`the binlog rolls back to a savepoint ${name} that it has not set`);
+    if (this.#lastSentSegment >= segment) throw rolledBackAfterSendError();
+    this.#discardFrom(segment);
   }
 
   /** Resolves when everything committed has settled, or delivery has stopped. */
   async drain(): Promise<void> {
     // The next start reads an unfinished transaction again, so its events that are not sendable yet are discarded.
-    this.#discardFrom(this.#firstPart);
+    this.#discardFrom(this.#firstSegment);
     if (this.#unsettled === 0 || this.#stopped) return;
     await new Promise<void>((resolve) => {
       this.#drained = resolve;
@@ -238,9 +241,9 @@ export class Delivery {
     this.#drained?.();
   }
 
-  #discardFrom(part: number): void {
+  #discardFrom(segment: number): void {
     for (const sender of this.#senders) {
-      const { events, bytes } = sender.discardFrom(part);
+      const { events, bytes } = sender.discardFrom(segment);
       this.#bufferedBytes -= bytes;
       this.#appended -= bytes;
       this.#openBytes -= bytes;
@@ -266,7 +269,7 @@ export class Delivery {
 
   #moveWatermark(): void {
     let oldest = Number.POSITIVE_INFINITY;
-    for (const sender of this.#senders) oldest = Math.min(oldest, sender.oldestTransaction);
+    for (const sender of this.#senders) oldest = Math.min(oldest, sender.oldestSegment);
     if (this.#watermark.advanceTo(oldest)) this.#options.onDelivered();
   }
 

@@ -3,7 +3,7 @@ const INITIAL = 256;
 /** The events of a lane: the end of each line and key, and the transaction. It stores numbers only, no objects. */
 export class EventIndex {
   #ends = new Float64Array(INITIAL);
-  #transactions = new Float64Array(INITIAL);
+  #segments = new Float64Array(INITIAL);
   /** Undefined in a lane that keeps no keys. */
   #keyEnds: Float64Array | undefined;
   #head = 0;
@@ -17,11 +17,11 @@ export class EventIndex {
     return this.#tail - this.#head;
   }
 
-  push(end: number, keyEnd: number, transaction: number): void {
+  push(end: number, keyEnd: number, segment: number): void {
     if (this.#tail === this.#ends.length) this.#makeRoom();
     this.#ends[this.#tail] = end;
     if (this.#keyEnds !== undefined) this.#keyEnds[this.#tail] = keyEnd;
-    this.#transactions[this.#tail] = transaction;
+    this.#segments[this.#tail] = segment;
     this.#tail++;
   }
 
@@ -35,8 +35,8 @@ export class EventIndex {
     return this.#keyEnds === undefined ? 0 : (this.#keyEnds[this.#head + index] as number);
   }
 
-  transaction(index: number): number {
-    return this.#transactions[this.#head + index] as number;
+  segment(index: number): number {
+    return this.#segments[this.#head + index] as number;
   }
 
   dropOldest(count: number): void {
@@ -61,9 +61,9 @@ export class EventIndex {
   }
 
   /** The number of events, from index `from` on, of transactions below `transaction`. The numbers never decrease. */
-  countBelow(transaction: number, from: number): number {
+  countBelow(segment: number, from: number): number {
     let count = this.count;
-    while (count > from && this.transaction(count - 1) >= transaction) count--;
+    while (count > from && this.segment(count - 1) >= segment) count--;
     return count - from;
   }
 
@@ -76,7 +76,7 @@ export class EventIndex {
       return to;
     };
     this.#ends = moved(this.#ends);
-    this.#transactions = moved(this.#transactions);
+    this.#segments = moved(this.#segments);
     if (this.#keyEnds !== undefined) this.#keyEnds = moved(this.#keyEnds);
     this.#head = 0;
     this.#tail = live;

@@ -5,13 +5,13 @@ import type { ChunkPool } from './chunk-pool.ts';
 import { EventIndex } from './event-index.ts';
 import { ISOLATION_EVENTS_MAX } from './limits.ts';
 
-type State = 'idle' | 'in flight' | 'backing off';
+type State = 'ready' | 'in flight' | 'backing off';
 
 /**
- * The events of the keys that share a lane, in commit order. They form three parts, oldest first: in flight (one slice
- * at most, until it settles), committed and waiting, and those of the open transaction, which can be discarded.
+ * The events of the keys that share a lane, in commit order. Oldest first, they are in flight (one slice at most, until
+ * it settles), waiting to be sent, or of the open transaction, which can still discard them.
  *
- *     idle --startFlight--> in flight --settle--> idle --backOff--> backing off --endBackoff--> idle
+ *     ready --startFlight--> in flight --settle--> ready --backOff--> backing off --endBackoff--> ready
  *
  * A lane in isolation sends its oldest events on their own, `isolationBatchSize` at a time, because one of them was
  * rejected or blocks the others. Isolation ends when all of them have settled.
@@ -21,15 +21,15 @@ export class Lane {
   /** The keys of the events, if the sink needs them. */
   readonly #keys: ByteQueue | undefined;
   readonly #events: EventIndex;
-  #state: State = 'idle';
+  #state: State = 'ready';
   #inFlightEvents = 0;
-  #committedEvents = 0;
-  /** The end of the committed lines. */
-  #committed = 0;
+  #sendableEvents = 0;
+  /** The end of the lines that can be sent: those in flight and those that wait. */
+  #sendableEnd = 0;
   #hasOpenTransaction = false;
   /** The starts of the events that go to the dead letters, oldest first. */
   #deadLetterStarts: number[] = [];
-  #lingerExpired = false;
+  #isDue = false;
   #attempts = 0;
   #isolatedEvents = 0;
   #isolationBatchSize = 0;
@@ -45,20 +45,20 @@ export class Lane {
   }
 
   get waitingEvents(): number {
-    return this.#committedEvents - this.#inFlightEvents;
+    return this.#sendableEvents - this.#inFlightEvents;
   }
 
   get waitingBytes(): number {
-    return this.#committed - this.#inFlightEnd();
+    return this.#sendableEnd - this.#inFlightEnd();
   }
 
   /** Events of the open transaction. */
   get openEvents(): number {
-    return this.#events.count - this.#committedEvents;
+    return this.#events.count - this.#sendableEvents;
   }
 
   get openBytes(): number {
-    return this.#lines.end - this.#committed;
+    return this.#lines.end - this.#sendableEnd;
   }
 
   /** Events and bytes that are not settled. */
@@ -72,12 +72,12 @@ export class Lane {
 
   /** Whether events wait and can be sent now. */
   get isSendable(): boolean {
-    return this.#state === 'idle' && this.#committedEvents > 0;
+    return this.#state === 'ready' && this.#sendableEvents > 0;
   }
 
-  /** Whether the linger time of the waiting events has ended. */
-  get lingerExpired(): boolean {
-    return this.#lingerExpired;
+  /** Whether the waiting events go with the next request: their linger time or a backoff has ended. */
+  get isDue(): boolean {
+    return this.#isDue;
   }
 
   /** Failed attempts since an event of the lane settled. */
@@ -100,19 +100,19 @@ export class Lane {
     return this.#deadLetterStarts[0] === this.#lines.start;
   }
 
-  /** The number of the oldest transaction with an unsettled event in the lane; Infinity if there is none. */
-  get oldestTransaction(): number {
-    return this.#events.count === 0 ? Number.POSITIVE_INFINITY : this.#events.transaction(0);
+  /** The segment of the oldest unsettled event; Infinity if there is none. */
+  get oldestSegment(): number {
+    return this.#events.count === 0 ? Number.POSITIVE_INFINITY : this.#events.segment(0);
   }
 
   /**
    * Appends an event of the open transaction. Returns whether it is the first of that transaction in this lane.
-   * @param transaction the number of the open transaction, or of a part of it; numbers never decrease
+   * @param segment the open transaction's current segment; segment numbers never decrease
    */
-  append({ bytes, from, to, keyFrom, keyTo }: EncodedEvent, transaction: number): boolean {
+  append({ bytes, from, to, keyFrom, keyTo }: EncodedEvent, segment: number): boolean {
     this.#lines.append(bytes, from, to);
     this.#keys?.append(bytes, keyFrom, keyTo);
-    this.#events.push(this.#lines.end, this.#keys?.end ?? 0, transaction);
+    this.#events.push(this.#lines.end, this.#keys?.end ?? 0, segment);
     const isFirst = !this.#hasOpenTransaction;
     this.#hasOpenTransaction = true;
     return isFirst;
@@ -124,19 +124,19 @@ export class Lane {
     this.#deadLetterStarts.push(count > 1 ? this.#events.end(count - 2) : this.#lines.start);
   }
 
-  /** The open transaction has committed: its events wait to be sent. Returns their bytes. */
-  commit(): number {
-    const bytes = this.#lines.end - this.#committed;
-    this.#committed = this.#lines.end;
-    this.#committedEvents = this.#events.count;
+  /** The events of the open transaction can be sent, and are no longer discarded. Returns their bytes. */
+  makeSendable(): number {
+    const bytes = this.#lines.end - this.#sendableEnd;
+    this.#sendableEnd = this.#lines.end;
+    this.#sendableEvents = this.#events.count;
     this.#hasOpenTransaction = false;
     return bytes;
   }
 
-  /** Discards the events of the open transaction that were appended under `number` or later. Returns their bytes. */
-  discardFrom(number: number): number {
-    const kept = this.#committedEvents + this.#events.countBelow(number, this.#committedEvents);
-    const end = kept > this.#committedEvents ? this.#events.end(kept - 1) : this.#committed;
+  /** Discards the events of the open transaction in this segment and later ones. Returns their bytes. */
+  discardFrom(segment: number): number {
+    const kept = this.#sendableEvents + this.#events.countBelow(segment, this.#sendableEvents);
+    const end = kept > this.#sendableEvents ? this.#events.end(kept - 1) : this.#sendableEnd;
     const discarded = this.#lines.end - end;
     this.#keys?.discardFrom(kept > 0 ? this.#events.keyEnd(kept - 1) : this.#keys.start);
     this.#events.keepOldest(kept);
@@ -146,21 +146,21 @@ export class Lane {
   }
 
   /**
-   * Puts the oldest events in flight: as many as fit, at least one. Returns their bytes.
+   * Starts a flight of the oldest events: as many as fit into the limits, and one if none does. Returns their bytes.
    * @param maxEventBytes the slice ends before an event that is larger
    */
   startFlight(maxBytes: number, maxEvents: number, maxEventBytes = Number.POSITIVE_INFINITY): number {
-    this.#move('idle', 'in flight');
+    this.#move('ready', 'in flight');
     const from = this.#lines.start;
     const stop = this.#deadLetterStarts.find((start) => start > from) ?? Number.POSITIVE_INFINITY;
     const fitting = this.#events.countUpTo(Math.min(from + maxBytes, stop), 0);
-    this.#inFlightEvents = Math.max(1, Math.min(fitting, maxEvents, this.#committedEvents));
+    this.#inFlightEvents = Math.max(1, Math.min(fitting, maxEvents, this.#sendableEvents));
     if (maxEventBytes < maxBytes) {
       for (let i = 1; i < this.#inFlightEvents; i++) {
         if (this.#events.end(i) - this.#events.end(i - 1) > maxEventBytes) this.#inFlightEvents = i;
       }
     }
-    this.#lingerExpired = this.#lingerExpired && this.waitingEvents > 0;
+    this.#isDue = this.#isDue && this.waitingEvents > 0;
     return this.#inFlightEnd() - from;
   }
 
@@ -189,7 +189,7 @@ export class Lane {
    * of the settled events.
    */
   settle(events: number): number {
-    this.#move('in flight', 'idle');
+    this.#move('in flight', 'ready');
     this.#inFlightEvents = 0;
     if (events === 0) return 0;
     const end = this.#events.end(events - 1);
@@ -197,7 +197,7 @@ export class Lane {
     this.#keys?.dropTo(this.#events.keyEnd(events - 1));
     this.#lines.dropTo(end);
     this.#events.dropOldest(events);
-    this.#committedEvents -= events;
+    this.#sendableEvents -= events;
     while ((this.#deadLetterStarts[0] ?? end) < end) this.#deadLetterStarts.shift();
     this.#attempts = 0;
     this.#isolatedEvents = Math.max(0, this.#isolatedEvents - events);
@@ -205,30 +205,35 @@ export class Lane {
     return bytes;
   }
 
-  /** The linger time of the waiting events has ended: they are sent with the next request. */
-  expireLinger(): void {
-    this.#lingerExpired = this.waitingEvents > 0;
+  /** Ends the flight without a result: its events wait again. */
+  abortFlight(): void {
+    this.settle(0);
+  }
+
+  /** The waiting events go with the next request. */
+  makeDue(): void {
+    this.#isDue = this.waitingEvents > 0;
   }
 
   /** An attempt failed. The lane waits until `endBackoff`. @param attempts consecutive failures, this one included */
   backOff(attempts: number): void {
-    this.#move('idle', 'backing off');
+    this.#move('ready', 'backing off');
     this.#attempts = attempts;
   }
 
   endBackoff(): void {
-    this.#move('backing off', 'idle');
-    this.#lingerExpired = true;
+    this.#move('backing off', 'ready');
+    this.#isDue = true;
   }
 
   /**
    * One of the oldest `events` was rejected: they are sent on their own from now on.
-   * @param isAlone whether nothing else was rejected with them; then halving them finds the event
+   * @param halve whether they alone were rejected: then the range is bisected until the event is found
    */
-  isolate(events: number, isAlone: boolean): void {
-    this.#isolatedEvents = isAlone ? events : Math.max(this.#isolatedEvents, events);
-    this.#isolationBatchSize = isAlone && events > 1 ? events >> 1 : events;
-    this.#lingerExpired = true;
+  isolate(events: number, halve: boolean): void {
+    this.#isolatedEvents = halve ? events : Math.max(this.#isolatedEvents, events);
+    this.#isolationBatchSize = halve && events > 1 ? events >> 1 : events;
+    this.#isDue = true;
   }
 
   /** An attempt failed, and the lane is sent again without a backoff. */
@@ -238,13 +243,13 @@ export class Lane {
 
   /**
    * The outcome of the oldest events stayed unknown for many attempts: they are isolated to find the blocking event.
-   * @param isAlone whether no other lane shares their record
+   * @param halve whether no other lane shares their record: then the range is bisected
    */
-  isolateBlocked(isAlone: boolean): void {
+  isolateBlocked(halve: boolean): void {
     const most = this.#isolatedEvents > 0 ? this.#isolationBatchSize : ISOLATION_EVENTS_MAX;
     const events = Math.min(this.waitingEvents, most);
     this.#isolatedEvents = events;
-    this.#isolationBatchSize = isAlone ? Math.max(1, events >> 1) : events;
+    this.#isolationBatchSize = halve ? Math.max(1, events >> 1) : events;
   }
 
   #inFlightEnd(): number {
@@ -253,7 +258,7 @@ export class Lane {
 
   #move(from: State, to: State): void {
     if (this.#state !== from) throw new Error(`a lane that is ${this.#state} cannot become ${to}`);
-    if (to === 'in flight' && this.#committedEvents === 0) throw new Error('a lane without events cannot send');
+    if (to === 'in flight' && this.#sendableEvents === 0) throw new Error('a lane without events cannot send');
     this.#state = to;
   }
 }

@@ -4,7 +4,6 @@ import type { EncodedEvent } from '../model/encoded-event.ts';
 import { fullJitterBackoff } from '../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Quota, RecordBuffers, RecordOutcome, Sink, SinkRecord } from '../sinks/sink.ts';
-import { type Aggregation, type Batch, BatchBuilder } from './batch-builder.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { Lane } from './lane.ts';
 import {
@@ -15,6 +14,7 @@ import {
   RETRY_BASE_MS,
   RETRY_CAP_MS,
 } from './limits.ts';
+import { type Aggregation, type Batch, RequestBuilder } from './request-builder.ts';
 import { RequestPacer } from './request-pacer.ts';
 
 export interface SenderOptions {
@@ -49,7 +49,9 @@ export interface DeliveryCounters {
 }
 
 /**
- * Sends the events of one stream to its sink. A key picks its lane, slices of lanes become records, records become
+ * Sends the events of one stream to its sink. An event has settled once it is accepted, or durable as a dead letter.
+ *
+ * A key picks its lane, slices of lanes become records, records become
  * requests. A lane has one slice in flight at most, so no retry reorders a key, and a record that fails delays only the
  * lanes in it.
  */
@@ -65,7 +67,7 @@ export class StreamSender {
   /** The lanes with events of the open transaction. */
   #openLanes: Lane[] = [];
 
-  /** Bytes in lanes that can send now; each request counts them again. */
+  /** Bytes in lanes that can send now; recomputed for each request. */
   #sendableBytes = 0;
   /** Events and bytes that have settled since the last report. */
   #unreported = { events: 0, bytes: 0 };
@@ -86,17 +88,17 @@ export class StreamSender {
     this.#options = options;
     this.#lanes = Array.from({ length: LANES }, () => new Lane(pool, sink.needsKeys));
     this.#queue = new PQueue({ concurrency: requestsInFlight });
-    this.#queue.on('next', () => this.#pump());
+    this.#queue.on('next', () => this.#trySend());
     this.#pacer = new RequestPacer(quota);
     // No request is larger than one second of quota, unless a single event is.
     this.#maxRequestBytes = Math.min(sink.limits.maxRequestBytes, quota?.bytes ?? Infinity);
     this.#flushBytes = Math.min(FLUSH_BYTES, this.#maxRequestBytes / 2);
   }
 
-  /** The number of the oldest transaction with an unsettled event in this stream; Infinity if there is none. */
-  get oldestTransaction(): number {
+  /** The segment of the oldest unsettled event in this stream; Infinity if there is none. */
+  get oldestSegment(): number {
     let oldest = Number.POSITIVE_INFINITY;
-    for (const lane of this.#lanes) oldest = Math.min(oldest, lane.oldestTransaction);
+    for (const lane of this.#lanes) oldest = Math.min(oldest, lane.oldestSegment);
     return oldest;
   }
 
@@ -112,34 +114,34 @@ export class StreamSender {
 
   /**
    * Appends an event of the open transaction.
-   * @param part the number of the transaction's current part
-   * @param isDeadLetter whether it goes to the dead letters instead
+   * @param segment the transaction's current segment
+   * @param toDeadLetters whether it goes to the dead letters instead
    */
-  append(event: EncodedEvent, part: number, isDeadLetter: boolean): void {
+  append(event: EncodedEvent, segment: number, toDeadLetters: boolean): void {
     const { keyHash } = event;
     const lane = this.#lanes[(keyHash ^ (keyHash >>> 15)) & (LANES - 1)] as Lane;
-    if (lane.append(event, part)) this.#openLanes.push(lane);
-    if (isDeadLetter) lane.markDeadLetter();
+    if (lane.append(event, segment)) this.#openLanes.push(lane);
+    if (toDeadLetters) lane.markDeadLetter();
   }
 
   /** The events of the open transaction can be sent. */
   makeSendable(): void {
     let bytes = 0;
-    for (const lane of this.#openLanes) bytes += lane.commit();
+    for (const lane of this.#openLanes) bytes += lane.makeSendable();
     this.#openLanes = [];
     if (bytes === 0) return;
     this.#sendableBytes += bytes;
     this.#lingerTimer ??= setTimeout(() => this.#onLingerExpired(), this.#options.lingerMs);
-    if (this.#sendableBytes >= this.#flushBytes) this.#pump();
+    if (this.#sendableBytes >= this.#flushBytes) this.#trySend();
   }
 
-  /** Discards the events of the open transaction from this part on. */
-  discardFrom(part: number): { events: number; bytes: number } {
+  /** Discards the events of the open transaction from this segment on. */
+  discardFrom(segment: number): { events: number; bytes: number } {
     let events = 0;
     let bytes = 0;
     for (const lane of this.#openLanes) {
       const before = lane.openEvents;
-      bytes += lane.discardFrom(part);
+      bytes += lane.discardFrom(segment);
       events += before - lane.openEvents;
     }
     return { events, bytes };
@@ -148,7 +150,7 @@ export class StreamSender {
   /** Sends the waiting events at once. No further event follows. */
   drain(): void {
     this.#draining = true;
-    this.#pump();
+    this.#trySend();
   }
 
   /** Abandons the events in flight and the waiting events. */
@@ -163,12 +165,12 @@ export class StreamSender {
 
   #onLingerExpired(): void {
     this.#lingerTimer = undefined;
-    for (const lane of this.#lanes) lane.expireLinger();
-    this.#pump();
+    for (const lane of this.#lanes) lane.makeDue();
+    this.#trySend();
   }
 
-  /** Timers and the queue call it, and nothing catches what they throw. */
-  #pump(): void {
+  /** Sends what is ready. Timers and the queue call it, so an error goes to `onFatal` instead of the caller. */
+  #trySend(): void {
     try {
       this.#sendReady();
     } catch (error) {
@@ -183,7 +185,7 @@ export class StreamSender {
       if (wait > 0) {
         this.#pacingTimer ??= setTimeout(() => {
           this.#pacingTimer = undefined;
-          this.#pump();
+          this.#trySend();
         }, wait);
         return;
       }
@@ -195,10 +197,10 @@ export class StreamSender {
   }
 
   /** The next request: a lane in isolation on its own, or slices of the others. */
-  #assemble(): BatchBuilder {
+  #assemble(): RequestBuilder {
     const { limits } = this.#options.sink;
-    const request = new BatchBuilder(this.#options.aggregation, limits.maxRecordBytes);
-    const lanes = this.#sendableLanes();
+    const request = new RequestBuilder(this.#options.aggregation, limits.maxRecordBytes);
+    const lanes = this.#takeSendableLanes();
     this.#sendableBytes = 0;
     for (const lane of lanes) this.#sendableBytes += lane.waitingBytes;
     const single = lanes.find((lane) => lane.isolationBatchSize > 0 || lane.oldestEventBytes > limits.maxRecordBytes);
@@ -209,7 +211,7 @@ export class StreamSender {
     }
     const flushes = this.#draining || this.#sendableBytes >= this.#flushBytes;
     for (const lane of lanes) {
-      if (!flushes && !lane.lingerExpired) continue;
+      if (!flushes && !lane.isDue) continue;
       const room = this.#maxRequestBytes - request.bytes;
       const places = limits.maxRecords - request.records;
       if (places === 0 && !request.fitsOpenRecord(lane)) break;
@@ -222,7 +224,7 @@ export class StreamSender {
   }
 
   /** The lanes that can send, in turn. Dead letters among their oldest events are written on the way. */
-  #sendableLanes(): Lane[] {
+  #takeSendableLanes(): Lane[] {
     const { sink } = this.#options;
     const { maxRecordBytes } = sink.limits;
     const sendable: Lane[] = [];
@@ -248,7 +250,7 @@ export class StreamSender {
       const bytes = bytesOf(encoded);
       const lane = batches.length === 1 && batches[0]?.events === 1 ? batches[0].lanes[0] : undefined;
       if (lane !== undefined && bytes > sink.limits.maxRecordBytes) {
-        this.#settleLane(lane, 0);
+        lane.abortFlight();
         return this.#deadLetter(lane, tooLarge(bytes, sink));
       }
       records = encoded;
@@ -276,7 +278,7 @@ export class StreamSender {
     this.#pacer.adjust(records.length, bytesOf(records), bytesOf(encoded));
     clearTimeout(this.#pacingTimer);
     this.#pacingTimer = undefined;
-    this.#pump();
+    this.#trySend();
     return encoded;
   }
 
@@ -284,7 +286,7 @@ export class StreamSender {
    * A record that lanes share settles as a whole. A run of records settles up to the first failed record; that record
    * and all after it are sent again. Returns the number of settled records.
    */
-  #settle({ lanes, records, events }: Batch, outcomes: readonly RecordOutcome[], isAlone: boolean): number {
+  #settle({ lanes, records, events }: Batch, outcomes: readonly RecordOutcome[], isOnlyBatch: boolean): number {
     const { counters } = this.#options;
     const failed = outcomes.findIndex(({ kind }) => kind !== 'accepted');
     const failure = outcomes[failed];
@@ -308,7 +310,7 @@ export class StreamSender {
       this.#backOff(lanes, failure.reason);
       if (failure.kind === 'unknown') this.#isolateBlocked(lanes);
     } else if (failure.scope === 'stream') this.#failStream(failure);
-    else this.#isolateRejected(lanes, failed, failure, isAlone || failure.scope === 'record');
+    else this.#isolateRejected(lanes, failed, failure, isOnlyBatch || failure.scope === 'record');
     return failed;
   }
 
@@ -318,13 +320,13 @@ export class StreamSender {
    * @param isOfTheseLanes whether the rejected record belongs to these lanes, and not to others of the request
    */
   #isolateRejected(lanes: readonly Lane[], settled: number, failure: Rejection, isOfTheseLanes: boolean): void {
-    const isRun = this.#options.aggregation === 'off' && failure.scope === 'record';
-    const isAlone = isOfTheseLanes && lanes.length === 1;
+    const isRecordOfRun = this.#options.aggregation === 'off' && failure.scope === 'record';
+    const isSingleLane = isOfTheseLanes && lanes.length === 1;
     for (const lane of lanes) {
-      const events = isRun ? 1 : lane.inFlightEvents - settled;
-      const isFound = isAlone && lane.inFlightEvents === 1;
+      const events = isRecordOfRun ? 1 : lane.inFlightEvents - settled;
+      const isFound = isSingleLane && lane.inFlightEvents === 1;
       this.#settleLane(lane, settled);
-      lane.isolate(events, isAlone);
+      lane.isolate(events, isSingleLane);
       if (isFound && !this.#hasAccepted && lane.attempts < ISOLATE_AFTER_ATTEMPTS) {
         // Before the stream has accepted anything, the event is not proven to be the cause.
         this.#backOff([lane], failure.reason);
@@ -356,7 +358,7 @@ export class StreamSender {
     const timer = setTimeout(() => {
       this.#backoffTimers.delete(timer);
       for (const lane of lanes) lane.endBackoff();
-      this.#pump();
+      this.#trySend();
     }, delay);
     this.#backoffTimers.add(timer);
     const { stream, onRetry } = this.#options;
@@ -383,9 +385,9 @@ export class StreamSender {
         if (this.#stopped) return;
         counters.deadLetters++;
         this.#settleLane(lane, 1);
-        lane.expireLinger();
+        lane.makeDue();
         this.#reportSettled();
-        this.#pump();
+        this.#trySend();
       })
       .catch((error) => onFatal(asCdcError(error)));
   }

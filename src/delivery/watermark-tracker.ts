@@ -6,7 +6,7 @@ import type { Transaction } from '../model/rows-event.ts';
 
 interface Entry {
   /** The number of the transaction in delivery; -1 if it has no event that has to settle. */
-  transactionNumber: number;
+  segment: number;
   transaction: Transaction | undefined;
   /** The position after later transactions without events, which count together with this one. */
   coalesced: ReplicationPosition | undefined;
@@ -27,7 +27,7 @@ export class WatermarkTracker {
   readonly #delivered: ReplicationPosition;
   readonly #entries: Entry[] = [];
   #head = 0;
-  #xaBarrier: { transactionNumber: number; position: ReplicationPosition } | undefined;
+  #xaBarrier: { segment: number; position: ReplicationPosition } | undefined;
   #prepared = 0;
   /** The number of bytes that were appended up to the end of the delivered transactions. */
   #end = 0;
@@ -52,7 +52,7 @@ export class WatermarkTracker {
   }
 
   /** The GTIDs before the start, if only the first binlog file of the dump contains them. */
-  startFrom(gtids: GtidSet | MariadbGtidPosition): void {
+  gtidsBeforeStart(gtids: GtidSet | MariadbGtidPosition): void {
     this.#delivered.gtids = gtids;
   }
 
@@ -67,7 +67,7 @@ export class WatermarkTracker {
   xaPrepared(transaction: Transaction): void {
     if (this.#delivered.gtids instanceof GtidSet) return;
     this.#prepared++;
-    this.#xaBarrier ??= { transactionNumber: -1, position: this.#delivered.emptyCopy() };
+    this.#xaBarrier ??= { segment: -1, position: this.#delivered.emptyCopy() };
     this.#xaBarrier.position.advance(transaction);
   }
 
@@ -75,20 +75,20 @@ export class WatermarkTracker {
    * The transaction has committed. Returns whether the position moved. If nothing is unsettled, call `advanceTo` next.
    * @param end the number of bytes that were appended up to here
    */
-  committed(transactionNumber: number, transaction: Transaction, hasRows: boolean, end: number): boolean {
+  committed(segment: number, transaction: Transaction, hasRows: boolean, end: number): boolean {
     const barrier = this.#xaBarrier;
     if (barrier === undefined) {
       if (!hasRows) return this.#coalesce(transaction);
-      this.#entries.push({ transactionNumber, transaction, coalesced: undefined, end });
+      this.#entries.push({ segment, transaction, coalesced: undefined, end });
       return false;
     }
     barrier.position.advance(transaction);
-    if (hasRows) barrier.transactionNumber = transactionNumber;
+    if (hasRows) barrier.segment = segment;
     if (transaction.preparedTransaction !== undefined) this.#prepared--;
     if (this.#prepared > 0) return false;
     this.#xaBarrier = undefined;
     this.#entries.push({
-      transactionNumber: barrier.transactionNumber,
+      segment: barrier.segment,
       transaction: undefined,
       coalesced: barrier.position,
       end,
@@ -96,7 +96,7 @@ export class WatermarkTracker {
     return false;
   }
 
-  /** The binlog has no further event before these coordinates. Returns whether the position moved. */
+  /** Everything before these coordinates has been received. Returns whether the position moved. */
   heartbeat(at: Coordinates): boolean {
     if (this.pendingCount > 0 || this.#xaBarrier !== undefined) return false;
     if (at.file === this.#delivered.file && at.position <= this.#delivered.position) return false;
@@ -108,7 +108,7 @@ export class WatermarkTracker {
   /** All transactions numbered below `oldest` have settled. Returns whether the position moved. */
   advanceTo(oldest: number): boolean {
     const before = this.#head;
-    for (let entry = this.#entries[this.#head]; entry !== undefined && entry.transactionNumber < oldest; ) {
+    for (let entry = this.#entries[this.#head]; entry !== undefined && entry.segment < oldest; ) {
       if (entry.transaction) this.#delivered.advance(entry.transaction);
       if (entry.coalesced) this.#delivered.advanceAll(entry.coalesced);
       this.#end = entry.end;

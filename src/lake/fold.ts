@@ -1,4 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
+import { FLAT_FIELDS } from '../model/flat-fields.ts';
 import { CdcError } from '../runtime/error.ts';
 import { formatRawObject, parseRawObject } from '../runtime/raw-json.ts';
 import { globLiteral, jsonPointer, sqlLiteral } from './sql.ts';
@@ -92,8 +93,7 @@ export function rowOf(fold: Pick<Fold, 'format' | 'flatPrefix'>, line: string): 
 }
 
 /** The metadata fields of a flat event. */
-export const metaFields = (prefix: string): string[] =>
-  ['op', 'seq', 'deleted', 'ts_ms', 'db', 'table', 'partial'].map((name) => prefix + name);
+export const metaFields = (prefix: string): string[] => FLAT_FIELDS.map((name) => prefix + name);
 
 /** Runs a query and returns all rows. */
 export async function selectRows(

@@ -1,13 +1,11 @@
 import type { Config } from '../config/schema.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
 import { error, type Finding, shortList, warning } from '../model/finding.ts';
+import { FLAT_FIELDS } from '../model/flat-fields.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import { checkColumnRules } from './check-column-rules.ts';
 import { atLeast, type PreflightFacts } from './gather-server.ts';
 import type { TableFacts } from './gather-tables.ts';
-
-/** The metadata fields of format flat, without their prefix (docs/EVENTS.md). */
-const FLAT_FIELDS = ['op', 'seq', 'deleted', 'ts_ms', 'db', 'table', 'partial'];
 
 type Tables = Pick<PreflightFacts, 'flavor' | 'version' | 'tables' | 'variables'>;
 

@@ -2,7 +2,7 @@ import { ByteWriter } from '../codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../codec/charset/charset.ts';
 import { EventWriter } from '../codec/event-writer.ts';
 import type { EventFormatOptions } from '../codec/formats/event-format.ts';
-import { MaxwellCommitMarker, type TransactionHandler } from '../codec/formats/maxwell-commit-marker.ts';
+import { MaxwellCommitMarker } from '../codec/formats/maxwell-commit-marker.ts';
 import type { EmitEvent } from '../codec/row-image-writer.ts';
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/source-connection.ts';
@@ -15,6 +15,7 @@ import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/table.ts';
 import { compileTableFilter, type TableFilter } from '../model/table-filter.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
+import type { TransactionHandler } from '../model/transaction-handler.ts';
 import { CdcError } from '../runtime/error.ts';
 import { BinlogClient } from './binlog/binlog-client.ts';
 import { BinlogDecoder } from './binlog/binlog-decoder.ts';
@@ -34,7 +35,7 @@ export interface ChangeHandler extends TransactionHandler {
   skipped(transaction: Transaction): void;
   /** An XA transaction is prepared. Its events follow with the transaction that commits it, if one does. */
   xaPrepared(transaction: Transaction): void;
-  /** The binlog has no further event before these coordinates. */
+  /** Everything before these coordinates has been received, and nothing follows for now. */
   heartbeat(at: Coordinates): void;
 }
 
@@ -62,7 +63,7 @@ export const HEARTBEAT_MS = 5_000;
 export class ChangeStream {
   readonly #options: ChangeStreamOptions;
   readonly #isCaptured: TableFilter;
-  readonly #keyOverrides: KeyOverrides;
+  readonly #fallbackKeys: FallbackKeys;
   readonly #routes: Routes;
   readonly #format: EventFormatOptions;
   readonly #decodeText: DecodeText;
@@ -74,7 +75,7 @@ export class ChangeStream {
     const { caseSensitive, charsets } = server;
     this.#options = options;
     this.#isCaptured = compileTableFilter(config.tables, { caseSensitive });
-    this.#keyOverrides = compileKeyOverrides(config, caseSensitive);
+    this.#fallbackKeys = compileFallbackKeys(config, caseSensitive);
     this.#routes = compileRoutes(config.firehose.routes, config.firehose.stream, { caseSensitive });
     this.#format = {
       format: config.format,
@@ -100,7 +101,7 @@ export class ChangeStream {
   /** Follows the binlog. Resolves when the signal aborts, rejects when the stream fails. */
   async follow(handler: ChangeHandler): Promise<void> {
     const { config, server, start, signal } = this.#options;
-    const events = config.format === 'maxwell' ? new MaxwellCommitMarker(handler) : handler;
+    const transactions = config.format === 'maxwell' ? new MaxwellCommitMarker(handler) : handler;
     let decoder: BinlogDecoder<TableWriter> | undefined;
     this.#client = new BinlogClient({
       connection: sourceConnection(config.source),
@@ -109,7 +110,7 @@ export class ChangeStream {
       from: start.dump,
       heartbeatMs: HEARTBEAT_MS,
       onStart: (checksum) => {
-        decoder = this.#createDecoder(handler, events, checksum);
+        decoder = this.#createDecoder(handler, transactions, checksum);
       },
       onEvent: (bytes, from, to) => decoder?.read(bytes, from, to),
       signal,
@@ -117,15 +118,19 @@ export class ChangeStream {
     await this.#client.follow();
   }
 
-  #createDecoder(handler: ChangeHandler, events: TransactionHandler, checksum: boolean): BinlogDecoder<TableWriter> {
+  #createDecoder(
+    handler: ChangeHandler,
+    transactions: TransactionHandler,
+    checksum: boolean,
+  ): BinlogDecoder<TableWriter> {
     const { config, start, signal } = this.#options;
     const skipper = skipUntilStart(start, {
-      commit: (transaction) => events.commit(transaction),
+      commit: (transaction) => transactions.commit(transaction),
       xaPrepared: (transaction) => handler.xaPrepared(transaction),
       skipped: (transaction) => handler.skipped(transaction),
     });
-    let needsGtids = start.readGtidsFromFirstFile;
-    const tableMap = (map: TableMap, at: Coordinates) => this.#tableWriter(map, at, events);
+    let awaitsGtids = start.readGtidsFromFirstFile;
+    const tableMap = (map: TableMap, at: Coordinates) => this.#tableWriter(map, at, transactions);
     const recovery = {
       connection: sourceConnection(config.source),
       isCaptured: this.#isCaptured,
@@ -142,17 +147,17 @@ export class ChangeStream {
         rows: (table, rows, transaction) => writeRows(table, rows, transaction, skipper),
         truncate: (schema, name, position, transaction) => {
           if (skipper.isBeforeStart(transaction)) return;
-          const { writer, emit } = this.#createTableWriter({ schema, name, columns: [], key: [] }, events);
+          const { writer, emit } = this.#createTableWriter({ schema, name, columns: [], key: [] }, transactions);
           writer.writeTruncate(position, transaction, Date.now(), emit);
         },
-        savepoint: (name) => events.savepoint(name),
-        rollbackTo: (name) => events.rollbackTo(name),
+        savepoint: (name) => transactions.savepoint(name),
+        rollbackTo: (name) => transactions.rollbackTo(name),
         commit: skipper.commit,
-        rollback: () => events.rollback(),
+        rollback: () => transactions.rollback(),
         xaPrepared: skipper.xaPrepared,
         previousGtids(gtids) {
-          if (needsGtids) handler.gtidsBeforeStart(gtids);
-          needsGtids = false;
+          if (awaitsGtids) handler.gtidsBeforeStart(gtids);
+          awaitsGtids = false;
         },
         heartbeat: (at) => handler.heartbeat(at),
       },
@@ -163,13 +168,13 @@ export class ChangeStream {
   }
 
   /** The writer of a table version. It is a promise if the binlog does not describe the columns completely. */
-  #tableWriter(map: TableMap, at: Coordinates, events: TransactionHandler): TableWriter | Promise<TableWriter> {
+  #tableWriter(map: TableMap, at: Coordinates, transactions: TransactionHandler): TableWriter | Promise<TableWriter> {
     const { config, server, start, signal, onTable } = this.#options;
     const { columns, primaryKey } = map;
     const create = (schema: Pick<ResolvedTableSchema, 'columns' | 'primaryKey'>): TableWriter => {
-      const table = withRowKey(map, schema.columns, schema.primaryKey, this.#keyOverrides);
+      const table = withRowKey(map, schema.columns, schema.primaryKey, this.#fallbackKeys);
       onTable?.(table);
-      return this.#createTableWriter(table, events);
+      return this.#createTableWriter(table, transactions);
     };
     if (hasFullMetadata(map, server)) return create({ columns: [...columns], primaryKey: [...primaryKey] });
     const known = start.tableSchemas.find(map.schema, map.name, columnSignature(columns), at);
@@ -177,11 +182,11 @@ export class ChangeStream {
     return resolveTableSchema(sourceConnection(config.source), start.tableSchemas, map, at, signal).then(create);
   }
 
-  #createTableWriter(table: Table, events: TransactionHandler): TableWriter {
+  #createTableWriter(table: Table, transactions: TransactionHandler): TableWriter {
     const target = this.#routes.streamOf(table.schema, table.name);
     return {
       writer: new EventWriter(table, this.#format, this.#out),
-      emit: (event) => events.append(target, event),
+      emit: (event) => transactions.append(target, event),
     };
   }
 }
@@ -195,10 +200,10 @@ function writeRows(
   if (!isBeforeStart(transaction)) writer.write(rows, transaction, Date.now(), emit);
 }
 
-type KeyOverrides = (schema: string, table: string) => string[] | undefined;
+type FallbackKeys = (schema: string, table: string) => string[] | undefined;
 
 /** Finds the `keys` entry of a table. Names are compared as the server compares them. */
-function compileKeyOverrides({ keys }: Config, caseSensitive: boolean): KeyOverrides {
+function compileFallbackKeys({ keys }: Config, caseSensitive: boolean): FallbackKeys {
   const entries = Object.entries(keys).map(([name, columns]) => ({
     matches: compileTableFilter([name], { caseSensitive }),
     columns,
@@ -206,7 +211,7 @@ function compileKeyOverrides({ keys }: Config, caseSensitive: boolean): KeyOverr
   return (schema, table) => entries.find(({ matches }) => matches(schema, table))?.columns;
 }
 
-/** Types that a MariaDB table map does not distinguish from others, or contains without their fractional digits. */
+/** Temporal types before 5.6: a MariaDB table map does not say how many fractional digits they have. */
 const AMBIGUOUS_TYPES: ReadonlySet<number> = new Set([ColumnType.TIME, ColumnType.DATETIME, ColumnType.TIMESTAMP]);
 
 /** Whether the table map describes the columns completely. */
@@ -217,6 +222,7 @@ function hasFullMetadata({ hasColumnNames, columns }: TableMap, { flavor }: Serv
     columns.every(
       ({ type, meta, collation }) =>
         !AMBIGUOUS_TYPES.has(type) &&
+        // BINARY(16) can be UUID or INET6, and BINARY(4) INET4.
         !(type === ColumnType.STRING && collation === BINARY_COLLATION && (meta === 16 || meta === 4)),
     )
   );
@@ -227,9 +233,9 @@ function withRowKey(
   { schema, name }: TableMap,
   columns: readonly Column[],
   primaryKey: readonly number[],
-  keyOverrides: KeyOverrides,
+  fallbackKeys: FallbackKeys,
 ): Table {
-  const override = primaryKey.length > 0 ? undefined : keyOverrides(schema, name);
+  const override = primaryKey.length > 0 ? undefined : fallbackKeys(schema, name);
   const key = override?.map((column) => {
     const index = columns.findIndex((c) => c.name.toLowerCase() === column.toLowerCase());
     if (index < 0) {

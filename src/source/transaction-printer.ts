@@ -6,7 +6,7 @@ import type { ChangeHandler, ChangeStream } from './change-stream.ts';
 /** Bytes of the open transaction that are buffered at most. A larger transaction is printed before its commit. */
 export const PRINT_BUFFER_MAX_BYTES = 16 * 1024 * 1024;
 
-/** Prints the events of each transaction to standard output when it commits, or when they exceed `PRINT_BUFFER_MAX_BYTES`. */
+/** Prints the events of each transaction to standard output: at its commit, or beyond `PRINT_BUFFER_MAX_BYTES`. */
 export class TransactionPrinter implements ChangeHandler {
   readonly #stream: ChangeStream;
   readonly #buffered = new ByteWriter();

@@ -143,8 +143,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'codec/formats/debezium-format',
-        'images.writeKeyMember(images.before);\n        this.#end(at - ordinalBase, row, emit, 0);',
-        'images.writeKeyMember(images.before);',
+        'images.writeKeyMember(images.beforeSpans);\n        this.#end(at - ordinalBase, row, emit, 0);',
+        'images.writeKeyMember(images.beforeSpans);',
       ),
     ],
   },
@@ -188,8 +188,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'source/change-stream',
-        'events.append(target, event)',
-        'events.append(target, { ...event, keyHash: (Math.random() * 2 ** 32) >>> 0 })',
+        'transactions.append(target, event)',
+        'transactions.append(target, { ...event, keyHash: (Math.random() * 2 ** 32) >>> 0 })',
       ),
     ],
   },
@@ -234,7 +234,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   'never reads on after pressure': {
     breaks: ['lagHeals'],
-    edits: [edit('pipeline', '(paused ? stream.pause() : stream.resume())', 'paused && stream.pause()')],
+    edits: [edit('pipeline', '(paused ? source.pause() : source.resume())', 'paused && source.pause()')],
     options: { healWithinMs: 20_000 },
     budgetBytes: 256 * 1024,
   },

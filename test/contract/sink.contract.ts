@@ -32,7 +32,7 @@ export interface SinkSubject {
 }
 
 /**
- * The contract of src/sinks/sink.ts, as tests: every sink passes them, the real transport or its local server behind it.
+ * The contract of src/sinks/sink.ts, as tests. Every sink passes them, in front of its real transport or a local one.
  * What a test cannot see (that a sink sends once, for example) is seen by how often a record is stored.
  */
 export function sinkContract(name: string, open: () => Promise<SinkSubject>): void {

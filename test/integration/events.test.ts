@@ -375,7 +375,7 @@ describe('partial JSON updates of MySQL', () => {
       `UPDATE t SET j = JSON_SET(j, '$.a', 5)`,
     );
     await expect(one.lines('')).rejects.toMatchObject({
-      message: expect.stringMatching(/^partial\.t: a partial JSON update lacks its base document .* \(at binlog/),
+      message: expect.stringMatching(/^partial\.t: a partial JSON update lacks its base document \(at binlog/),
       why: expect.stringContaining('column "j"'),
       hint: expect.stringContaining("SET GLOBAL binlog_row_value_options=''"),
     });

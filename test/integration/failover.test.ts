@@ -156,7 +156,7 @@ async function count(server: LocalServer, table: string): Promise<number> {
   }
 }
 
-/** Each row counts its own changes up. Returns how many committed; with `end` they run until it has ended the server. */
+/** Each row counts its own changes. Returns how many committed; with `end` they run until it has ended the server. */
 async function work(server: LocalServer, salt: number, ms: number, end?: () => Promise<void>): Promise<number> {
   const deadline = Date.now() + ms;
   let committed = 0;

@@ -41,7 +41,7 @@ test('UUID, INET4 and INET6, which only INFORMATION_SCHEMA distinguishes from BI
 describe('the temporal formats before MySQL 5.6', () => {
   let old: LocalServer;
   beforeAll(async () => {
-    // It needs its own server even if the environment names one: the setting is global and decides how tables are stored.
+    // Always a server of its own: the setting is global and decides how tables are stored.
     vi.stubEnv('CDC_MARIADB_URL', '');
     old = await startLocalServer({ flavor: 'mariadb', settings: ['--mysql56-temporal-format=OFF'] });
     vi.unstubAllEnvs();

@@ -261,7 +261,7 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
     lingerMs: 20,
     budgetBytes: BUDGET,
     requestsInFlight: 3,
-    isDeadLettered: (event) => fateOf(lineOf(event).trimEnd()) === 'named',
+    shouldDeadLetter: (event) => fateOf(lineOf(event).trimEnd()) === 'named',
     deadLetter: ({ event, reason, attempts }) =>
       new Promise((resolve) => {
         const line = event.toString().slice(0, -1);

@@ -46,20 +46,20 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'moves the watermark over the transaction that waits',
     'watermark-tracker.ts',
-    'entry.transactionNumber < oldest',
-    'entry.transactionNumber <= oldest',
+    'entry.segment < oldest',
+    'entry.segment <= oldest',
   ],
   [
     'takes the newest lane for the oldest',
     'stream-sender.ts',
-    'Math.min(oldest, lane.oldestTransaction)',
-    'lane.oldestTransaction',
+    'Math.min(oldest, lane.oldestSegment)',
+    'lane.oldestSegment',
   ],
   [
     'takes the newest stream for the oldest',
     'delivery.ts',
-    'Math.min(oldest, sender.oldestTransaction)',
-    'sender.oldestTransaction',
+    'Math.min(oldest, sender.oldestSegment)',
+    'sender.oldestSegment',
   ],
   ['loses a record that failed', 'stream-sender.ts', 'for (const lane of lanes) lane.endBackoff();', ''],
   ['swallows a failure', 'stream-sender.ts', 'this.#backOff(lanes, failure.reason);', ''],
@@ -108,7 +108,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   ],
   [
     'sends too large an event in a run',
-    'batch-builder.ts',
+    'request-builder.ts',
     ', this.#maxRecordBytes);\n      const keys',
     ');\n      const keys',
   ],
@@ -116,7 +116,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'takes nothing back at a rollback',
     'delivery.ts',
-    'this.#discardFrom(this.#firstPart);\n  }\n\n  savepoint',
+    'this.#discardFrom(this.#firstSegment);\n  }\n\n  savepoint',
     '}\n\n  savepoint',
   ],
   [
@@ -125,7 +125,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
     'this.#bufferedBytes -= bytes;\n      this.#appended',
     'this.#appended',
   ],
-  ['forgets where a savepoint was', 'delivery.ts', 'this.#currentPart++;', ''],
+  ['forgets where a savepoint was', 'delivery.ts', 'this.#currentSegment++;', ''],
   ['takes back too little', 'event-index.ts', '>= transaction', '> transaction'],
   [
     'counts a prepared transaction as delivered',

@@ -51,7 +51,7 @@ export class DebeziumFormat implements EventFormatter {
     if (op !== 'u') {
       const next = images.writeImage(rows, op === 'c' ? after : before, at);
       if (op === 'd') out.copy(NO_AFTER);
-      images.writeKeyMember(images.after);
+      images.writeKeyMember(images.afterSpans);
       this.#end(at - ordinalBase, row, emit, 0);
       return next;
     }
@@ -59,7 +59,7 @@ export class DebeziumFormat implements EventFormatter {
     out.copy(AFTER);
     const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
-      images.writeKeyMember(images.after);
+      images.writeKeyMember(images.afterSpans);
       this.#end(at - ordinalBase, row, emit, 0);
       return next;
     }
@@ -69,12 +69,12 @@ export class DebeziumFormat implements EventFormatter {
     out.copy(DELETE);
     images.writeBeforeImage(rows, before, at);
     out.copy(NO_AFTER);
-    images.writeKeyMember(images.before);
+    images.writeKeyMember(images.beforeSpans);
     this.#end(at - ordinalBase, row, emit, 0);
     const from = out.at;
     out.copy(INSERT);
     images.writeAfterImage(rows, after, middle);
-    images.writeKeyMember(images.after);
+    images.writeKeyMember(images.afterSpans);
     this.#end(middle - ordinalBase, row, emit, from);
     return next;
   }
@@ -98,6 +98,6 @@ export class DebeziumFormat implements EventFormatter {
     out.at = end;
     putUint32(out, row);
     out.copy(this.#timeTail);
-    this.#images.emit(from, emit);
+    this.#images.emitLine(from, emit);
   }
 }

@@ -1,12 +1,10 @@
+import { FLAT_FIELDS } from '../../model/flat-fields.ts';
 import type { RowOp, RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { jsonString } from '../bytes/json-text.ts';
 import { putHex } from '../bytes/number-text.ts';
 import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
 import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
-
-/** Names of the metadata fields, without the prefix. */
-const FIELDS = ['op', 'seq', 'deleted', 'partial', 'ts_ms', 'db', 'table'];
 
 /** Format `flat`: the columns of the row at the top level, then the metadata fields. A delete has the before image. */
 export class FlatFormat implements EventFormatter {
@@ -54,7 +52,7 @@ export class FlatFormat implements EventFormatter {
     if (op !== 'u') {
       const next = images.writeImage(rows, op === 'c' ? after : before, at);
       this.#end(op, at - ordinalBase, 0);
-      images.emitWithKey(images.after, 0, emit);
+      images.emitLineWithKey(images.afterSpans, 0, emit);
       return next;
     }
     // The before image is written first, to compare its key. It is sent only if the key changed.
@@ -63,16 +61,16 @@ export class FlatFormat implements EventFormatter {
     const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
       this.#end('u', at - ordinalBase, from);
-      images.emitWithKey(images.after, from, emit);
+      images.emitLineWithKey(images.afterSpans, from, emit);
       return next;
     }
     out.at = from;
     this.#end('d', at - ordinalBase, 0);
-    images.emitWithKey(images.before, 0, emit);
+    images.emitLineWithKey(images.beforeSpans, 0, emit);
     const second = out.at;
     images.writeAfterImage(rows, after, middle);
     this.#end('c', middle - ordinalBase, second);
-    images.emitWithKey(images.after, second, emit);
+    images.emitLineWithKey(images.afterSpans, second, emit);
     return next;
   }
 
@@ -82,7 +80,7 @@ export class FlatFormat implements EventFormatter {
     images.out.ascii('{}');
     this.#end('t', 0, 0);
     images.noKey();
-    images.emit(0, emit);
+    images.emitLine(0, emit);
   }
 
   /** Turns the closing brace of the image into the metadata fields. */
@@ -101,7 +99,7 @@ export class FlatFormat implements EventFormatter {
 
 /** Compares the names without case, as the query engines of a lake do. */
 function assertNoFieldNames({ table, columnNames }: RowImageWriter, prefix: string): void {
-  const fields = new Set(FIELDS.map((name) => (prefix + name).toLowerCase()));
+  const fields = new Set(FLAT_FIELDS.map((name) => (prefix + name).toLowerCase()));
   const collision = columnNames.find((name) => fields.has(name.toLowerCase()));
   if (collision !== undefined) {
     throw new CdcError(`column ${collision} of ${table.schema}.${table.name} has the name of a metadata field`, {

@@ -1,20 +1,7 @@
 import type { EncodedEvent } from '../../model/encoded-event.ts';
 import type { Transaction } from '../../model/rows-event.ts';
+import type { TransactionHandler } from '../../model/transaction-handler.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
-
-/** Receives the transactions and their events, in commit order. */
-export interface TransactionHandler {
-  /**
-   * An event of the open transaction, valid during the call only.
-   * @param target the index of the stream for events of its table
-   */
-  append(target: number, event: EncodedEvent): void;
-  savepoint(name: string): void;
-  /** The open transaction was rolled back to the savepoint: the events since then are void. */
-  rollbackTo(name: string): void;
-  commit(transaction: Transaction): void;
-  rollback(): void;
-}
 
 /**
  * Completes the lines of format maxwell. The last line of a transaction gets `"commit":true`; each other line gets

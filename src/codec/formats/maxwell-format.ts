@@ -53,7 +53,7 @@ export class MaxwellFormat implements EventFormatter {
     if (op !== 'u') {
       this.#open(TYPES[op], at - ordinalBase);
       const next = images.writeImage(rows, op === 'c' ? after : before, at);
-      images.emitWithKey(images.after, 0, emit);
+      images.emitLineWithKey(images.afterSpans, 0, emit);
       return next;
     }
     // The before image is written first, to compare its columns and to copy the changed ones.
@@ -63,17 +63,17 @@ export class MaxwellFormat implements EventFormatter {
     const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
       this.#putOld(before, after);
-      images.emitWithKey(images.after, from, emit);
+      images.emitLineWithKey(images.afterSpans, from, emit);
       return next;
     }
     out.at = from;
     this.#open('delete', at - ordinalBase);
     out.copyFromSelf(0, from);
-    images.emitWithKey(images.before, from, emit);
+    images.emitLineWithKey(images.beforeSpans, from, emit);
     const second = out.at;
     this.#open('insert', middle - ordinalBase);
     images.writeAfterImage(rows, after, middle);
-    images.emitWithKey(images.after, second, emit);
+    images.emitLineWithKey(images.afterSpans, second, emit);
     return next;
   }
 
@@ -83,7 +83,7 @@ export class MaxwellFormat implements EventFormatter {
     this.#open('table-truncate', 0);
     images.out.ascii('{}');
     images.noKey();
-    images.emit(0, emit);
+    images.emitLine(0, emit);
   }
 
   #open(type: string, ordinal: number): void {
@@ -106,7 +106,7 @@ export class MaxwellFormat implements EventFormatter {
       if (!first) out.byte(0x2c);
       first = false;
       out.copy(names[slot] as Buffer);
-      out.copyFromSelf(images.before.from[slot] as number, images.before.to[slot] as number);
+      out.copyFromSelf(images.beforeSpans.from[slot] as number, images.beforeSpans.to[slot] as number);
     }
     out.byte(0x7d);
   }

@@ -19,10 +19,10 @@ export function recordOutcomes(response: PutRecordBatchCommandOutput, records: n
   return entries.map(({ RecordId, ErrorCode, ErrorMessage }): RecordOutcome => {
     if (ErrorCode === undefined && RecordId) return ACCEPTED;
     const reason = `${ErrorCode ?? 'no record id'}: ${ErrorMessage ?? ''}`;
-    if (ErrorCode !== undefined && awsError(ErrorCode).kind === 'request') {
-      return { kind: 'rejected', scope: 'record', reason, hint: REJECTED_REQUEST_HINT };
-    }
-    return ErrorCode?.startsWith('ServiceUnavailable') ? { kind: 'throttled', reason } : { kind: 'unknown', reason };
+    const { kind } = awsError(ErrorCode ?? '');
+    if (kind === 'request') return { kind: 'rejected', scope: 'record', reason, hint: REJECTED_REQUEST_HINT };
+    const isThrottled = kind === 'throttling' || ErrorCode?.startsWith('ServiceUnavailable');
+    return { kind: isThrottled ? 'throttled' : 'unknown', reason };
   });
 }
 

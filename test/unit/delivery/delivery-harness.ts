@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, vi } from 'vitest';
-import type { Aggregation } from '../../../src/delivery/batch-builder.ts';
 import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.ts';
+import type { Aggregation } from '../../../src/delivery/request-builder.ts';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../../src/model/replication-position.ts';
 import type { Transaction } from '../../../src/model/rows-event.ts';

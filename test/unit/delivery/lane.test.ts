@@ -66,7 +66,7 @@ describe('a lane', () => {
             isOpen = true;
             open.push({ bytes, key, number });
           } else if ('commit' in each) {
-            lane.commit();
+            lane.makeSendable();
             isOpen = false;
             committed.push(...open);
             open = [];
@@ -100,7 +100,7 @@ describe('a lane', () => {
             expect(lane.settle(settled.length)).toBe(settled.reduce((sum, { bytes }) => sum + bytes.length, 0));
             flight = undefined;
             other.append(encodedEvent('~'.repeat(60_000), '~'.repeat(100)), number);
-            other.commit();
+            other.makeSendable();
             if (other.waitingEvents > 20) {
               other.startFlight(1e9, 1e9);
               other.settle(other.inFlightEvents);
@@ -110,7 +110,7 @@ describe('a lane', () => {
           expect(lane.waitingEvents).toBe(waiting.length);
           expect(lane.waitingBytes).toBe(waiting.reduce((sum, { bytes }) => sum + bytes.length, 0));
           expect(lane.openEvents).toBe(open.length);
-          expect(lane.oldestTransaction).toBe([...committed, ...open][0]?.number ?? Number.POSITIVE_INFINITY);
+          expect(lane.oldestSegment).toBe([...committed, ...open][0]?.number ?? Number.POSITIVE_INFINITY);
         }
         if (flight !== undefined) expect(Buffer.concat(flight.pieces).equals(flight.copy)).toBe(true);
       }),
@@ -124,13 +124,13 @@ describe('a lane', () => {
       lane.append(encodedEvent(fill.repeat(length)), number);
     };
     append(10, 'a', 1);
-    lane.commit();
+    lane.makeSendable();
     append(10, 'b', 2);
     lane.startFlight(100, 1);
     lane.settle(1);
     lane.discardFrom(2);
     append(CHUNK_BYTES, 'c', 2);
-    lane.commit();
+    lane.makeSendable();
     expect(lane.oldestEvent().equals(Buffer.alloc(CHUNK_BYTES, 'c'))).toBe(true);
   });
 
@@ -138,7 +138,7 @@ describe('a lane', () => {
   function laneOf(events: number): Lane {
     const lane = new Lane(new ChunkPool(), false);
     for (let i = 0; i < events; i++) lane.append(encodedEvent(`e${i}`), 1);
-    lane.commit();
+    lane.makeSendable();
     return lane;
   }
 
@@ -154,7 +154,7 @@ describe('a lane', () => {
     expect(() => lane.startFlight(1000, 2)).toThrow('backing off');
     expect(() => lane.settle(1)).toThrow('backing off');
     lane.endBackoff();
-    expect([lane.isSendable, lane.lingerExpired, lane.attempts]).toEqual([true, true, 1]);
+    expect([lane.isSendable, lane.isDue, lane.attempts]).toEqual([true, true, 1]);
     lane.startFlight(1000, 3);
     lane.settle(3);
     expect([lane.isSendable, lane.attempts]).toEqual([false, 0]);

@@ -110,7 +110,7 @@ describe('dead letters', () => {
 
   test('receive an event that the operator has named; it is not sent, and a rolled back one is ignored', async () => {
     const harness = new DeliveryHarness({
-      isDeadLettered: (event) => lineOf(event).includes('bad'),
+      shouldDeadLetter: (event) => lineOf(event).includes('bad'),
     });
     harness.lines('a1', 'a2bad');
     harness.delivery.rollback();

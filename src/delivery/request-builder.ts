@@ -16,7 +16,7 @@ export interface Batch {
 }
 
 /** Puts slices of lanes in flight and packs them into the batches of one request, in as few records as possible. */
-export class BatchBuilder {
+export class RequestBuilder {
   readonly #aggregation: Aggregation;
   readonly #maxRecordBytes: number;
   readonly #batches: Batch[] = [];
