@@ -83,7 +83,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'lets two slices of a lane fly',
     'lane.ts',
-    "return this.#state === 'idle' && this.#committedEvents > 0;",
+    "return this.#state === 'ready' && this.#sendableEvents > 0;",
     "return this.#state !== 'backing off' && this.waitingEvents > 0;",
   ],
   [
@@ -126,7 +126,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
     'this.#appended',
   ],
   ['forgets where a savepoint was', 'delivery.ts', 'this.#currentSegment++;', ''],
-  ['takes back too little', 'event-index.ts', '>= transaction', '> transaction'],
+  ['takes back too little', 'event-index.ts', '>= segment', '> segment'],
   [
     'counts a prepared transaction as delivered',
     'watermark-tracker.ts',

@@ -159,7 +159,7 @@ describe('a lane', () => {
     lane.settle(3);
     expect([lane.isSendable, lane.attempts]).toEqual([false, 0]);
     expect(() => lane.startFlight(1000, 1)).toThrow('without events');
-    expect(() => lane.endBackoff()).toThrow('idle');
+    expect(() => lane.endBackoff()).toThrow('ready');
   });
 
   test('is isolated by halves until the events that were rejected with it have settled', () => {
