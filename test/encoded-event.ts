@@ -5,11 +5,14 @@ import type { ChangeHandler } from '../src/source/change-stream.ts';
 export function encodedEvent(line: string, key = '', keyHash = 0): EncodedEvent {
   const bytes = Buffer.from(line + key);
   const to = Buffer.byteLength(line);
-  return { bytes, from: 0, to, keyFrom: to, keyTo: bytes.length, keyHash };
+  return { bytes, from: 0, to, keyFrom: to, keyTo: bytes.length, keyHash, locateKey() {} };
 }
 
 export const lineOf = ({ bytes, from, to }: EncodedEvent): string => bytes.toString('utf8', from, to);
-export const keyOf = ({ bytes, keyFrom, keyTo }: EncodedEvent): string => bytes.toString('utf8', keyFrom, keyTo);
+export function keyOf(event: EncodedEvent): string {
+  event.locateKey();
+  return event.bytes.toString('utf8', event.keyFrom, event.keyTo);
+}
 
 /** A handler that wants none of the changes: spread it, and add what matters. */
 export const IGNORE_CHANGES: ChangeHandler = {

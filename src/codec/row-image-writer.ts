@@ -12,6 +12,21 @@ import { createValueWriter } from './values/create-value-writer.ts';
 import { maxwellValueWriter } from './values/maxwell-value.ts';
 import type { ValueFormat } from './values/value-format.ts';
 
+/** A class, and no object literal with a spread: its fields are then written in place (measured: 12 % of a narrow row). */
+class RowEvent implements EncodedEvent {
+  bytes: Buffer = EMPTY;
+  from = 0;
+  to = 0;
+  keyFrom = 0;
+  keyTo = 0;
+  keyHash = 0;
+  readonly locateKey: () => void;
+
+  constructor(locateKey: () => void) {
+    this.locateKey = locateKey;
+  }
+}
+
 /** Receives each finished event, which is valid during the call only. */
 export type EmitEvent = (event: EncodedEvent) => void;
 
@@ -81,8 +96,12 @@ export class RowImageWriter {
   readonly #layouts = new Map<string, ImageLayout>();
   /** `{"a":`, then `,"b":` of each key column. */
   readonly #keyNames: readonly Buffer[];
+  /** The same as the member of a line: `,"key":{"a":`, then `,"b":`. */
+  readonly #keyMember: readonly Buffer[];
   /** The object that every `emit` passes on. */
-  readonly #event: EncodedEvent = { bytes: EMPTY, from: 0, to: 0, keyFrom: 0, keyTo: 0, keyHash: 0 };
+  readonly #event: EncodedEvent = new RowEvent(() => this.#locateKey());
+  /** The columns of a key that is not written yet. */
+  #unwrittenKey: ColumnSpans | undefined;
   readonly #partialJsonUpdates: PartialJsonUpdates;
 
   constructor(table: Table, format: RowImageOptions, out: ByteWriter) {
@@ -113,6 +132,7 @@ export class RowImageWriter {
     this.#keyNames = names
       .slice(0, table.key.length)
       .map((name, i) => (i === 0 ? Buffer.concat([Buffer.of(OPEN), name]) : withLeadingComma(name)));
+    this.#keyMember = this.#keyNames.map((name, i) => (i === 0 ? Buffer.concat([KEY, name]) : name));
     this.fullLayout = withSeparators(this.#columns, []);
     this.beforeSpans = new ColumnSpans(names.length);
     this.afterSpans = new ColumnSpans(names.length);
@@ -221,18 +241,21 @@ export class RowImageWriter {
     return true;
   }
 
-  /** Appends the member `,"key":…` of a line. The next `emit` has this key. */
+  /** Appends the member `,"key":…` of a line. The next `emitLine` has this key. */
   writeKeyMember(spans: ColumnSpans): void {
     if (this.#keyNames.length === 0) {
       this.out.copy(NO_KEY);
       this.noKey();
       return;
     }
-    this.out.copy(KEY);
-    this.#writeKey(spans);
+    const event = this.#event;
+    event.keyFrom = this.out.at + KEY.length;
+    this.#writeKey(spans, this.#keyMember);
+    event.keyTo = this.out.at;
+    event.keyHash = this.#hashKey(spans);
   }
 
-  /** The next `emit` has no key. All such events share the lane of the table. */
+  /** The next `emitLine` has no key. All such events share the lane of the table. */
   noKey(): void {
     this.#event.keyFrom = this.#event.keyTo = 0;
     this.#event.keyHash = this.tableHash;
@@ -247,29 +270,34 @@ export class RowImageWriter {
     emit(event);
   }
 
-  /** Emits the line that starts at `from` in a format without a key member. The key is written after the line. */
+  /** Emits the line that starts at `from`, in a format without a key member: its key is written if it is wanted. */
   emitLineWithKey(spans: ColumnSpans, from: number, emit: EmitEvent): void {
     const event = this.#event;
-    const to = this.out.at;
-    if (this.#keyNames.length === 0) this.noKey();
-    else this.#writeKey(spans);
-    event.bytes = this.out.bytes;
-    event.from = from;
-    event.to = to;
-    emit(event);
+    event.keyFrom = event.keyTo = 0;
+    event.keyHash = this.#hashKey(spans);
+    this.#unwrittenKey = this.#keyNames.length === 0 ? undefined : spans;
+    this.emitLine(from, emit);
+    this.#unwrittenKey = undefined;
   }
 
-  #writeKey(spans: ColumnSpans): void {
-    const { out } = this;
+  #locateKey(): void {
+    const spans = this.#unwrittenKey;
+    if (spans === undefined) return;
+    this.#unwrittenKey = undefined;
     const event = this.#event;
-    event.keyFrom = out.at;
-    for (let i = 0; i < this.#keyNames.length; i++) {
-      out.copy(this.#keyNames[i] as Buffer);
+    event.keyFrom = this.out.at;
+    this.#writeKey(spans, this.#keyNames);
+    event.keyTo = this.out.at;
+    event.bytes = this.out.bytes;
+  }
+
+  #writeKey(spans: ColumnSpans, names: readonly Buffer[]): void {
+    const { out } = this;
+    for (let i = 0; i < names.length; i++) {
+      out.copy(names[i] as Buffer);
       out.copyFromSelf(spans.from[i] as number, spans.to[i] as number);
     }
     out.byte(CLOSE);
-    event.keyTo = out.at;
-    event.keyHash = this.#hashKey(spans);
   }
 
   /** The hash of the key's text in the event. Equal keys have equal text, also after a column rule. */

@@ -119,6 +119,11 @@ export class Delivery {
     );
   }
 
+  /** Whether a sink wants the keys of events. */
+  get needsKeys(): boolean {
+    return this.#options.targets.some(({ sink }) => sink.needsKeys);
+  }
+
   /** The position up to which every event is accepted or in the dead letters. */
   get delivered(): DeliveredPosition {
     return this.#watermark.delivered;

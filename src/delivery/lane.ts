@@ -109,9 +109,12 @@ export class Lane {
    * Appends an event of the open transaction. Returns whether it is the first of that transaction in this lane.
    * @param segment the open transaction's current segment; segment numbers never decrease
    */
-  append({ bytes, from, to, keyFrom, keyTo }: EncodedEvent, segment: number): boolean {
-    this.#lines.append(bytes, from, to);
-    this.#keys?.append(bytes, keyFrom, keyTo);
+  append(event: EncodedEvent, segment: number): boolean {
+    this.#lines.append(event.bytes, event.from, event.to);
+    if (this.#keys !== undefined) {
+      event.locateKey();
+      this.#keys.append(event.bytes, event.keyFrom, event.keyTo);
+    }
     this.#events.push(this.#lines.end, this.#keys?.end ?? 0, segment);
     const isFirst = !this.#hasOpenTransaction;
     this.#hasOpenTransaction = true;

@@ -7,9 +7,17 @@ export interface EncodedEvent {
   /** The line is `bytes[from..to)`, newline included. */
   from: number;
   to: number;
-  /** The key is `bytes[keyFrom..keyTo)`: a JSON object of the key columns, in key order. It is empty without a key. */
+  /**
+   * After `locateKey`, the key is `bytes[keyFrom..keyTo)`: a JSON object of the key columns, in key order. It is empty
+   * without a key.
+   */
   keyFrom: number;
   keyTo: number;
   /** Hash of the table's name and the key. Equal keys have equal hashes; different keys can have equal hashes too. */
   keyHash: number;
+  /**
+   * Sets the key's offsets. A format without a key in its line writes the key here, after the line, so `bytes` can be
+   * another buffer afterwards. Only receivers that want keys pay for it.
+   */
+  locateKey(): void;
 }

@@ -3,6 +3,8 @@ import type { Transaction } from './rows-event.ts';
 
 /** Receives the transactions and their events, in commit order. */
 export interface TransactionHandler {
+  /** Whether the handler reads the keys of events. */
+  readonly needsKeys?: boolean;
   /**
    * An event of the open transaction, valid during the call only.
    * @param target the index of the stream for events of its table

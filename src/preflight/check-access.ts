@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { error, type Finding, shortList, warning } from '../model/finding.ts';
+import { quoteIdentifier } from '../model/identifier.ts';
 import { atLeast, type PatternFacts, type PreflightFacts } from './gather-server.ts';
-import { quoteName } from './query.ts';
 
 /** Missing privileges, tables that cannot be captured, and a server id that another replica uses. */
 export function checkAccess(server: PreflightFacts, config: Config): Finding[] {
@@ -55,7 +55,7 @@ function checkPattern(
 /** The smallest target of GRANT that covers the pattern. GRANT has no wildcards within a table name. */
 function grantTarget({ schema, table }: PatternFacts['pattern']): string {
   if (schema.length > 1) return '*.*';
-  return `${quoteName(schema[0] as string)}.${table.length > 1 ? '*' : quoteName(table[0] as string)}`;
+  return `${quoteIdentifier(schema[0] as string)}.${table.length > 1 ? '*' : quoteIdentifier(table[0] as string)}`;
 }
 
 /** Captured schemas that the server does not log. */

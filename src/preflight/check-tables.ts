@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
 import { error, type Finding, shortList, warning } from '../model/finding.ts';
 import { FLAT_FIELDS } from '../model/flat-fields.ts';
+import { formatName } from '../model/name-pattern.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import { checkColumnRules } from './check-column-rules.ts';
 import { atLeast, type PreflightFacts } from './gather-server.ts';
@@ -120,5 +121,4 @@ function checkFlat(tables: TableFacts[], prefix: string): Finding[] {
 const fullName = (table: TableFacts): string => `${table.schema}.${table.name}`;
 
 /** The table as a pattern that matches only this table. */
-const patternOf = (...names: string[]): string =>
-  names.map((name) => (/[\s.*!`]/.test(name) ? `\`${name.replaceAll('`', '``')}\`` : name)).join('.');
+const patternOf = (...names: string[]): string => names.map(formatName).join('.');

@@ -1,4 +1,5 @@
-import { type Query, quoteTable } from './query.ts';
+import { quoteIdentifier } from '../model/identifier.ts';
+import type { Query } from './query.ts';
 
 /** A captured table as INFORMATION_SCHEMA shows it to this account. */
 export interface TableFacts {
@@ -63,7 +64,9 @@ export async function gatherTables(query: Query, showsConstraints: boolean): Pro
         );
       } else {
         for (const table of tables.values()) {
-          const created = await query(`SHOW CREATE TABLE ${quoteTable(table.schema, table.name)}`).catch(() => []);
+          const created = await query(
+            `SHOW CREATE TABLE ${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`,
+          ).catch(() => []);
           table.cascades.push(...cascadesIn(String(created[0]?.[1] ?? '')));
         }
       }

@@ -1,4 +1,5 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { quoteIdentifier } from '../model/identifier.ts';
 import { CHECK_QUERY_TIMEOUT_MS } from './limits.ts';
 
 /** Runs a query whose rows are arrays. */
@@ -33,13 +34,9 @@ export async function undefinedIfDenied<T>(answer: Promise<T>): Promise<T | unde
  * Whether the account can read a table of that name. The answer is yes for a table that does not exist or is broken.
  */
 export async function canSelect(query: Query, schema: string, table: string): Promise<boolean> {
-  const answer = query(`SELECT * FROM ${quoteTable(schema, table)} LIMIT 0`).catch((thrown) => {
+  const answer = query(`SELECT * FROM ${quoteIdentifier(schema)}.${quoteIdentifier(table)} LIMIT 0`).catch((thrown) => {
     if (DENIED.has(thrown.errno) || thrown.fatal) throw thrown;
     return [];
   });
   return (await undefinedIfDenied(answer)) !== undefined;
 }
-
-/** mysql2's own `??` would split a name at its dots. */
-export const quoteName = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
-export const quoteTable = (schema: string, table: string): string => `${quoteName(schema)}.${quoteName(table)}`;

@@ -12,7 +12,15 @@ export class MaxwellCommitMarker implements TransactionHandler {
   readonly #handler: TransactionHandler;
   /** The key and the unfinished line of the delayed event. */
   readonly #delayed = new ByteWriter();
-  readonly #event: EncodedEvent = { bytes: Buffer.alloc(0), from: 0, to: 0, keyFrom: 0, keyTo: 0, keyHash: 0 };
+  readonly #event: EncodedEvent = {
+    bytes: Buffer.alloc(0),
+    from: 0,
+    to: 0,
+    keyFrom: 0,
+    keyTo: 0,
+    keyHash: 0,
+    locateKey() {},
+  };
   #hasDelayed = false;
   #target = 0;
   /** Events of the open transaction before the delayed one, and their number at each savepoint. */
@@ -25,14 +33,16 @@ export class MaxwellCommitMarker implements TransactionHandler {
     this.#handler = handler;
   }
 
-  append(target: number, { bytes, from, to, keyFrom, keyTo, keyHash }: EncodedEvent): void {
+  append(target: number, event: EncodedEvent): void {
     if (this.#hasDelayed) this.#emitDelayed(`,"xoffset":${this.#offset++}}\n`);
     this.#emitSavepoints();
+    if (this.#handler.needsKeys) event.locateKey();
+    const { bytes, from, to, keyFrom, keyTo, keyHash } = event;
     const delayed = this.#delayed;
     const keyLength = keyTo - keyFrom;
     delayed.at = 0;
     delayed.ensure(keyLength + to - from);
-    bytes.copy(delayed.bytes, 0, keyFrom, keyTo);
+    if (keyLength > 0) bytes.copy(delayed.bytes, 0, keyFrom, keyTo);
     delayed.at = keyLength + bytes.copy(delayed.bytes, keyLength, from, to);
     this.#hasDelayed = true;
     this.#target = target;

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onAbort } from '../../runtime/abort.ts';
 import type { AwsError } from './aws-error.ts';
 
 /** A response and how it is sent. Only an injected fault uses another `delivery` than `whole`. */
@@ -57,13 +58,8 @@ export async function sendReply(response: ServerResponse, reply: Reply, closing:
 }
 
 function hang(socket: Socket, closing: AbortSignal): void {
-  if (closing.aborted) {
-    socket.destroy();
-    return;
-  }
-  const end = () => socket.destroy();
-  closing.addEventListener('abort', end, { once: true });
-  socket.once('close', () => closing.removeEventListener('abort', end));
+  const removeListener = onAbort(closing, () => socket.destroy());
+  socket.once('close', removeListener);
 }
 
 function writeHead(response: ServerResponse, { status, contentType, body }: Reply): void {
