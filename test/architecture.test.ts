@@ -99,7 +99,7 @@ const textOf = (file: string): string => readFileSync(join('src', file), 'utf8')
 
 /** The files that a file imports, types and `import()` included. */
 const importsOf = (file: string): string[] =>
-  [...textOf(file).matchAll(/(?:from|import|import\()\s*'(\.[^']+)'/g)].map((match) =>
+  [...textOf(file).matchAll(/(?:from|import|import\()\s*['"`](\.[^'"`]+)['"`]/g)].map((match) =>
     relative('src', join('src', dirname(file), match[1] as string)),
   );
 
@@ -157,8 +157,14 @@ describe('the modules of src', () => {
     expect(importers.filter((file) => moduleOf(file) !== 'commands')).toEqual([]);
   });
 
+  test('nothing goes around the imports with require or a computed import', () => {
+    const around = /createRequire|\brequire\(|import\((?!\s*['"`])/;
+    expect(files.filter((file) => around.test(textOf(file)))).toEqual([]);
+  });
+
   test('only main.ts ends the process', () => {
-    expect(files.filter((file) => /process\.exit\(/.test(textOf(file)))).toEqual(['main.ts']);
+    const ending = /process(?:\.exit\b(?!Code)|\[)|\{[^}]*\bexit\b[^}]*\}\s*=\s*process|from '(?:node:)?process'/;
+    expect(files.filter((file) => ending.test(textOf(file)))).toEqual(['main.ts']);
   });
 
   test('no message sends the operator to a command that does not exist yet', () => {
@@ -169,7 +175,8 @@ describe('the modules of src', () => {
   test('the model imports no package', () => {
     const packages = files
       .filter((file) => moduleOf(file) === 'model')
-      .flatMap((file) => [...textOf(file).matchAll(/from '([^.'][^']*)'/g)].map((match) => match[1]));
+      .flatMap((file) => [...textOf(file).matchAll(/(?:from|import|import\()\s*['"`]([^.'"`][^'"`]*)['"`]/g)])
+      .map((match) => match[1]);
     expect(packages).toEqual([]);
   });
 });

@@ -361,7 +361,6 @@ export const RESERVED_VALUES: Readonly<Record<string, string>> = {
   'source.start': 'snapshot',
 };
 
-export type ConfigInput = z.input<typeof configSchema>;
 type Parsed = z.output<typeof configSchema>;
 /** The configuration as the program uses it: complete, paths absolute, secrets and certificates read. */
 export type Config = Parsed & {

@@ -64,7 +64,7 @@ async function redeliverOne(
   if (bytes > maxRecordBytes) {
     return {
       sent: false,
-      reason: `its ${bytes} bytes are more than a ${sink.service} record may have (${maxRecordBytes})`,
+      reason: `${bytes} bytes are more than a ${sink.service} record may have (${maxRecordBytes})`,
       hint: `store it in another way (cdc dead-letter show ${seq} --event), then remove ${store.pathOf(seq)}`,
     };
   }

@@ -295,7 +295,7 @@ export class Delivery {
   }
 }
 
-/** The exit code tells a supervisor not to restart, because a restart would fail in the same way. */
+/** A supervisor must not restart on this exit code, because a restart would fail in the same way. */
 function rolledBackAfterSendError(): CdcError {
   return new CdcError('a transaction was rolled back after part of it had been sent', {
     exitCode: 4,

@@ -77,7 +77,7 @@ const inserted = (schema: string, { fill, mode }: OracleTable): string[] => [
   `SET sql_mode = '${STRICT}'`,
 ];
 
-/** Without them a transaction may hold tables that have none, whose savepoints the binlog tells. */
+/** Without GTIDs a transaction can contain non-transactional tables, whose savepoints are in the binlog. */
 const NO_GTIDS = ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF'];
 const ROWS = 12;
 const types = (server: Server, cases = TYPE_CASES, columns = RANDOM_COLUMNS) => {

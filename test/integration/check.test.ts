@@ -175,7 +175,7 @@ describe.each(FLAVORS)('on a sound %s', (flavor) => {
     ]);
   });
 
-  test('a wrong password and a user that is not there are told from a server that is not', async () => {
+  test('a wrong password and a missing user have findings other than a missing server', async () => {
     expect(whats(await check({ url: as(url, `${user}:wrong`) }))).toEqual([
       expect.stringMatching(/^error the server at .* rejects user .* or its password$/),
     ]);
@@ -359,6 +359,12 @@ describe('the command cdc check', () => {
         { severity: 'error', what: 'there is no stream missing', why: expect.any(String), fix: expect.any(String) },
       ],
     });
+  });
+
+  test('marks in --json a problem that can pass by itself', async () => {
+    const { stdout } = await cdc({ url: 'mysql://root@127.0.0.1:1', tables: 'mysql.user' }, '--json');
+    const { problems } = JSON.parse(stdout) as { problems: unknown[] };
+    expect(problems).toContainEqual(expect.objectContaining({ severity: 'error', passing: true }));
   });
 
   test('exits with 2 and says on standard error what is wrong with the configuration', async () => {

@@ -149,7 +149,7 @@ describe.each(FLAVORS)('XA transactions of %s', (flavor) => {
   const kept = `xa_${flavor}`;
   const begin = (xid: string, ...statements: string[]): string[] => [`XA START ${xid}`, ...statements, `XA END ${xid}`];
 
-  test('are told at XA COMMIT, in its place in the stream, and never when they are rolled back', async () => {
+  test('are emitted at XA COMMIT, in its place in the stream, and never after a rollback', async () => {
     const binary = "x'00ff2700',x'c3285c',77";
     const xa = history(flavor, kept);
     await xa.run(
@@ -413,9 +413,9 @@ describe('what MariaDB writes and then takes back', () => {
     );
     for (const format of ['debezium', 'maxwell']) {
       const lines = await phantoms.lines(`format: ${format}`);
-      const told = lines.map(({ event }) => event.after ?? event.data);
+      const emitted = lines.map(({ event }) => event.after ?? event.data);
       // The row of the MyISAM table stays, in a transaction of its own.
-      expect(told, format).toEqual([{ id: 2 }, { id: 1 }, { id: 3 }, { id: 8 }]);
+      expect(emitted, format).toEqual([{ id: 2 }, { id: 1 }, { id: 3 }, { id: 8 }]);
     }
   });
 });
@@ -567,8 +567,8 @@ test('tagged GTIDs of MySQL name their tag, and a daemon resumes behind them', a
     daemon.child.kill('SIGTERM');
     await daemon.ended;
     const events = (await fixture.landed()) as unknown as { source: { gtid: string; table: string } }[];
-    const told = events.filter(({ source }) => source.table === 't').map(({ source }) => source.gtid);
-    expect(told).toEqual([1, 2, 3].map((i) => expect.stringMatching(new RegExp(`^[0-9a-f-]{36}:blue:${i}$`))));
+    const emitted = events.filter(({ source }) => source.table === 't').map(({ source }) => source.gtid);
+    expect(emitted).toEqual([1, 2, 3].map((i) => expect.stringMatching(new RegExp(`^[0-9a-f-]{36}:blue:${i}$`))));
     const { gtids: set } = JSON.parse(readFileSync(fixture.checkpoint, 'utf8')) as { gtids: string };
     expect(set).toMatch(/:blue:1-3/);
   } finally {

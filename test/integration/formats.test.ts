@@ -29,7 +29,7 @@ const sorted = (texts: unknown[]) => [...(texts as string[])].sort();
 describe.each(FLAVORS)('%s: every format', (flavor) => {
   const kept = history(flavor, `formats_${flavor}`);
 
-  test('tells inserts, updates, deletes, key changes (the delete first) and TRUNCATE', async () => {
+  test('writes inserts, updates, deletes, key changes (the delete first) and TRUNCATE', async () => {
     await kept.run(
       ['CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20), b INT)'],
       "INSERT INTO t VALUES (1, 'one', 10), (2, 'two', NULL)",

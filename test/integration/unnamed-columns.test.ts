@@ -107,7 +107,7 @@ describe.each([
     await end(idle);
     await write(
       `INSERT INTO item (id, name) VALUES (1, 'one')`,
-      // Same types and count afterwards, other names: only the statement in between tells.
+      // Same types and count afterwards, other names: only the statement in between shows it.
       `ALTER TABLE item CHANGE name label VARCHAR(40) CHARACTER SET latin1`,
     );
     const before = JSON.parse(readFileSync(fixture.checkpoint, 'utf8'));

@@ -241,6 +241,11 @@ describe('limits', () => {
     ['CONFIGURATION.md', /other regions it gives (.+?), \S+ requests/, other.bytes],
     ['CONFIGURATION.md', /other regions it gives \S+ MiB, (\S+) requests/, other.requests],
     ['CONFIGURATION.md', /other regions it gives .*? requests and (\S+) records/, other.records],
+    ['ARCHITECTURE.md', /or when (\S+) bytes wait/, delivery.FLUSH_BYTES],
+    ['ARCHITECTURE.md', /saves the position within (\S+ ms)/, CHECKPOINT_INTERVAL_MS],
+    ['ARCHITECTURE.md', /starts the pipeline again: after (\S+ s),/, daemon('RESTART_DELAY_BASE_MS')],
+    ['ARCHITECTURE.md', /twice as long each time, at most (\S+ s),/, daemon('RESTART_DELAY_MAX_MS')],
+    ['ARCHITECTURE.md', /before backpressure starts \((\S+ MiB)\)/, budget],
     ['OPERATIONS.md', /Delivery has \[(.+?)\]/, constant('src/pipeline.ts', 'DRAIN_TIMEOUT_MS')],
     ['OPERATIONS.md', /cdc waits for up to (.+?), then tries/, source.CATCH_UP_TIMEOUT_MS],
     [
@@ -354,6 +359,12 @@ describe('docs/ARCHITECTURE.md', () => {
       entry.isDirectory() ? `\`${entry.name}/\`` : `\`${entry.name}\``,
     );
     expect([...missing, ...rooms.filter((room) => !page.includes(room))]).toEqual([]);
+  });
+
+  test('names every file of src', () => {
+    const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
+    const named = new Set([...page.matchAll(/`([\w-]+\.ts)`/g)].map((match) => match[1]));
+    expect(files.filter((file) => file.endsWith('.ts') && !named.has(file.split('/').pop()))).toEqual([]);
   });
 
   test('gives a reason for every package', () => {

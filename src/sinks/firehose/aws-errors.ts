@@ -42,8 +42,6 @@ const AWS_ERRORS: ReadonlyMap<string, KnownError> = new Map<string, KnownError>(
   ['LimitExceededException', { kind: 'throttling' }],
   ['SlowDown', { kind: 'throttling' }],
 
-  ['ExpiredToken', { kind: 'expiredCredentials' }],
-  ['ExpiredTokenException', { kind: 'expiredCredentials' }],
   ['CredentialsProviderError', { kind: 'noCredentials' }],
 
   ['IncompleteSignature', CREDENTIALS],
@@ -72,5 +70,8 @@ const AWS_ERRORS: ReadonlyMap<string, KnownError> = new Map<string, KnownError>(
   ['OptInRequired', { kind: 'configuration', hint: 'activate Firehose for the AWS account' }],
 ]);
 
+const EXPIRED: KnownError = { kind: 'expiredCredentials' };
+
 /** What is known about an error by its name. */
-export const awsError = (name: string): Partial<KnownError> => AWS_ERRORS.get(name) ?? {};
+export const awsError = (name: string): Partial<KnownError> =>
+  AWS_ERRORS.get(name) ?? (name.startsWith('ExpiredToken') ? EXPIRED : {});

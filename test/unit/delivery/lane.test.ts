@@ -118,7 +118,7 @@ describe('a lane', () => {
     );
   });
 
-  test('finds its oldest event behind a chunk of which the rest was taken back', () => {
+  test('finds its oldest event after a chunk whose rest was discarded', () => {
     const lane = new Lane(new ChunkPool(), false);
     const append = (length: number, fill: string, number: number): void => {
       lane.append(encodedEvent(fill.repeat(length)), number);

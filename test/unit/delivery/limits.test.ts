@@ -23,6 +23,7 @@ const { limits } = new FirehoseSink({ stream: 'any', region: 'eu-west-1', endpoi
 
 test('a transaction is sent before its COMMIT long before it could fill the budget and stop the source', () => {
   // Otherwise the source would pause on a transaction whose COMMIT it has yet to read, and never resume.
+  expect(OPEN_TRANSACTION_SHARE).toBe(0.25);
   expect(OPEN_TRANSACTION_SHARE).toBeLessThan(RESUME_SHARE);
   expect(BUDGET_BYTES * OPEN_TRANSACTION_SHARE).toBeGreaterThan(limits.maxRequestBytes);
 });
@@ -37,8 +38,8 @@ test('requests can stay in flight up to their number without filling the budget'
 });
 
 test('a healthy stream never meets the bound on what a restart repeats', () => {
-  expect(BUDGETS_PAST_WATERMARK_MAX).toBeGreaterThan(1);
-  // The memory for the transactions past the watermark stays below two budgets.
+  expect(BUDGETS_PAST_WATERMARK_MAX).toBe(4);
+  // The memory for the transactions past the watermark stays below three budgets.
   expect(TRANSACTIONS_PAST_WATERMARK_MAX * 340).toBeLessThan(3 * BUDGET_BYTES);
 });
 
@@ -63,8 +64,7 @@ test('isolation starts with as many events as a record has by default', () => {
   expect(ISOLATION_EVENTS_MAX).toBe(aggregate === 'off' ? 0 : aggregate.max_events);
 });
 
-test('a request is never more than the smallest quota of a second gives', () => {
-  // StreamSender takes the smaller of the two; this is the case where the quota decides.
+test('the smallest quota of a second is less than a full request, so pacing.test.ts tests the case that matters', () => {
   expect(defaultQuota('eu-central-1').bytes).toBeLessThan(limits.maxRequestBytes);
 });
 

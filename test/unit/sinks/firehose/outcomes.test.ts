@@ -74,6 +74,17 @@ describe('the outcome of a call that failed', () => {
     expect(outcomes[1]).toMatchObject({ kind: 'rejected', scope: 'record' });
   });
 
+  test.each(['ThrottlingException', 'LimitExceededException', 'SlowDown', 'ServiceUnavailable'])(
+    'a record with the error code %s is throttled, not of unknown outcome',
+    (code) => {
+      expect(recordOutcomes(response([{ ErrorCode: code, ErrorMessage: 'no' }]), 1)[0]?.kind).toBe('throttled');
+    },
+  );
+
+  test.each(['ExpiredToken', 'ExpiredTokenException', 'ExpiredTokenFault'])('%s is retried', (name) => {
+    expect(failureOutcome(failure(name, 403)).kind).toBe('throttled');
+  });
+
   test('a rejection has a hint', () => {
     expect(failureOutcome(failure('AccessDeniedException', 400))).toMatchObject({
       hint: expect.stringContaining('PutRecordBatch'),
