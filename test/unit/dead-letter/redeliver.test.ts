@@ -120,7 +120,7 @@ describe('redeliver', () => {
     expect(requests).toHaveLength(1);
     expect(results.get(seqOf(1))).toMatchObject({
       sent: false,
-      reason: expect.stringMatching(/^its 1001 bytes .*\(1000\)$/),
+      reason: expect.stringMatching(/^1001 bytes .*\(1000\)$/),
     });
     expect(results.get(seqOf(1))).toMatchObject({ hint: expect.stringContaining(store.pathOf(seqOf(1))) });
     expect(readFileSync(store.pathOf(seqOf(1)), 'utf8')).toBe(before);
