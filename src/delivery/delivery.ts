@@ -68,6 +68,8 @@ export class Delivery {
     repeats: 0,
     deadLetters: 0,
   };
+  /** Whether a sink wants the keys of events. */
+  readonly needsKeys: boolean;
   readonly #options: DeliveryOptions;
   readonly #senders: readonly StreamSender[];
   readonly #watermark: WatermarkTracker;
@@ -96,6 +98,7 @@ export class Delivery {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.needsKeys = options.targets.some(({ sink }) => sink.needsKeys);
     this.#watermark = new WatermarkTracker(options.start);
     this.#budget = options.budgetBytes ?? BUDGET_BYTES;
     // A lane can hold a whole chunk for one event: all chunks together are at most half of the budget.
@@ -117,11 +120,6 @@ export class Delivery {
           onFatal: options.onFatal,
         }),
     );
-  }
-
-  /** Whether a sink wants the keys of events. */
-  get needsKeys(): boolean {
-    return this.#options.targets.some(({ sink }) => sink.needsKeys);
   }
 
   /** The position up to which every event is accepted or in the dead letters. */

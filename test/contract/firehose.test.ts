@@ -36,7 +36,6 @@ async function openSubject(gzip: boolean): Promise<SinkSubject> {
   const withoutStream = new FirehoseSink({ ...connection, stream: 'missing', gzip });
   return {
     sink,
-    timeoutMs: TIMEOUT_MS,
     withoutStream,
     stored: () => stored,
     setFault: (fault) => firehose.setFaults({ seed: 1, rules: fault === undefined ? [] : [RULES[fault]] }),

@@ -20,9 +20,8 @@ export type SinkFault =
 
 /** A sink, and the transport behind it. */
 export interface SinkSubject {
-  /** Sends to a stream that exists, and gives up on a request after about `timeoutMs`. */
+  /** Sends to a stream that exists. It gives up on a request without a response within a second. */
   sink: Sink;
-  timeoutMs: number;
   /** A sink of a stream that does not exist. */
   withoutStream: Sink;
   /** What is stored, a buffer for each record, in the order of its arrival. */
