@@ -20,16 +20,33 @@ export type TableFilter = (schema: string, table: string) => boolean;
  * @throws CdcError with exit code 2 that names the invalid pattern
  */
 export function compileTableFilter(patterns: readonly string[], options: { caseSensitive: boolean }): TableFilter {
-  const compiled = patterns.map(parseTablePattern);
-  const includes = compiled.filter((pattern) => !pattern.exclude);
-  const excludes = compiled.filter((pattern) => pattern.exclude);
-  if (includes.length === 0) {
+  const parsed = patterns.map(parseTablePattern);
+  if (parsed.every(({ exclude }) => exclude)) {
     throw invalidPattern(
       patterns.join(', '),
       'it captures nothing, because every pattern excludes tables',
       'add a pattern of the tables to capture, such as *.*',
     );
   }
+  return compilePatterns(parsed, options);
+}
+
+export type SchemaFilter = (schema: string) => boolean;
+
+const ANY_TABLE: NamePattern = ['', ''];
+
+/** Whether a table of the schema can be captured: a pattern includes tables of it, and no `!schema.*` excludes all. */
+export function compileSchemaFilter(patterns: readonly string[], options: { caseSensitive: boolean }): SchemaFilter {
+  const isAny = (table: NamePattern): boolean => table.length > 1 && table.every((piece) => piece === '');
+  const parsed = patterns.map(parseTablePattern).filter(({ exclude, table }) => !exclude || isAny(table));
+  const matches = compilePatterns(
+    parsed.map((pattern) => ({ ...pattern, table: ANY_TABLE })),
+    options,
+  );
+  return (schema) => matches(schema, '');
+}
+
+function compilePatterns(patterns: readonly TablePattern[], options: { caseSensitive: boolean }): TableFilter {
   const fold = options.caseSensitive ? (name: string) => name : foldCase;
   const matcher = ({ schema, table }: TablePattern) => {
     const schemaPieces = schema.map(fold);
@@ -38,8 +55,8 @@ export function compileTableFilter(patterns: readonly string[], options: { caseS
     return (s: string, t: string) =>
       (isPlainSchema || !SYSTEM_SCHEMAS.has(s)) && matchesGlob(schemaPieces, s) && matchesGlob(tablePieces, t);
   };
-  const included = includes.map(matcher);
-  const excluded = excludes.map(matcher);
+  const included = patterns.filter(({ exclude }) => !exclude).map(matcher);
+  const excluded = patterns.filter(({ exclude }) => exclude).map(matcher);
   return (schema, table) => {
     const s = fold(schema);
     const t = fold(table);

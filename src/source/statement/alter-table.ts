@@ -1,0 +1,150 @@
+import { readName, readTableName, skipToKeyword } from './names.ts';
+import { changesOf, type Ddl, ddl, type TableChange, type TableName } from './statement.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** A clause of ALTER TABLE. The label is empty if no message needs to name it. */
+interface Clause {
+  label: string;
+  changes: readonly TableChange[];
+}
+
+const HARMLESS: Clause = { label: '', changes: [] };
+
+/** First words of clauses that change neither rows nor columns nor keys. */
+const HARMLESS_CLAUSES: ReadonlySet<string> = new Set([
+  'ALGORITHM',
+  'ANALYZE',
+  'AUTO_INCREMENT',
+  'CHECK',
+  'COALESCE',
+  'COMMENT',
+  'DISABLE',
+  'ENABLE',
+  'LOCK',
+  'OPTIMIZE',
+  'ORDER',
+  'PARTITION',
+  'REBUILD',
+  'REMOVE',
+  'REORGANIZE',
+  'REPAIR',
+  'SECONDARY_LOAD',
+  'SECONDARY_UNLOAD',
+  'STATS_AUTO_RECALC',
+  'STATS_PERSISTENT',
+  'STATS_SAMPLE_PAGES',
+]);
+const INDEX_WORDS: readonly string[] = ['INDEX', 'KEY'];
+
+/**
+ * Reads the clauses of ALTER TABLE, behind the name of the table. A clause that is not known can change the columns.
+ * @param isIgnore ALTER IGNORE TABLE, which removes rows with a duplicate key
+ */
+export function readAlterTable(table: TableName, isIgnore: boolean, tokens: Tokenizer, defaultSchema: string): Ddl {
+  let label = '';
+  const changes: TableChange[] = isIgnore ? changesOf(table, 'rewritten') : [];
+  if (tokens.accept('WAIT')) tokens.take();
+  else tokens.accept('NOWAIT');
+  while (!tokens.isAtEnd) {
+    const clause = readClause(table, tokens, defaultSchema);
+    label ||= clause.label;
+    changes.push(...clause.changes);
+    skipClause(tokens);
+  }
+  return ddl(label === '' ? 'ALTER TABLE' : `ALTER TABLE … ${label}`, changes);
+}
+
+/** Moves behind the comma after the clause. */
+function skipClause(tokens: Tokenizer): void {
+  for (let depth = 0; !tokens.isAtEnd; ) {
+    const { text, kind } = tokens.take();
+    if (kind !== 'symbol') continue;
+    if (text === '(') depth++;
+    else if (text === ')') depth--;
+    else if (text === ',' && depth <= 0) return;
+  }
+}
+
+function readClause(table: TableName, tokens: Tokenizer, defaultSchema: string): Clause {
+  const columns: Clause = { label: '', changes: changesOf(table, 'columns') };
+  const rewritten = (label: string, other?: TableName): Clause => ({
+    label,
+    changes: [...changesOf(table, 'rewritten'), ...(other ? changesOf(other, 'rewritten', 'columns') : [])],
+  });
+  const { keyword } = tokens;
+  if (HARMLESS_CLAUSES.has(keyword)) return HARMLESS;
+  tokens.take();
+  switch (keyword) {
+    case 'TRUNCATE':
+      return rewritten('TRUNCATE PARTITION');
+    case 'EXCHANGE':
+      return rewritten('EXCHANGE PARTITION', readTableAfter('TABLE', tokens, defaultSchema));
+    case 'IMPORT':
+    case 'DISCARD':
+      return rewritten(`${keyword} TABLESPACE`);
+    case 'CONVERT':
+      if (tokens.keyword === 'PARTITION' || tokens.keyword === 'TABLE')
+        return rewritten(`CONVERT ${tokens.keyword}`, readTableAfter('TABLE', tokens, defaultSchema));
+      return { label: 'CONVERT TO', changes: changesOf(table, 'rewritten', 'columns') };
+    case 'MODIFY':
+    case 'CHANGE':
+      return { label: `${keyword} COLUMN`, changes: changesOf(table, 'rewritten', 'columns') };
+    case 'UNION':
+      return rewritten('UNION');
+    case 'ENGINE':
+      tokens.acceptSymbol('=');
+      return tokens.keyword === 'BLACKHOLE' ? rewritten('ENGINE BLACKHOLE') : columns;
+    case 'RENAME':
+      return readRenameClause(table, tokens, defaultSchema);
+    case 'ADD':
+      return readAdd(table, tokens) ?? columns;
+    case 'DROP':
+      if (tokens.keyword === 'PARTITION') return rewritten('DROP PARTITION');
+      if (INDEX_WORDS.includes(tokens.keyword)) return { label: '', changes: changesOf(table, 'unique-key') };
+      return columns;
+    default:
+      return columns;
+  }
+}
+
+function readTableAfter(keyword: string, tokens: Tokenizer, defaultSchema: string): TableName | undefined {
+  if (!skipToKeyword(tokens, keyword)) return undefined;
+  tokens.take();
+  return readTableName(tokens, defaultSchema);
+}
+
+/** RENAME [TO | AS | =] name renames the table; RENAME COLUMN, INDEX and KEY do not. */
+function readRenameClause(table: TableName, tokens: Tokenizer, defaultSchema: string): Clause {
+  if (INDEX_WORDS.includes(tokens.keyword)) return HARMLESS;
+  if (tokens.keyword === 'COLUMN') return { label: '', changes: changesOf(table, 'columns') };
+  if (!tokens.accept('TO', 'AS')) tokens.acceptSymbol('=');
+  const to = readTableName(tokens, defaultSchema);
+  const changes = [table, ...(to ? [to] : [])].flatMap((name) => changesOf(name, 'rewritten', 'columns'));
+  return { label: 'RENAME', changes };
+}
+
+/** ADD of a key or a partition; undefined for ADD of anything else. */
+function readAdd(table: TableName, tokens: Tokenizer): Clause | undefined {
+  const uniqueKey: Clause = { label: '', changes: changesOf(table, 'unique-key') };
+  if (tokens.accept('CONSTRAINT') && !isKeyWord(tokens.keyword)) readName(tokens);
+  switch (tokens.keyword) {
+    case 'UNIQUE':
+      return uniqueKey;
+    case 'INDEX':
+    case 'KEY':
+    case 'FULLTEXT':
+    case 'SPATIAL':
+    case 'FOREIGN':
+    case 'CHECK':
+    case 'PARTITION':
+      return HARMLESS;
+    case 'VECTOR':
+      // A column can have this name.
+      tokens.take();
+      return INDEX_WORDS.includes(tokens.keyword) ? HARMLESS : undefined;
+    default:
+      return undefined;
+  }
+}
+
+const isKeyWord = (keyword: string): boolean => ['UNIQUE', 'PRIMARY', 'FOREIGN', 'CHECK'].includes(keyword);
