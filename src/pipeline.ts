@@ -43,6 +43,11 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
     start,
     signal: stopSignal,
     onTable: (table) => errorHandler.registerTable(table),
+    onIncomplete: ({ schema, table, why, ...at }) =>
+      log.warn(
+        { table: `${schema}.${table}`, statement: why, ...at },
+        `${why} changed rows of ${schema}.${table} without row events: copy the table again`,
+      ),
   });
   const targets = await openTargets(config, server);
   /** A sink rejects everything, so draining would wait in vain. */
@@ -93,6 +98,7 @@ function checkpointOf({ config, server, start }: SelectedHost, delivered: Delive
     gtids: delivered.gtids?.toString() ?? null,
     ...delivered.coordinates,
     tables: start.tableSchemas.entriesFrom(delivered.coordinates),
+    incomplete: start.incompleteTables.list,
   };
 }
 

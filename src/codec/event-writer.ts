@@ -35,9 +35,9 @@ export class EventWriter {
     if (at !== end) throw new CdcError('the last row image of a rows event ends after the event');
   }
 
-  /** Writes the event of a TRUNCATE. */
-  writeTruncate(position: number, transaction: Transaction, now: number, emit: EmitEvent): void {
+  /** Writes the event of a TRUNCATE. `ordinal` tells the tables of one statement apart. */
+  writeTruncate(position: number, ordinal: number, transaction: Transaction, now: number, emit: EmitEvent): void {
     this.#format.begin(position, transaction, now, false);
-    this.#format.truncate(emit);
+    this.#format.truncate(ordinal, emit);
   }
 }

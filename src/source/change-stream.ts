@@ -13,14 +13,17 @@ import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { compileRoutes, type Routes } from '../model/routes.ts';
 import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/table.ts';
-import { compileTableFilter, type TableFilter } from '../model/table-filter.ts';
+import { compileSchemaFilter, compileTableFilter, type SchemaFilter, type TableFilter } from '../model/table-filter.ts';
+import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import type { TransactionHandler } from '../model/transaction-handler.ts';
 import { CdcError } from '../runtime/error.ts';
 import { BinlogClient } from './binlog/binlog-client.ts';
 import { BinlogDecoder } from './binlog/binlog-decoder.ts';
+import type { LoggedDdl } from './binlog/binlog-handler.ts';
 import type { DecodeText, TableMap } from './binlog/table-map.ts';
 import { findPreparedXa } from './binlog/xa-recovery.ts';
+import { DdlScan } from './schema/ddl-scan.ts';
 import { resolveTableSchema } from './schema/resolve-table-schema.ts';
 import { columnSignature } from './schema/table-schema-cache.ts';
 import type { ServerInfo } from './server/server-info.ts';
@@ -46,6 +49,8 @@ export interface ChangeStreamOptions {
   signal: AbortSignal;
   /** Receives each version of a table before its first event. */
   onTable?: (table: Table) => void;
+  /** A statement changed rows of the table without row events. */
+  onIncomplete?: (table: IncompleteTable) => void;
 }
 
 /** The writer of one version of a captured table, and the receiver of its events. */
@@ -63,10 +68,12 @@ export const HEARTBEAT_MS = 5_000;
 export class ChangeStream {
   readonly #options: ChangeStreamOptions;
   readonly #isCaptured: TableFilter;
+  readonly #isSchemaCaptured: SchemaFilter;
   readonly #fallbackKeys: FallbackKeys;
   readonly #routes: Routes;
   readonly #format: EventFormatOptions;
   readonly #decodeText: DecodeText;
+  readonly #ddlScan: DdlScan;
   readonly #out = new ByteWriter();
   #client: BinlogClient | undefined;
 
@@ -75,6 +82,7 @@ export class ChangeStream {
     const { caseSensitive, charsets } = server;
     this.#options = options;
     this.#isCaptured = compileTableFilter(config.tables, { caseSensitive });
+    this.#isSchemaCaptured = compileSchemaFilter(config.tables, { caseSensitive });
     this.#fallbackKeys = compileFallbackKeys(config, caseSensitive);
     this.#routes = compileRoutes(config.firehose.routes, config.firehose.stream, { caseSensitive });
     this.#format = {
@@ -87,6 +95,15 @@ export class ChangeStream {
       columnRule: compileColumnRules(config.columns, { caseSensitive }),
     };
     this.#decodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets));
+    this.#ddlScan = new DdlScan({
+      connection: sourceConnection(config.source),
+      isCaptured: this.#isCaptured,
+      isSchemaCaptured: this.#isSchemaCaptured,
+      decode: this.#decodeText,
+      foldNames: !caseSensitive,
+      heartbeatMs: HEARTBEAT_MS,
+      signal: options.signal,
+    });
   }
 
   /** Stops reading. Packets that have already arrived wait. */
@@ -123,7 +140,7 @@ export class ChangeStream {
     transactions: TransactionHandler,
     checksum: boolean,
   ): BinlogDecoder<TableWriter> {
-    const { config, start, signal } = this.#options;
+    const { config, server, start, signal } = this.#options;
     const skipper = skipUntilStart(start, {
       commit: (transaction) => transactions.commit(transaction),
       xaPrepared: (transaction) => handler.xaPrepared(transaction),
@@ -143,12 +160,18 @@ export class ChangeStream {
       {
         isCaptured: this.#isCaptured,
         tableMap,
-        ddl: (sql, at) => start.tableSchemas.ddl(sql, at),
+        isSchemaCaptured: this.#isSchemaCaptured,
+        isHarmless: () => false,
+        ddl: (statement, transaction) => {
+          start.tableSchemas.ddl(statement);
+          if (!skipper.isBeforeStart(transaction)) this.#markIncomplete(statement, transaction);
+        },
         rows: (table, rows, transaction) => writeRows(table, rows, transaction, skipper),
-        truncate: (schema, name, position, transaction) => {
+        truncate: ({ schema, table: name }, position, ordinal, transaction) => {
           if (skipper.isBeforeStart(transaction)) return;
           const { writer, emit } = this.#createTableWriter({ schema, name, columns: [], key: [] }, transactions);
-          writer.writeTruncate(position, transaction, Date.now(), emit);
+          writer.writeTruncate(position, ordinal, transaction, Date.now(), emit);
+          start.incompleteTables.emptied(schema, name);
         },
         savepoint: (name) => transactions.savepoint(name),
         rollbackTo: (name) => transactions.rollbackTo(name),
@@ -163,13 +186,13 @@ export class ChangeStream {
       },
       this.#decodeText,
       checksum,
-      { findPreparedXa: (xid, before) => findPreparedXa(xid, before, recovery) },
+      { findPreparedXa: (xid, before) => findPreparedXa(xid, before, recovery), foldNames: !server.caseSensitive },
     );
   }
 
   /** The writer of a table version. It is a promise if the binlog does not describe the columns completely. */
   #tableWriter(map: TableMap, at: Coordinates, transactions: TransactionHandler): TableWriter | Promise<TableWriter> {
-    const { config, server, start, signal, onTable } = this.#options;
+    const { config, server, start, onTable } = this.#options;
     const { columns, primaryKey } = map;
     const create = (schema: Pick<ResolvedTableSchema, 'columns' | 'primaryKey'>): TableWriter => {
       const table = withRowKey(map, schema.columns, schema.primaryKey, this.#fallbackKeys);
@@ -179,7 +202,19 @@ export class ChangeStream {
     if (hasFullMetadata(map, server)) return create({ columns: [...columns], primaryKey: [...primaryKey] });
     const known = start.tableSchemas.find(map.schema, map.name, columnSignature(columns), at);
     if (known !== undefined) return create(known);
-    return resolveTableSchema(sourceConnection(config.source), start.tableSchemas, map, at, signal).then(create);
+    const schemas = { cache: start.tableSchemas, scan: this.#ddlScan };
+    return resolveTableSchema(sourceConnection(config.source), schemas, map, at).then(create);
+  }
+
+  /** No event can tell what the statement did to the rows. The table wants to be copied anew. */
+  #markIncomplete({ label, at, changes }: LoggedDdl, { committedAt }: Transaction): void {
+    const { start, onIncomplete } = this.#options;
+    for (const { effect, schema, table = '*' } of changes) {
+      if (effect !== 'rewritten') continue;
+      const incomplete = { schema, table, ...at, since: new Date(committedAt).toISOString(), why: label };
+      start.incompleteTables.add(incomplete);
+      onIncomplete?.(incomplete);
+    }
   }
 
   #createTableWriter(table: Table, transactions: TransactionHandler): TableWriter {

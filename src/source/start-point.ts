@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
 import { type Coordinates, isBefore, parseCoordinates } from '../model/coordinates.ts';
 import { GtidSet } from '../model/gtid-set.ts';
+import { IncompleteTables } from '../model/incomplete-tables.ts';
 import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { ReplicationPosition } from '../model/replication-position.ts';
 import { CdcError } from '../runtime/error.ts';
@@ -16,6 +17,8 @@ export interface StartPoint {
   dump: DumpStart;
   /** Resolved columns of tables whose columns the binlog does not name. */
   tableSchemas: TableSchemaCache;
+  /** Tables that want to be copied anew, wherever the stream begins. */
+  incompleteTables: IncompleteTables;
   /** Whether the delivered GTIDs are read from the start of the first file of the dump. */
   readGtidsFromFirstFile: boolean;
   /** Transactions that begin before these coordinates are read for their GTIDs only. */
@@ -41,14 +44,18 @@ export function startPoint(
   server: ServerInfo,
   now: number = Math.floor(Date.now() / 1000),
 ): StartPoint {
-  return saved === undefined ? initialStart(request, server, now) : resume(saved, server, now);
+  const start = saved === undefined ? initialStart(request, server, now) : resume(saved, server, now);
+  return { ...start, incompleteTables: new IncompleteTables(saved?.incomplete) };
 }
+
+/** Where the binlog is read from. */
+type StreamStart = Omit<StartPoint, 'incompleteTables'>;
 
 function initialStart(
   { start, optionName = 'source.start' }: StartRequest,
   server: ServerInfo,
   epoch: number,
-): StartPoint {
+): StreamStart {
   const { executed, purged, end } = server;
   const oldest = oldestOf(server);
   if (start === 'now') {
@@ -100,7 +107,7 @@ function missingReason({ file, position }: Coordinates, { binlogs }: ServerInfo)
  * GTID containment decides whether the server can continue: it must have executed everything that was delivered, and
  * must still have everything that was not.
  */
-function resume(saved: Checkpoint, server: ServerInfo, now: number): StartPoint {
+function resume(saved: Checkpoint, server: ServerInfo, now: number): StreamStart {
   if (saved.server.flavor !== server.flavor) {
     throw new CdcError(
       `the checkpoint belongs to a ${saved.server.flavor} server, but this server is ${server.flavor}`,
@@ -206,7 +213,7 @@ export function isBehindCheckpoint(saved: Checkpoint | undefined, server: Server
   return findGtidGap(parseGtids(saved.gtids, server), server)?.missing === 'delivered';
 }
 
-function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinates, epoch: number): StartPoint {
+function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinates, epoch: number): StreamStart {
   return {
     delivered: new ReplicationPosition(gtids, coordinates),
     epoch,
@@ -224,7 +231,7 @@ const DUMP_POSITION_MAX = 2 ** 32 - 1;
  * because the dump cannot begin beyond 4 GiB. Coordinates of a checkpoint are between two transactions. A transaction
  * that contains coordinates of `source.start` began before them, so it is skipped.
  */
-function fromCoordinates(coordinates: Coordinates, server: ServerInfo, epoch: number): StartPoint {
+function fromCoordinates(coordinates: Coordinates, server: ServerInfo, epoch: number): StreamStart {
   const delivered = new ReplicationPosition(undefined, coordinates);
   if (server.executed === undefined && coordinates.position <= DUMP_POSITION_MAX) {
     return {

@@ -79,12 +79,12 @@ export class DebeziumFormat implements EventFormatter {
     return next;
   }
 
-  truncate(emit: EmitEvent): void {
+  truncate(ordinal: number, emit: EmitEvent): void {
     const images = this.#images;
     images.out.at = 0;
     images.out.ascii('{"op":"t","before":null,"after":null,"key":null');
     images.noKey();
-    this.#end(0, 0, emit, 0);
+    this.#end(ordinal, 0, emit, 0);
   }
 
   #end(ordinal: number, row: number, emit: EmitEvent, from: number): void {

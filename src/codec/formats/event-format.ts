@@ -16,8 +16,8 @@ export interface EventFormatter {
   begin(position: number, transaction: Transaction, now: number, partial: boolean): void;
   /** Writes the row at `at`: one event, or two where its key changes. Returns where the next row starts. */
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, row: number, emit: EmitEvent): number;
-  /** Writes the event of a TRUNCATE. */
-  truncate(emit: EmitEvent): void;
+  /** Writes the event of a TRUNCATE. `ordinal` is the last part of its `seq`. */
+  truncate(ordinal: number, emit: EmitEvent): void;
 }
 
 /** Hex digits of the ordinal, the last part of `seq`. Only this part differs between the events of a rows event. */

@@ -74,11 +74,11 @@ export class FlatFormat implements EventFormatter {
     return next;
   }
 
-  truncate(emit: EmitEvent): void {
+  truncate(ordinal: number, emit: EmitEvent): void {
     const images = this.#images;
     images.out.at = 0;
     images.out.ascii('{}');
-    this.#end('t', 0, 0);
+    this.#end('t', ordinal, 0);
     images.noKey();
     images.emitLine(0, emit);
   }

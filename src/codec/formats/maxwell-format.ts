@@ -77,10 +77,10 @@ export class MaxwellFormat implements EventFormatter {
     return next;
   }
 
-  truncate(emit: EmitEvent): void {
+  truncate(ordinal: number, emit: EmitEvent): void {
     const images = this.#images;
     images.out.at = 0;
-    this.#open('table-truncate', 0);
+    this.#open('table-truncate', ordinal);
     images.out.ascii('{}');
     images.noKey();
     images.emitLine(0, emit);

@@ -1,21 +1,23 @@
 import { crc32 } from 'node:zlib';
 import type { Coordinates } from '../../model/coordinates.ts';
-import type { RowsEvent } from '../../model/rows-event.ts';
+import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { CdcError, withContext } from '../../runtime/error.ts';
 import { XA_BUFFER_MAX_BYTES } from '../limits.ts';
 import { DAMAGED_BINLOG_HINT } from '../server/recovery-hints.ts';
+import { readLoggedStatement } from '../statement/logged-statement.ts';
 import type { BinlogHandler, EventContinuation, TableMapEntry } from './binlog-handler.ts';
 import { BinlogPosition } from './binlog-position.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { EventType as E, FLAG_IGNORABLE, HEADER_LENGTH } from './event-type.ts';
 import { type Gtid, readGtid, readGtidList, readMariadbGtid, readPreviousGtids, readTaggedGtid } from './gtid-event.ts';
 import { decompressBody } from './mariadb-compression.ts';
-import { classifyStatement, isBegin, readQuerySchema } from './query-event.ts';
+import { isBegin, readQueryEvent } from './query-event.ts';
 import { DUMMY_TABLE_ID, ROWS_EVENT_LAYOUTS, type RowsEventLayout, readRowsBody, readTableId } from './rows-header.ts';
 import { type DecodeText, readTableMap, readTableName } from './table-map.ts';
+import { type TableStatementOptions, TableStatements } from './table-statements.ts';
 import { embeddedEvents } from './transaction-payload.ts';
 import { type FindPreparedXa, TransactionState } from './transaction-state.ts';
-import { statementInsteadOfRows, unsupported } from './unsupported.ts';
+import { unsupported } from './unsupported.ts';
 import type { BufferedXaRows } from './xa-buffer.ts';
 
 /** Types that can be inside a compressed transaction: those of its statements and rows. */
@@ -31,16 +33,35 @@ const EMBEDDABLE: ReadonlySet<number> = new Set([
   E.USER_VAR,
 ]);
 
+/** Types that a decoder of statements reads. A compressed transaction can hold statements, and is unpacked before. */
+const STATEMENT_EVENTS: ReadonlySet<number> = new Set([
+  E.FORMAT_DESCRIPTION,
+  E.ROTATE,
+  E.HEARTBEAT,
+  E.HEARTBEAT_V2,
+  E.GTID,
+  E.GTID_TAGGED,
+  E.ANONYMOUS_GTID,
+  E.MARIADB_GTID,
+  E.QUERY,
+  E.MARIADB_QUERY_COMPRESSED,
+  E.EXECUTE_LOAD_QUERY,
+  E.XID,
+  E.XA_PREPARE,
+]);
+
 const CHECKSUM_LENGTH = 4;
+/** EXECUTE_LOAD_QUERY: file id 4, offsets of the file name 4 and 4, duplicate handling 1. */
+const LOAD_QUERY_HEADER = 13;
 /** LOG_EVENT_BINLOG_IN_USE_F: the server has not closed the file. */
 const FLAG_IN_USE = 0x01;
 /** Before the first transaction of a server without GTIDs, and for ANONYMOUS_GTID. */
 const NO_GTID: Gtid = { gtidSource: '', gtidNumber: 0, text: '', committedAt: 0 };
 
-export interface DecoderOptions<T> {
+export interface DecoderOptions<T> extends Partial<TableStatementOptions> {
   xaBufferBytes?: number;
-  /** Accepts changes that are logged as statements instead of rows, and ignores them. */
-  ignoreStatementDml?: boolean;
+  /** Reads statements and where transactions end, and passes over everything else, known or not. */
+  statementsOnly?: boolean;
   findPreparedXa?: FindPreparedXa<T>;
 }
 
@@ -56,7 +77,8 @@ export class BinlogDecoder<T> {
   readonly #position = new BinlogPosition();
   readonly #tables = new Map<number, TableMapEntry<T>>();
   readonly #transactions: TransactionState<T>;
-  readonly #ignoreStatementDml: boolean;
+  readonly #statementsOnly: boolean;
+  readonly #tableStatements: TableStatements<T>;
   #checksum: boolean;
   /** Whether a MariaDB wrote the file, by its FORMAT_DESCRIPTION event. */
   #mariadb = false;
@@ -75,12 +97,14 @@ export class BinlogDecoder<T> {
 
   /** @param checksum whether events carry a CRC32 until the first FORMAT_DESCRIPTION event decides */
   constructor(handler: BinlogHandler<T>, decode: DecodeText, checksum: boolean, options: DecoderOptions<T> = {}) {
-    const { xaBufferBytes = XA_BUFFER_MAX_BYTES, ignoreStatementDml = false, findPreparedXa } = options;
+    const { xaBufferBytes = XA_BUFFER_MAX_BYTES, statementsOnly = false, findPreparedXa } = options;
+    const { foldNames = false, ignoreStatementDml = false } = options;
     this.#handler = handler;
     this.#decode = decode;
     this.#checksum = checksum;
-    this.#ignoreStatementDml = ignoreStatementDml;
+    this.#statementsOnly = statementsOnly;
     this.#transactions = new TransactionState(handler, this.#position, xaBufferBytes, findPreparedXa);
+    this.#tableStatements = new TableStatements(handler, this.#transactions, { foldNames, ignoreStatementDml });
   }
 
   /** The position after the last event. The handler has received everything before it. */
@@ -154,6 +178,7 @@ export class BinlogDecoder<T> {
     position: number,
     origin: number,
   ): EventContinuation | undefined {
+    if (this.#statementsOnly && !STATEMENT_EVENTS.has(type)) return undefined;
     const cursor = new ByteCursor(bytes, start + HEADER_LENGTH, end);
     const layout = ROWS_EVENT_LAYOUTS[type];
     if (layout !== undefined) return this.#rowsEvent(layout, cursor, position, origin);
@@ -172,7 +197,9 @@ export class BinlogDecoder<T> {
         return this.#xid(cursor);
       case E.QUERY:
       case E.MARIADB_QUERY_COMPRESSED:
-        return this.#query(type === E.MARIADB_QUERY_COMPRESSED, cursor, bytes, start, position);
+        return this.#query(type === E.QUERY ? 'plain' : 'compressed', flags, cursor, bytes, start, position);
+      case E.EXECUTE_LOAD_QUERY:
+        return this.#query('load', flags, cursor, bytes, start, position);
       case E.XA_PREPARE:
         return this.#transactions.xaPrepare(cursor, position);
       case E.ROTATE:
@@ -190,6 +217,10 @@ export class BinlogDecoder<T> {
       case E.MARIADB_GTID_LIST:
         this.#handler.previousGtids(readGtidList(cursor));
         return undefined;
+      // The file of LOAD DATA, before the event with its statement.
+      case E.BEGIN_LOAD_QUERY:
+      case E.APPEND_BLOCK:
+      case E.DELETE_FILE:
       case E.STOP:
       case E.INTVAR:
       case E.RAND:
@@ -274,21 +305,22 @@ export class BinlogDecoder<T> {
   }
 
   #query(
-    compressed: boolean,
+    encoding: 'plain' | 'compressed' | 'load',
+    flags: number,
     cursor: ByteCursor,
     bytes: Buffer,
     start: number,
     position: number,
   ): EventContinuation | undefined {
-    const defaultSchema = readQuerySchema(cursor);
     const transaction = this.#transactions.open ?? this.#transactions.begin(NO_GTID, bytes, start, position);
-    // Nearly all statements of a stream are BEGIN, so it is recognized without decoding its text.
-    if (isBegin(cursor)) {
+    if (encoding === 'plain' && isBegin(cursor)) {
       this.#transactions.beginExplicit();
       return undefined;
     }
-    const text = compressed ? decompressBody(cursor).toString() : cursor.text(cursor.remaining);
-    const statement = classifyStatement(text);
+    const query = readQueryEvent(cursor, this.#mariadb, encoding === 'load' ? LOAD_QUERY_HEADER : 0);
+    const text = encoding === 'compressed' ? decompressBody(cursor) : cursor.slice(cursor.remaining);
+    const session = { schema: query.schema, collation: query.collation, modes: query.modes };
+    const statement = readLoggedStatement(text, session, this.#decode);
     switch (statement.kind) {
       case 'begin':
         this.#transactions.beginExplicit();
@@ -307,20 +339,8 @@ export class BinlogDecoder<T> {
       case 'rollback-to':
         this.#transactions.rollbackTo(statement.name);
         break;
-      case 'truncate': {
-        const { schema = defaultSchema, table } = statement;
-        if (this.#handler.isCaptured(schema, table)) this.#handler.truncate(schema, table, position, transaction);
-        break;
-      }
-      case 'dml': {
-        const { schema = defaultSchema, table, verb } = statement;
-        if (this.#ignoreStatementDml) break;
-        if (table === undefined || this.#handler.isCaptured(schema, table)) throw statementInsteadOfRows(verb);
-        break;
-      }
-      case 'other':
-        this.#handler.ddl(text, { file: this.#position.file, position });
-        break;
+      default:
+        return this.#tableStatements.read(statement, { ...query, flags, file: this.#position.file, position }, transaction);
     }
     this.#transactions.endStatement();
     return undefined;

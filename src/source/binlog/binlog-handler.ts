@@ -2,6 +2,7 @@ import type { Coordinates } from '../../model/coordinates.ts';
 import type { GtidSet } from '../../model/gtid-set.ts';
 import type { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
+import type { StatementDml, TableChange, TableName } from '../statement/statement.ts';
 import type { TableMap } from './table-map.ts';
 
 /** Receives what the decoder reads, in binlog order. `T` is what the handler makes of a table version. */
@@ -12,10 +13,18 @@ export interface BinlogHandler<T> {
    * @param at where its transaction begins
    */
   tableMap(map: TableMap, at: Coordinates): T | Promise<T>;
-  /** A statement that does not begin, end or divide a transaction: DDL and the like. */
-  ddl(sql: string, at: Coordinates): void;
+  /** Whether a table of this schema can be captured. */
+  isSchemaCaptured(schema: string): boolean;
+  /** A statement that changes captured tables in another way than by emptying them. */
+  ddl(statement: LoggedDdl, transaction: Transaction): void;
+  /**
+   * Whether DML that is logged as a statement, and names only tables that are not captured, can be proven to write no
+   * captured table through triggers, functions or views either.
+   */
+  isHarmless(dml: StatementDml, at: Coordinates): boolean | Promise<boolean>;
   rows(table: T, rows: RowsEvent, transaction: Transaction): void;
-  truncate(schema: string, table: string, position: number, transaction: Transaction): void;
+  /** A statement emptied the table. `ordinal` tells the tables of one statement apart. */
+  truncate(table: TableName, position: number, ordinal: number, transaction: Transaction): void;
   commit(transaction: Transaction): void;
   /** The rows of this transaction, which `rows` has received, did not happen. */
   rollback(transaction: Transaction): void;
@@ -39,6 +48,14 @@ export interface BinlogHandler<T> {
  * yields a promise continues after the promise has settled; the caller throws a rejection into the generator.
  */
 export type EventContinuation = Generator<Promise<void> | undefined, void, void>;
+
+/** A statement and what it does to captured tables, whose names are as the row events have them. */
+export interface LoggedDdl {
+  /** Keywords only, such as `ALTER TABLE … DROP PARTITION`. */
+  label: string;
+  at: Coordinates;
+  changes: readonly TableChange[];
+}
 
 export interface TableMapEntry<T> {
   /** The body of its TABLE_MAP event: the same bytes are the same version. */

@@ -1,112 +1,133 @@
-import { CdcError } from '../../runtime/error.ts';
+import type { LexicalModes } from '../statement/tokenizer.ts';
 import type { ByteCursor } from './byte-cursor.ts';
-import { xidText } from './xa-buffer.ts';
 
-/** What a Query event does to the stream. Its text is parsed no further than this needs. */
-export type ClassifiedStatement =
-  | { kind: 'begin' | 'commit' | 'rollback' | 'other' }
-  | { kind: 'savepoint' | 'rollback-to'; name: string }
-  | XaStatement
-  | { kind: 'truncate'; schema: string | undefined; table: string }
-  | { kind: 'dml'; verb: string; schema: string | undefined; table: string | undefined };
-
-export interface XaStatement {
-  kind: 'xa';
-  verb: XaVerb;
-  xid: string;
-  onePhase: boolean;
+/** A Query event up to its text: the session of the statement. */
+export interface QueryEvent {
+  /** The default schema. */
+  schema: string;
+  modes: LexicalModes;
+  /** The collation whose character set the text has; undefined if the event does not say. */
+  collation: number | undefined;
+  /**
+   * The schemas that the statement accesses to write, through triggers, functions and views too, and perhaps more.
+   * Undefined if the event does not tell: on MariaDB, for most DDL, and beyond 16 schemas.
+   */
+  updatedSchemas: readonly string[] | undefined;
 }
 
-type XaVerb = 'START' | 'END' | 'PREPARE' | 'COMMIT' | 'ROLLBACK';
+/** Status variables of a Query event (MySQL: statement_events.h, enum Query_event_status_vars; MariaDB: log_event.h). */
+const SQL_MODE = 1;
+const CATALOG = 2;
+const CHARSET = 4;
+const TIME_ZONE = 5;
+const CATALOG_NZ = 6;
+const INVOKER = 11;
+const UPDATED_SCHEMAS = 12;
+/** The lengths of the others, up to which a reader can pass over them. */
+const FIXED_LENGTHS: Readonly<Record<number, number>> = {
+  0: 4, // flags2
+  3: 4, // auto_increment_increment and _offset
+  7: 2, // lc_time_names
+  8: 2, // character_set_database
+  9: 8, // which tables of a multi-table UPDATE it updates
+  10: 4, // master_data_written
+  13: 3, // microseconds
+  16: 1, // explicit_defaults_for_timestamp
+  17: 8, // xid of DDL
+  18: 2, // default_collation_for_utf8mb4
+  19: 1, // sql_require_primary_key
+  20: 1, // default_table_encryption
+  128: 3, // MariaDB: microseconds
+  129: 8, // MariaDB: xid of DDL
+};
+/** The count that stands for "more schemas than the event can name" (OVER_MAX_DBS_IN_EVENT_MTS). */
+const TOO_MANY_SCHEMAS = 254;
+
+const MODE_ANSI_QUOTES = 0x4;
+const MODE_NO_BACKSLASH_ESCAPES = 0x100000;
 
 /**
- * Reads the body of a Query event up to its text, and returns the default database of the statement (MySQL protocol
- * documentation, "QUERY_EVENT": thread id 4, execution time 4, schema length 1, error code 2, status variables).
+ * Reads the body of a Query event up to its text (MySQL protocol documentation, "QUERY_EVENT": thread id 4, execution
+ * time 4, schema length 1, error code 2, length of the status variables 2).
+ * @param extraHeader bytes between these and the status variables: EXECUTE_LOAD_QUERY has 13
  */
-export function readQuerySchema(cursor: ByteCursor): string {
+export function readQueryEvent(cursor: ByteCursor, mariadb: boolean, extraHeader = 0): QueryEvent {
   cursor.skip(8);
   const schemaLength = cursor.u8();
   cursor.skip(2);
-  cursor.skip(cursor.u16());
-  const schema = cursor.text(schemaLength);
+  const variablesLength = cursor.u16();
+  cursor.skip(extraHeader);
+  const event = readStatusVariables(cursor.subCursor(variablesLength), mariadb);
+  event.schema = cursor.text(schemaLength);
   cursor.skip(1);
-  return schema;
+  return event;
 }
 
-/** Whether the text of the statement is BEGIN: no other statement has five letters and starts with a B. */
-export const isBegin = (cursor: ByteCursor): boolean => cursor.remaining === 5 && cursor.bytes[cursor.at] === 0x42;
-
-const LEADING_COMMENTS = /^(?:\s+|\/\*(?!!)[\s\S]*?\*\/|--\s[^\n]*\n|#[^\n]*\n)*/;
-const NAME = '(?:`((?:[^`]|``)+)`|([^\\s`.;(,]+))';
-const QUALIFIED = `(?:${NAME}\\s*\\.\\s*)?${NAME}`;
-const SAVEPOINT = new RegExp(`^(?:SAVEPOINT|ROLLBACK\\s+(?:WORK\\s+)?TO(?:\\s+SAVEPOINT)?)\\s+${NAME}\\s*$`, 'i');
-/**
- * The server writes both parts of an xid in hex (MySQL: XID::serialize_xid, sql/xa.h; MariaDB: event_xid_t::serialize).
- */
-const XA = /^XA\s+(START|BEGIN|END|PREPARE|COMMIT|ROLLBACK)\s+X'([\da-f]*)',X'([\da-f]*)',(\d+)(\s+ONE\s+PHASE)?\s*$/i;
-const TRUNCATE = new RegExp(`^TRUNCATE\\s+(?:TABLE\\s+)?${QUALIFIED}`, 'i');
-const DML = new RegExp(
-  `^(INSERT|REPLACE|UPDATE|DELETE)\\s+(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|QUICK|IGNORE)\\s+)*(?:INTO\\s+|FROM\\s+)?${QUALIFIED}`,
-  'i',
-);
-const DML_VERB = /^(INSERT|REPLACE|UPDATE|DELETE|LOAD|WITH|CALL|DO)\b/i;
-
-export function classifyStatement(text: string): ClassifiedStatement {
-  const sql = text.slice((LEADING_COMMENTS.exec(text)?.[0] ?? '').length);
-  const verb = /^[A-Za-z]+/.exec(sql)?.[0].toUpperCase();
-  switch (verb) {
-    case 'BEGIN':
-      return { kind: 'begin' };
-    case 'COMMIT':
-      return { kind: 'commit' };
-    case 'ROLLBACK':
-      return /^ROLLBACK\s+(?:WORK\s+)?TO\b/i.test(sql)
-        ? { kind: 'rollback-to', name: savepoint(sql) }
-        : { kind: 'rollback' };
-    case 'SAVEPOINT':
-      return { kind: 'savepoint', name: savepoint(sql) };
-    case 'XA':
-      return xa(sql);
-    case 'TRUNCATE': {
-      const match = TRUNCATE.exec(sql);
-      const table = name(match?.[3], match?.[4]);
-      return table === undefined
-        ? { kind: 'other' }
-        : { kind: 'truncate', schema: name(match?.[1], match?.[2]), table };
-    }
-    default: {
-      if (!DML_VERB.test(sql)) return { kind: 'other' };
-      const match = DML.exec(sql);
-      return {
-        kind: 'dml',
-        verb: verb ?? '',
-        schema: name(match?.[2], match?.[3]),
-        table: name(match?.[4], match?.[5]),
-      };
+function readStatusVariables(cursor: ByteCursor, mariadb: boolean): QueryEvent {
+  const modes = { ansiQuotes: false, noBackslashEscapes: false, mariadb };
+  const event: QueryEvent = { schema: '', modes, collation: undefined, updatedSchemas: undefined };
+  while (cursor.remaining > 0) {
+    const code = cursor.u8();
+    switch (code) {
+      case SQL_MODE: {
+        const mode = cursor.u32();
+        cursor.skip(4);
+        modes.ansiQuotes = (mode & MODE_ANSI_QUOTES) !== 0;
+        modes.noBackslashEscapes = (mode & MODE_NO_BACKSLASH_ESCAPES) !== 0;
+        break;
+      }
+      case CHARSET:
+        event.collation = cursor.u16();
+        cursor.skip(4);
+        break;
+      case CATALOG:
+        cursor.skip(cursor.u8() + 1);
+        break;
+      case TIME_ZONE:
+      case CATALOG_NZ:
+        cursor.skip(cursor.u8());
+        break;
+      case INVOKER:
+        cursor.skip(cursor.u8());
+        cursor.skip(cursor.u8());
+        break;
+      case UPDATED_SCHEMAS:
+        event.updatedSchemas = readUpdatedSchemas(cursor);
+        break;
+      default: {
+        const length = FIXED_LENGTHS[code];
+        // A variable of a later version. All that matter here stand before it.
+        if (length === undefined) return event;
+        cursor.skip(length);
+      }
     }
   }
+  return event;
 }
 
-/** The name of a savepoint in lower case, because savepoint names are not case-sensitive. */
-function savepoint(sql: string): string {
-  const match = SAVEPOINT.exec(sql);
-  const savepointName = name(match?.[1], match?.[2]);
-  if (savepointName === undefined) throw new CdcError('cannot read a savepoint statement', { why: sql });
-  return savepointName.toLowerCase();
+/** Names that each end with a NUL. */
+function readUpdatedSchemas(cursor: ByteCursor): string[] | undefined {
+  const count = cursor.u8();
+  if (count === TOO_MANY_SCHEMAS) return undefined;
+  const schemas: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const end = cursor.bytes.indexOf(0, cursor.at);
+    schemas.push(cursor.text(end < 0 ? cursor.remaining + 1 : end - cursor.at));
+    cursor.skip(1);
+  }
+  return schemas;
 }
 
-function xa(sql: string): ClassifiedStatement {
-  const [, verb = '', gtrid = '', bqual = '', format, onePhase] = XA.exec(sql) ?? [];
-  if (format === undefined) throw new CdcError('cannot read an XA statement', { why: sql });
-  const upper = verb.toUpperCase();
-  return {
-    kind: 'xa',
-    verb: (upper === 'BEGIN' ? 'START' : upper) as XaVerb,
-    xid: xidText(gtrid.toLowerCase(), bqual.toLowerCase(), Number(format)),
-    onePhase: onePhase !== undefined,
-  };
+/**
+ * Whether the statement is BEGIN, told by the length of its text: no other one has five letters and starts with a B.
+ * Nearly all Query events of a stream are BEGIN, so nothing else of them is read.
+ */
+export function isBegin({ bytes, at, end }: ByteCursor): boolean {
+  if (end - at < HEADER_LENGTH) return false;
+  const schemaLength = bytes[at + 8] as number;
+  const text = at + HEADER_LENGTH + bytes.readUInt16LE(at + 11) + schemaLength + 1;
+  return end - text === 5 && bytes[text] === 0x42;
 }
 
-/** A name as the server has it, from one of the two forms that `NAME` matches. */
-const name = (quotedName: string | undefined, bare: string | undefined): string | undefined =>
-  quotedName === undefined ? bare : quotedName.replaceAll('``', '`');
+/** Thread id 4, execution time 4, schema length 1, error code 2, length of the status variables 2. */
+const HEADER_LENGTH = 13;

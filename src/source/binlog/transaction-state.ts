@@ -1,12 +1,12 @@
 import type { Coordinates } from '../../model/coordinates.ts';
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { CdcError, withContext } from '../../runtime/error.ts';
+import type { XaStatement } from '../statement/statement.ts';
 import type { BinlogHandler, EventContinuation, TableMapEntry } from './binlog-handler.ts';
 import type { BinlogPosition } from './binlog-position.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 import type { Gtid } from './gtid-event.ts';
-import type { XaStatement } from './query-event.ts';
-import { type BufferedXaRows, readXaPrepare, XaBuffer } from './xa-buffer.ts';
+import { type BufferedXaRows, readXaPrepare, XaBuffer, xidText } from './xa-buffer.ts';
 
 /** Finds the rows of an XA transaction that was prepared before the stream began; undefined if no binlog has them. */
 export type FindPreparedXa<T> = (
@@ -122,7 +122,9 @@ export class TransactionState<T> {
   }
 
   /** @param position where the statement is in the file: an XA COMMIT makes the buffered rows true there */
-  xaStatement({ verb, xid, onePhase }: XaStatement, position: number): EventContinuation | undefined {
+  xaStatement(statement: XaStatement, position: number): EventContinuation | undefined {
+    const { verb, gtrid, bqual, format, onePhase } = statement;
+    const xid = xidText(gtrid, bqual, format);
     const transaction = this.#open as Transaction;
     switch (verb) {
       case 'START':

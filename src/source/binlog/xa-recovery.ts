@@ -2,9 +2,9 @@ import type { ConnectionOptions } from 'mysql2/promise';
 import type { Coordinates } from '../../model/coordinates.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { connect, listBinlogs } from '../server/server-info.ts';
-import { BinlogClient } from './binlog-client.ts';
 import { BinlogDecoder } from './binlog-decoder.ts';
-import type { BinlogHandler, EventContinuation, TableMapEntry } from './binlog-handler.ts';
+import type { BinlogHandler, TableMapEntry } from './binlog-handler.ts';
+import { scanBinlog } from './binlog-scan.ts';
 import { IGNORE_EVENTS } from './ignore-events.ts';
 import type { DecodeText, TableMap } from './table-map.ts';
 import { BufferedXaRows } from './xa-buffer.ts';
@@ -29,7 +29,7 @@ export async function findPreparedXa<T>(
 ): Promise<BufferedXaRows<TableMapEntry<T>> | undefined> {
   const files = await binlogFiles(options.connection);
   for (const file of files.slice(0, files.indexOf(before.file) + 1).reverse()) {
-    const decoder = await scanBinlog(file, file === before.file ? before.position : Number.POSITIVE_INFINITY, options);
+    const decoder = await scanFile(file, file === before.file ? before.position : Number.POSITIVE_INFINITY, options);
     options.signal.throwIfAborted();
     const found = decoder.takePreparedXa(xid);
     if (found !== undefined) return resolveTables(found, options.tableMap);
@@ -70,45 +70,23 @@ async function binlogFiles(options: ConnectionOptions): Promise<string[]> {
 }
 
 /** Returns a decoder that has read the file up to `end`. */
-async function scanBinlog<T>(
+function scanFile<T>(
   file: string,
   end: number,
-  options: XaRecoveryOptions<T>,
+  { connection, isCaptured, decode, heartbeatMs, signal }: XaRecoveryOptions<T>,
 ): Promise<BinlogDecoder<UnresolvedTable>> {
-  const { connection, isCaptured, decode, heartbeatMs, signal } = options;
-  const done = new AbortController();
-  const createDecoder = (checksum: boolean): BinlogDecoder<UnresolvedTable> =>
-    new BinlogDecoder<UnresolvedTable>(
-      { ...IGNORE_EVENTS, isCaptured, tableMap: (map, at) => ({ map, at }) },
-      decode,
-      checksum,
-      { findPreparedXa: async () => new BufferedXaRows(), ignoreStatementDml: true },
-    );
-  let decoder = createDecoder(false);
-  const stopAtEnd = (): void => {
-    const at = decoder.coordinates;
-    if (at.file !== file || at.position >= end) done.abort();
-  };
-  function* thenStopAtEnd(steps: EventContinuation): EventContinuation {
-    yield* steps;
-    stopAtEnd();
-  }
-  const client = new BinlogClient({
+  return scanBinlog<UnresolvedTable>({
     connection,
-    serverId: 'auto',
-    from: { coordinates: { file, position: 4 } },
+    from: { file, position: 4 },
     heartbeatMs,
-    onStart: (checksum) => {
-      decoder = createDecoder(checksum);
-    },
-    onEvent: (bytes, from, to) => {
-      const steps = done.signal.aborted ? undefined : decoder.read(bytes, from, to);
-      if (steps !== undefined) return thenStopAtEnd(steps);
-      stopAtEnd();
-      return undefined;
-    },
-    signal: AbortSignal.any([signal, done.signal]),
+    createDecoder: (checksum) =>
+      new BinlogDecoder<UnresolvedTable>(
+        { ...IGNORE_EVENTS, isCaptured, tableMap: (map, at) => ({ map, at }) },
+        decode,
+        checksum,
+        { findPreparedXa: async () => new BufferedXaRows(), ignoreStatementDml: true },
+      ),
+    isDone: (at) => at.file !== file || at.position >= end,
+    signal,
   });
-  await client.follow();
-  return decoder;
 }

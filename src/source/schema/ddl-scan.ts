@@ -1,57 +1,103 @@
-import { inflateSync } from 'node:zlib';
 import type { ConnectionOptions } from 'mysql2';
 import { type Coordinates, isBefore } from '../../model/coordinates.ts';
-import { BinlogClient } from '../binlog/binlog-client.ts';
-import { EventType, HEADER_LENGTH } from '../binlog/event-type.ts';
-import { canAlter } from './table-schema-cache.ts';
+import { BinlogDecoder } from '../binlog/binlog-decoder.ts';
+import type { BinlogHandler, LoggedDdl } from '../binlog/binlog-handler.ts';
+import { scanBinlog } from '../binlog/binlog-scan.ts';
+import { IGNORE_EVENTS } from '../binlog/ignore-events.ts';
+import type { DecodeText } from '../binlog/table-map.ts';
+import { BufferedXaRows } from '../binlog/xa-buffer.ts';
+import type { TableEffect } from '../statement/statement.ts';
+import { changesSchema } from './table-schema-cache.ts';
+
+export interface DdlScanOptions extends Pick<BinlogHandler<never>, 'isCaptured' | 'isSchemaCaptured'> {
+  connection: ConnectionOptions;
+  decode: DecodeText;
+  foldNames: boolean;
+  heartbeatMs: number;
+  signal: AbortSignal;
+}
+
+/** The last statement that changed the schema of a table in one way. */
+interface LastChange {
+  effect: TableEffect;
+  label: string;
+  at: Coordinates;
+}
 
 /**
- * Finds the first statement between two positions of the binlog that can alter the table; undefined if there is none.
- * It reads every packet but inspects only statements.
+ * The statements in the binlog ahead of the stream that can have changed the columns or the row key of a captured
+ * table. Each byte is read at most once, however many tables are looked up, as long as look-ups do not go backwards.
  */
-export async function findDdlFor(
-  connection: ConnectionOptions,
-  table: string,
-  from: Coordinates,
-  to: Coordinates,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  if (!isBefore(from, to)) return undefined;
-  const done = new AbortController();
-  let file = from.file;
-  let found: string | undefined;
-  await new BinlogClient({
-    connection,
-    serverId: 'auto',
-    from: { coordinates: from },
-    heartbeatMs: 1_000,
-    onStart: () => {},
-    onEvent(bytes, start, end) {
-      const type = bytes[start + 4];
-      if (type === EventType.ROTATE)
-        file = bytes.toString('utf8', start + HEADER_LENGTH + 8, end).replace(/(\.\d+).*$/s, '$1');
-      else if (type === EventType.QUERY || type === EventType.MARIADB_QUERY_COMPRESSED) {
-        const sql = statementText(bytes, start, end, type === EventType.MARIADB_QUERY_COMPRESSED);
-        if (canAlter(sql, table)) found ??= sql;
-      }
-      const position = bytes.readUInt32LE(start + 13);
-      const at = { file, position: type === EventType.ROTATE ? 4 : position };
+export class DdlScan {
+  readonly #options: DdlScanOptions;
+  /** The part of the binlog that was read: from these coordinates to those. */
+  #scanned: { from: Coordinates; to: Coordinates } | undefined;
+  readonly #changes = new Map<string, LastChange>();
+
+  constructor(options: DdlScanOptions) {
+    this.#options = options;
+  }
+
+  /** The statements between two coordinates that can have changed the table; the last one of each effect. */
+  async changesOf(schema: string, table: string, from: Coordinates, to: Coordinates): Promise<LastChange[]> {
+    await this.#scanTo(from, to);
+    const effects: readonly TableEffect[] = ['columns', 'unique-key'];
+    return [keyOf(schema, table), keyOf(schema, undefined)]
+      .flatMap((key) => effects.map((effect) => this.#changes.get(`${key}\0${effect}`)))
+      .filter((change) => change !== undefined)
+      .filter(({ at }) => !isBefore(at, from) && isBefore(at, to));
+  }
+
+  async #scanTo(from: Coordinates, to: Coordinates): Promise<void> {
+    const known = this.#scanned;
+    const continues = known !== undefined && !isBefore(from, known.from) && !isBefore(known.to, from);
+    if (!continues) this.#changes.clear();
+    const start = continues ? known.to : from;
+    if (isBefore(start, to)) await this.#scan(start, to);
+    this.#scanned = { from, to: isBefore(to, start) ? start : to };
+    for (const [key, { at }] of this.#changes) if (isBefore(at, from)) this.#changes.delete(key);
+  }
+
+  async #scan(from: Coordinates, to: Coordinates): Promise<void> {
+    const { connection, decode, foldNames, heartbeatMs, signal, isCaptured, isSchemaCaptured } = this.#options;
+    let isAtEnd = false;
+    const handler: BinlogHandler<never> = {
+      ...IGNORE_EVENTS,
+      isCaptured,
+      isSchemaCaptured,
+      tableMap() {
+        throw new Error('a scan for statements reads no table map');
+      },
+      ddl: (statement) => this.#add(statement),
       // The server sends a heartbeat only at the end of the binlog.
-      if (found !== undefined || type === EventType.HEARTBEAT || (position > 0 && !isBefore(at, to))) done.abort();
-      return undefined;
-    },
-    signal: AbortSignal.any([done.signal, signal]),
-  }).follow();
-  return found;
+      heartbeat: () => {
+        isAtEnd = true;
+      },
+    };
+    await scanBinlog<never>({
+      connection,
+      from,
+      heartbeatMs,
+      createDecoder: (checksum) =>
+        new BinlogDecoder<never>(handler, decode, checksum, {
+          findPreparedXa: async () => new BufferedXaRows(),
+          statementsOnly: true,
+          ignoreStatementDml: true,
+          foldNames,
+        }),
+      isDone: (at) => isAtEnd || (at.file !== '' && !isBefore(at, to)),
+      signal,
+    });
+    signal.throwIfAborted();
+  }
+
+  #add({ label, at, changes }: LoggedDdl): void {
+    for (const change of changes) {
+      if (!changesSchema(change)) continue;
+      const { effect, schema, table } = change;
+      this.#changes.set(`${keyOf(schema, table)}\0${effect}`, { effect, label, at });
+    }
+  }
 }
 
-/** The text of a Query event. A checksum after it is harmless here. */
-function statementText(bytes: Buffer, start: number, end: number, compressed: boolean): string {
-  const body = start + HEADER_LENGTH;
-  const schemaLength = bytes[body + 8] as number;
-  const at = body + 13 + bytes.readUInt16LE(body + 11) + schemaLength + 1;
-  if (!compressed) return bytes.toString('utf8', at, end);
-  // MariaDB: a byte whose low three bits count the length bytes, then the length, then zlib (sql/log_event.cc).
-  const header = 1 + ((bytes[at] as number) & 7);
-  return inflateSync(bytes.subarray(at + header, end)).toString('utf8');
-}
+const keyOf = (schema: string, table: string | undefined): string => `${schema}\0${table ?? ''}`;

@@ -5,7 +5,7 @@ import type { ResolvedTableSchema } from '../../model/table-schema.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { connect, currentBinlogPosition } from '../server/server-info.ts';
-import { findDdlFor } from './ddl-scan.ts';
+import type { DdlScan } from './ddl-scan.ts';
 import { mergeColumns, readInformationSchema } from './information-schema.ts';
 import { columnSignature, type TableSchemaCache } from './table-schema-cache.ts';
 
@@ -25,15 +25,14 @@ const FULL_METADATA_HINT =
 /**
  * Reads the columns of a table from INFORMATION_SCHEMA, which knows only the present ones, and proves that they are the
  * columns of the event: they agree in count, types, metadata and nullability, and no statement between the event and
- * the end of the binlog can have altered the table. Proven columns are added to the cache.
+ * the end of the binlog can have changed the columns or the row key of the table. Proven columns are added to the cache.
  * @throws CdcError if the columns cannot be proven; it never guesses
  */
 export async function resolveTableSchema(
   connection: ConnectionOptions,
-  cache: TableSchemaCache,
+  { cache, scan }: { cache: TableSchemaCache; scan: DdlScan },
   table: BinlogTable,
   at: Coordinates,
-  signal: AbortSignal,
 ): Promise<ResolvedTableSchema> {
   const { schema, name } = table;
   const client = await connect(connection);
@@ -46,7 +45,10 @@ export async function resolveTableSchema(
       const end = await currentBinlogPosition(client);
       const columns = mergeColumns(table.columns, declared);
       const renamedColumn = typeof columns === 'string' ? undefined : findRenamedColumn(table, columns);
-      const altered = await findDdlFor(connection, name, at, end, signal);
+      // A key is added or dropped beside the primary key, which stays the row key.
+      const altered = (await scan.changesOf(schema, name, at, end)).find(
+        ({ effect }) => effect === 'columns' || declared.primaryKey.length === 0,
+      );
       if (typeof columns !== 'string' && renamedColumn === undefined && altered === undefined) {
         const resolved = {
           schema,
@@ -63,7 +65,9 @@ export async function resolveTableSchema(
       // A statement that runs at this moment can be visible in one of the two and not in the other.
       if (altered === undefined && attempt < ATTEMPTS_MAX) continue;
       const why =
-        altered !== undefined ? `this statement can have altered it since: ${altered.slice(0, 200)}` : columns;
+        altered !== undefined
+          ? `${altered.label} at ${altered.at.file}:${altered.at.position} can have changed it since`
+          : columns;
       throw unresolvedError(
         table,
         typeof why === 'string' ? why : `column ${renamedColumn} has another name in the binlog`,

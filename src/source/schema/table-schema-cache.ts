@@ -1,20 +1,15 @@
 import { type Coordinates, isBefore } from '../../model/coordinates.ts';
 import type { Column } from '../../model/table.ts';
 import type { ResolvedTableSchema } from '../../model/table-schema.ts';
+import type { LoggedDdl } from '../binlog/binlog-handler.ts';
+import type { TableChange } from '../statement/statement.ts';
 
 /** Type, metadata and nullability of each column, as in a TABLE_MAP event. */
 export const columnSignature = (columns: readonly Column[]): string =>
   columns.map(({ type, meta, nullable }) => `${type}.${meta}${nullable ? 'n' : ''}`).join(' ');
 
-const DDL = /\b(?:ALTER|CREATE|DROP|RENAME|TRUNCATE)\b/i;
-
-/**
- * Whether a statement can alter the columns of a table. The statement is not parsed: every DDL statement that contains
- * the name of the table counts, so none is missed.
- */
-export function canAlter(sql: string, table: string): boolean {
-  return DDL.test(sql) && sql.toLowerCase().replaceAll('``', '`').includes(table.toLowerCase());
-}
+/** Whether a change can give the table other columns or another row key. */
+export const changesSchema = ({ effect }: TableChange): boolean => effect === 'columns' || effect === 'unique-key';
 
 /**
  * Resolved columns of tables whose columns the binlog does not name. They are saved in the checkpoint, so that a
@@ -42,10 +37,16 @@ export class TableSchemaCache {
     this.#tables.push(table);
   }
 
-  /** A statement was read: the columns of tables that it can alter are valid only before it. */
-  ddl(sql: string, at: Coordinates): void {
+  /** A statement was read: the columns of the tables that it changes are valid only before it. */
+  ddl({ changes, at }: LoggedDdl): void {
+    for (const change of changes) if (changesSchema(change)) this.#end(change, at);
+  }
+
+  #end({ schema, table }: TableChange, at: Coordinates): void {
     for (const known of this.#tables) {
-      if (known.until === null && canAlter(sql, known.table)) known.until = { ...at };
+      const isChanged = known.schema === schema && (table === undefined || known.table === table);
+      // After a restart a statement is read again. It changed nothing that was resolved after it.
+      if (isChanged && known.until === null && isBefore(known.from, at)) known.until = { ...at };
     }
   }
 

@@ -1,0 +1,112 @@
+import { foldCase } from '../../model/name-pattern.ts';
+import type { Transaction } from '../../model/rows-event.ts';
+import { changesOf, type Statement, type StatementDml, type TableChange } from '../statement/statement.ts';
+import type { BinlogHandler, EventContinuation } from './binlog-handler.ts';
+import type { QueryEvent } from './query-event.ts';
+import type { TransactionState } from './transaction-state.ts';
+import { statementInsteadOfRows, unknownStatement } from './unsupported.ts';
+
+export interface TableStatementOptions {
+  /** The server compares names without case (lower_case_table_names), and row events have them in lower case. */
+  foldNames: boolean;
+  /** Nothing that is logged as a statement stops the decoder. */
+  ignoreStatementDml: boolean;
+}
+
+type TableStatement = Extract<Statement, { kind: 'ddl' | 'dml' | 'unknown' }>;
+
+/** A Query event and where it stands: its file, its position in it, and the flags of its header. */
+export interface LoggedQuery extends QueryEvent {
+  flags: number;
+  file: string;
+  position: number;
+}
+
+/** LOG_EVENT_THREAD_SPECIFIC_F: the statement uses temporary tables of its session. */
+const FLAG_THREAD_SPECIFIC = 0x04;
+
+/**
+ * Statements that can concern captured tables. What they do without row events is reported to the handler; DML that is
+ * logged instead of its rows stops the stream, unless it is certain that it wrote no captured table.
+ */
+export class TableStatements<T> {
+  readonly #handler: BinlogHandler<T>;
+  readonly #transactions: TransactionState<T>;
+  readonly #options: TableStatementOptions;
+
+  constructor(handler: BinlogHandler<T>, transactions: TransactionState<T>, options: TableStatementOptions) {
+    this.#handler = handler;
+    this.#transactions = transactions;
+    this.#options = options;
+  }
+
+  /** @throws CdcError if the statement can have changed rows of a captured table; so does the continuation */
+  read(statement: TableStatement, query: LoggedQuery, transaction: Transaction): EventContinuation | undefined {
+    const changes = this.#capturedChanges(statement);
+    const apply = (): void => {
+      this.#apply(statement.label, changes, query, transaction);
+      this.#transactions.endStatement();
+    };
+    if (statement.kind === 'dml') {
+      const isHarmless = this.#options.ignoreStatementDml || this.#isHarmless(statement, query);
+      if (isHarmless instanceof Promise) return awaitProof(isHarmless, statement, query, apply);
+      if (!isHarmless) throw statementInsteadOfRows(statement, query);
+    }
+    if (statement.kind === 'unknown' && changes.length > 0 && !this.#options.ignoreStatementDml)
+      throw unknownStatement(statement.label);
+    apply();
+    return undefined;
+  }
+
+  /** The changes of captured tables, with names as the row events have them. */
+  #capturedChanges(statement: TableStatement): TableChange[] {
+    const changes =
+      statement.kind === 'unknown'
+        ? statement.mentions.flatMap((name) => changesOf(name, 'columns'))
+        : statement.changes;
+    const fold = this.#options.foldNames ? foldCase : (name: string) => name;
+    return changes
+      .filter(({ schema, table }) =>
+        table === undefined ? this.#handler.isSchemaCaptured(schema) : this.#handler.isCaptured(schema, table),
+      )
+      .map(({ effect, schema, table }) => ({ effect, schema: fold(schema), table: table && fold(table) }));
+  }
+
+  /** The text tells which tables DML writes itself; the schemas, if the event has them, also what it reaches. */
+  #isHarmless(dml: StatementDml, { updatedSchemas, file, position }: LoggedQuery): boolean | Promise<boolean> {
+    const handler = this.#handler;
+    if (updatedSchemas?.some((schema) => handler.isSchemaCaptured(schema)) === false) return true;
+    if (dml.writes?.some(({ schema, table }) => handler.isCaptured(schema, table)) !== false) return false;
+    return handler.isHarmless(dml, { file, position });
+  }
+
+  #apply(label: string, changes: readonly TableChange[], query: LoggedQuery, transaction: Transaction): void {
+    const { flags, file, position } = query;
+    // A session with binlog_format STATEMENT logs TRUNCATE TABLE of its temporary tables. (DROP TABLE has this flag
+    // for any table, and the keyword TEMPORARY for those.)
+    const isTemporary = label === 'TRUNCATE TABLE' && (flags & FLAG_THREAD_SPECIFIC) !== 0;
+    if (isTemporary || changes.length === 0) return;
+    let ordinal = 0;
+    const others: TableChange[] = [];
+    for (const change of changes) {
+      const { effect, schema, table } = change;
+      if (effect !== 'emptied' || table === undefined) others.push(change);
+      else this.#handler.truncate({ schema, table }, position, ordinal++, transaction);
+    }
+    if (others.length > 0) this.#handler.ddl({ label, at: { file, position }, changes: others }, transaction);
+  }
+}
+
+function* awaitProof(
+  proof: Promise<boolean>,
+  statement: StatementDml,
+  query: QueryEvent,
+  apply: () => void,
+): EventContinuation {
+  let isHarmless = false;
+  yield proof.then((proven) => {
+    isHarmless = proven;
+  });
+  if (!isHarmless) throw statementInsteadOfRows(statement, query);
+  apply();
+}
