@@ -93,6 +93,7 @@ function checkpointOf({ config, server, start }: SelectedHost, delivered: Delive
     gtids: delivered.gtids?.toString() ?? null,
     ...delivered.coordinates,
     tables: start.tableSchemas.entriesFrom(delivered.coordinates),
+    binlog: delivered.fingerprint,
   };
 }
 

@@ -35,8 +35,10 @@ export interface ChangeHandler extends TransactionHandler {
   skipped(transaction: Transaction): void;
   /** An XA transaction is prepared. Its events follow with the transaction that commits it, if one does. */
   xaPrepared(transaction: Transaction): void;
+  /** A binlog file, created at this time (seconds since 1970), is read from here on. */
+  fileBegins(file: string, created: number): void;
   /** Everything before these coordinates has been received, and nothing follows for now. */
-  heartbeat(at: Coordinates): void;
+  heartbeat(at: Coordinates, created: number): void;
 }
 
 export interface ChangeStreamOptions {
@@ -159,7 +161,8 @@ export class ChangeStream {
           if (awaitsGtids) handler.gtidsBeforeStart(gtids);
           awaitsGtids = false;
         },
-        heartbeat: (at) => handler.heartbeat(at),
+        fileBegins: (file, created) => handler.fileBegins(file, created),
+        heartbeat: (at, created) => handler.heartbeat(at, created),
       },
       this.#decodeText,
       checksum,

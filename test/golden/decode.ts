@@ -156,6 +156,7 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
         note({ previous: gtids.toString() });
         if (fixture.gtids) delivered.gtids ??= gtids;
       },
+      fileBegins() {},
       heartbeat: (at) => note({ idle: at }),
     },
     (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets)),

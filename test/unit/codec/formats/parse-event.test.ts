@@ -42,6 +42,7 @@ const transaction: Transaction = {
     committedAt: 1_700_000_000_000,
   },
   ...{ file: 'binlog.000002', fileNumber: 2, position: 1000, endPosition: 0, preparedTransaction: undefined },
+  ...{ originalCommit: 0, fileCreated: 0, lastEvent: 0, lastEventDigest: 0 },
 };
 
 interface Row {

@@ -207,6 +207,8 @@ export class RecordingHandler implements BinlogHandler<string> {
     this.calls.push(`prepared ${name.slice(-2)}`);
   }
   previousGtids(): void {}
+  fileBegins(): void {}
+
   heartbeat({ file, position }: { file: string; position: number }): void {
     this.calls.push(`heartbeat ${file}:${position}`);
   }
