@@ -99,6 +99,7 @@ function checkpointOf({ config, server, start }: SelectedHost, delivered: Delive
     ...delivered.coordinates,
     tables: start.tableSchemas.entriesFrom(delivered.coordinates),
     incomplete: start.incompleteTables.list,
+    binlog: delivered.fingerprint,
   };
 }
 

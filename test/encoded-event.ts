@@ -24,5 +24,6 @@ export const IGNORE_CHANGES: ChangeHandler = {
   gtidsBeforeStart() {},
   skipped() {},
   xaPrepared() {},
+  fileBegins() {},
   heartbeat() {},
 };

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import type { BinlogFingerprint } from '../model/binlog-fingerprint.ts';
+import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import { ensureDirectory, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
@@ -20,13 +22,18 @@ export interface Checkpoint {
   position: number;
   /** Resolved columns of tables whose columns the binlog does not name, with the binlog range they are valid for. */
   tables: ResolvedTableSchema[];
+  /** Tables that want to be copied anew. */
+  incomplete: IncompleteTable[];
+  /** The binlog before the position; undefined if it is not known yet, or if 0.1.0 wrote the file. */
+  binlog?: BinlogFingerprint | undefined;
 }
 
 /**
- * The version of the file format.
+ * The version of the file format. A file of an older version is read, and the next save writes the new one.
  * - 1 (0.1.0): the first format.
+ * - 2: `incomplete` and `binlog`.
  */
-const VERSION = 1;
+const VERSION = 2;
 
 const coordinates = z.strictObject({ file: z.string(), position: z.int().min(0) });
 
@@ -50,8 +57,25 @@ const resolvedTable = z.strictObject({
   primaryKey: z.array(z.int()),
 });
 
-const fileSchema = z.strictObject({
-  version: z.literal(VERSION),
+const incompleteTable = z.strictObject({
+  schema: z.string(),
+  table: z.string(),
+  file: z.string(),
+  position: z.int().min(0),
+  since: z.string(),
+  why: z.string(),
+});
+
+const fingerprint = z.strictObject({
+  created: z.int().min(0),
+  position: z.int().min(0),
+  digest: z.int().min(0),
+  gtid: z.string(),
+  committed: z.int().min(0),
+});
+
+/** The order of the keys is that of the file, because the checksum is over its text. */
+const sinceVersion1 = {
   name: z.string(),
   server: z.strictObject({ flavor: z.enum(['mysql', 'mariadb']), identity: z.string() }),
   epoch: z.int().min(0).max(0xffffffff),
@@ -59,12 +83,41 @@ const fileSchema = z.strictObject({
   file: z.string(),
   position: z.int().min(0),
   tables: z.array(resolvedTable),
-  saved_at: z.string(),
-  checksum: z.string(),
+};
+const atTheEnd = { saved_at: z.string(), checksum: z.string() };
+
+const fileSchema = z.discriminatedUnion('version', [
+  z.strictObject({ version: z.literal(1), ...sinceVersion1, ...atTheEnd }),
+  z.strictObject({
+    version: z.literal(VERSION),
+    ...sinceVersion1,
+    incomplete: z.array(incompleteTable),
+    binlog: fingerprint.nullable(),
+    ...atTheEnd,
+  }),
+]);
+type StoredCheckpoint = z.infer<typeof fileSchema>;
+
+const checksumOf = (content: Record<string, unknown>): string =>
+  createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
+
+/** In the key order of the file. */
+const storedFingerprint = ({ created, position, digest, gtid, committed }: BinlogFingerprint): BinlogFingerprint => ({
+  created,
+  position,
+  digest,
+  gtid,
+  committed,
 });
 
-const checksumOf = (content: Omit<z.infer<typeof fileSchema>, 'checksum'>): string =>
-  createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
+const storedIncomplete = ({ schema, table, file, position, since, why }: IncompleteTable): IncompleteTable => ({
+  schema,
+  table,
+  file,
+  position,
+  since,
+  why,
+});
 
 /** One JSON file that is written atomically: a temporary file, fsync, rename, and fsync of its folder. */
 export class CheckpointFile {
@@ -107,13 +160,14 @@ export class CheckpointFile {
       });
     }
     const { server, epoch, gtids, file, position, tables } = stored;
-    return { name, server, epoch, gtids, file, position, tables };
+    const { incomplete, binlog } = stored.version === 1 ? { incomplete: [], binlog: null } : stored;
+    return { name, server, epoch, gtids, file, position, tables, incomplete, ...(binlog && { binlog }) };
   }
 
   async save(checkpoint: Checkpoint): Promise<void> {
-    const { name, server, epoch, gtids, file, position, tables } = checkpoint;
+    const { name, server, epoch, gtids, file, position, tables, incomplete, binlog } = checkpoint;
     const content = {
-      version: VERSION as typeof VERSION,
+      version: VERSION,
       name,
       server: { flavor: server.flavor, identity: server.identity },
       epoch,
@@ -121,6 +175,8 @@ export class CheckpointFile {
       file,
       position,
       tables,
+      incomplete: incomplete.map(storedIncomplete),
+      binlog: binlog === undefined ? null : storedFingerprint(binlog),
       saved_at: new Date().toISOString(),
     };
     const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)}\n`;
@@ -143,7 +199,7 @@ export class CheckpointFile {
     });
   }
 
-  #parse(text: string): z.infer<typeof fileSchema> {
+  #parse(text: string): StoredCheckpoint {
     const damaged = (why: string): CdcError =>
       new CdcError(`the checkpoint ${this.path} is damaged`, {
         exitCode: 2,

@@ -187,8 +187,13 @@ export class Delivery {
   }
 
   /** Everything before these coordinates has been received, and nothing follows for now. */
-  heartbeat(at: Coordinates): void {
-    if (this.#watermark.heartbeat(at)) this.#options.onDelivered();
+  heartbeat(at: Coordinates, created: number): void {
+    if (this.#watermark.heartbeat(at, created)) this.#options.onDelivered();
+  }
+
+  /** A binlog file is read from here on. */
+  fileBegins(file: string, created: number): void {
+    if (this.#watermark.fileBegins(file, created)) this.#options.onDelivered();
   }
 
   /** The GTIDs before the start, if only the binlog contains them. */

@@ -96,12 +96,22 @@ export class WatermarkTracker {
     return false;
   }
 
-  /** Everything before these coordinates has been received. Returns whether the position moved. */
-  heartbeat(at: Coordinates): boolean {
+  /**
+   * Everything before these coordinates has been received. Returns whether the position moved.
+   * @param created when the file was created
+   */
+  heartbeat(at: Coordinates, created: number): boolean {
     if (this.pendingCount > 0 || this.#xaBarrier !== undefined) return false;
     if (at.file === this.#delivered.file && at.position <= this.#delivered.position) return false;
-    this.#delivered.file = at.file;
-    this.#delivered.position = at.position;
+    this.#delivered.advanceTo(at, created);
+    return true;
+  }
+
+  /** The file is read from here on. Returns whether that completes what is known of the position. */
+  fileBegins(file: string, created: number): boolean {
+    const { coordinates, fingerprint } = this.#delivered;
+    if (file !== coordinates.file || coordinates.position === 0 || fingerprint !== undefined) return false;
+    this.#delivered.advanceTo(coordinates, created);
     return true;
   }
 
@@ -134,4 +144,6 @@ export class WatermarkTracker {
   }
 }
 
-export type DeliveredPosition = Readonly<Pick<ReplicationPosition, 'gtids' | 'file' | 'position' | 'coordinates'>>;
+export type DeliveredPosition = Readonly<
+  Pick<ReplicationPosition, 'gtids' | 'file' | 'position' | 'coordinates' | 'fingerprint'>
+>;

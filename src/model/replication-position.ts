@@ -1,3 +1,4 @@
+import type { BinlogFingerprint } from './binlog-fingerprint.ts';
 import type { Coordinates } from './coordinates.ts';
 import { GtidSet } from './gtid-set.ts';
 import { MariadbGtidPosition } from './mariadb-gtid-position.ts';
@@ -8,9 +9,37 @@ export class ReplicationPosition {
   gtids: GtidSet | MariadbGtidPosition | undefined;
   file: string;
   position: number;
+  /** The last transaction. The fingerprint is made of it when it is wanted, so that no transaction allocates one. */
+  #last: Transaction | undefined;
+  /** The fingerprint before the first transaction. */
+  #fingerprint: BinlogFingerprint | undefined;
 
-  constructor(gtids: GtidSet | MariadbGtidPosition | undefined, { file, position }: Coordinates) {
+  constructor(
+    gtids: GtidSet | MariadbGtidPosition | undefined,
+    { file, position }: Coordinates,
+    fingerprint?: BinlogFingerprint,
+  ) {
     this.gtids = gtids;
+    this.file = file;
+    this.position = position;
+    this.#fingerprint = fingerprint;
+  }
+
+  /** The binlog before this position; undefined if nothing of its file was read. */
+  get fingerprint(): BinlogFingerprint | undefined {
+    if (this.#last === undefined) return this.#fingerprint;
+    const { fileCreated: created, lastEvent: position, lastEventDigest: digest, gtid } = this.#last;
+    return { created, position, digest, gtid, committed: this.#last.originalCommit };
+  }
+
+  /** Advances to coordinates without a transaction. @param created when their file was created */
+  advanceTo({ file, position }: Coordinates, created: number): void {
+    const known = this.fingerprint;
+    if (file !== this.file || known === undefined) {
+      this.#last = undefined;
+      const { gtid = '', committed = 0 } = known ?? {};
+      this.#fingerprint = { created, position: 0, digest: 0, gtid, committed };
+    }
     this.file = file;
     this.position = position;
   }
@@ -22,6 +51,7 @@ export class ReplicationPosition {
   advance(transaction: Transaction): void {
     this.file = transaction.file;
     this.position = transaction.endPosition;
+    this.#last = transaction;
     this.advanceGtids(transaction);
   }
 
@@ -46,13 +76,15 @@ export class ReplicationPosition {
   advanceAll(later: ReplicationPosition): void {
     this.file = later.file;
     this.position = later.position;
+    this.#last = later.#last;
+    this.#fingerprint = later.#fingerprint;
     if (this.gtids instanceof GtidSet && later.gtids instanceof GtidSet) this.gtids.addAll(later.gtids);
     if (this.gtids instanceof MariadbGtidPosition && later.gtids instanceof MariadbGtidPosition)
       this.gtids.advanceAll(later.gtids);
   }
 
   clone(): ReplicationPosition {
-    return new ReplicationPosition(this.gtids?.clone(), this.coordinates);
+    return new ReplicationPosition(this.gtids?.clone(), this.coordinates, this.fingerprint);
   }
 
   /** A position with GTIDs of the same kind, but without any transaction. */

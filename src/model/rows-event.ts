@@ -17,6 +17,12 @@ export interface Transaction {
   serverId: number;
   /** The commit time on the server, in milliseconds. */
   committedAt: number;
+  /** The commit time on the server where the transaction began, in microseconds; 0 where the event has none. */
+  originalCommit: number;
+  /** When the file was created, where the last event of the transaction starts, and its digest: see BinlogFingerprint. */
+  fileCreated: number;
+  lastEvent: number;
+  lastEventDigest: number;
   /** The prepared transaction that this XA COMMIT or XA ROLLBACK ends. Its GTID is delivered together with this one. */
   preparedTransaction: Transaction | undefined;
 }

@@ -9,12 +9,12 @@ import { sourceConnection } from '../config/source-connection.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import type { GtidSet } from '../model/gtid-set.ts';
+import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { compileRoutes, type Routes } from '../model/routes.ts';
 import type { RowsEvent, Transaction } from '../model/rows-event.ts';
 import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/table.ts';
 import { compileSchemaFilter, compileTableFilter, type SchemaFilter, type TableFilter } from '../model/table-filter.ts';
-import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import type { TransactionHandler } from '../model/transaction-handler.ts';
 import { CdcError } from '../runtime/error.ts';
@@ -38,8 +38,10 @@ export interface ChangeHandler extends TransactionHandler {
   skipped(transaction: Transaction): void;
   /** An XA transaction is prepared. Its events follow with the transaction that commits it, if one does. */
   xaPrepared(transaction: Transaction): void;
+  /** A binlog file, created at this time (seconds since 1970), is read from here on. */
+  fileBegins(file: string, created: number): void;
   /** Everything before these coordinates has been received, and nothing follows for now. */
-  heartbeat(at: Coordinates): void;
+  heartbeat(at: Coordinates, created: number): void;
 }
 
 export interface ChangeStreamOptions {
@@ -182,7 +184,8 @@ export class ChangeStream {
           if (awaitsGtids) handler.gtidsBeforeStart(gtids);
           awaitsGtids = false;
         },
-        heartbeat: (at) => handler.heartbeat(at),
+        fileBegins: (file, created) => handler.fileBegins(file, created),
+        heartbeat: (at, created) => handler.heartbeat(at, created),
       },
       this.#decodeText,
       checksum,

@@ -51,6 +51,7 @@ export class TransactionPrinter implements ChangeHandler {
   gtidsBeforeStart(): void {}
   skipped(): void {}
   xaPrepared(): void {}
+  fileBegins(): void {}
   heartbeat(): void {}
 
   #flush(): void {

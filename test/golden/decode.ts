@@ -10,10 +10,11 @@ import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { DeadLetter } from '../../src/dead-letter/dead-letter.ts';
 import { DeadLetterStore } from '../../src/dead-letter/dead-letter-store.ts';
 import { compileColumnRules } from '../../src/model/column-rules.ts';
+import { IncompleteTables } from '../../src/model/incomplete-tables.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import type { Transaction } from '../../src/model/rows-event.ts';
 import type { Table } from '../../src/model/table.ts';
-import { compileTableFilter } from '../../src/model/table-filter.ts';
+import { compileSchemaFilter, compileTableFilter } from '../../src/model/table-filter.ts';
 import type { ResolvedTableSchema } from '../../src/model/table-schema.ts';
 import type { TransactionHandler } from '../../src/model/transaction-handler.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
@@ -129,14 +130,16 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
         tables.set(`${map.schema}.${map.name}`, table);
         return new EventWriter(table, format, out);
       },
-      ddl(sql, at) {
-        note({ statement: sql, at });
-        memory.ddl(sql, at);
+      isSchemaCaptured: compileSchemaFilter(config.tables, names),
+      isHarmless: () => false,
+      ddl(statement) {
+        note({ statement: statement.label, at: statement.at, changes: statement.changes });
+        memory.ddl(statement);
       },
       rows: (writer, rows, transaction) => writer.write(rows, transaction, NOW, emit),
-      truncate(schema, name, position, transaction) {
+      truncate({ schema, table: name }, position, ordinal, transaction) {
         const writer = new EventWriter({ schema, name, columns: [], key: [] }, format, out);
-        writer.writeTruncate(position, transaction, NOW, emit);
+        writer.writeTruncate(position, ordinal, transaction, NOW, emit);
       },
       savepoint(name) {
         note({ savepoint: name });
@@ -156,6 +159,7 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
         note({ previous: gtids.toString() });
         if (fixture.gtids) delivered.gtids ??= gtids;
       },
+      fileBegins() {},
       heartbeat: (at) => note({ idle: at }),
     },
     (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets)),
@@ -174,6 +178,7 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
     gtids: delivered.gtids?.toString() ?? null,
     ...delivered.coordinates,
     tables: memory.entriesFrom(delivered.coordinates),
+    incomplete: [],
   };
   return { lines: committed.lines, journal, tables, checkpoint };
 }
@@ -291,6 +296,7 @@ export function serverOf(fixture: Fixture): { facts: ServerInfo; start: StartPoi
       epoch: EPOCH,
       dump: { coordinates: start },
       tableSchemas: new TableSchemaCache([]),
+      incompleteTables: new IncompleteTables(),
       readGtidsFromFirstFile: fixture.gtids,
     },
   };

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ChangeStream } from '../../src/source/change-stream.ts';
+import type { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
 import { IGNORE_CHANGES } from '../encoded-event.ts';
 import { committedLines, configOf, eventsIn, type Fixture, lookUp, NOW, serverOf } from './decode.ts';
 import { digestOf, FIXTURES, readFixture, readSections } from './files.ts';
@@ -34,14 +35,14 @@ vi.mock('../../src/source/binlog/binlog-client.ts', () => ({
   },
 }));
 vi.mock('../../src/source/schema/resolve-table-schema.ts', () => ({
-  async resolveTableSchema(...[, memory, table, at]: [unknown, ...LookUp]) {
-    const known = lookUp(playing, memory, table, at);
+  async resolveTableSchema(_: unknown, { cache }: { cache: TableSchemaCache }, ...[table, at]: LookUp) {
+    const known = lookUp(playing, cache, table, at);
     if (known === undefined) throw new Error(`no columns of ${table.schema}.${table.name} were recorded`);
     return known;
   },
 }));
 
-type LookUp = Parameters<typeof lookUp> extends [unknown, ...infer Rest] ? Rest : never;
+type LookUp = Parameters<typeof lookUp> extends [unknown, unknown, ...infer Rest] ? Rest : never;
 
 beforeEach(() => vi.useFakeTimers({ now: NOW, toFake: ['Date'] }));
 afterEach(() => vi.useRealTimers());

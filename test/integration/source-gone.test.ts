@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { IncompleteTables } from '../../src/model/incomplete-tables.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
@@ -144,7 +145,8 @@ describe('a server without GTIDs', () => {
       const delivered = new ReplicationPosition(undefined, place);
       let lowest = Number.POSITIVE_INFINITY;
       const tableSchemas = new TableSchemaCache([]);
-      const start = { delivered, epoch: 1, tableSchemas, readGtidsFromFirstFile: false, ...over };
+      const incompleteTables = new IncompleteTables();
+      const start = { delivered, epoch: 1, tableSchemas, incompleteTables, readGtidsFromFirstFile: false, ...over };
       const stream = new ChangeStream({ config: parse(url), server: facts, start, signal: done.signal });
       await stream.follow({
         ...IGNORE_CHANGES,

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Coordinates } from '../../model/coordinates.ts';
-import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
+import type { RowsEvent } from '../../model/rows-event.ts';
 import { CdcError, withContext } from '../../runtime/error.ts';
 import { XA_BUFFER_MAX_BYTES } from '../limits.ts';
 import { DAMAGED_BINLOG_HINT } from '../server/recovery-hints.ts';
@@ -56,7 +56,7 @@ const LOAD_QUERY_HEADER = 13;
 /** LOG_EVENT_BINLOG_IN_USE_F: the server has not closed the file. */
 const FLAG_IN_USE = 0x01;
 /** Before the first transaction of a server without GTIDs, and for ANONYMOUS_GTID. */
-const NO_GTID: Gtid = { gtidSource: '', gtidNumber: 0, text: '', committedAt: 0 };
+const NO_GTID: Gtid = { gtidSource: '', gtidNumber: 0, text: '', committedAt: 0, originalCommit: 0 };
 
 export interface DecoderOptions<T> extends Partial<TableStatementOptions> {
   xaBufferBytes?: number;
@@ -158,7 +158,7 @@ export class BinlogDecoder<T> {
     const bodyEnd = this.#checksum ? end - CHECKSUM_LENGTH : end;
     if (bodyEnd < start + HEADER_LENGTH) throw new CdcError('a binlog event is too short for its checksum');
     if (this.#checksum) verifyChecksum(bytes, start, bodyEnd, type, flags);
-    const position = this.#position.advance(bytes, start, end, type, flags);
+    const position = this.#position.advance(bytes, start, end, bodyEnd, type, flags);
     if (type === E.TRANSACTION_PAYLOAD)
       return this.#transactionPayload(bytes, start + HEADER_LENGTH, bodyEnd, position);
     return this.#dispatch(type, flags, bytes, start, bodyEnd, position, start);
@@ -190,7 +190,7 @@ export class BinlogDecoder<T> {
       case E.GTID_TAGGED:
         return this.#begin(readTaggedGtid(cursor), bytes, start, position);
       case E.ANONYMOUS_GTID:
-        return this.#begin({ ...NO_GTID, committedAt: readGtid(cursor).committedAt }, bytes, start, position);
+        return this.#begin({ ...readGtid(cursor), gtidSource: '', gtidNumber: 0, text: '' }, bytes, start, position);
       case E.MARIADB_GTID:
         return this.#beginMariadb(cursor, bytes, start, position);
       case E.XID:
@@ -206,10 +206,11 @@ export class BinlogDecoder<T> {
         return this.#rotate(cursor);
       case E.HEARTBEAT:
       case E.HEARTBEAT_V2:
-        if (this.#transactions.open === undefined) this.#handler.heartbeat(this.coordinates);
+        if (this.#transactions.open === undefined)
+          this.#handler.heartbeat(this.coordinates, this.#position.fileCreated);
         return undefined;
       case E.FORMAT_DESCRIPTION:
-        return this.#formatDescription(cursor);
+        return this.#formatDescription(cursor, bytes.readUInt32LE(start));
       case E.PREVIOUS_GTIDS:
         this.#handler.previousGtids(readPreviousGtids(cursor));
         cursor.expectEnd('a PREVIOUS_GTIDS event');
@@ -295,13 +296,15 @@ export class BinlogDecoder<T> {
   }
 
   /** Binlog version 4, whose events have had this layout since MySQL 5.1. */
-  #formatDescription(cursor: ByteCursor): undefined {
+  #formatDescription(cursor: ByteCursor, created: number): undefined {
     const version = cursor.u16();
     this.#mariadb = cursor.text(50).includes('MariaDB');
     if (version !== 4) throw new CdcError(`the binlog has format version ${version}, cdc reads only version 4`);
     this.#transactions.discard();
     // A server that restarted assigns its table ids again.
     this.#tables.clear();
+    this.#position.fileCreated = created;
+    this.#handler.fileBegins(this.#position.file, created);
   }
 
   #query(
@@ -340,7 +343,11 @@ export class BinlogDecoder<T> {
         this.#transactions.rollbackTo(statement.name);
         break;
       default:
-        return this.#tableStatements.read(statement, { ...query, flags, file: this.#position.file, position }, transaction);
+        return this.#tableStatements.read(
+          statement,
+          { ...query, flags, file: this.#position.file, position },
+          transaction,
+        );
     }
     this.#transactions.endStatement();
     return undefined;

@@ -39,8 +39,10 @@ export interface BinlogHandler<T> {
   xaPrepared(transaction: Transaction): void;
   /** A file begins: all transactions of the files before it. */
   previousGtids(gtids: GtidSet | MariadbGtidPosition): void;
+  /** The events of a file follow. @param created the timestamp of its FORMAT_DESCRIPTION event, in seconds */
+  fileBegins(file: string, created: number): void;
   /** Nothing more to read for now; the handler has received everything before these coordinates. */
-  heartbeat(at: Coordinates): void;
+  heartbeat(at: Coordinates, created: number): void;
 }
 
 /**

@@ -1,14 +1,36 @@
+import { crc32 } from 'node:zlib';
 import { type Coordinates, fileNumber } from '../../model/coordinates.ts';
-import { EventType as E, FLAG_ARTIFICIAL } from './event-type.ts';
+import type { Transaction } from '../../model/rows-event.ts';
+import { EventType as E, FLAG_ARTIFICIAL, HEADER_LENGTH } from './event-type.ts';
 
 /** Where an event is in the common header: its end position, 32 bits (MySQL: Log_event_header in binlog_event.h). */
 const END_POSITION_OFFSET = 13;
+
+/** The bytes of an event that its digest covers: an event of this length in the same place is the same one. */
+const DIGEST_MAX_BYTES = 4096;
+
+/**
+ * The digest of an event: its timestamp and body, without what depends on checksums (its length and its CRC32).
+ * @param bodyEnd where its checksum begins, or the end of an event without one
+ */
+export const eventDigest = (bytes: Buffer, start: number, bodyEnd: number): number =>
+  crc32(
+    bytes.subarray(start + HEADER_LENGTH, Math.min(bodyEnd, start + HEADER_LENGTH + DIGEST_MAX_BYTES)),
+    bytes.readUInt32LE(start),
+  );
 
 /** The file and position after the last event that was read. */
 export class BinlogPosition {
   file = '';
   fileNumber = 0;
   position = 0;
+  /** When the file was created, by its FORMAT_DESCRIPTION event; 0 until that is read. */
+  fileCreated = 0;
+  /** The event that was read last: `#bytes[#start..#bodyEnd)`, which starts at `#eventPosition` of the file. */
+  #bytes: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #bodyEnd = 0;
+  #eventPosition = 0;
 
   get coordinates(): Coordinates {
     return { file: this.file, position: this.position };
@@ -19,6 +41,7 @@ export class BinlogPosition {
     if (file !== this.file) {
       this.file = file;
       this.fileNumber = fileNumber(file);
+      this.fileCreated = 0;
     }
     this.position = position;
   }
@@ -28,7 +51,7 @@ export class BinlogPosition {
    * can be 0; then the size of the event counts instead. The header decides where it can, because the server leaves
    * events out, such as MariaDB's annotations.
    */
-  advance(bytes: Buffer, start: number, end: number, type: number, flags: number): number {
+  advance(bytes: Buffer, start: number, end: number, bodyEnd: number, type: number, flags: number): number {
     if ((flags & FLAG_ARTIFICIAL) !== 0 || type === E.HEARTBEAT || type === E.HEARTBEAT_V2) return this.position;
     const inHeader = bytes.readUInt32LE(start + END_POSITION_OFFSET);
     const size = end - start;
@@ -40,6 +63,18 @@ export class BinlogPosition {
       if (next < this.position) next += 2 ** 32;
     }
     this.position = next;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#bodyEnd = bodyEnd;
+    this.#eventPosition = next - size;
     return next - size;
+  }
+
+  /** The event that was read last is the last one of the transaction. */
+  end(transaction: Transaction): void {
+    transaction.endPosition = this.position;
+    transaction.fileCreated = this.fileCreated;
+    transaction.lastEvent = this.#eventPosition;
+    transaction.lastEventDigest = eventDigest(this.#bytes, this.#start, this.#bodyEnd);
   }
 }

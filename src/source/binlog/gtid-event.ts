@@ -11,6 +11,8 @@ export interface Gtid {
   text: string;
   /** Commit time on this server in milliseconds; 0 where the event has none. */
   committedAt: number;
+  /** Commit time on the server where the transaction began, in microseconds; 0 where the event has none. */
+  originalCommit: number;
 }
 
 /** Formats 16 bytes as a dashed UUID. Keeps the last one, because nearly all GTIDs of a stream share it. */
@@ -38,12 +40,16 @@ export function readGtid(cursor: ByteCursor): Gtid {
   const gtidSource = uuids.format(cursor.slice(16));
   const gtidNumber = cursor.u64('the transaction number');
   let committedAt = 0;
+  let originalCommit = 0;
   if (cursor.remaining >= 17 + 7) {
     cursor.skip(17);
     const micros = cursor.u56();
-    committedAt = Math.floor((micros >= HAS_ORIGINAL ? micros - HAS_ORIGINAL : micros) / 1000);
+    const hasOriginal = micros >= HAS_ORIGINAL;
+    const immediate = hasOriginal ? micros - HAS_ORIGINAL : micros;
+    committedAt = Math.floor(immediate / 1000);
+    originalCommit = hasOriginal ? cursor.u56() : immediate;
   }
-  return { gtidSource, gtidNumber, text: `${gtidSource}:${gtidNumber}`, committedAt };
+  return { gtidSource, gtidNumber, text: `${gtidSource}:${gtidNumber}`, committedAt, originalCommit };
 }
 
 /** An integer of MySQL's serialization library: the trailing one-bits of its first byte count the bytes that follow. */
@@ -69,13 +75,15 @@ export function readTaggedGtid(cursor: ByteCursor): Gtid {
   const uuid = Buffer.alloc(16);
   let number = 0n;
   let tag = '';
-  let committedAt = 0;
+  let immediate = 0n;
+  let original: bigint | undefined;
   while (cursor.remaining > 0) {
     const id = varint(cursor);
     if (id === 1n) for (let i = 0; i < 16; i++) uuid[i] = Number(varint(cursor));
     else if (id === 2n) number = signed(varint(cursor));
     else if (id === 3n) tag = cursor.text(Number(varint(cursor)));
-    else if (id === 6n) committedAt = Number(varint(cursor) / 1000n);
+    else if (id === 6n) immediate = varint(cursor);
+    else if (id === 7n) original = varint(cursor);
     else if (id < 6n) varint(cursor);
     else break;
   }
@@ -83,7 +91,10 @@ export function readTaggedGtid(cursor: ByteCursor): Gtid {
     throw new CdcError(`the transaction number ${number} is out of range`);
   const name = uuids.format(uuid);
   const gtidSource = tag === '' ? name : `${name}:${tag}`;
-  return { gtidSource, gtidNumber: Number(number), text: `${gtidSource}:${number}`, committedAt };
+  const committedAt = Number(immediate / 1000n);
+  // The field is left out where both times are the same.
+  const originalCommit = Number(original ?? immediate);
+  return { gtidSource, gtidNumber: Number(number), text: `${gtidSource}:${number}`, committedAt, originalCommit };
 }
 
 /** Flags of MariaDB's GTID event: FL_STANDALONE and FL_PREPARED_XA (sql/log_event.h). */
@@ -107,6 +118,7 @@ export function readMariadbGtid(cursor: ByteCursor, serverId: number): MariadbGt
     gtidNumber,
     text: `${gtidSource}-${gtidNumber}`,
     committedAt: 0,
+    originalCommit: 0,
     standalone: (flags & STANDALONE) !== 0,
     preparesXa: (flags & PREPARED_XA) !== 0,
   };

@@ -12,5 +12,6 @@ export const IGNORE_EVENTS = {
   rollbackTo(): void {},
   xaPrepared(): void {},
   previousGtids(): void {},
+  fileBegins(): void {},
   heartbeat(): void {},
 };

@@ -62,6 +62,10 @@ export class TransactionState<T> {
       endPosition: 0,
       serverId: bytes.readUInt32LE(start + 5),
       committedAt: gtid.committedAt || bytes.readUInt32LE(start) * 1000,
+      originalCommit: gtid.originalCommit,
+      fileCreated: 0,
+      lastEvent: 0,
+      lastEventDigest: 0,
       preparedTransaction: undefined,
     };
     return this.#open;
@@ -174,7 +178,7 @@ export class TransactionState<T> {
     const transaction = this.#open;
     this.#open = undefined;
     this.#isExplicit = false;
-    if (transaction) transaction.endPosition = this.#position.position;
+    if (transaction) this.#position.end(transaction);
     return transaction;
   }
 

@@ -20,7 +20,12 @@ export function readDdl(tokens: Tokenizer, defaultSchema: string): Ddl | Stateme
       return readRename(tokens, defaultSchema);
     case 'REPAIR': {
       const names = skipToKeyword(tokens, 'TABLE', 'TABLES', 'VIEW') && readAfterKeyword(tokens, defaultSchema);
-      return names ? ddl('REPAIR TABLE', names.flatMap((name) => changesOf(name, 'rewritten'))) : undefined;
+      return names
+        ? ddl(
+            'REPAIR TABLE',
+            names.flatMap((name) => changesOf(name, 'rewritten')),
+          )
+        : undefined;
     }
     case 'CREATE':
     case 'ALTER':
@@ -165,7 +170,13 @@ function readTableDdl(
   skipIfExists(tokens);
   if (verb === 'DROP') {
     const names = readTableNames(tokens, defaultSchema);
-    return names && ddl(label, names.flatMap((name) => changesOf(name, 'emptied', 'columns')));
+    return (
+      names &&
+      ddl(
+        label,
+        names.flatMap((name) => changesOf(name, 'emptied', 'columns')),
+      )
+    );
   }
   const name = readTableName(tokens, defaultSchema);
   if (name === undefined) return undefined;

@@ -40,7 +40,8 @@ export function readLoggedStatement(
 
 /** A statement that concerns the tables of both readings. The server writes savepoints, so they are in UTF-8. */
 function merge(typed: Statement, written: Statement): Statement {
-  if (typed.kind === 'ddl' && written.kind === 'ddl') return { ...typed, changes: union(typed.changes, written.changes) };
+  if (typed.kind === 'ddl' && written.kind === 'ddl')
+    return { ...typed, changes: union(typed.changes, written.changes) };
   if (typed.kind === 'unknown' && written.kind === 'unknown')
     return { ...typed, mentions: union(typed.mentions, written.mentions) };
   if (typed.kind === 'dml' && written.kind === 'dml') {

@@ -97,7 +97,7 @@ function savepoint(kind: 'savepoint' | 'rollback-to', tokens: Tokenizer): Statem
  */
 function foldSavepointName(name: string): string {
   const folded = name.normalize('NFD').replace(/\p{M}/gu, '').replaceAll('ß', 's');
-  return folded.toUpperCase().trimEnd();
+  return folded.toLowerCase().trimEnd();
 }
 
 /** The server writes both parts of an xid in hex (MySQL: XID::serialize_xid; MariaDB: event_xid_t::serialize). */

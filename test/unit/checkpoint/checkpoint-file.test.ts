@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -13,6 +22,17 @@ const sample: Checkpoint = {
   file: 'binlog.000001',
   position: 1234,
   tables: [],
+  incomplete: [
+    {
+      schema: 's',
+      table: 't',
+      file: 'binlog.000001',
+      position: 99,
+      since: '2026-01-02T03:04:05.000Z',
+      why: 'RENAME TABLE',
+    },
+  ],
+  binlog: { created: 1_700_000_000, position: 1000, digest: 77, gtid: 'x:5', committed: 1_700_000_000_000_001 },
 };
 
 let directory: string;
@@ -37,7 +57,7 @@ describe('the checkpoint file', () => {
     ['no text', () => ''],
     ['a changed number', (text: string) => text.replace('1234', '1235')],
     ['an unknown field', (text: string) => text.replace('{', '{"extra":1,')],
-    ['another version', (text: string) => text.replace('"version": 1', '"version": 0')],
+    ['another version', (text: string) => text.replace('"version": 2', '"version": 0')],
     ['other JSON', () => 'null'],
   ])('a file with %s is rejected and not changed', async (_, damage) => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
@@ -53,12 +73,29 @@ describe('the checkpoint file', () => {
 
   test('a file of a later version is rejected with its own message', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
-    writeFileSync(file.path, '{ "version": 2, "more": true }');
+    writeFileSync(file.path, '{ "version": 3, "more": true }');
     await expect(file.load('shop')).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringContaining('a later version of cdc'),
-      why: 'its format is 2, and this cdc supports up to 1',
+      why: 'its format is 3, and this cdc supports up to 2',
     });
+  });
+
+  test('a checkpoint of version 1 is read, without what only later versions know, and saved in the new format', async () => {
+    const path = join(directory, 'golden.json');
+    copyFileSync('test/golden/files/checkpoints/version-1.json', path);
+    const file = new CheckpointFile(path);
+    const loaded = await file.load('golden');
+    expect(loaded).toMatchObject({ epoch: 1_767_300_000, position: expect.any(Number) });
+    expect(loaded).not.toHaveProperty('binlog');
+    await file.save(loaded as Checkpoint);
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ version: 2, binlog: null });
+    expect(await file.load('golden')).toEqual(loaded);
+    writeFileSync(
+      path,
+      readFileSync('test/golden/files/checkpoints/version-1.json', 'utf8').replace('"epoch": 1', '"epoch": 2'),
+    );
+    await expect(file.load('golden')).rejects.toMatchObject({ why: 'its checksum does not match its content' });
   });
 
   test('the file of another pipeline is rejected', async () => {

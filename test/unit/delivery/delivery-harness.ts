@@ -159,6 +159,10 @@ export function transaction(gtidNumber: number, preparedTransaction?: Transactio
     endPosition: gtidNumber * 100 + 100,
     serverId: 1,
     committedAt: 0,
+    originalCommit: 0,
+    fileCreated: 0,
+    lastEvent: 0,
+    lastEventDigest: 0,
     preparedTransaction,
   };
 }

@@ -50,11 +50,11 @@ describe('the watermark', () => {
   test('moves to the end of an idle binlog only when nothing waits', async () => {
     const harness = new DeliveryHarness({ delivered: withCoordinates() });
     harness.lines('a1').commit(1);
-    harness.delivery.heartbeat({ file: 'binlog.000001', position: 777 });
+    harness.delivery.heartbeat({ file: 'binlog.000001', position: 777 }, 1);
     expect(harness.deliveredText).toBe('4');
     await advanceMs(100);
     await harness.sink.answerOldest(ACCEPTED);
-    harness.delivery.heartbeat({ file: 'binlog.000001', position: 777 });
+    harness.delivery.heartbeat({ file: 'binlog.000001', position: 777 }, 1);
     expect(harness.deliveredText).toBe('777');
   });
 

@@ -39,7 +39,7 @@ describe('a prepared XA transaction', () => {
     await harness.acceptRounds(2);
     expect(harness.delivery.bufferedBytes).toBe(0);
     expect(harness.deliveredText).toBe('200');
-    harness.delivery.heartbeat({ file: 'binlog.000001', position: 9999 });
+    harness.delivery.heartbeat({ file: 'binlog.000001', position: 9999 }, 1);
     expect(harness.deliveredText).toBe('200');
     // An XA ROLLBACK: no event has to arrive.
     harness.commit(6, second);

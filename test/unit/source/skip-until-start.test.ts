@@ -17,6 +17,10 @@ const transaction = (gtidNumber: number, position: number, preparedTransaction?:
   endPosition: position + 50,
   serverId: 1,
   committedAt: 0,
+  originalCommit: 0,
+  fileCreated: 0,
+  lastEvent: 0,
+  lastEventDigest: 0,
   preparedTransaction,
 });
 

@@ -36,6 +36,7 @@ const checkpoint = (gtids: string | null, over: Partial<Checkpoint> = {}): Check
   file: 'binlog.000005',
   position: 500,
   tables: [],
+  incomplete: [],
   ...over,
 });
 

@@ -26,6 +26,10 @@ const TRANSACTION: Transaction = {
   endPosition: 0,
   serverId: 1,
   committedAt: 0,
+  originalCommit: 0,
+  fileCreated: 0,
+  lastEvent: 0,
+  lastEventDigest: 0,
   preparedTransaction: undefined,
 };
 

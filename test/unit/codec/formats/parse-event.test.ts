@@ -42,6 +42,7 @@ const transaction: Transaction = {
     committedAt: 1_700_000_000_000,
   },
   ...{ file: 'binlog.000002', fileNumber: 2, position: 1000, endPosition: 0, preparedTransaction: undefined },
+  ...{ originalCommit: 0, fileCreated: 0, lastEvent: 0, lastEventDigest: 0 },
 };
 
 interface Row {
@@ -69,7 +70,7 @@ function writeAndParse({ format, op, key = [1, 0], gtid = transaction.gtid, sche
     lines.push(bytes.toString('utf8', from, to) + (format === 'maxwell' ? ',"commit":true}\n' : ''));
   };
   const transactionOfRow = { ...transaction, gtid };
-  if (op === 't') writer.writeTruncate(0x51c, transactionOfRow, 1, emit);
+  if (op === 't') writer.writeTruncate(0x51c, 0, transactionOfRow, 1, emit);
   else {
     const present = Buffer.from([0b111]);
     const before = op === 'c' ? Buffer.alloc(0) : image(TRAP, HUGE, 'before');

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { RowsEvent, Transaction } from '../../../../src/model/rows-event.ts';
 import { BinlogDecoder, type DecoderOptions } from '../../../../src/source/binlog/binlog-decoder.ts';
-import type { BinlogHandler } from '../../../../src/source/binlog/binlog-handler.ts';
+import type { BinlogHandler, LoggedDdl } from '../../../../src/source/binlog/binlog-handler.ts';
 import { EventType as E } from '../../../../src/source/binlog/event-type.ts';
 
 /** Builds the bytes of binlog events as a server writes them. */
@@ -173,7 +173,18 @@ export class RecordingHandler implements BinlogHandler<string> {
     this.calls.push(`table ${name}`);
     return name;
   }
-  ddl(): void {}
+  isSchemaCaptured(): boolean {
+    return true;
+  }
+  /** What `isHarmless` answers. */
+  harmless: boolean | Promise<boolean> = true;
+  isHarmless(): boolean | Promise<boolean> {
+    return this.harmless;
+  }
+  ddl({ label, changes }: LoggedDdl): void {
+    const tables = changes.map(({ effect, schema, table }) => `${effect} ${schema}.${table ?? '*'}`);
+    this.calls.push(`${label}: ${tables.join(', ')}`);
+  }
   rows(
     table: string,
     { op, bytes, imagesStart, end, ordinalBase, position }: RowsEvent,
@@ -187,7 +198,7 @@ export class RecordingHandler implements BinlogHandler<string> {
     this.positions.push(position);
     this.calls.push(`${op} ${table} ${values} in ${name.slice(-2)}`);
   }
-  truncate(schema: string, table: string): void {
+  truncate({ schema, table }: { schema: string; table: string }): void {
     this.calls.push(`truncate ${schema}.${table}`);
   }
   commit(transaction: Transaction): void {
@@ -207,6 +218,8 @@ export class RecordingHandler implements BinlogHandler<string> {
     this.calls.push(`prepared ${name.slice(-2)}`);
   }
   previousGtids(): void {}
+  fileBegins(): void {}
+
   heartbeat({ file, position }: { file: string; position: number }): void {
     this.calls.push(`heartbeat ${file}:${position}`);
   }
