@@ -52,8 +52,9 @@ export class TableStatements<T> {
       if (isHarmless instanceof Promise) return awaitProof(isHarmless, statement, query, apply);
       if (!isHarmless) throw statementInsteadOfRows(statement, query);
     }
-    if (statement.kind === 'unknown' && changes.length > 0 && !this.#options.ignoreStatementDml)
-      throw unknownStatement(statement.label);
+    if (statement.kind === 'unknown' && (changes.length > 0 || statement.mentions === undefined)) {
+      if (!this.#options.ignoreStatementDml) throw unknownStatement(statement.label);
+    }
     apply();
     return undefined;
   }
@@ -62,7 +63,7 @@ export class TableStatements<T> {
   #capturedChanges(statement: TableStatement): TableChange[] {
     const changes =
       statement.kind === 'unknown'
-        ? statement.mentions.flatMap((name) => changesOf(name, 'columns'))
+        ? (statement.mentions ?? []).flatMap((name) => changesOf(name, 'columns'))
         : statement.changes;
     const fold = this.#options.foldNames ? foldCase : (name: string) => name;
     return changes

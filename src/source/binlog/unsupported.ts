@@ -33,10 +33,10 @@ export function statementInsteadOfRows(
   });
 }
 
-/** A statement that this version does not know, and that names a captured table. */
+/** A statement that this version does not know, and that can concern a captured table. */
 export function unknownStatement(label: string): CdcError {
   return new CdcError(`the binlog has ${article(label)} ${label} statement that cdc does not understand`, {
-    why: 'it names a captured table, so it could change rows that are not logged',
+    why: 'it can concern a captured table, so it could change rows that are not logged',
     hint: 'upgrade cdc if a newer version knows it; otherwise start after the statement and copy the table again',
   });
 }

@@ -34,6 +34,18 @@ const HARMLESS_CLAUSES: ReadonlySet<string> = new Set([
   'STATS_PERSISTENT',
   'STATS_SAMPLE_PAGES',
 ]);
+/** Clauses that take a list of partitions. Such a clause is the only one of its statement. */
+const PARTITION_CLAUSES: ReadonlySet<string> = new Set([
+  'ANALYZE',
+  'CHECK',
+  'DISCARD',
+  'IMPORT',
+  'OPTIMIZE',
+  'REBUILD',
+  'REORGANIZE',
+  'REPAIR',
+  'TRUNCATE',
+]);
 const INDEX_WORDS: readonly string[] = ['INDEX', 'KEY'];
 
 /**
@@ -46,9 +58,11 @@ export function readAlterTable(table: TableName, isIgnore: boolean, tokens: Toke
   if (tokens.accept('WAIT')) tokens.take();
   else tokens.accept('NOWAIT');
   while (!tokens.isAtEnd) {
+    const isPartitionList = PARTITION_CLAUSES.has(tokens.keyword);
     const clause = readClause(table, tokens, defaultSchema);
     label ||= clause.label;
     changes.push(...clause.changes);
+    if (isPartitionList || clause.label === 'DROP PARTITION') break;
     skipClause(tokens);
   }
   return ddl(label === '' ? 'ALTER TABLE' : `ALTER TABLE … ${label}`, changes);

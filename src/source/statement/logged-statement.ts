@@ -43,7 +43,7 @@ function merge(typed: Statement, written: Statement): Statement {
   if (typed.kind === 'ddl' && written.kind === 'ddl')
     return { ...typed, changes: union(typed.changes, written.changes) };
   if (typed.kind === 'unknown' && written.kind === 'unknown')
-    return { ...typed, mentions: union(typed.mentions, written.mentions) };
+    return { ...typed, mentions: typed.mentions && written.mentions && union(typed.mentions, written.mentions) };
   if (typed.kind === 'dml' && written.kind === 'dml') {
     const writes = typed.writes && written.writes && union(typed.writes, written.writes);
     const changes = union(typed.changes, written.changes);

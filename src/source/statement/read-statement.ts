@@ -87,7 +87,7 @@ function readRollback(tokens: Tokenizer): Statement {
 
 function savepoint(kind: 'savepoint' | 'rollback-to', tokens: Tokenizer): Statement {
   const name = readName(tokens);
-  if (name === undefined || !tokens.isAtEnd) return { kind: 'unknown', label: 'SAVEPOINT', mentions: [] };
+  if (name === undefined || !tokens.isAtEnd) return { kind: 'unknown', label: 'SAVEPOINT', mentions: undefined };
   return { kind, name: foldSavepointName(name) };
 }
 
@@ -109,7 +109,7 @@ function readXa(tokens: Tokenizer): Statement {
   const bqual = tokens.acceptSymbol(',') ? readHex(tokens) : undefined;
   const format = tokens.acceptSymbol(',') ? Number(tokens.take().text) : Number.NaN;
   const isXa = XA_VERBS.includes(verb) && gtrid !== undefined && bqual !== undefined && Number.isInteger(format);
-  if (!isXa) return { kind: 'unknown', label: 'XA', mentions: [] };
+  if (!isXa) return { kind: 'unknown', label: 'XA', mentions: undefined };
   const onePhase = tokens.accept('ONE') && tokens.accept('PHASE');
   return { kind: 'xa', verb: verb as XaVerb, gtrid, bqual, format, onePhase };
 }

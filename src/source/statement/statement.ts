@@ -39,8 +39,8 @@ export type Statement =
   | XaStatement
   | { kind: 'ddl'; label: string; changes: readonly TableChange[] }
   | StatementDml
-  /** `mentions` are all the tables that its names can mean. */
-  | { kind: 'unknown'; label: string; mentions: readonly TableName[] };
+  /** `mentions` are all the tables that its names can mean; undefined if it can concern anything. */
+  | { kind: 'unknown'; label: string; mentions: readonly TableName[] | undefined };
 
 export type XaVerb = 'START' | 'END' | 'PREPARE' | 'COMMIT' | 'ROLLBACK';
 
