@@ -24,6 +24,7 @@ import type { LoggedDdl } from './binlog/binlog-handler.ts';
 import type { DecodeText, TableMap } from './binlog/table-map.ts';
 import { findPreparedXa } from './binlog/xa-recovery.ts';
 import { DdlScan } from './schema/ddl-scan.ts';
+import { DmlProof } from './schema/dml-proof.ts';
 import { resolveTableSchema } from './schema/resolve-table-schema.ts';
 import { columnSignature } from './schema/table-schema-cache.ts';
 import type { ServerInfo } from './server/server-info.ts';
@@ -76,6 +77,7 @@ export class ChangeStream {
   readonly #format: EventFormatOptions;
   readonly #decodeText: DecodeText;
   readonly #ddlScan: DdlScan;
+  readonly #dmlProof: DmlProof;
   readonly #out = new ByteWriter();
   #client: BinlogClient | undefined;
 
@@ -97,7 +99,7 @@ export class ChangeStream {
       columnRule: compileColumnRules(config.columns, { caseSensitive }),
     };
     this.#decodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets));
-    this.#ddlScan = new DdlScan({
+    const scan = {
       connection: sourceConnection(config.source),
       isCaptured: this.#isCaptured,
       isSchemaCaptured: this.#isSchemaCaptured,
@@ -105,7 +107,9 @@ export class ChangeStream {
       foldNames: !caseSensitive,
       heartbeatMs: HEARTBEAT_MS,
       signal: options.signal,
-    });
+    };
+    this.#ddlScan = new DdlScan(scan);
+    this.#dmlProof = new DmlProof(scan);
   }
 
   /** Stops reading. Packets that have already arrived wait. */
@@ -163,9 +167,10 @@ export class ChangeStream {
         isCaptured: this.#isCaptured,
         tableMap,
         isSchemaCaptured: this.#isSchemaCaptured,
-        isHarmless: () => false,
+        isHarmless: (dml, at) => this.#dmlProof.isHarmless(dml, at),
         ddl: (statement, transaction) => {
           start.tableSchemas.ddl(statement);
+          this.#dmlProof.passed(statement.label);
           if (!skipper.isBeforeStart(transaction)) this.#markIncomplete(statement, transaction);
         },
         rows: (table, rows, transaction) => writeRows(table, rows, transaction, skipper),

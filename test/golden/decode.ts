@@ -133,7 +133,8 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
       isSchemaCaptured: compileSchemaFilter(config.tables, names),
       isHarmless: () => false,
       ddl(statement) {
-        note({ statement: statement.label, at: statement.at, changes: statement.changes });
+        if (statement.changes.length > 0)
+          note({ statement: statement.label, at: statement.at, changes: statement.changes });
         memory.ddl(statement);
       },
       rows: (writer, rows, transaction) => writer.write(rows, transaction, NOW, emit),

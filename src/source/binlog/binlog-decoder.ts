@@ -4,7 +4,7 @@ import type { RowsEvent } from '../../model/rows-event.ts';
 import { CdcError, withContext } from '../../runtime/error.ts';
 import { XA_BUFFER_MAX_BYTES } from '../limits.ts';
 import { DAMAGED_BINLOG_HINT } from '../server/recovery-hints.ts';
-import { readLoggedStatement } from '../statement/logged-statement.ts';
+import { readCalls, readLoggedStatement } from '../statement/logged-statement.ts';
 import type { BinlogHandler, EventContinuation, TableMapEntry } from './binlog-handler.ts';
 import { BinlogPosition } from './binlog-position.ts';
 import { ByteCursor } from './byte-cursor.ts';
@@ -80,6 +80,8 @@ export class BinlogDecoder<T> {
   readonly #statementsOnly: boolean;
   readonly #tableStatements: TableStatements<T>;
   #checksum: boolean;
+  /** Whether the statement of the open transaction is an ALTER of MariaDB that has not changed anything. */
+  #isUndecidedAlter = false;
   /** Whether a MariaDB wrote the file, by its FORMAT_DESCRIPTION event. */
   #mariadb = false;
   /** Filled again for each rows event, so that no event allocates one. */
@@ -280,6 +282,7 @@ export class BinlogDecoder<T> {
   #beginMariadb(cursor: ByteCursor, bytes: Buffer, start: number, position: number): undefined {
     const gtid = readMariadbGtid(cursor, bytes.readUInt32LE(start + 5));
     this.#transactions.begin(gtid, bytes, start, position);
+    this.#isUndecidedAlter = gtid.isUndecidedAlter;
     if (!gtid.standalone) this.#transactions.beginExplicit();
     if (gtid.preparesXa) this.#transactions.beginXa();
   }
@@ -343,9 +346,16 @@ export class BinlogDecoder<T> {
         this.#transactions.rollbackTo(statement.name);
         break;
       default:
+        if (this.#isUndecidedAlter) break;
         return this.#tableStatements.read(
           statement,
-          { ...query, flags, file: this.#position.file, position },
+          {
+            ...query,
+            calls: () => readCalls(text, session, this.#decode),
+            flags,
+            file: this.#position.file,
+            position,
+          },
           transaction,
         );
     }

@@ -2,7 +2,7 @@ import type { Coordinates } from '../../model/coordinates.ts';
 import type { GtidSet } from '../../model/gtid-set.ts';
 import type { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
-import type { StatementDml, TableChange, TableName } from '../statement/statement.ts';
+import type { TableChange, TableName } from '../statement/statement.ts';
 import type { TableMap } from './table-map.ts';
 
 /** Receives what the decoder reads, in binlog order. `T` is what the handler makes of a table version. */
@@ -15,13 +15,13 @@ export interface BinlogHandler<T> {
   tableMap(map: TableMap, at: Coordinates): T | Promise<T>;
   /** Whether a table of this schema can be captured. */
   isSchemaCaptured(schema: string): boolean;
-  /** A statement that changes captured tables in another way than by emptying them. */
+  /** DDL and DML that is logged as a statement, with what it does to captured tables besides emptying them. */
   ddl(statement: LoggedDdl, transaction: Transaction): void;
   /**
    * Whether DML that is logged as a statement, and names only tables that are not captured, can be proven to write no
    * captured table through triggers, functions or views either.
    */
-  isHarmless(dml: StatementDml, at: Coordinates): boolean | Promise<boolean>;
+  isHarmless(dml: DmlReach, at: Coordinates): boolean | Promise<boolean>;
   rows(table: T, rows: RowsEvent, transaction: Transaction): void;
   /** A statement emptied the table. `ordinal` tells the tables of one statement apart. */
   truncate(table: TableName, position: number, ordinal: number, transaction: Transaction): void;
@@ -50,6 +50,12 @@ export interface BinlogHandler<T> {
  * yields a promise continues after the promise has settled; the caller throws a rejection into the generator.
  */
 export type EventContinuation = Generator<Promise<void> | undefined, void, void>;
+
+/** What DML can reach: the tables that it writes, and the functions that it calls among other names. */
+export interface DmlReach {
+  writes: readonly TableName[];
+  calls: ReadonlySet<string>;
+}
 
 /** A statement and what it does to captured tables, whose names are as the row events have them. */
 export interface LoggedDdl {

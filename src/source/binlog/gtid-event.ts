@@ -97,15 +97,21 @@ export function readTaggedGtid(cursor: ByteCursor): Gtid {
   return { gtidSource, gtidNumber: Number(number), text: `${gtidSource}:${number}`, committedAt, originalCommit };
 }
 
-/** Flags of MariaDB's GTID event: FL_STANDALONE and FL_PREPARED_XA (sql/log_event.h). */
+/** Flags of MariaDB's GTID event (sql/log_event.h, class Gtid_log_event: FL_STANDALONE and so on). */
 const STANDALONE = 0x01;
+const GROUP_COMMIT_ID = 0x02;
 const PREPARED_XA = 0x40;
+const COMPLETED_XA = 0x80;
+/** Its second byte of flags: FL_START_ALTER_E1 and FL_ROLLBACK_ALTER_E1. */
+const UNDECIDED_ALTER = 0x02 | 0x08;
 
 export interface MariadbGtid extends Gtid {
   /** The transaction is one statement, without a COMMIT. */
   standalone: boolean;
   /** The transaction ends with XA PREPARE. */
   preparesXa: boolean;
+  /** An ALTER that has begun and can still fail, or has failed (binlog_alter_two_phase): nothing has changed. */
+  isUndecidedAlter: boolean;
 }
 
 /** MariaDB's GTID event (code 162): sequence number, domain and flags. The server id is in the common header. */
@@ -113,6 +119,12 @@ export function readMariadbGtid(cursor: ByteCursor, serverId: number): MariadbGt
   const gtidNumber = cursor.u64('the sequence number');
   const gtidSource = `${cursor.u32()}-${serverId}`;
   const flags = cursor.u8();
+  if ((flags & GROUP_COMMIT_ID) !== 0) cursor.skip(8);
+  if ((flags & (PREPARED_XA | COMPLETED_XA)) !== 0) {
+    cursor.skip(4);
+    cursor.skip(cursor.u8() + cursor.u8());
+  }
+  const moreFlags = cursor.remaining > 0 ? cursor.u8() : 0;
   return {
     gtidSource,
     gtidNumber,
@@ -121,6 +133,7 @@ export function readMariadbGtid(cursor: ByteCursor, serverId: number): MariadbGt
     originalCommit: 0,
     standalone: (flags & STANDALONE) !== 0,
     preparesXa: (flags & PREPARED_XA) !== 0,
+    isUndecidedAlter: (moreFlags & UNDECIDED_ALTER) !== 0,
   };
 }
 

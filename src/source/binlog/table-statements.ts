@@ -1,6 +1,6 @@
 import { foldCase } from '../../model/name-pattern.ts';
 import type { Transaction } from '../../model/rows-event.ts';
-import { changesOf, type Statement, type StatementDml, type TableChange } from '../statement/statement.ts';
+import { changesOf, ddl, type Statement, type StatementDml, type TableChange } from '../statement/statement.ts';
 import type { BinlogHandler, EventContinuation } from './binlog-handler.ts';
 import type { QueryEvent } from './query-event.ts';
 import type { TransactionState } from './transaction-state.ts';
@@ -17,6 +17,8 @@ type TableStatement = Extract<Statement, { kind: 'ddl' | 'dml' | 'unknown' }>;
 
 /** A Query event and where it stands: its file, its position in it, and the flags of its header. */
 export interface LoggedQuery extends QueryEvent {
+  /** The names that the text has in front of parentheses, in lower case: the functions that it calls, and more. */
+  calls: () => ReadonlySet<string>;
   flags: number;
   file: string;
   position: number;
@@ -41,10 +43,11 @@ export class TableStatements<T> {
   }
 
   /** @throws CdcError if the statement can have changed rows of a captured table; so does the continuation */
-  read(statement: TableStatement, query: LoggedQuery, transaction: Transaction): EventContinuation | undefined {
+  read(logged: TableStatement, query: LoggedQuery, transaction: Transaction): EventContinuation | undefined {
+    const statement = this.#asEmptying(logged);
     const changes = this.#capturedChanges(statement);
     const apply = (): void => {
-      this.#apply(statement.label, changes, query, transaction);
+      this.#apply(statement, changes, query, transaction);
       this.#transactions.endStatement();
     };
     if (statement.kind === 'dml') {
@@ -57,6 +60,19 @@ export class TableStatements<T> {
     }
     apply();
     return undefined;
+  }
+
+  /**
+   * A MEMORY table is empty after a restart. MySQL 5.6 logs that as DELETE without a condition, and without the BEGIN
+   * that is before every DML of a client.
+   */
+  #asEmptying(statement: TableStatement): TableStatement {
+    if (statement.kind !== 'dml' || !statement.deletesAll || this.#transactions.isExplicit) return statement;
+    const { label, writes = [] } = statement;
+    return ddl(
+      label,
+      writes.flatMap((name) => changesOf(name, 'emptied')),
+    );
   }
 
   /** The changes of captured tables, with names as the row events have them. */
@@ -74,19 +90,26 @@ export class TableStatements<T> {
   }
 
   /** The text tells which tables DML writes itself; the schemas, if the event has them, also what it reaches. */
-  #isHarmless(dml: StatementDml, { updatedSchemas, file, position }: LoggedQuery): boolean | Promise<boolean> {
+  #isHarmless(dml: StatementDml, query: LoggedQuery): boolean | Promise<boolean> {
+    const { updatedSchemas, file, position } = query;
     const handler = this.#handler;
     if (updatedSchemas?.some((schema) => handler.isSchemaCaptured(schema)) === false) return true;
-    if (dml.writes?.some(({ schema, table }) => handler.isCaptured(schema, table)) !== false) return false;
-    return handler.isHarmless(dml, { file, position });
+    const { writes } = dml;
+    if (writes === undefined || writes.some(({ schema, table }) => handler.isCaptured(schema, table))) return false;
+    return handler.isHarmless({ writes, calls: query.calls() }, { file, position });
   }
 
-  #apply(label: string, changes: readonly TableChange[], query: LoggedQuery, transaction: Transaction): void {
+  #apply(
+    { label }: TableStatement,
+    changes: readonly TableChange[],
+    query: LoggedQuery,
+    transaction: Transaction,
+  ): void {
     const { flags, file, position } = query;
     // A session with binlog_format STATEMENT logs TRUNCATE TABLE of its temporary tables. (DROP TABLE has this flag
     // for any table, and the keyword TEMPORARY for those.)
     const isTemporary = label === 'TRUNCATE TABLE' && (flags & FLAG_THREAD_SPECIFIC) !== 0;
-    if (isTemporary || changes.length === 0) return;
+    if (isTemporary) return;
     let ordinal = 0;
     const others: TableChange[] = [];
     for (const change of changes) {
@@ -94,7 +117,7 @@ export class TableStatements<T> {
       if (effect !== 'emptied' || table === undefined) others.push(change);
       else this.#handler.truncate({ schema, table }, position, ordinal++, transaction);
     }
-    if (others.length > 0) this.#handler.ddl({ label, at: { file, position }, changes: others }, transaction);
+    this.#handler.ddl({ label, at: { file, position }, changes: others }, transaction);
   }
 }
 

@@ -48,6 +48,11 @@ export class TransactionState<T> {
     return this.#open;
   }
 
+  /** Between BEGIN and COMMIT. */
+  get isExplicit(): boolean {
+    return this.#isExplicit;
+  }
+
   /** @param position where the first event of the transaction starts in the file */
   begin(gtid: Gtid, bytes: Buffer, start: number, position: number): Transaction {
     if (this.#open !== undefined) throw new CdcError('a transaction begins before the previous one ended');

@@ -53,42 +53,9 @@ export class DdlScan {
     const continues = known !== undefined && !isBefore(from, known.from) && !isBefore(known.to, from);
     if (!continues) this.#changes.clear();
     const start = continues ? known.to : from;
-    if (isBefore(start, to)) await this.#scan(start, to);
+    if (isBefore(start, to)) await scanDdl(this.#options, start, to, (statement) => this.#add(statement));
     this.#scanned = { from, to: isBefore(to, start) ? start : to };
     for (const [key, { at }] of this.#changes) if (isBefore(at, from)) this.#changes.delete(key);
-  }
-
-  async #scan(from: Coordinates, to: Coordinates): Promise<void> {
-    const { connection, decode, foldNames, heartbeatMs, signal, isCaptured, isSchemaCaptured } = this.#options;
-    let isAtEnd = false;
-    const handler: BinlogHandler<never> = {
-      ...IGNORE_EVENTS,
-      isCaptured,
-      isSchemaCaptured,
-      tableMap() {
-        throw new Error('a scan for statements reads no table map');
-      },
-      ddl: (statement) => this.#add(statement),
-      // The server sends a heartbeat only at the end of the binlog.
-      heartbeat: () => {
-        isAtEnd = true;
-      },
-    };
-    await scanBinlog<never>({
-      connection,
-      from,
-      heartbeatMs,
-      createDecoder: (checksum) =>
-        new BinlogDecoder<never>(handler, decode, checksum, {
-          findPreparedXa: async () => new BufferedXaRows(),
-          statementsOnly: true,
-          ignoreStatementDml: true,
-          foldNames,
-        }),
-      isDone: (at) => isAtEnd || (at.file !== '' && !isBefore(at, to)),
-      signal,
-    });
-    signal.throwIfAborted();
   }
 
   #add({ label, at, changes }: LoggedDdl): void {
@@ -98,6 +65,45 @@ export class DdlScan {
       this.#changes.set(`${keyOf(schema, table)}\0${effect}`, { effect, label, at });
     }
   }
+}
+
+/** Passes every statement between two coordinates to `onStatement`, with its changes of captured tables. */
+export async function scanDdl(
+  options: DdlScanOptions,
+  from: Coordinates,
+  to: Coordinates,
+  onStatement: (statement: LoggedDdl) => void,
+): Promise<void> {
+  const { connection, decode, foldNames, heartbeatMs, signal, isCaptured, isSchemaCaptured } = options;
+  let isAtEnd = false;
+  const handler: BinlogHandler<never> = {
+    ...IGNORE_EVENTS,
+    isCaptured,
+    isSchemaCaptured,
+    tableMap() {
+      throw new Error('a scan for statements reads no table map');
+    },
+    ddl: onStatement,
+    // The server sends a heartbeat only at the end of the binlog.
+    heartbeat: () => {
+      isAtEnd = true;
+    },
+  };
+  await scanBinlog<never>({
+    connection,
+    from,
+    heartbeatMs,
+    createDecoder: (checksum) =>
+      new BinlogDecoder<never>(handler, decode, checksum, {
+        findPreparedXa: async () => new BufferedXaRows(),
+        statementsOnly: true,
+        ignoreStatementDml: true,
+        foldNames,
+      }),
+    isDone: (at) => isAtEnd || (at.file !== '' && !isBefore(at, to)),
+    signal,
+  });
+  signal.throwIfAborted();
 }
 
 const keyOf = (schema: string, table: string | undefined): string => `${schema}\0${table ?? ''}`;

@@ -1,7 +1,7 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { readStatement } from './read-statement.ts';
 import type { Statement } from './statement.ts';
-import type { LexicalModes } from './tokenizer.ts';
+import { type LexicalModes, Tokenizer } from './tokenizer.ts';
 
 /** The session of a statement, as far as its text depends on it. */
 export interface StatementSession {
@@ -63,4 +63,19 @@ function asCut(statement: Statement): Statement {
   if (isNamedAtHead) return statement;
   const label = 'label' in statement ? statement.label : statement.kind;
   return { kind: 'dml', label, changes: [], writes: undefined, deletesAll: false };
+}
+
+/** Every name of the text that a parenthesis follows, in lower case: all functions that it calls are among them. */
+export function readCalls(
+  bytes: Buffer,
+  { collation, modes }: StatementSession,
+  decode: (bytes: Buffer, collation: number) => string,
+): ReadonlySet<string> {
+  const names = new Set<string>();
+  const tokens = new Tokenizer(collation === undefined ? bytes.toString('utf8') : decode(bytes, collation), modes);
+  while (!tokens.isAtEnd) {
+    const { kind, text } = tokens.take();
+    if ((kind === 'word' || kind === 'name') && tokens.isSymbol('(')) names.add(text.toLowerCase());
+  }
+  return names;
 }

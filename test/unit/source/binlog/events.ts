@@ -182,6 +182,7 @@ export class RecordingHandler implements BinlogHandler<string> {
     return this.harmless;
   }
   ddl({ label, changes }: LoggedDdl): void {
+    if (changes.length === 0) return;
     const tables = changes.map(({ effect, schema, table }) => `${effect} ${schema}.${table ?? '*'}`);
     this.calls.push(`${label}: ${tables.join(', ')}`);
   }

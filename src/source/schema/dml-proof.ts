@@ -1,0 +1,123 @@
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { Coordinates } from '../../model/coordinates.ts';
+import type { DmlReach } from '../binlog/binlog-handler.ts';
+import { connectionError } from '../server/connection-error.ts';
+import { connect, currentBinlogPosition } from '../server/server-info.ts';
+import type { TableName } from '../statement/statement.ts';
+import { type DdlScanOptions, scanDdl } from './ddl-scan.ts';
+
+/** Engines whose tables keep their rows in other tables. */
+const ENGINES_WITHOUT_ROWS: ReadonlySet<string> = new Set([
+  'MRG_MYISAM',
+  'FEDERATED',
+  'SPIDER',
+  'CONNECT',
+  'BLACKHOLE',
+]);
+
+/** Statements after which other tables can be reached than before. */
+const changesCode = (label: string): boolean => /\b(TRIGGER|FUNCTION|VIEW|PACKAGE|DATABASE)$/.test(label);
+const isDdl = (label: string): boolean => /^(CREATE|ALTER|DROP|RENAME)\b/.test(label);
+
+/**
+ * Proves that DML in the binlog wrote only the tables that it names, where the event does not tell: those are base
+ * tables without triggers, and the statement calls no stored function. The server knows only its present triggers and
+ * functions, so no statement since may have changed any. What was proven once holds until the stream has DDL.
+ */
+export class DmlProof {
+  readonly #scan: DdlScanOptions;
+  readonly #proven = new Set<string>();
+
+  constructor(scan: DdlScanOptions) {
+    this.#scan = scan;
+  }
+
+  /** The stream has passed a statement. */
+  passed(label: string): void {
+    if (isDdl(label)) this.#proven.clear();
+  }
+
+  isHarmless(dml: DmlReach, at: Coordinates): boolean | Promise<boolean> {
+    const key = JSON.stringify([dml.writes, [...dml.calls]]);
+    if (this.#proven.has(key)) return true;
+    return this.#prove(dml, at).then((isProven) => {
+      if (isProven) this.#proven.add(key);
+      return isProven;
+    });
+  }
+
+  async #prove({ writes, calls }: DmlReach, at: Coordinates): Promise<boolean> {
+    const { connection } = this.#scan;
+    const client = await connect(connection);
+    try {
+      if (!(await seesAllCode(client))) return false;
+      if (!(await areTablesPlain(client, writes))) return false;
+      if (await callsStoredFunction(client, calls)) return false;
+      return !(await this.#changedSince(writes, at, await currentBinlogPosition(client)));
+    } catch (error) {
+      throw connectionError(error, connection);
+    } finally {
+      client.destroy();
+    }
+  }
+
+  /** Whether a statement since can have changed triggers or functions, or made one of the tables anew. */
+  async #changedSince(writes: readonly TableName[], from: Coordinates, to: Coordinates): Promise<boolean> {
+    let isChanged = false;
+    const isWritten = (schema: string, table?: string): boolean =>
+      writes.some((name) => name.schema === schema && (table === undefined || name.table === table));
+    const options = { ...this.#scan, isCaptured: isWritten, isSchemaCaptured: (schema: string) => isWritten(schema) };
+    await scanDdl(options, from, to, ({ label, at, changes }) => {
+      // CREATE TABLE … SELECT itself.
+      if (at.position === from.position && at.file === from.file) return;
+      isChanged ||= changesCode(label) || (isDdl(label) && changes.length > 0);
+    });
+    return isChanged;
+  }
+}
+
+const GRANTEE = `CONCAT("'", REPLACE(CURRENT_USER(), '@', "'@'"), "'")`;
+
+/** Without these privileges INFORMATION_SCHEMA hides triggers and functions from the account. */
+async function seesAllCode(client: Connection): Promise<boolean> {
+  const [rows] = await client.query<RowDataPacket[]>(
+    `SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES
+      WHERE GRANTEE = ${GRANTEE} AND PRIVILEGE_TYPE IN ('SELECT', 'TRIGGER')`,
+  );
+  return rows.length === 2;
+}
+
+/** Aliases and the like are among the names; at least one is a table, and none is more than that. */
+async function areTablesPlain(client: Connection, names: readonly TableName[]): Promise<boolean> {
+  let tables = 0;
+  for (const name of names) {
+    const [found] = await client.query<RowDataPacket[]>(
+      'SELECT TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
+      [name.schema, name.table],
+    );
+    const [[type, engine] = []] = found as unknown as (string | null)[][];
+    if (type === undefined) continue;
+    if (type === 'VIEW' || engine == null || ENGINES_WITHOUT_ROWS.has(engine.toUpperCase())) return false;
+    if (await hasTriggers(client, name)) return false;
+    tables++;
+  }
+  return tables > 0;
+}
+
+async function hasTriggers(client: Connection, { schema, table }: TableName): Promise<boolean> {
+  const [triggers] = await client.query<RowDataPacket[]>(
+    'SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? LIMIT 1',
+    [schema, table],
+  );
+  return triggers.length > 0;
+}
+
+async function callsStoredFunction(client: Connection, calls: ReadonlySet<string>): Promise<boolean> {
+  if (calls.size === 0) return false;
+  const [rows] = await client.query<RowDataPacket[]>(
+    `SELECT 1 FROM information_schema.ROUTINES
+      WHERE ROUTINE_TYPE <> 'PROCEDURE' AND LOWER(ROUTINE_NAME) IN (?) LIMIT 1`,
+    [[...calls]],
+  );
+  return rows.length > 0;
+}
