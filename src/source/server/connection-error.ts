@@ -212,6 +212,29 @@ function diagnoseTls(address: string, { ssl }: ConnectionTarget, message: string
   );
 }
 
+/** A server sends a transaction only if its gtid_mode of now allows what the transaction has: a GTID, or none. */
+function diagnoseGtidMode(message: string): Diagnosis | undefined {
+  if (/cannot start in AUTO_POSITION mode|anonymous transaction when AUTO_POSITION/i.test(message)) {
+    return {
+      what: 'gtid_mode of the server is not ON any more',
+      kind: 'retry',
+      hint: 'cdc continues at its binlog position; set gtid_mode to ON again to be able to change the server',
+    };
+  }
+  const refused = (which: string, until: string, then: string): Diagnosis => ({
+    what: `the server does not send the transactions after the checkpoint, ${which}`,
+    exitCode: 4,
+    hint: `SET GLOBAL gtid_mode = ${until}; and start cdc again: nothing is lost while their binlogs are there. When cdc has read them, set it to ${then} again`,
+  });
+  if (/anonymous transaction when @@GLOBAL.GTID_MODE = ON/i.test(message)) {
+    return refused('which have no GTID', 'ON_PERMISSIVE', 'ON');
+  }
+  if (/GTID-transaction when @@GLOBAL.GTID_MODE = OFF/i.test(message)) {
+    return refused('which have GTIDs', 'OFF_PERMISSIVE', 'OFF');
+  }
+  return undefined;
+}
+
 /** Error 1236 ends a binlog dump for many reasons, which differ only in their text. */
 function diagnoseDump({ serverId }: ConnectionTarget, message: string): Diagnosis {
   const startOver = `${START_OVER_HINT}; the checkpoint has not moved`;
@@ -224,6 +247,8 @@ function diagnoseDump({ serverId }: ConnectionTarget, message: string): Diagnosi
   }
   // Through a proxy or a DNS name, another server than before can answer. The next start compares again, and stops
   // if the server really lacks these transactions.
+  const ofMode = diagnoseGtidMode(message);
+  if (ofMode !== undefined) return ofMode;
   if (/more GTIDs than|has more GTIDs/i.test(message)) {
     return {
       what: 'the checkpoint is ahead of the server',
