@@ -10,10 +10,8 @@ import { BinlogPosition, eventDigest } from './binlog/binlog-position.ts';
 import { ByteCursor } from './binlog/byte-cursor.ts';
 import { EventType as E, HEADER_LENGTH } from './binlog/event-type.ts';
 import { readGtid, readTaggedGtid } from './binlog/gtid-event.ts';
+import { DUMP_POSITION_MAX } from './limits.ts';
 import type { ServerInfo } from './server/server-info.ts';
-
-/** COM_BINLOG_DUMP has 32 bits for the position; COM_BINLOG_DUMP_GTID has 64. */
-export const DUMP_POSITION_MAX = 2 ** 32 - 1;
 
 const HEARTBEAT_MS = 1_000;
 const CHECKSUM_LENGTH = 4;
@@ -35,7 +33,7 @@ const FILE_EVENTS: ReadonlySet<number> = new Set([
 /**
  * Compares the binlog before the checkpoint with what the server has there now. The same file names, positions and
  * GTIDs can name other transactions: after a reset, a restore, or a crash that lost the end of the binlog. One short
- * dump from the last event before the checkpoint tells.
+ * dump from the last event before the checkpoint shows it.
  * @returns why the transactions differ; undefined if they do not, or if nothing can tell
  * @throws CdcError if the server cannot be asked, or does not send what follows the checkpoint
  */
@@ -74,7 +72,7 @@ class FileComparison {
   readonly #fingerprint: BinlogFingerprint;
   readonly #server: ServerInfo;
   readonly #from: number;
-  /** Whether the stream will follow GTIDs. The server then skips transactions without one, unless this dump meets them. */
+  /** Whether the stream will follow GTIDs: it does not meet transactions without one, and this dump does. */
   readonly #looksBeyond: boolean;
   readonly #position = new BinlogPosition();
   #difference: string | undefined;
