@@ -64,10 +64,11 @@ async function verifiedStart(
   signal: AbortSignal,
 ): Promise<StartPoint> {
   // What GTIDs and positions rule out needs no look into the binlog.
-  const start = startPoint(request, saved, server);
+  const withEpoch = { ...request, lowestEpoch: source.epoch ?? 0 };
+  const start = startPoint(withEpoch, saved, server);
   if (saved === undefined) return start;
   const difference = await differenceFromCheckpoint(saved, server, sourceConnection(source), signal);
-  return difference === undefined ? start : startPoint(request, saved, server, undefined, difference);
+  return difference === undefined ? start : startPoint(withEpoch, saved, server, undefined, difference);
 }
 
 /** The server once it has executed what was delivered, or, after the timeout, as it is. */

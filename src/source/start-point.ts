@@ -5,7 +5,7 @@ import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { ReplicationPosition } from '../model/replication-position.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { DumpStart } from './binlog/binlog-client.ts';
-import { DUMP_POSITION_MAX } from './compare-binlog.ts';
+import { DUMP_POSITION_MAX } from './limits.ts';
 import { TableSchemaCache } from './schema/table-schema-cache.ts';
 import { START_OVER_HINT } from './server/recovery-hints.ts';
 import type { ServerInfo } from './server/server-info.ts';
@@ -25,8 +25,12 @@ export interface StartPoint {
 
 /** Where to begin without a checkpoint. */
 export interface StartRequest {
-  /** `now`, `earliest`, a GTID set, or `file:position`. */
+  /** `now`, `earliest` (or `start`), a GTID set, or `file:position`. */
   start: string;
+  /** An epoch is not below this one (source.epoch). */
+  lowestEpoch?: number;
+  /** An epoch that begins is above this one, the highest that was ever used. */
+  usedEpoch?: number;
   /** The option or flag that the value comes from, for messages; `source.start` by default. */
   optionName?: string;
 }
@@ -44,7 +48,10 @@ export function startPoint(
   now: number = Math.floor(Date.now() / 1000),
   difference?: string,
 ): StartPoint {
-  return saved === undefined ? initialStart(request, server, now) : resume(saved, server, now, difference);
+  const { lowestEpoch = 0, usedEpoch = 0 } = request;
+  const newEpoch = Math.max(now, usedEpoch + 1, lowestEpoch);
+  if (saved === undefined) return initialStart(request, server, newEpoch);
+  return resume({ ...saved, epoch: Math.max(saved.epoch, lowestEpoch) }, server, newEpoch, difference);
 }
 
 function initialStart(
@@ -57,7 +64,7 @@ function initialStart(
   if (start === 'now') {
     return executed ? fromGtids(executed.clone(), end, epoch) : fromCoordinates(end, server, epoch);
   }
-  if (start === 'earliest') {
+  if (start === 'earliest' || start === 'start') {
     return purged instanceof GtidSet
       ? fromGtids(purged.clone(), oldest, epoch)
       : fromCoordinates(oldest, server, epoch);
@@ -107,7 +114,7 @@ function missingReason({ file, position }: Coordinates, { binlogs }: ServerInfo)
  * GTID containment decides whether the server can continue: it must have executed everything that was delivered, and
  * must still have everything that was not.
  */
-function resume(saved: Checkpoint, server: ServerInfo, now: number, difference: string | undefined): StartPoint {
+function resume(saved: Checkpoint, server: ServerInfo, newEpoch: number, difference: string | undefined): StartPoint {
   if (saved.server.flavor !== server.flavor) {
     throw new CdcError(
       `the checkpoint belongs to a ${saved.server.flavor} server, but this server is ${server.flavor}`,
@@ -121,7 +128,7 @@ function resume(saved: Checkpoint, server: ServerInfo, now: number, difference: 
   const serverChanged = saved.server.identity !== server.identity;
   const coordinatesRestarted = serverChanged || difference !== undefined || !isWithinBinlog(server.end, coordinates);
   // Coordinates restart on another server and after a reset of the binlogs; the epoch keeps seq growing.
-  const epoch = coordinatesRestarted ? Math.max(saved.epoch + 1, now) : saved.epoch;
+  const epoch = coordinatesRestarted ? Math.max(saved.epoch + 1, newEpoch) : saved.epoch;
   if (saved.gtids !== null && server.executed !== undefined) {
     const gtids = parseGtids(saved.gtids, server);
     const gap = findGtidGap(gtids, server);
@@ -142,7 +149,7 @@ const continueAt = ({ tables, binlog }: Checkpoint, start: StartPoint): StartPoi
   tableSchemas: new TableSchemaCache(tables),
 });
 
-/** Without GTIDs, in the checkpoint or on the server, only file and position of the same server say where to continue. */
+/** Without GTIDs, in the checkpoint or on the server, only coordinates of the same server say where to continue. */
 function resumeFromCoordinates(
   saved: Checkpoint,
   server: ServerInfo,

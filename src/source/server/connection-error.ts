@@ -80,7 +80,7 @@ const endedConnection: DiagnosisRule = (address) => ({
 const RULES_BY_CODES: readonly (readonly [codes: readonly string[], rule: DiagnosisRule])[] = [
   [
     ['ER_ACCESS_DENIED_ERROR', 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'ER_DBACCESS_DENIED_ERROR'],
-    // The password is read once, when the process starts: a changed password needs a restart.
+    // Only a password from password_file can change while cdc runs; the daemon then tries again.
     (address, { user, password }) =>
       rejected(
         `the server at ${address} rejects user ${user} or its password`,
@@ -233,6 +233,15 @@ function diagnoseGtidMode(message: string): Diagnosis | undefined {
     return refused('which have GTIDs', 'OFF_PERMISSIVE', 'OFF');
   }
   return undefined;
+}
+
+/** Whether the server rejects user or password, for this reason or an error below it. */
+export function isPasswordRejected(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code = '' } = at as { code?: string };
+    if (code === 'ER_ACCESS_DENIED_ERROR' || code === 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR') return true;
+  }
+  return false;
 }
 
 /** Error 1236 ends a binlog dump for many reasons, which differ only in their text. */
