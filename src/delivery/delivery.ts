@@ -201,6 +201,11 @@ export class Delivery {
     this.#watermark.gtidsBeforeStart(gtids);
   }
 
+  /** A binlog file begins after these GTIDs. */
+  gtidsBeforeFile(gtids: GtidSet | MariadbGtidPosition): void {
+    this.#watermark.gtidsBeforeFile(gtids);
+  }
+
   /** A transaction before the start: its GTID counts as delivered. */
   skipped(transaction: Transaction): void {
     this.#watermark.skipped(transaction);

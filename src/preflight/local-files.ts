@@ -5,14 +5,18 @@ import { isMountError, MOUNT_FOLDER_HINT } from '../checkpoint/checkpoint-file.t
 import { error, type Finding } from '../model/finding.ts';
 import { followLinks, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 
-/** Whether the checkpoint can be written, as `cdc run` writes it. `cdc run` creates a missing folder. */
+/**
+ * Whether the checkpoint can be written, as `cdc run` writes it, and locked, which needs hard links. `cdc run` creates
+ * a missing folder. A checkpoint that exists is not replaced, for a daemon can be writing it. It is linked instead: the
+ * system denies that where it denies to replace the file, as where it is mounted alone.
+ */
 export async function checkCheckpointFile(file: string): Promise<Finding[]> {
   const failure = await failureOf(async () => {
     const target = await followLinks(file);
     const existing = statSync(target, { throwIfNoEntry: false });
     if (existing && !existing.isFile()) throw new Error('it is not a file');
     if (existing) accessSync(target, constants.R_OK | constants.W_OK);
-    await tryToWrite(dirname(target), existing && target);
+    await tryToWrite(dirname(target), (probe) => link(existing ? target : probe, `${probe}.link`));
   });
   if (failure === undefined) return [];
   const fix = isMountError(failure)
@@ -23,20 +27,18 @@ export async function checkCheckpointFile(file: string): Promise<Finding[]> {
 
 /** Whether dead letters can be written, so that this is known before the first one. */
 export async function checkDeadLetterFolder(folder: string): Promise<Finding[]> {
-  const failure = await failureOf(() => tryToWrite(folder));
+  const failure = await failureOf(() => tryToWrite(folder, async () => {}));
   if (failure === undefined) return [];
   const fix = 'correct dead_letter.directory, or the owner and mode of the folder';
   return [error(`cannot write dead letters to ${folder}`, failure.message, fix)];
 }
 
 /**
- * Does in the folder what `cdc run` does: a file is written under another name, synced and renamed, the folder is
- * synced, and a link is made, as for the lock. Removes what it made. If the folder is missing, its nearest existing
- * parent must allow to create it.
- * @param replaced a file that `cdc run` replaces. It stays as it is, for a daemon can be writing it: a link to it is
- *   what the system denies where it denies to replace it, as for a file that is mounted alone
+ * Does in the folder what `cdc run` does: a file is written under another name, synced and renamed, and the folder is
+ * synced. Removes what it made. If the folder is missing, its nearest existing parent must allow to create it.
+ * @param proceed makes `<probe>.link`, if a link is needed
  */
-async function tryToWrite(folder: string, replaced?: string): Promise<void> {
+async function tryToWrite(folder: string, proceed: (probe: string) => Promise<void>): Promise<void> {
   const nearest = nearestFolder(folder);
   if (!statSync(nearest).isDirectory()) throw new Error(`${nearest} is not a folder`);
   accessSync(nearest, constants.W_OK | constants.X_OK);
@@ -45,7 +47,7 @@ async function tryToWrite(folder: string, replaced?: string): Promise<void> {
   try {
     await writeFileAtomic(probe, `${probe}.tmp`, 'written by cdc check\n');
     await fsyncDirectory(folder);
-    if (replaced !== undefined) await link(replaced, `${probe}.link`);
+    await proceed(probe);
   } finally {
     await rm(probe, { force: true });
     await rm(`${probe}.link`, { force: true });

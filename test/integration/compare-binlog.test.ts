@@ -59,7 +59,7 @@ const STATEMENTS = [
   ['FLUSH BINARY LOGS'],
 ];
 
-describe.each(KINDS)('the binlog of $name', ({ kind, settings, reset, statements }) => {
+describe.each(KINDS)('the binlog of $name', ({ kind, name, settings, reset, statements }) => {
   let server: LocalServer;
   let connection: Connection;
   beforeAll(async () => {
@@ -148,6 +148,23 @@ describe.each(KINDS)('the binlog of $name', ({ kind, settings, reset, statements
     const without = await checkpointAfter('INSERT INTO item VALUES (62)');
     await run('SET GLOBAL binlog_checksum=CRC32');
     expect(await difference(without)).toBeUndefined();
+  });
+
+  test.runIf(name === 'MySQL 9.7')('is compared by the time of the last commit, if another server has it', async () => {
+    const saved = await checkpointAfter('INSERT INTO item VALUES (70)');
+    const elsewhere = { ...saved, server: { ...saved.server, identity: 'another uuid' } };
+    expect(await difference(elsewhere)).toBeUndefined();
+    const committed = saved.binlog.committed - 1;
+    expect(await difference({ ...elsewhere, binlog: { ...saved.binlog, committed } })).toMatch(
+      /:\d+ was committed at \S+ when cdc read it, and at \S+ on this server/,
+    );
+  });
+
+  test('of a file that is purged is another one, if the last transaction is not purged', async () => {
+    const saved = await checkpointAfter('INSERT INTO item VALUES (71)');
+    const purged = { ...saved, file: 'binlog.000000' };
+    if (saved.binlog.gtid === '') expect(await difference(purged)).toBeUndefined();
+    else expect(await difference(purged)).toMatch(/has read \S+ in binlog.000000, which is purged, but \S+ is not/);
   });
 
   test('is another one after a reset, even with as many transactions at the same positions', async () => {
