@@ -6,6 +6,7 @@ import { preflight } from './preflight/preflight.ts';
 import { exponentialBackoff } from './runtime/backoff.ts';
 import { asCdcError, CdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
+import { isPasswordRejected } from './source/server/connection-error.ts';
 
 const RESTART_DELAY_BASE_MS = 500;
 const RESTART_DELAY_MAX_MS = 30_000;
@@ -45,6 +46,21 @@ export async function runDaemon(config: Config, log: Log, signal: AbortSignal): 
   }
 }
 
+/**
+ * A password that the preflight could use is being rotated if the server rejects it later: the server knows the new one
+ * before its file has it, or the other way round. The file is read again for each connection.
+ */
+function retriedWithPasswordFile(error: CdcError, { source }: Config): CdcError {
+  const file = source.password_file;
+  if (file === undefined || error.kind === 'retry' || !isPasswordRejected(error)) return error;
+  return new CdcError(error.message, {
+    kind: 'retry',
+    ...(error.why && { why: error.why }),
+    hint: `write the new password into ${file}, or set that one on the server; cdc reads the file for each attempt`,
+    cause: error,
+  });
+}
+
 async function runWithRestarts(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   for (let attempt = 0; !signal.aborted; attempt++) {
     const startedAt = Date.now();
@@ -53,7 +69,7 @@ async function runWithRestarts(config: Config, log: Log, signal: AbortSignal): P
     } catch (cause) {
       // The signal aborted before the pipeline had read anything.
       if (cause === signal.reason) return;
-      const error = asCdcError(cause);
+      const error = retriedWithPasswordFile(asCdcError(cause), config);
       if (error.kind !== 'retry') throw error;
       if (Date.now() - startedAt > BACKOFF_RESET_AFTER_MS) attempt = 0;
       const retryInMs = exponentialBackoff(attempt, { baseMs: RESTART_DELAY_BASE_MS, maxMs: RESTART_DELAY_MAX_MS });

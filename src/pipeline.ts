@@ -1,5 +1,6 @@
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
+import { EpochFile } from './checkpoint/epoch-file.ts';
 import type { Config } from './config/schema.ts';
 import { DeliveryErrorHandler } from './dead-letter/delivery-error-handler.ts';
 import { Delivery } from './delivery/delivery.ts';
@@ -26,13 +27,16 @@ export const DRAIN_TIMEOUT_MS = 20_000;
 export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal): Promise<void> {
   const file = new CheckpointFile(loaded.checkpoint.file);
   const saved = await file.load(loaded.name);
-  const selected = await selectHost(loaded, saved, signal);
+  const epochFile = new EpochFile(loaded.checkpoint.file);
+  const usedEpoch = await epochFile.load();
+  const selected = await selectHost(loaded, saved, signal, { start: loaded.source.start, usedEpoch });
   const { config, server, start, host } = selected;
   for (const { host, error } of selected.rejected) log.warn({ host, why: error.why, hint: error.hint }, error.message);
 
   const failure = new AbortController();
   const fail = (error: unknown): void => failure.abort(asCdcError(error));
   const stopSignal = AbortSignal.any([signal, failure.signal]);
+  if (start.epoch > usedEpoch) await epochFile.save(start.epoch);
   // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
   await file.save(checkpointOf(selected, start.delivered));
 

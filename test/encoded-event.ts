@@ -22,6 +22,7 @@ export const IGNORE_CHANGES: ChangeHandler = {
   savepoint() {},
   rollbackTo() {},
   gtidsBeforeStart() {},
+  gtidsBeforeFile() {},
   skipped() {},
   xaPrepared() {},
   fileBegins() {},

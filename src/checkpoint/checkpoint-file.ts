@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { BinlogFingerprint } from '../model/binlog-fingerprint.ts';
 import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
-import { ensureDirectory, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
+import { ensureDirectory, followLinks, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
 import { lockFile } from '../runtime/file-lock.ts';
 
@@ -101,6 +101,11 @@ type StoredCheckpoint = z.infer<typeof fileSchema>;
 const checksumOf = (content: Record<string, unknown>): string =>
   createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
 
+/** A rename cannot replace a file that is a mount point, and a link cannot leave it. */
+export const isMountError = ({ code }: NodeJS.ErrnoException): boolean => code === 'EBUSY' || code === 'EXDEV';
+export const MOUNT_FOLDER_HINT =
+  'mount the folder of the checkpoint instead of the file alone, because cdc replaces the file at each save';
+
 /** In the key order of the file. */
 const storedFingerprint = ({ created, position, digest, gtid, committed }: BinlogFingerprint): BinlogFingerprint => ({
   created,
@@ -119,7 +124,10 @@ const storedIncomplete = ({ schema, table, file, position, since, why }: Incompl
   why,
 });
 
-/** One JSON file that is written atomically: a temporary file, fsync, rename, and fsync of its folder. */
+/**
+ * One JSON file that is written atomically: a temporary file, fsync, rename, and fsync of its folder. All of them, and
+ * the lock, are where a symbolic link leads, so that two links to one file are one checkpoint.
+ */
 export class CheckpointFile {
   readonly path: string;
 
@@ -129,10 +137,8 @@ export class CheckpointFile {
 
   /** Locks the checkpoint on this machine. Returns the release function. */
   async lock(): Promise<() => Promise<void>> {
-    const lockPath = `${this.path}.lock`;
-    await ensureDirectory(dirname(this.path)).catch((error) => {
-      throw this.#unwritable(error);
-    });
+    const target = await this.#prepare();
+    const lockPath = `${target}.lock`;
     return lockFile(
       lockPath,
       (owner) =>
@@ -180,21 +186,33 @@ export class CheckpointFile {
       saved_at: new Date().toISOString(),
     };
     const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)}\n`;
-    // Always the same name, so that a kill leaves at most one temporary file, which the next save replaces.
-    const temporary = `${this.path}.tmp`;
+    const target = await this.#prepare();
     try {
-      await ensureDirectory(dirname(this.path));
-      await writeFileAtomic(this.path, temporary, text);
-      await fsyncDirectory(dirname(this.path));
+      // Always the same name, so that a kill leaves at most one temporary file, which the next save replaces.
+      await writeFileAtomic(target, `${target}.tmp`, text);
+      await fsyncDirectory(dirname(target));
     } catch (error) {
-      throw this.#unwritable(error as Error);
+      throw this.#unwritable(error as NodeJS.ErrnoException);
     }
   }
 
-  #unwritable(cause: Error): CdcError {
+  /** Makes the folder of the file that the path leads to. Returns its path. */
+  async #prepare(): Promise<string> {
+    try {
+      const target = await followLinks(this.path);
+      await ensureDirectory(dirname(target));
+      return target;
+    } catch (error) {
+      throw this.#unwritable(error as NodeJS.ErrnoException);
+    }
+  }
+
+  #unwritable(cause: NodeJS.ErrnoException): CdcError {
     return new CdcError(`cannot write the checkpoint ${this.path}`, {
       why: cause.message,
-      hint: 'use a folder with write permission for cdc and with free space; nothing was lost',
+      hint: isMountError(cause)
+        ? `${MOUNT_FOLDER_HINT}; nothing was lost`
+        : 'use a folder with write permission for cdc and with free space; nothing was lost',
       cause,
     });
   }
@@ -204,7 +222,7 @@ export class CheckpointFile {
       new CdcError(`the checkpoint ${this.path} is damaged`, {
         exitCode: 2,
         why,
-        hint: 'restore it from a copy; or move it away, then cdc begins at source.start',
+        hint: 'restore it from a copy; or move it away (but not its .epoch file), then cdc begins at source.start',
       });
     let raw: unknown;
     try {

@@ -9,19 +9,19 @@ export function tailCommand(signal: AbortSignal): Command {
     .description('Prints change events to standard output in commit order. Sends nothing and saves no checkpoint.')
     .argument('[tables...]', 'patterns that replace `tables` of the configuration')
     .option('-c, --config <file>', 'the configuration file', 'cdc.yaml')
-    .option('--from <where>', 'now, start, checkpoint, a GTID set, or file:position', 'now')
+    .option('--from <where>', 'now, earliest, checkpoint, a GTID set, or file:position', 'now')
     .addHelpText(
       'after',
       `
 Examples:
   cdc tail                                  the changes from now on
   cdc tail shop.orders --from checkpoint    the changes that the daemon would deliver next
-  cdc tail 'shop.*' --from start | jq .after`,
+  cdc tail 'shop.*' --from earliest | jq .after`,
     )
     .action(async (tables: string[], { config: file, from }: { config: string; from: string }) => {
       const { loadConfig } = await import('../config/load.ts');
       const config = loadConfig(file);
-      if (from !== 'start' && from !== 'checkpoint') await assertStart(from);
+      if (from !== 'checkpoint') await assertStart(from);
       if (tables.length > 0) config.tables = tables;
       await tail(config, from, signal);
     });
@@ -36,7 +36,7 @@ async function assertStart(from: string): Promise<void> {
     throw new CdcError(`--from ${from} is not a start position`, {
       exitCode: 2,
       why: (error as Error).message,
-      hint: 'write now, start, checkpoint, a GTID set, or file:position such as binlog.000012:4',
+      hint: 'write now, earliest, checkpoint, a GTID set, or file:position such as binlog.000012:4',
     });
   }
 }
@@ -61,14 +61,14 @@ async function tail(loaded: Config, from: string, signal: AbortSignal): Promise<
 async function selectSource(config: Config, from: string, signal: AbortSignal): Promise<SelectedHost> {
   const { selectHost } = await import('../source/select-host.ts');
   if (from !== 'checkpoint') {
-    return selectHost(config, undefined, signal, { start: from === 'start' ? 'earliest' : from, optionName: '--from' });
+    return selectHost(config, undefined, signal, { start: from, optionName: '--from' });
   }
   const { CheckpointFile } = await import('../checkpoint/checkpoint-file.ts');
   const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
   if (saved === undefined) {
     throw new CdcError(`there is no checkpoint ${config.checkpoint.file}`, {
       exitCode: 2,
-      hint: 'cdc run writes it; use --from now or --from start until then',
+      hint: 'cdc run writes it; use --from now or --from earliest until then',
     });
   }
   return selectHost(config, saved, signal);

@@ -133,16 +133,23 @@ function readColumnSecrets(raw: unknown, directory: string, issues: ConfigIssue[
   }
 }
 
-/** The contents of source.password_file and source.ca_file. */
-function readNamedFiles(raw: unknown, directory: string, issues: ConfigIssue[]): { password?: string; ca?: string } {
+/** The contents of source.ca_file, and the path of source.password_file, which is read again for each connection. */
+function readNamedFiles(
+  raw: unknown,
+  directory: string,
+  issues: ConfigIssue[],
+): { password_file?: string; ca?: string } {
   const source = (raw as { source?: Record<string, unknown> | null }).source;
   const read = (key: 'password_file' | 'ca_file'): string | undefined => {
     const file = source?.[key];
     return typeof file === 'string' ? readNamed(file, directory, ['source', key], issues) : undefined;
   };
-  const password = withoutLineEnd(read('password_file'));
+  const password = read('password_file');
   const ca = read('ca_file');
-  return { ...(password !== undefined && { password }), ...(ca !== undefined && { ca }) };
+  return {
+    ...(password !== undefined && { password_file: resolve(directory, String(source?.password_file)) }),
+    ...(ca !== undefined && { ca }),
+  };
 }
 
 function readNamed(file: string, directory: string, path: Path, issues: ConfigIssue[]): string | undefined {

@@ -62,7 +62,7 @@ function runCheck(context: z.RefinementCtx, check: () => unknown, path: Property
 
 /** @throws Error if the text is not a start position */
 export function parseStart(text: string): void {
-  if (text === 'now' || text === 'earliest' || parseCoordinates(text)) return;
+  if (text === 'now' || text === 'earliest' || text === 'start' || parseCoordinates(text)) return;
   if (/^[0-9a-f]{8}-/i.test(text)) GtidSet.parse(text);
   else if (/^\d+-/.test(text)) MariadbGtidPosition.parse(text);
   else
@@ -70,6 +70,8 @@ export function parseStart(text: string): void {
       `"${text}" is not a start position: use now, earliest, a GTID set, or file:position such as binlog.000012:4`,
     );
 }
+
+const EPOCH_MESSAGE = 'must be a whole number of up to 32 bits, such as 0x6b02e25f';
 
 const source = z
   .strictObject({
@@ -106,6 +108,19 @@ const source = z
     start: validatedString(parseStart)
       .default('now')
       .describe('Where to begin if there is no checkpoint: now, earliest, a GTID set, or file:position.'),
+    epoch: z
+      .union([z.string(), z.number()], { error: EPOCH_MESSAGE })
+      .transform((text, context): number => {
+        const epoch = /^0x[0-9a-f]{1,8}$/i.test(String(text)) ? Number(text) : (parseInteger(text) ?? Number.NaN);
+        if (epoch <= 0xffffffff) return epoch;
+        context.addIssue({ code: 'custom', message: EPOCH_MESSAGE });
+        return z.NEVER;
+      })
+      .optional()
+      .describe(
+        'The lowest epoch of seq: a number above the first 8 hex digits of the highest seq in the lake, such as 0x6b02e25f. ' +
+          'Only needed if seq would go backwards, see docs/EVENTS.md.',
+      ),
   })
   .superRefine((value, context) => {
     if (value.password !== undefined && value.password_file !== undefined) {

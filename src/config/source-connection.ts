@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'mysql2';
+import { CdcError } from '../runtime/error.ts';
 import type { Config } from './schema.ts';
 import { hostUrls, parseSourceUrl, tlsMode } from './url.ts';
 
@@ -12,10 +14,16 @@ export const configPerHost = (config: Config): Config[] =>
  */
 export const KEEPALIVE_DELAY_MS = 30_000;
 
-/** The connection options of mysql2, which zongji uses too. */
-export function sourceConnection(source: Config['source']): ConnectionOptions {
+type ConnectionSettings = Pick<Config['source'], 'url'> & Partial<Config['source']>;
+
+/**
+ * The connection options of mysql2, which zongji uses too. Made for each connection, because they hold the
+ * password that is in `password_file` now.
+ */
+export function sourceConnection(source: ConnectionSettings): ConnectionOptions {
   const { host, port, user, password } = parseSourceUrl(source.url);
-  const secret = source.password ?? password;
+  const secret =
+    source.password_file === undefined ? (source.password ?? password) : readPasswordFile(source.password_file);
   const mode = tlsMode(source);
   return {
     host,
@@ -31,4 +39,18 @@ export function sourceConnection(source: Config['source']): ConnectionOptions {
       },
     }),
   };
+}
+
+/** The password in the file, without a line end after it. @throws CdcError; a rotation can be replacing the file */
+export function readPasswordFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    throw new CdcError(`cannot read source.password_file ${file}`, {
+      kind: 'retry',
+      why: (error as Error).message,
+      hint: 'restore the file; cdc reads it for each connection',
+      cause: error,
+    });
+  }
 }

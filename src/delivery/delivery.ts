@@ -201,6 +201,11 @@ export class Delivery {
     this.#watermark.gtidsBeforeStart(gtids);
   }
 
+  /** A binlog file begins after these GTIDs. */
+  gtidsBeforeFile(gtids: GtidSet | MariadbGtidPosition): void {
+    this.#watermark.gtidsBeforeFile(gtids);
+  }
+
   /** A transaction before the start: its GTID counts as delivered. */
   skipped(transaction: Transaction): void {
     this.#watermark.skipped(transaction);
@@ -303,6 +308,6 @@ function rolledBackAfterSendError(): CdcError {
   return new CdcError('a transaction was rolled back after part of it had been sent', {
     exitCode: 4,
     why: 'it was larger than the part of a transaction that is held back until its COMMIT',
-    hint: 'move the checkpoint file away, start again with source.start after that transaction, and copy its tables again, because the lake contains changes that were rolled back',
+    hint: 'move the checkpoint file away (but not its .epoch file), start again with source.start after that transaction, and copy its tables again, because the lake contains changes that were rolled back',
   });
 }

@@ -1,7 +1,7 @@
 import type { Coordinates } from '../model/coordinates.ts';
 import { GtidSet } from '../model/gtid-set.ts';
 import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
-import type { ReplicationPosition } from '../model/replication-position.ts';
+import { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 
 interface Entry {
@@ -31,6 +31,10 @@ export class WatermarkTracker {
   #prepared = 0;
   /** The number of bytes that were appended up to the end of the delivered transactions. */
   #end = 0;
+  /** The GTIDs before the current file, while the position has none. */
+  #gtidsBeforeFile: GtidSet | undefined;
+  /** The GTIDs that the position gets with an entry. */
+  #adopted: GtidSet | undefined;
 
   /** @param delivered the position to start from; the tracker advances a copy of it */
   constructor(delivered: ReplicationPosition) {
@@ -56,6 +60,12 @@ export class WatermarkTracker {
     this.#delivered.gtids = gtids;
   }
 
+  /** A file begins after these GTIDs. A position without GTIDs gets them if the file's first transaction has one. */
+  gtidsBeforeFile(gtids: GtidSet | MariadbGtidPosition): void {
+    const hasGtids = (this.#delivered.gtids ?? this.#adopted) !== undefined;
+    if (!hasGtids && gtids instanceof GtidSet) this.#gtidsBeforeFile = gtids;
+  }
+
   /**
    * The transaction was read only to reach the start. Its GTID counts as delivered; the coordinates stay, because a
    * crash would otherwise make the server send again what comes after it.
@@ -65,9 +75,10 @@ export class WatermarkTracker {
   }
 
   xaPrepared(transaction: Transaction): void {
-    if (this.#delivered.gtids instanceof GtidSet) return;
+    // Also if the GTIDs come with an entry that has not settled.
+    if ((this.#delivered.gtids ?? this.#adopted) instanceof GtidSet) return;
     this.#prepared++;
-    this.#xaBarrier ??= { segment: -1, position: this.#delivered.emptyCopy() };
+    this.#xaBarrier ??= { segment: -1, position: this.#emptyPosition() };
     this.#xaBarrier.position.advance(transaction);
   }
 
@@ -76,6 +87,7 @@ export class WatermarkTracker {
    * @param end the number of bytes that were appended up to here
    */
   committed(segment: number, transaction: Transaction, hasRows: boolean, end: number): boolean {
+    if (this.#gtidsBeforeFile !== undefined) this.#adoptGtids(this.#gtidsBeforeFile, transaction);
     const barrier = this.#xaBarrier;
     if (barrier === undefined) {
       if (!hasRows) return this.#coalesce(transaction);
@@ -132,13 +144,38 @@ export class WatermarkTracker {
     return moved;
   }
 
+  /**
+   * gtid_mode was turned on: from the start of this file, before this transaction, the position has GTIDs. Coordinates
+   * alone keep a prepared XA transaction out, so that the next file decides while there is one.
+   */
+  #adoptGtids(gtids: GtidSet, { gtidNumber, file, position, fileCreated: created }: Transaction): void {
+    this.#gtidsBeforeFile = undefined;
+    if (gtidNumber === 0 || this.#xaBarrier !== undefined) return;
+    const last = this.#entries[this.#entries.length - 1];
+    if (last === undefined) {
+      this.#delivered.gtids = gtids;
+      return;
+    }
+    this.#adopted = gtids;
+    const fingerprint = { created, position: 0, digest: 0, gtid: '', committed: 0 };
+    const coalesced = new ReplicationPosition(gtids, { file, position }, fingerprint);
+    this.#entries.push({ segment: -1, transaction: undefined, coalesced, end: last.end });
+  }
+
+  /** For transactions after all entries, one of which can bring the GTIDs. */
+  #emptyPosition(): ReplicationPosition {
+    return this.#adopted !== undefined && this.#delivered.gtids === undefined
+      ? new ReplicationPosition(new GtidSet(), this.#delivered.coordinates)
+      : this.#delivered.emptyCopy();
+  }
+
   #coalesce(transaction: Transaction): boolean {
     const last = this.#entries[this.#entries.length - 1];
     if (last === undefined) {
       this.#delivered.advance(transaction);
       return true;
     }
-    last.coalesced ??= this.#delivered.emptyCopy();
+    last.coalesced ??= this.#emptyPosition();
     last.coalesced.advance(transaction);
     return false;
   }

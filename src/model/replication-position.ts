@@ -78,6 +78,7 @@ export class ReplicationPosition {
     this.position = later.position;
     this.#last = later.#last;
     this.#fingerprint = later.#fingerprint;
+    if (this.gtids === undefined) this.gtids = later.gtids?.clone();
     if (this.gtids instanceof GtidSet && later.gtids instanceof GtidSet) this.gtids.addAll(later.gtids);
     if (this.gtids instanceof MariadbGtidPosition && later.gtids instanceof MariadbGtidPosition)
       this.gtids.advanceAll(later.gtids);

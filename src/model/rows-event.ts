@@ -19,7 +19,7 @@ export interface Transaction {
   committedAt: number;
   /** The commit time on the server where the transaction began, in microseconds; 0 where the event has none. */
   originalCommit: number;
-  /** When the file was created, where the last event of the transaction starts, and its digest: see BinlogFingerprint. */
+  /** When the file was created, where the last event of the transaction starts, and its digest (BinlogFingerprint). */
   fileCreated: number;
   lastEvent: number;
   lastEventDigest: number;

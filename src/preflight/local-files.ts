@@ -1,48 +1,65 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { link, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isMountError, MOUNT_FOLDER_HINT } from '../checkpoint/checkpoint-file.ts';
 import { error, type Finding } from '../model/finding.ts';
+import { followLinks, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 
 /**
- * Whether the checkpoint can be written: a temporary file in the same folder is renamed to it. `cdc run` creates a
- * missing folder.
+ * Whether the checkpoint can be written, as `cdc run` writes it, and locked, which needs hard links. `cdc run` creates
+ * a missing folder. A checkpoint that exists is not replaced, for a daemon can be writing it. It is linked instead: the
+ * system denies that where it denies to replace the file, as where it is mounted alone.
  */
-export function checkCheckpointFile(file: string): Finding[] {
-  const why =
-    failureReason(() => {
-      const existing = statSync(file, { throwIfNoEntry: false });
-      if (existing && !existing.isFile()) throw new Error('it is not a file');
-      if (existing) accessSync(file, constants.R_OK | constants.W_OK);
-    }) ?? whyNotWritable(dirname(file));
-  if (why === undefined) return [];
-  const fix = 'correct checkpoint.file, or the owner and mode of its folder';
-  return [error(`cannot write the checkpoint ${file}`, why, fix)];
+export async function checkCheckpointFile(file: string): Promise<Finding[]> {
+  const failure = await failureOf(async () => {
+    const target = await followLinks(file);
+    const existing = statSync(target, { throwIfNoEntry: false });
+    if (existing && !existing.isFile()) throw new Error('it is not a file');
+    if (existing) accessSync(target, constants.R_OK | constants.W_OK);
+    await tryToWrite(dirname(target), (probe) => link(existing ? target : probe, `${probe}.link`));
+  });
+  if (failure === undefined) return [];
+  const fix = isMountError(failure)
+    ? MOUNT_FOLDER_HINT
+    : 'correct checkpoint.file, or the owner and mode of its folder, and use a file system with hard links';
+  return [error(`cannot write the checkpoint ${file}`, failure.message, fix)];
 }
 
 /** Whether dead letters can be written, so that this is known before the first one. */
-export function checkDeadLetterFolder(folder: string): Finding[] {
-  const why = whyNotWritable(folder);
-  if (why === undefined) return [];
+export async function checkDeadLetterFolder(folder: string): Promise<Finding[]> {
+  const failure = await failureOf(() => tryToWrite(folder, async () => {}));
+  if (failure === undefined) return [];
   const fix = 'correct dead_letter.directory, or the owner and mode of the folder';
-  return [error(`cannot write dead letters to ${folder}`, why, fix)];
+  return [error(`cannot write dead letters to ${folder}`, failure.message, fix)];
 }
 
 /**
- * Why no file can be created in the folder, or, if it is missing, in its nearest existing parent; undefined if one can.
+ * Does in the folder what `cdc run` does: a file is written under another name, synced and renamed, and the folder is
+ * synced. Removes what it made. If the folder is missing, its nearest existing parent must allow to create it.
+ * @param proceed makes `<probe>.link`, if a link is needed
  */
-function whyNotWritable(folder: string): string | undefined {
-  return failureReason(() => {
-    const nearest = nearestFolder(folder);
-    if (!statSync(nearest).isDirectory()) throw new Error(`${nearest} is not a folder`);
-    accessSync(nearest, constants.W_OK | constants.X_OK);
-  });
+async function tryToWrite(folder: string, proceed: (probe: string) => Promise<void>): Promise<void> {
+  const nearest = nearestFolder(folder);
+  if (!statSync(nearest).isDirectory()) throw new Error(`${nearest} is not a folder`);
+  accessSync(nearest, constants.W_OK | constants.X_OK);
+  if (nearest !== folder) return;
+  const probe = join(folder, `.cdc-check.${process.pid}`);
+  try {
+    await writeFileAtomic(probe, `${probe}.tmp`, 'written by cdc check\n');
+    await fsyncDirectory(folder);
+    await proceed(probe);
+  } finally {
+    await rm(probe, { force: true });
+    await rm(`${probe}.link`, { force: true });
+  }
 }
 
-function failureReason(attempt: () => void): string | undefined {
+async function failureOf(attempt: () => Promise<void>): Promise<NodeJS.ErrnoException | undefined> {
   try {
-    attempt();
+    await attempt();
     return undefined;
   } catch (thrown) {
-    return (thrown as Error).message;
+    return thrown as NodeJS.ErrnoException;
   }
 }
 

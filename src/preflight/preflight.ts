@@ -16,7 +16,7 @@ import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
 
 /**
  * Checks the source, the streams and the local files. Returns everything that would stop or impair `cdc run`, errors
- * first. Writes nothing.
+ * first. Leaves no file behind.
  * @throws CdcError if `signal` aborts: mysql2 settles no query of a destroyed connection, so nothing else ends the wait
  */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Finding[]> {
@@ -25,8 +25,8 @@ export async function preflight(config: Config, signal: AbortSignal): Promise<Fi
     throw signal.aborted ? new CdcError('the check was interrupted') : error;
   });
   const files = [
-    ...checkCheckpointFile(config.checkpoint.file),
-    ...checkDeadLetterFolder(config.dead_letter.directory),
+    ...(await checkCheckpointFile(config.checkpoint.file)),
+    ...(await checkDeadLetterFolder(config.dead_letter.directory)),
   ];
   return [...source, ...stream, ...files].sort(
     (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),

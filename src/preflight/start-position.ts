@@ -1,4 +1,5 @@
 import { CheckpointFile } from '../checkpoint/checkpoint-file.ts';
+import { EpochFile } from '../checkpoint/epoch-file.ts';
 import type { Config } from '../config/schema.ts';
 import { error, type Finding } from '../model/finding.ts';
 import { asCdcError } from '../runtime/error.ts';
@@ -10,6 +11,7 @@ import { selectHost } from '../source/select-host.ts';
 export async function checkStart(config: Config, signal: AbortSignal): Promise<Finding[]> {
   try {
     const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
+    await new EpochFile(config.checkpoint.file).load();
     await selectHost(config, saved, signal);
     return [];
   } catch (cause) {

@@ -1,5 +1,5 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, readlink, rename, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 
 /**
  * Creates a directory and its missing parents. It does not use `mkdir` with `recursive`, which never returns under
@@ -18,6 +18,23 @@ export async function ensureDirectory(path: string, mode = 0o777): Promise<void>
     await ensureDirectory(dirname(path));
     await makeIfMissing();
   }
+}
+
+/** Links to links that are followed, as many as Linux follows. */
+const LINKS_MAX = 40;
+
+/**
+ * The file that a path leads to over symbolic links, whether it exists or not. A rename to a link would replace the
+ * link; a rename to this path replaces the file.
+ */
+export async function followLinks(path: string): Promise<string> {
+  let target = path;
+  for (let links = 0; links <= LINKS_MAX; links++) {
+    const next = await readlink(target).catch(() => undefined);
+    if (next === undefined) return target;
+    target = resolve(dirname(target), next);
+  }
+  throw new Error(`too many symbolic links: ${path}`);
 }
 
 /**

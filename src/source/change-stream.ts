@@ -35,6 +35,8 @@ import type { StartPoint } from './start-point.ts';
 export interface ChangeHandler extends TransactionHandler {
   /** The GTIDs before the start, if only the first binlog file of the dump contains them. */
   gtidsBeforeStart(gtids: GtidSet | MariadbGtidPosition): void;
+  /** The GTIDs before any later file. */
+  gtidsBeforeFile(gtids: GtidSet | MariadbGtidPosition): void;
   /** A transaction before the start, read only to reach it: its GTID counts as delivered. */
   skipped(transaction: Transaction): void;
   /** An XA transaction is prepared. Its events follow with the transaction that commits it, if one does. */
@@ -187,6 +189,7 @@ export class ChangeStream {
         xaPrepared: skipper.xaPrepared,
         previousGtids(gtids) {
           if (awaitsGtids) handler.gtidsBeforeStart(gtids);
+          else handler.gtidsBeforeFile(gtids);
           awaitsGtids = false;
         },
         fileBegins: (file, created) => handler.fileBegins(file, created),

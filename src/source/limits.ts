@@ -38,3 +38,6 @@ export const XA_BUFFER_MAX_BYTES = 128 * 1024 * 1024;
  * more only at level 21 and above.
  */
 export const ZSTD_WINDOW_MAX_BYTES = 2 ** 26 - 4;
+
+/** COM_BINLOG_DUMP has 32 bits for the position; COM_BINLOG_DUMP_GTID has 64. */
+export const DUMP_POSITION_MAX = 2 ** 32 - 1;

@@ -5,6 +5,7 @@ import { configPerHost, sourceConnection } from '../config/source-connection.ts'
 import { parseSourceUrl } from '../config/url.ts';
 import { abortable } from '../runtime/abort.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
+import { differenceFromCheckpoint } from './compare-binlog.ts';
 import { CATCH_UP_TIMEOUT_MS } from './limits.ts';
 import { readServerInfo, type ServerInfo } from './server/server-info.ts';
 import { isBehindCheckpoint, type StartPoint, type StartRequest, startPoint } from './start-point.ts';
@@ -44,13 +45,30 @@ export async function selectHost(
     const host = `${address.host}:${address.port}`;
     try {
       const server = await waitUntilCaughtUp(hostConfig, saved, signal);
-      return { config: hostConfig, server, start: startPoint(request, saved, server), host, rejected };
+      const start = await verifiedStart(hostConfig, saved, server, request, signal);
+      return { config: hostConfig, server, start, host, rejected };
     } catch (error) {
       signal.throwIfAborted();
       rejected.push({ host, error: asCdcError(error) });
     }
   }
   throw noUsableHost(rejected);
+}
+
+/** Where to begin, after the binlog of the server was compared with the checkpoint. */
+async function verifiedStart(
+  { source }: Config,
+  saved: Checkpoint | undefined,
+  server: ServerInfo,
+  request: StartRequest,
+  signal: AbortSignal,
+): Promise<StartPoint> {
+  // What GTIDs and positions rule out needs no look into the binlog.
+  const withEpoch = { ...request, lowestEpoch: source.epoch ?? 0 };
+  const start = startPoint(withEpoch, saved, server);
+  if (saved === undefined) return start;
+  const difference = await differenceFromCheckpoint(saved, server, sourceConnection(source), signal);
+  return difference === undefined ? start : startPoint(withEpoch, saved, server, undefined, difference);
 }
 
 /** The server once it has executed what was delivered, or, after the timeout, as it is. */

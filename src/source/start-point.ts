@@ -6,6 +6,7 @@ import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { ReplicationPosition } from '../model/replication-position.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { DumpStart } from './binlog/binlog-client.ts';
+import { DUMP_POSITION_MAX } from './limits.ts';
 import { TableSchemaCache } from './schema/table-schema-cache.ts';
 import { START_OVER_HINT } from './server/recovery-hints.ts';
 import type { ServerInfo } from './server/server-info.ts';
@@ -27,8 +28,12 @@ export interface StartPoint {
 
 /** Where to begin without a checkpoint. */
 export interface StartRequest {
-  /** `now`, `earliest`, a GTID set, or `file:position`. */
+  /** `now`, `earliest` (or `start`), a GTID set, or `file:position`. */
   start: string;
+  /** An epoch is not below this one (source.epoch). */
+  lowestEpoch?: number;
+  /** An epoch that begins is above this one, the highest that was ever used. */
+  usedEpoch?: number;
   /** The option or flag that the value comes from, for messages; `source.start` by default. */
   optionName?: string;
 }
@@ -36,6 +41,7 @@ export interface StartRequest {
 /**
  * Where to begin: at the checkpoint if there is one, otherwise where `start` says.
  * @param now seconds since 1970, which become the number of an epoch that begins now
+ * @param difference why the binlog of the server is not the one that the checkpoint was read from, if it is not
  * @throws CdcError if the server cannot send the events from there on
  */
 export function startPoint(
@@ -43,8 +49,14 @@ export function startPoint(
   saved: Checkpoint | undefined,
   server: ServerInfo,
   now: number = Math.floor(Date.now() / 1000),
+  difference?: string,
 ): StartPoint {
-  const start = saved === undefined ? initialStart(request, server, now) : resume(saved, server, now);
+  const { lowestEpoch = 0, usedEpoch = 0 } = request;
+  const newEpoch = Math.max(now, usedEpoch + 1, lowestEpoch);
+  const start =
+    saved === undefined
+      ? initialStart(request, server, newEpoch)
+      : resume({ ...saved, epoch: Math.max(saved.epoch, lowestEpoch) }, server, newEpoch, difference);
   return { ...start, incompleteTables: new IncompleteTables(saved?.incomplete) };
 }
 
@@ -61,7 +73,7 @@ function initialStart(
   if (start === 'now') {
     return executed ? fromGtids(executed.clone(), end, epoch) : fromCoordinates(end, server, epoch);
   }
-  if (start === 'earliest') {
+  if (start === 'earliest' || start === 'start') {
     return purged instanceof GtidSet
       ? fromGtids(purged.clone(), oldest, epoch)
       : fromCoordinates(oldest, server, epoch);
@@ -83,11 +95,15 @@ function initialStart(
   if (gap !== undefined) {
     throw invalid(gap.missing === 'delivered' ? 'is ahead of the server' : 'is no longer in the binlog', gap.why);
   }
-  return fromGtids(gtids, oldest, epoch);
+  return fromGtids(gtids, unknownCoordinates(server), epoch);
 }
 
 /** Every binlog begins with four magic bytes (0xfe 'bin') before its first event. */
 const FIRST_POSITION = 4;
+
+/** The position of a checkpoint that knows GTIDs only. It ends with the first event or heartbeat. */
+const NO_POSITION = 0;
+const unknownCoordinates = (server: ServerInfo): Coordinates => ({ ...oldestOf(server), position: NO_POSITION });
 
 const oldestOf = ({ binlogs, end }: ServerInfo): Coordinates => ({
   file: binlogs[0]?.file ?? end.file,
@@ -107,7 +123,7 @@ function missingReason({ file, position }: Coordinates, { binlogs }: ServerInfo)
  * GTID containment decides whether the server can continue: it must have executed everything that was delivered, and
  * must still have everything that was not.
  */
-function resume(saved: Checkpoint, server: ServerInfo, now: number): StreamStart {
+function resume(saved: Checkpoint, server: ServerInfo, newEpoch: number, difference: string | undefined): StreamStart {
   if (saved.server.flavor !== server.flavor) {
     throw new CdcError(
       `the checkpoint belongs to a ${saved.server.flavor} server, but this server is ${server.flavor}`,
@@ -119,23 +135,49 @@ function resume(saved: Checkpoint, server: ServerInfo, now: number): StreamStart
   }
   const coordinates = { file: saved.file, position: saved.position };
   const serverChanged = saved.server.identity !== server.identity;
-  const coordinatesRestarted = serverChanged || !isWithinBinlog(server.end, coordinates);
+  const coordinatesRestarted = serverChanged || difference !== undefined || !isWithinBinlog(server.end, coordinates);
   // Coordinates restart on another server and after a reset of the binlogs; the epoch keeps seq growing.
-  const epoch = coordinatesRestarted ? Math.max(saved.epoch + 1, now) : saved.epoch;
+  const epoch = coordinatesRestarted ? Math.max(saved.epoch + 1, newEpoch) : saved.epoch;
   if (saved.gtids !== null && server.executed !== undefined) {
     const gtids = parseGtids(saved.gtids, server);
     const gap = findGtidGap(gtids, server);
     if (gap !== undefined) throw resumeError(gap, server);
-    if (coordinatesRestarted && !serverChanged) rejectReset(gtids, coordinates, server);
+    if (serverChanged && difference !== undefined) throw otherTransactionsError(saved, difference);
+    if (coordinatesRestarted && !serverChanged) rejectReset(gtids, coordinates, server, difference);
     // The old coordinates have no meaning on this server; the first event sets new ones.
-    if (coordinatesRestarted) return fromGtids(gtids, oldestOf(server), epoch);
-    return { ...fromGtids(gtids, coordinates, epoch), tableSchemas: new TableSchemaCache(saved.tables) };
+    if (coordinatesRestarted) return fromGtids(gtids, unknownCoordinates(server), epoch);
+    return continueAt(saved, fromGtids(gtids, coordinates, epoch));
   }
-  if (serverChanged) {
+  return resumeFromCoordinates(saved, server, epoch, difference);
+}
+
+/** What the checkpoint knows of tables and of the binlog stays true. */
+const continueAt = ({ tables, binlog }: Checkpoint, start: StartPoint): StartPoint => ({
+  ...start,
+  delivered: new ReplicationPosition(start.delivered.gtids, start.delivered.coordinates, binlog),
+  tableSchemas: new TableSchemaCache(tables),
+});
+
+/** Without GTIDs, in the checkpoint or on the server, only coordinates of the same server say where to continue. */
+function resumeFromCoordinates(
+  saved: Checkpoint,
+  server: ServerInfo,
+  epoch: number,
+  difference: string | undefined,
+): StartPoint {
+  const coordinates = { file: saved.file, position: saved.position };
+  if (saved.server.identity !== server.identity) {
     throw new CdcError('the checkpoint belongs to another server', {
       exitCode: 4,
       why: `checkpoint: ${saved.server.identity}, server: ${server.identity}; without GTIDs their positions cannot be compared`,
       hint: `connect to the server of the checkpoint; or ${START_OVER_HINT}`,
+    });
+  }
+  if (saved.position === NO_POSITION) {
+    throw new CdcError('the checkpoint has GTIDs, and the server has none any more', {
+      exitCode: 4,
+      why: `delivered: ${saved.gtids}; nothing was read since, so no binlog position is known, and gtid_mode is not ON`,
+      hint: `set gtid_mode to ON until cdc has started once; or ${START_OVER_HINT}`,
     });
   }
   const missing = missingReason(coordinates, server);
@@ -146,7 +188,14 @@ function resume(saved: Checkpoint, server: ServerInfo, now: number): StreamStart
       hint: START_OVER_HINT,
     });
   }
-  return { ...fromCoordinates(coordinates, server, epoch), tableSchemas: new TableSchemaCache(saved.tables) };
+  if (difference !== undefined) throw otherTransactionsError(saved, difference);
+  const lastIsAnonymous = saved.binlog !== undefined && saved.binlog.position > 0 && saved.binlog.gtid === '';
+  if (server.executed !== undefined && lastIsAnonymous && saved.position <= DUMP_POSITION_MAX) {
+    // gtid_mode was turned ON since. The file has transactions without GTIDs, which the server refuses to send, so
+    // that it cannot be read from its start. A restart in a later file learns the GTIDs.
+    return continueAt(saved, dumpFrom(coordinates, epoch));
+  }
+  return continueAt(saved, fromCoordinates(coordinates, server, epoch));
 }
 
 /**
@@ -190,21 +239,38 @@ function resumeError({ missing, why }: GtidGap, { isReplica }: ServerInfo): CdcE
  * different transactions. Only GTIDs in gtid_purged, which is set after a restore, are certain to be the delivered
  * ones; and GTIDs of other servers are not reused.
  */
-function rejectReset(delivered: GtidSet | MariadbGtidPosition, saved: Coordinates, server: ServerInfo): void {
+function rejectReset(
+  delivered: GtidSet | MariadbGtidPosition,
+  saved: Coordinates,
+  server: ServerInfo,
+  difference: string | undefined,
+): void {
   const { identity, purged, end } = server;
   const uncertain =
     delivered instanceof GtidSet && purged instanceof GtidSet ? delivered.subtract(purged).toString() : `${delivered}`;
-  const isPurged =
-    delivered instanceof MariadbGtidPosition && purged instanceof MariadbGtidPosition && purged.containsAll(delivered);
   const isOfThisServer = (entry: string): boolean =>
     entry.startsWith(identity) || `mariadb-${entry.split('-')[1]}` === identity;
-  if (isPurged || !uncertain.split(',').some(isOfThisServer)) return;
+  if (isAllPurged(delivered, server) || !uncertain.split(',').some(isOfThisServer)) return;
+  const found = difference ?? `the binlogs end at ${end.file}:${end.position}`;
   throw new CdcError('the binlogs of the server were reset since the checkpoint', {
     exitCode: 4,
-    why: `the checkpoint is at ${saved.file}:${saved.position} with ${delivered}, but the binlogs end at ${end.file}:${end.position}: the same GTIDs name other transactions`,
+    why: `the checkpoint is at ${saved.file}:${saved.position} with ${delivered}, but ${found}: the same GTIDs name other transactions`,
     hint: START_OVER_HINT,
   });
 }
+
+/** Whether no binlog of the server has a delivered transaction. */
+function isAllPurged(delivered: GtidSet | MariadbGtidPosition, { purged }: ServerInfo): boolean {
+  if (delivered instanceof GtidSet) return purged instanceof GtidSet && purged.containsAll(delivered);
+  return purged instanceof MariadbGtidPosition && purged.containsAll(delivered);
+}
+
+const otherTransactionsError = ({ file, position }: Checkpoint, difference: string): CdcError =>
+  new CdcError('the server has other transactions than those before the checkpoint', {
+    exitCode: 4,
+    why: `the checkpoint is at ${file}:${position}, but ${difference}: the binlogs were reset, the server was restored, or a crash took the end of its binlog`,
+    hint: `connect to the server that has the transactions of the checkpoint; or ${START_OVER_HINT}`,
+  });
 
 /** Whether the server has not executed transactions that the checkpoint counts as delivered. */
 export function isBehindCheckpoint(saved: Checkpoint | undefined, server: ServerInfo): boolean {
@@ -223,9 +289,6 @@ function fromGtids(gtids: GtidSet | MariadbGtidPosition, coordinates: Coordinate
   };
 }
 
-/** COM_BINLOG_DUMP has 32 bits for the position; COM_BINLOG_DUMP_GTID has 64. */
-const DUMP_POSITION_MAX = 2 ** 32 - 1;
-
 /**
  * Reads the whole file in two cases: with GTIDs, to learn which of them are before the coordinates; without GTIDs,
  * because the dump cannot begin beyond 4 GiB. Coordinates of a checkpoint are between two transactions. A transaction
@@ -233,15 +296,7 @@ const DUMP_POSITION_MAX = 2 ** 32 - 1;
  */
 function fromCoordinates(coordinates: Coordinates, server: ServerInfo, epoch: number): StreamStart {
   const delivered = new ReplicationPosition(undefined, coordinates);
-  if (server.executed === undefined && coordinates.position <= DUMP_POSITION_MAX) {
-    return {
-      delivered,
-      epoch,
-      dump: { coordinates },
-      readGtidsFromFirstFile: false,
-      tableSchemas: new TableSchemaCache([]),
-    };
-  }
+  if (server.executed === undefined && coordinates.position <= DUMP_POSITION_MAX) return dumpFrom(coordinates, epoch);
   return {
     delivered,
     epoch,
@@ -251,6 +306,14 @@ function fromCoordinates(coordinates: Coordinates, server: ServerInfo, epoch: nu
     skipBefore: coordinates,
   };
 }
+
+const dumpFrom = (coordinates: Coordinates, epoch: number): StreamStart => ({
+  delivered: new ReplicationPosition(undefined, coordinates),
+  epoch,
+  dump: { coordinates },
+  readGtidsFromFirstFile: false,
+  tableSchemas: new TableSchemaCache([]),
+});
 
 function parseGtids(text: string, server: ServerInfo): GtidSet | MariadbGtidPosition {
   if (server.executed === undefined) {

@@ -49,6 +49,7 @@ export class TransactionPrinter implements ChangeHandler {
   }
 
   gtidsBeforeStart(): void {}
+  gtidsBeforeFile(): void {}
   skipped(): void {}
   xaPrepared(): void {}
   fileBegins(): void {}

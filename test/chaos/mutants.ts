@@ -114,14 +114,14 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'source/start-point',
-        'return saved === undefined ? initialStart(request, server, now) : resume(saved, server, now);',
-        'return initialStart(request, server, now);',
+        'if (saved === undefined)\n        return initialStart(request, server, newEpoch);',
+        'return initialStart(request, server, newEpoch);',
       ),
     ],
   },
   'begins a new epoch at each start': {
     breaks: ['sameRedelivery'],
-    edits: [edit('source/start-point', 'Math.max(saved.epoch + 1, now) : saved.epoch;', 'now : now;')],
+    edits: [edit('source/start-point', 'Math.max(saved.epoch + 1, newEpoch) : saved.epoch;', 'newEpoch : newEpoch;')],
   },
 
   'numbers the rows by a running counter': {

@@ -5,7 +5,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { GtidSet } from '../../src/model/gtid-set.ts';
 import { IncompleteTables } from '../../src/model/incomplete-tables.ts';
+import { MariadbGtidPosition } from '../../src/model/mariadb-gtid-position.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
@@ -107,6 +109,69 @@ describe.each(['mysql', 'mariadb'] as const)('%s whose binlog is gone', (flavor)
   });
 });
 
+describe.each([
+  { name: 'MySQL', flavor: 'mysql', settings: [], reset: RESET.mysql },
+  {
+    name: 'MySQL without GTIDs',
+    flavor: 'mysql',
+    settings: ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF'],
+    reset: RESET.mysql,
+  },
+  { name: 'MariaDB', flavor: 'mariadb', settings: [], reset: RESET.mariadb },
+  { name: 'MySQL 5.6', flavor: 'mysql-5.6', settings: [], reset: RESET.mariadb },
+] as const)('$name, whose binlogs were reset and are beyond the checkpoint again', ({ flavor, settings, reset }) => {
+  let server: LocalServer;
+  let fixture: Fixture;
+  beforeAll(async () => {
+    server = await startLocalServer({ flavor, settings: [...settings] });
+    fixture = new Fixture(server.url, 'gone');
+    await fixture.createSchema(TABLE);
+    fixture.configure((await fixture.startFirehose()).endpoint);
+  });
+  afterAll(async () => {
+    await fixture?.remove();
+    await server?.stop();
+  });
+
+  test('stops cdc with code 4 before it skips the first of them; cdc check says so too', async () => {
+    let daemon = await fixture.run();
+    await fixture.query('INSERT INTO gone.item VALUES (1), (2)');
+    await fixture.delivered();
+    daemon.child.kill('SIGTERM');
+    await daemon.ended;
+    const saved = readFileSync(fixture.checkpoint, 'utf8');
+    const { file, position, gtids } = JSON.parse(saved) as { file: string; position: number; gtids: string | null };
+    // The same GTIDs, and the same file and position, name other transactions.
+    await fixture.query(reset, 'DELETE FROM gone.item');
+    const inserts = Array.from({ length: 60 }, (_, id) => `INSERT INTO gone.item VALUES (${id})`);
+    await fixture.query(...inserts);
+    const facts = await readServerInfo(sourceConnection(configOf(server.url).source));
+    expect([facts.end.file, facts.end.position > position]).toEqual([file, true]);
+    if (gtids !== null) expect(facts.executed?.containsAll(parsed(gtids, flavor) as never)).toBe(true);
+
+    daemon = startCdc(fixture.directory, 'run');
+    await until(() => daemon.stderr().includes('following the binlog') || daemon.child.exitCode !== null);
+    daemon.child.kill('SIGTERM');
+    const { code, stderr } = await daemon.ended;
+    const message = gtids === null ? 'the server has other transactions' : 'the binlogs of the server were reset';
+    expect([code, stderr]).toEqual([4, expect.stringContaining(message)]);
+    expect(stderr).toMatch(/do: .*move the checkpoint file away/);
+    expect(readFileSync(fixture.checkpoint, 'utf8')).toBe(saved);
+    const check = await startCdc(fixture.directory, 'check').ended;
+    expect([check.code, check.stdout]).toEqual([3, expect.stringContaining(message)]);
+  });
+});
+
+const parsed = (gtids: string, flavor: string): GtidSet | MariadbGtidPosition =>
+  flavor === 'mariadb' ? MariadbGtidPosition.parse(gtids) : GtidSet.parse(gtids);
+
+const configOf = (url: string) =>
+  parseConfig(`source: { url: "${url}" }\nfirehose: { stream: s }\ntables: ["far.*"]`, {
+    file: 'cdc.yaml',
+    directory: tmpdir(),
+    env: {},
+  });
+
 describe('a server without GTIDs', () => {
   let server: LocalServer;
   beforeAll(async () => {
@@ -120,7 +185,7 @@ describe('a server without GTIDs', () => {
   test('is followed from the head of a file, as behind 4 GiB, with the lines that a dump from the place itself gives', async () => {
     const fixture = new Fixture(server.url, 'far');
     await fixture.createSchema(TABLE);
-    const { source } = parse(server.url);
+    const { source } = configOf(server.url);
     await fixture.query('INSERT INTO far.item VALUES (1), (2)', 'UPDATE far.item SET id = id + 10');
     const facts = await readServerInfo(sourceConnection(source));
     await fixture.query(
@@ -147,7 +212,7 @@ describe('a server without GTIDs', () => {
       const tableSchemas = new TableSchemaCache([]);
       const incompleteTables = new IncompleteTables();
       const start = { delivered, epoch: 1, tableSchemas, incompleteTables, readGtidsFromFirstFile: false, ...over };
-      const stream = new ChangeStream({ config: parse(url), server: facts, start, signal: done.signal });
+      const stream = new ChangeStream({ config: configOf(url), server: facts, start, signal: done.signal });
       await stream.follow({
         ...IGNORE_CHANGES,
         append: (_target, event) => void seen.push(lineOf(event).replace(/"ts_ms":\d+\}\s*$/, '')),
@@ -159,11 +224,4 @@ describe('a server without GTIDs', () => {
       return { lines: seen, lowest };
     }
   });
-
-  const parse = (url: string) =>
-    parseConfig(`source: { url: "${url}" }\nfirehose: { stream: s }\ntables: ["far.*"]`, {
-      file: 'cdc.yaml',
-      directory: tmpdir(),
-      env: {},
-    });
 });

@@ -32,7 +32,7 @@ export interface DumpOptions {
    * continuation is the rest of the event: it runs to its end, while not paused, before the next event is given.
    */
   onEvent: (bytes: Buffer, start: number, end: number) => EventContinuation | undefined;
-  /** Called once, before the first event. `checksum` is true if the first events carry a CRC32. */
+  /** Called once, before the first event. `checksum` is true: the first events carry a CRC32. */
   onStart: (checksum: boolean) => void;
   signal: AbortSignal;
 }
@@ -171,6 +171,9 @@ export class BinlogClient {
       const setVariables = (sql: string): void => {
         zongji.connection.query(sql, (error) => error && onError(error));
       };
+      // Files with and without checksums both come, whatever binlog_checksum is now. zongji asks for the checksum of
+      // today, and a server then refuses a file that has another one.
+      setVariables("SET @master_binlog_checksum='CRC32', @source_binlog_checksum='CRC32'");
       const nanoseconds = heartbeatMs * 1_000_000;
       // Both names: MySQL 8.4 and later reads the new one, all other servers the old one.
       setVariables(`SET @master_heartbeat_period=${nanoseconds}, @source_heartbeat_period=${nanoseconds}`);
@@ -178,7 +181,7 @@ export class BinlogClient {
       setVariables(`SET SESSION net_write_timeout=${NET_WRITE_TIMEOUT_S}`);
       if (server !== undefined) this.#verifyServerIdentity(server, onError);
       zongji.ctrlConnection.query(`SET SESSION wait_timeout=${WAIT_TIMEOUT_S}`, (error) => error && onError(error));
-      onStart(zongji.useChecksum);
+      onStart(true);
       const dump = zongji.BinlogClass.prototype;
       dump.onResult = onError;
       dump.binlogData = (packet) => this.#onPacket(packet, dump);

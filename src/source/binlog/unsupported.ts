@@ -9,7 +9,7 @@ export function unsupported(type: number): CdcError {
     case E.INCIDENT:
       return new CdcError('the server reports an incident: changes are missing from its binlog', {
         exitCode: 4,
-        hint: 'see the error log of the server, move the checkpoint file away, start again after the incident, and copy the tables again',
+        hint: 'see the error log of the server, move the checkpoint file away (but not its .epoch file), start again after the incident, and copy the tables again',
       });
     default:
       return new CdcError(`binlog event type ${type} is unknown`, {

@@ -80,7 +80,7 @@ const endedConnection: DiagnosisRule = (address) => ({
 const RULES_BY_CODES: readonly (readonly [codes: readonly string[], rule: DiagnosisRule])[] = [
   [
     ['ER_ACCESS_DENIED_ERROR', 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'ER_DBACCESS_DENIED_ERROR'],
-    // The password is read once, when the process starts: a changed password needs a restart.
+    // Only a password from password_file can change while cdc runs; the daemon then tries again.
     (address, { user, password }) =>
       rejected(
         `the server at ${address} rejects user ${user} or its password`,
@@ -212,6 +212,38 @@ function diagnoseTls(address: string, { ssl }: ConnectionTarget, message: string
   );
 }
 
+/** A server sends a transaction only if its gtid_mode of now allows what the transaction has: a GTID, or none. */
+function diagnoseGtidMode(message: string): Diagnosis | undefined {
+  if (/cannot start in AUTO_POSITION mode|anonymous transaction when AUTO_POSITION/i.test(message)) {
+    return {
+      what: 'gtid_mode of the server is not ON any more',
+      kind: 'retry',
+      hint: 'cdc continues at its binlog position; set gtid_mode to ON again to be able to change the server',
+    };
+  }
+  const refused = (which: string, until: string, then: string): Diagnosis => ({
+    what: `the server does not send the transactions after the checkpoint, ${which}`,
+    exitCode: 4,
+    hint: `SET GLOBAL gtid_mode = ${until}; and start cdc again: nothing is lost while their binlogs are there. When cdc has read them, set it to ${then} again`,
+  });
+  if (/anonymous transaction when @@GLOBAL.GTID_MODE = ON/i.test(message)) {
+    return refused('which have no GTID', 'ON_PERMISSIVE', 'ON');
+  }
+  if (/GTID-transaction when @@GLOBAL.GTID_MODE = OFF/i.test(message)) {
+    return refused('which have GTIDs', 'OFF_PERMISSIVE', 'OFF');
+  }
+  return undefined;
+}
+
+/** Whether the server rejects user or password, for this reason or an error below it. */
+export function isPasswordRejected(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code = '' } = at as { code?: string };
+    if (code === 'ER_ACCESS_DENIED_ERROR' || code === 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR') return true;
+  }
+  return false;
+}
+
 /** Error 1236 ends a binlog dump for many reasons, which differ only in their text. */
 function diagnoseDump({ serverId }: ConnectionTarget, message: string): Diagnosis {
   const startOver = `${START_OVER_HINT}; the checkpoint has not moved`;
@@ -224,6 +256,8 @@ function diagnoseDump({ serverId }: ConnectionTarget, message: string): Diagnosi
   }
   // Through a proxy or a DNS name, another server than before can answer. The next start compares again, and stops
   // if the server really lacks these transactions.
+  const ofMode = diagnoseGtidMode(message);
+  if (ofMode !== undefined) return ofMode;
   if (/more GTIDs than|has more GTIDs/i.test(message)) {
     return {
       what: 'the checkpoint is ahead of the server',

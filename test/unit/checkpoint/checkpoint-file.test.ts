@@ -4,8 +4,10 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -96,6 +98,32 @@ describe('the checkpoint file', () => {
       readFileSync('test/golden/files/checkpoints/version-1.json', 'utf8').replace('"epoch": 1', '"epoch": 2'),
     );
     await expect(file.load('golden')).rejects.toMatchObject({ why: 'its checksum does not match its content' });
+  });
+
+  test('a symbolic link to it stays a link; the file that it leads to is written, and locked', async () => {
+    mkdirSync(join(directory, 'disk'));
+    symlinkSync('disk/real.json', join(directory, 'link.json'));
+    symlinkSync(join(directory, 'link.json'), join(directory, 'other.json'));
+    const file = new CheckpointFile(join(directory, 'other.json'));
+    expect(await file.load('shop')).toBeUndefined();
+    const unlock = await file.lock();
+    await file.save(sample);
+    await file.save({ ...sample, position: 99 });
+    expect(readdirSync(join(directory, 'disk')).sort()).toEqual(['real.json', 'real.json.lock']);
+    expect(readlinkSync(join(directory, 'other.json'))).toBe(join(directory, 'link.json'));
+    expect(readlinkSync(join(directory, 'link.json'))).toBe('disk/real.json');
+    const real = new CheckpointFile(join(directory, 'disk', 'real.json'));
+    expect(await real.load('shop')).toMatchObject({ position: 99 });
+    await expect(real.lock()).rejects.toThrow(/another cdc/);
+    await unlock();
+  });
+
+  test('a link that leads to itself is an error', async () => {
+    symlinkSync('shop.json', join(directory, 'shop.json'));
+    await expect(new CheckpointFile(join(directory, 'shop.json')).save(sample)).rejects.toMatchObject({
+      message: `cannot write the checkpoint ${join(directory, 'shop.json')}`,
+      why: expect.stringContaining('too many symbolic links'),
+    });
   });
 
   test('the file of another pipeline is rejected', async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadConfig, parseConfig } from '../../../src/config/load.ts';
+import { sourceConnection } from '../../../src/config/source-connection.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
 import { configFrom, thrownBy } from './config-from.ts';
 
@@ -63,7 +64,7 @@ describe('a valid configuration', () => {
     expect(config.source).toMatchObject({ url: 'mysql://me@127.0.0.1', password: '${A}', server_id: 17 });
   });
 
-  test('the password is read from a file next to it, without the last line break', () => {
+  test('the password is read from a file next to it, without the last line break, and again for each connection', () => {
     writeFileSync(join(directory, 'password'), ' se cret\n\n');
     writeFileSync(join(directory, 'ca.pem'), 'certificate');
     const file = join(directory, 'cdc.yaml');
@@ -72,13 +73,23 @@ describe('a valid configuration', () => {
       LEAST.replace('  url', '  password_file: password\n  ca_file: ca.pem\n  tls: verify-ca\n  url'),
     );
     const { source, checkpoint } = loadConfig(file, {});
-    expect(source).toMatchObject({ password: ' se cret\n', ca: 'certificate' });
+    expect(source).toMatchObject({ password_file: join(directory, 'password'), ca: 'certificate' });
+    expect(source).not.toHaveProperty('password');
+    expect(sourceConnection(source).password).toBe(' se cret\n');
+    writeFileSync(join(directory, 'password'), 'rotated\r\n');
+    expect(sourceConnection(source).password).toBe('rotated');
+    rmSync(join(directory, 'password'));
+    expect(thrownBy(() => sourceConnection(source))).toMatchObject({
+      kind: 'retry',
+      message: `cannot read source.password_file ${join(directory, 'password')}`,
+    });
     expect(checkpoint.file).toBe(join(directory, 'state/cdc.json'));
   });
 
   test.each([
     'now',
     'earliest',
+    'start',
     'binlog.000012:1234',
     '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7',
     '3E11FA47-71CA-11E1-9E33-C80AA9429562:1-5, 4e11fa47-71ca-11e1-9e33-c80aa9429562:tag:1-3',
@@ -86,6 +97,20 @@ describe('a valid configuration', () => {
     '0-1-1234,7-2-1',
   ])('%s is a start position', (start) => {
     expect(configFrom(LEAST.replace('  url', `  start: "${start}"\n  url`)).source.start).toBe(start);
+  });
+
+  test.each([
+    ['17', 17],
+    ['0x6b02e25f', 0x6b02e25f],
+    ['"0xFFFFFFFF"', 0xffffffff],
+  ])('%s is an epoch', (text, epoch) => {
+    expect(configFrom(LEAST.replace('  url', `  epoch: ${text}\n  url`)).source.epoch).toBe(epoch);
+  });
+
+  test.each(['-1', '0x100000000', 'soon', '1.5'])('%s is no epoch', (text) => {
+    expect(thrownBy(() => configFrom(LEAST.replace('  url', `  epoch: ${text}\n  url`)))).toMatchObject({
+      why: 'line 2, source.epoch: must be a whole number of up to 32 bits, such as 0x6b02e25f',
+    });
   });
 });
 

@@ -4,7 +4,7 @@ import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../../src/model/mariadb-gtid-position.ts';
 import type { CdcError } from '../../../src/runtime/error.ts';
 import type { ServerInfo } from '../../../src/source/server/server-info.ts';
-import { isBehindCheckpoint, startPoint } from '../../../src/source/start-point.ts';
+import { isBehindCheckpoint, type StartRequest, startPoint } from '../../../src/source/start-point.ts';
 
 const U = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
@@ -126,10 +126,79 @@ describe('with a checkpoint', () => {
     expect(startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), replica, 2).epoch).toBe(4);
   });
 
-  test('another server begins at its own coordinates', () => {
+  const binlog = { created: 1, position: 400, digest: 7, gtid: `${U}:40`, committed: 5 };
+
+  test('what the checkpoint knows of the binlog stays known while the coordinates go on', () => {
+    const { delivered } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, { binlog }), mysql(`${U}:1-50`));
+    expect(delivered.fingerprint).toEqual(binlog);
+    const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
+    const elsewhere = startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, { binlog }), replica);
+    expect(elsewhere.delivered.fingerprint).toBeUndefined();
+  });
+
+  test('another binlog than that of the checkpoint is an error, unless all that was delivered is purged', () => {
+    const resume = (server: ServerInfo, gtids: string | null) =>
+      startPoint(
+        { start: 'now' },
+        checkpoint(gtids, { server: { flavor: 'mysql', identity: U } }),
+        server,
+        77,
+        'it is new',
+      );
+    const server = (purged: string) => ({ ...mysql(`${U}:1-50`, purged), identity: U });
+    expect(failure(() => resume(server(''), `${U}:1-40`))).toMatchObject({
+      exitCode: 4,
+      message: 'the binlogs of the server were reset since the checkpoint',
+      why: expect.stringContaining('but it is new: the same GTIDs name other transactions'),
+    });
+    expect(failure(() => resume({ ...mysql(undefined), identity: U }, null))).toMatchObject({
+      exitCode: 4,
+      why: expect.stringContaining('but it is new'),
+    });
+    expect(resume(server(`${U}:1-40`), `${U}:1-40`)).toMatchObject({ epoch: 77, dump: { gtids: `${U}:1-40` } });
+    const other = () =>
+      startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), { ...server(''), identity: 'b' }, 77, 'it is new');
+    expect(failure(other)).toMatchObject({ exitCode: 4, why: expect.stringContaining('it is new') });
+  });
+
+  test('with GTIDs that the server has no more, the stream continues at the coordinates, if there are any', () => {
+    const { dump, delivered, epoch } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40`), mysql(undefined));
+    expect(dump).toEqual({ coordinates: { file: 'binlog.000005', position: 500 } });
+    expect([delivered.gtids, epoch]).toEqual([undefined, 3]);
+    const none = failure(() =>
+      startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, { position: 0 }), mysql(undefined)),
+    );
+    expect(none).toMatchObject({ exitCode: 4, message: 'the checkpoint has GTIDs, and the server has none any more' });
+  });
+
+  test('without GTIDs that the server has now, the file is read from its start, if its transactions have GTIDs', () => {
+    const start = (over: Partial<Checkpoint>) =>
+      startPoint({ start: 'now' }, checkpoint(null, over), mysql(`${U}:1-50`));
+    const fromStart = { readGtidsFromFirstFile: true, dump: { coordinates: { file: 'binlog.000005', position: 4 } } };
+    expect(start({})).toMatchObject(fromStart);
+    expect(start({ binlog })).toMatchObject(fromStart);
+    // The server refuses to send the transactions without GTIDs before the coordinates.
+    expect(start({ binlog: { ...binlog, gtid: '' } })).toMatchObject({
+      readGtidsFromFirstFile: false,
+      dump: { coordinates: { file: 'binlog.000005', position: 500 } },
+    });
+  });
+
+  test('a new epoch is above the highest that was used, and no epoch is below the lowest that is allowed', () => {
+    const epochOf = (request: Partial<StartRequest>, saved?: Checkpoint, identity = 'server-a') =>
+      startPoint({ start: 'now', ...request }, saved, { ...mysql(`${U}:1-50`), identity }, 100).epoch;
+    const saved = checkpoint(`${U}:1-40`);
+    expect(epochOf({ usedEpoch: 200 })).toBe(201);
+    expect(epochOf({ usedEpoch: 200, lowestEpoch: 300 })).toBe(300);
+    expect(epochOf({ usedEpoch: 200 }, saved), 'the same coordinates go on').toBe(3);
+    expect(epochOf({ usedEpoch: 200, lowestEpoch: 300 }, saved)).toBe(300);
+    expect(epochOf({ usedEpoch: 200 }, saved, 'server-b')).toBe(201);
+  });
+
+  test('another server begins at coordinates of its own, which are not known until its first event', () => {
     const replica = { ...mysql(`${U}:1-50`), identity: 'server-b' };
     const { delivered } = startPoint({ start: 'now' }, checkpoint(`${U}:1-40`, { file: 'binlog.000777' }), replica);
-    expect(delivered.coordinates).toEqual({ file: 'binlog.000002', position: 4 });
+    expect(delivered.coordinates).toEqual({ file: 'binlog.000002', position: 0 });
   });
 
   test('a replica that lags is retried, and a server that is no replica is a fatal error', () => {
