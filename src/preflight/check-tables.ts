@@ -49,6 +49,15 @@ function checkKeys({
       warning(`keys names ${name}, which is not a captured table`, 'the entry has no effect', 'correct or remove it'),
     ];
   }
+  if (table.primaryKey.length > 0) {
+    return [
+      warning(
+        `keys of ${name} is not used: the server already has the key (${table.primaryKey.join(', ')})`,
+        'a primary key, or the first unique key whose columns are NOT NULL, is the key of the events',
+        'remove the entry',
+      ),
+    ];
+  }
   const known = new Set(table.columns.map((column) => column.toLowerCase()));
   const unknown = columns.filter((column) => !known.has(column.toLowerCase()));
   if (unknown.length === 0) return [];
@@ -79,9 +88,9 @@ function keylessWarning(keyless: TableFacts[]): Finding {
   const first = keyless[0] as TableFacts;
   const { schema, table } = { schema: first.schema, table: first.name };
   return warning(
-    `no primary key: ${shortList(keyless.map(fullName))}`,
+    `no key: ${shortList(keyless.map(fullName))}`,
     'events without a key are sent one after the other, and cannot be folded into rows',
-    `add a primary key, or name columns that identify a row: keys: { ${JSON.stringify(patternOf(schema, table))}: [${first.columns.slice(0, 2).join(', ')}] }`,
+    `add a primary key or a UNIQUE key of NOT NULL columns, or name columns that identify a row: keys: { ${JSON.stringify(patternOf(schema, table))}: [${first.columns.slice(0, 2).join(', ')}] }`,
   );
 }
 

@@ -6,7 +6,7 @@ export interface TableFacts {
   schema: string;
   name: string;
   columns: string[];
-  /** The columns of the primary key in key order; empty if there is none. */
+  /** The columns of the key that the server takes for the primary key; empty if there is none. */
   primaryKey: string[];
   /** Foreign key rules by which the server changes rows of this table, such as `ON DELETE CASCADE`. */
   cascades: string[];
@@ -47,12 +47,11 @@ export async function gatherTables(query: Query, showsConstraints: boolean): Pro
         }
       };
       await forEachRow(
-        'SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN (?) ORDER BY ORDINAL_POSITION',
-        (table, column) => table.columns.push(column as string),
-      );
-      await forEachRow(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND TABLE_SCHEMA IN (?) ORDER BY SEQ_IN_INDEX",
-        (table, column) => table.primaryKey.push(column as string),
+        'SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_KEY FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN (?) ORDER BY ORDINAL_POSITION',
+        (table, column, key) => {
+          table.columns.push(column as string);
+          if (key === 'PRI') table.primaryKey.push(column as string);
+        },
       );
       if (showsConstraints) {
         await forEachRow(

@@ -65,6 +65,26 @@ describe.each([
     expect(JSON.parse(readFileSync(fixture.checkpoint, 'utf8')).tables).toHaveLength(2);
   });
 
+  test('a table without PRIMARY KEY has the key that the server takes for it, as with FULL metadata', async () => {
+    await fixture.query(
+      `USE ${fixture.schema}`,
+      `CREATE TABLE badge (code VARCHAR(10) NOT NULL, n INT NOT NULL, m INT, UNIQUE by_m (m), UNIQUE by_n (n, code), UNIQUE by_code (code))`,
+    );
+    const daemon = await fixture.run();
+    await write(`INSERT INTO badge VALUES ('a', 1, 2)`, 'UPDATE badge SET m = 3', 'UPDATE badge SET n = 2');
+    await fixture.delivered();
+    await end(daemon);
+    const events = (await fixture.landed()).filter((event) => tableOf(event) === 'badge');
+    events.sort((a, b) => (String(a.seq) < String(b.seq) ? -1 : 1));
+    expect(events.map(({ op, key }) => [op, JSON.stringify(key)])).toEqual([
+      ['c', '{"n":1,"code":"a"}'],
+      ['u', '{"n":1,"code":"a"}'],
+      ['d', '{"n":1,"code":"a"}'],
+      ['c', '{"n":2,"code":"a"}'],
+    ]);
+    expect(await fixture.compare('badge')).toMatchObject({ equal: true, lakeRows: 1 });
+  });
+
   test('after ALTERs in the stream each event has the columns of its own time', async () => {
     const daemon = await fixture.run();
     await write(`INSERT INTO item (id, name) VALUES (1, 'one')`);

@@ -1,10 +1,12 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { quoteIdentifier } from '../../model/identifier.ts';
+import { indexPart, serverPrimaryKey } from '../../model/row-key.ts';
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 
 /** A table as INFORMATION_SCHEMA describes it now. */
 export interface InformationSchemaTable {
   columns: InformationSchemaColumn[];
-  /** Column indexes of the primary key, in key order. */
+  /** Column indexes of the key that the server takes for the primary key, in key order. */
   primaryKey: number[];
 }
 
@@ -33,14 +35,13 @@ type ColumnRow = [
   scale: string | number | null,
   fraction: string | number | null,
   collation: string | number | null,
+  key: string,
 ];
 
 const COLUMNS = `SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, c.CHARACTER_OCTET_LENGTH,
-    c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, o.ID
+    c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, o.ID, c.COLUMN_KEY
   FROM information_schema.COLUMNS c LEFT JOIN information_schema.COLLATIONS o ON o.COLLATION_NAME = c.COLLATION_NAME
   WHERE c.TABLE_SCHEMA = ? AND c.TABLE_NAME = ? ORDER BY c.ORDINAL_POSITION`;
-const KEY = `SELECT COLUMN_NAME FROM information_schema.STATISTICS
-  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
 
 /** Undefined if the table does not exist or the account cannot see it. */
 export async function readInformationSchema(
@@ -49,9 +50,13 @@ export async function readInformationSchema(
   table: string,
 ): Promise<InformationSchemaTable | undefined> {
   const [columns] = await connection.query<RowDataPacket[]>(COLUMNS, [schema, table]);
-  const [key] = await connection.query<RowDataPacket[]>(KEY, [schema, table]);
   const rows = columns as unknown as ColumnRow[];
   if (rows.length === 0) return undefined;
+  const [keys] = await connection.query<RowDataPacket[]>(
+    `SHOW KEYS FROM ${quoteIdentifier(schema)}.${quoteIdentifier(table)}`,
+  );
+  const marked = rows.filter((row) => row[9] === 'PRI').map(([name]) => name);
+  const primaryKey = serverPrimaryKey(marked, (keys as unknown as unknown[][]).map(indexPart));
   const names = rows.map(([name]) => name);
   return {
     columns: rows.map(([name, dataType, columnType, nullable, octets, precision, scale, fraction, collation]) => ({
@@ -65,7 +70,7 @@ export async function readInformationSchema(
       fraction: Number(fraction ?? 0),
       collation: Number(collation ?? 0),
     })),
-    primaryKey: (key as unknown as [string][]).map(([name]) => names.indexOf(name)),
+    primaryKey: primaryKey.map((name) => names.indexOf(name)),
   };
 }
 

@@ -16,9 +16,9 @@ test('tables with primary keys have no findings', () => {
 describe('keys', () => {
   const log = table('log', { primaryKey: [], columns: ['host', 'at', 'text'] });
 
-  test('a table without a primary key is a warning that proposes keys', () => {
+  test('a table without a key is a warning that proposes keys', () => {
     expect(found([log])).toEqual([
-      'warning no primary key: shop.log -> add a primary key, or name columns that identify a row: keys: { "shop.log": [host, at] }',
+      'warning no key: shop.log -> add a primary key or a UNIQUE key of NOT NULL columns, or name columns that identify a row: keys: { "shop.log": [host, at] }',
     ]);
   });
 
@@ -27,6 +27,12 @@ describe('keys', () => {
     expect(found([log], 'keys: { "Shop.LOG": [host, at] }')).toHaveLength(2);
     const insensitive = soundServer({ variables: { lower_case_table_names: '1' } });
     expect(found([log], 'keys: { "Shop.LOG": [host, at] }', insensitive)).toEqual([]);
+  });
+
+  test('keys of a table that has a key of its own are a warning, because they are not used', () => {
+    expect(found([table('orders')], 'keys: { "shop.orders": [total] }')).toEqual([
+      'warning keys of shop.orders is not used: the server already has the key (id) -> remove the entry',
+    ]);
   });
 
   test('keys with columns that the table does not have are an error', () => {
