@@ -57,6 +57,9 @@ export interface ImageLayout {
   missing: ImageColumn[];
 }
 
+/** Layouts of partial row images that a table version keeps. */
+const LAYOUTS_MAX = 256;
+
 const NULL = Buffer.from('null');
 const KEY = Buffer.from(',"key":');
 const NO_KEY = Buffer.from(',"key":null');
@@ -152,6 +155,8 @@ export class RowImageWriter {
         .map((column) => this.#columns[column] as ImageColumn)
         .filter((column) => !present.includes(column));
       layout = present.length === count ? this.fullLayout : withSeparators(present, missing);
+      // A statement that changes other columns has another layout, and there are 2^n of them.
+      if (this.#layouts.size === LAYOUTS_MAX) this.#layouts.clear();
       this.#layouts.set(text, layout);
     }
     return layout;

@@ -11,7 +11,7 @@ import type { Coordinates } from '../model/coordinates.ts';
 import type { GtidSet } from '../model/gtid-set.ts';
 import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { compileRoutes, type Routes } from '../model/routes.ts';
-import type { RowsEvent, Transaction } from '../model/rows-event.ts';
+import type { Transaction } from '../model/rows-event.ts';
 import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/table.ts';
 import { compileTableFilter, type TableFilter } from '../model/table-filter.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
@@ -24,7 +24,7 @@ import { findPreparedXa } from './binlog/xa-recovery.ts';
 import { resolveTableSchema } from './schema/resolve-table-schema.ts';
 import { columnSignature } from './schema/table-schema-cache.ts';
 import type { ServerInfo } from './server/server-info.ts';
-import { type StartSkipper, skipUntilStart } from './skip-until-start.ts';
+import { skipUntilStart } from './skip-until-start.ts';
 import type { StartPoint } from './start-point.ts';
 
 /** Receives the events of the captured tables and the position of the stream, in commit order. */
@@ -144,9 +144,8 @@ export class ChangeStream {
         isCaptured: this.#isCaptured,
         tableMap,
         ddl: (sql, at) => start.tableSchemas.ddl(sql, at),
-        rows: (table, rows, transaction) => writeRows(table, rows, transaction, skipper),
+        rows: ({ writer, emit }, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),
         truncate: (schema, name, position, transaction) => {
-          if (skipper.isBeforeStart(transaction)) return;
           const { writer, emit } = this.#createTableWriter({ schema, name, columns: [], key: [] }, transactions);
           writer.writeTruncate(position, transaction, Date.now(), emit);
         },
@@ -163,7 +162,7 @@ export class ChangeStream {
       },
       this.#decodeText,
       checksum,
-      { findPreparedXa: (xid, before) => findPreparedXa(xid, before, recovery) },
+      { findPreparedXa: (xid, before) => findPreparedXa(xid, before, recovery), skipBefore: start.skipBefore },
     );
   }
 
@@ -189,15 +188,6 @@ export class ChangeStream {
       emit: (event) => transactions.append(target, event),
     };
   }
-}
-
-function writeRows(
-  { writer, emit }: TableWriter,
-  rows: RowsEvent,
-  transaction: Transaction,
-  { isBeforeStart }: StartSkipper,
-): void {
-  if (!isBeforeStart(transaction)) writer.write(rows, transaction, Date.now(), emit);
 }
 
 type FallbackKeys = (schema: string, table: string) => string[] | undefined;

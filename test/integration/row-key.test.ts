@@ -46,7 +46,7 @@ const OF_FLAVOR = {
   ],
 } as const;
 
-/** Columns and unique keys as they come: nullable or not, with prefixes, over several columns, with and without PRIMARY. */
+/** Columns and keys as they come: nullable or not, with prefixes, over several columns, with and without PRIMARY. */
 function randomDefinition(seed: number): string {
   const { pick, chance } = seededRandom(seed);
   const columns = ['a', 'b', 'c', 'd'].map((name) => ({ name, text: chance(0.4), nullable: chance(0.3) }));
