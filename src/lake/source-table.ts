@@ -1,7 +1,7 @@
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
 import { quoteIdentifier } from '../model/identifier.ts';
-import { indexPart, serverPrimaryKey } from '../model/row-key.ts';
+import { indexPart, SHOW_GENERATED_KEY, serverPrimaryKey } from '../model/row-key.ts';
 import { CdcError } from '../runtime/error.ts';
 import { type ColumnReader, createColumnReader } from './source-column.ts';
 
@@ -38,6 +38,8 @@ export async function describeTable(
   values: ValueOptions,
   keyColumns?: readonly string[],
 ): Promise<SourceTable> {
+  // Other servers do not know the variable, and do not hide the key.
+  await queryTexts(connection, SHOW_GENERATED_KEY, []).catch(() => {});
   const columns = await queryTexts(
     connection,
     `SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOWER(COLUMN_TYPE), COLUMN_KEY FROM information_schema.COLUMNS

@@ -1,3 +1,9 @@
+/**
+ * Makes INFORMATION_SCHEMA and SHOW KEYS list a generated invisible primary key, which is in the binlog too. Only MySQL
+ * since 8.0.30 knows the variable.
+ */
+export const SHOW_GENERATED_KEY = 'SET SESSION show_gipk_in_create_table_and_information_schema = ON';
+
 /** A column of an index, as SHOW KEYS lists it. */
 export interface IndexPart {
   index: string;

@@ -231,7 +231,7 @@ function withRowKey(
     if (index < 0) {
       throw new CdcError(`keys contains the column ${column}, which ${schema}.${name} does not have`, {
         exitCode: 2,
-        hint: `choose among its columns: ${columns.map((c) => c.name).join(', ')}`,
+        hint: `choose among its columns: ${columns.flatMap((c) => c.name || []).join(', ')}`,
       });
     }
     return index;

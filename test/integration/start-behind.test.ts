@@ -87,7 +87,7 @@ describe.each(['mysql', 'mariadb'] as const)('%s: a start by file and position',
     ]);
   });
 
-  test('makes one writer for a table that the server opens anew before each of 500 inserts', async () => {
+  test('makes one writer for a table that the server opens again before each of 500 inserts', async () => {
     const kept = history(`table_ids_${flavor}`);
     const inserts = Array.from({ length: 500 }, (_, i) => ['FLUSH LOCAL TABLES t', `INSERT INTO t (a) VALUES (${i})`]);
     await kept.run(setUp, ...inserts.flat());

@@ -54,6 +54,31 @@ describe('keys', () => {
   });
 });
 
+describe('columns that the stream could not name or would leave out', () => {
+  const labelled = (charset: string) => table('t', { uncertainLabels: [{ column: 'kind', charset }] });
+
+  test('labels with "?" are an error if neither the binlog nor the server shows them as they are', () => {
+    const unnamed = (version: [number, number, number]) =>
+      soundServer({ version, variables: { ...soundServer().variables, binlog_row_metadata: 'MINIMAL' } });
+    expect(found([labelled('utf8mb4')])).toEqual([]);
+    expect(found([labelled('utf8mb4')], '', unnamed([8, 4, 0]))).toEqual([]);
+    expect(found([labelled('utf8mb4')], '', unnamed([5, 6, 24]))).toEqual([
+      'error labels of ENUM or SET columns contain "?": shop.t.kind -> give the column a character set such as utf8 or latin1, or labels without "?"; or leave the table out',
+    ]);
+    expect(found([labelled('binary')], '', unnamed([8, 4, 0]))).toEqual([
+      'error labels of ENUM or SET columns contain "?": shop.t.kind -> SET GLOBAL binlog_row_metadata=FULL, which logs the labels',
+    ]);
+  });
+
+  test('a column with the name of a hidden column of MariaDB is an error there', () => {
+    const named = table('t', { columns: ['id', 'DB_ROW_HASH_1'] });
+    expect(found([named])).toEqual([]);
+    expect(found([named], '', soundMariadb())).toEqual([
+      'error columns have a name that MariaDB gives to its hidden columns: shop.t.DB_ROW_HASH_1 -> rename the columns',
+    ]);
+  });
+});
+
 describe('routes', () => {
   const routed = (...patterns: string[]) => {
     const base = config();

@@ -62,7 +62,7 @@ describe('the table maps in use', () => {
   });
 });
 
-describe('a stream in which the server opens its tables anew for each row', () => {
+describe('a stream in which the server opens its tables again for each row', () => {
   const reads = (stream: Stream): number => stream.handler.calls.filter((call) => call.startsWith('table ')).length;
 
   test('makes the writer of a table version once', () => {
