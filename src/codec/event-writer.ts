@@ -31,7 +31,14 @@ export class EventWriter {
     const after = op === 'd' ? images.fullLayout : images.layoutFor(bytes, rows.afterBitmap);
     formatter.begin(rows.position, transaction, now, before !== images.fullLayout || after !== images.fullLayout);
     let at = rows.imagesStart;
-    for (let row = 0; at < end; row++) at = formatter.row(rows, before, after, at, row, emit);
+    let row = 0;
+    // A row image without columns has no bytes (MINIMAL, an insert of defaults alone), so the first row is always read,
+    // as a replica does (MySQL: Rows_log_event::do_apply_event).
+    do {
+      const next = formatter.row(rows, before, after, at, row++, emit);
+      if (next === at && at < end) throw new CdcError('a rows event has bytes, but its images have no columns');
+      at = next;
+    } while (at < end);
     if (at !== end) throw new CdcError('the last row image of a rows event ends after the event');
   }
 

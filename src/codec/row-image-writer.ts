@@ -57,6 +57,11 @@ export interface ImageLayout {
   missing: ImageColumn[];
 }
 
+/** Layouts of partial row images that a table version keeps. */
+const LAYOUTS_MAX = 256;
+
+/** For the columns that the server hides. */
+const DROP = { kind: 'drop' } as const;
 const NULL = Buffer.from('null');
 const KEY = Buffer.from(',"key":');
 const NO_KEY = Buffer.from(',"key":null');
@@ -107,7 +112,9 @@ export class RowImageWriter {
   constructor(table: Table, format: RowImageOptions, out: ByteWriter) {
     this.table = table;
     this.out = out;
-    const rules = table.columns.map(({ name }) => format.columnRule?.(table.schema, table.name, name));
+    const rules = table.columns.map(({ name }) =>
+      name === '' ? DROP : format.columnRule?.(table.schema, table.name, name),
+    );
     assertKeyColumnsKept(table, rules);
     this.columnNames = table.columns.filter((_, i) => rules[i]?.kind !== 'drop').map(({ name }) => name);
     let jsonColumns = 0;
@@ -152,6 +159,8 @@ export class RowImageWriter {
         .map((column) => this.#columns[column] as ImageColumn)
         .filter((column) => !present.includes(column));
       layout = present.length === count ? this.fullLayout : withSeparators(present, missing);
+      // A statement that changes other columns has another layout, and there are 2^n of them.
+      if (this.#layouts.size === LAYOUTS_MAX) this.#layouts.clear();
       this.#layouts.set(text, layout);
     }
     return layout;

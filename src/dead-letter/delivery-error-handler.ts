@@ -9,6 +9,8 @@ import { DeadLetterStore } from './dead-letter-store.ts';
 
 /** Minimum time between two retry warnings of one stream. */
 const RETRY_LOG_INTERVAL_MS = 10_000;
+/** Tables whose key columns are known, the latest ones: names of new tables can come without end. */
+const TABLES_MAX = 20_000;
 
 /** Handles events that were not accepted: moves them to the dead letters, or logs that they are sent again. */
 export class DeliveryErrorHandler {
@@ -37,10 +39,16 @@ export class DeliveryErrorHandler {
 
   /** Sets the key columns of a table. Call it before the first event of each version of the table. */
   registerTable({ schema, name, columns, key }: Table): void {
+    const table = formatTableName(schema, name);
+    this.#keyColumns.delete(table);
     this.#keyColumns.set(
-      formatTableName(schema, name),
+      table,
       key.map((index) => columns[index]?.name ?? ''),
     );
+    if (this.#keyColumns.size > TABLES_MAX) {
+      const [oldest] = this.#keyColumns.keys();
+      this.#keyColumns.delete(oldest as string);
+    }
   }
 
   /** Writes the event into a dead letter. Resolves when the file is durable. */

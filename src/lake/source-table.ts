@@ -1,6 +1,7 @@
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
 import { quoteIdentifier } from '../model/identifier.ts';
+import { indexPart, SHOW_GENERATED_KEY, serverPrimaryKey } from '../model/row-key.ts';
 import { CdcError } from '../runtime/error.ts';
 import { type ColumnReader, createColumnReader } from './source-column.ts';
 
@@ -37,9 +38,11 @@ export async function describeTable(
   values: ValueOptions,
   keyColumns?: readonly string[],
 ): Promise<SourceTable> {
+  // Other servers do not know the variable, and do not hide the key.
+  await queryTexts(connection, SHOW_GENERATED_KEY, []).catch(() => {});
   const columns = await queryTexts(
     connection,
-    `SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOWER(COLUMN_TYPE) FROM information_schema.COLUMNS
+    `SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOWER(COLUMN_TYPE), COLUMN_KEY FROM information_schema.COLUMNS
      WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`,
     [schema, table],
   );
@@ -48,19 +51,15 @@ export async function describeTable(
       exitCode: 4,
     });
   }
-  const primary = await queryTexts(
-    connection,
-    `SELECT COLUMN_NAME FROM information_schema.STATISTICS
-     WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`,
-    [schema, table],
-  );
+  const marked = columns.filter(([, , , key]) => key === 'PRI').map(([name]) => name!);
+  const keys = await queryTexts(connection, `SHOW KEYS FROM ${quoteIdentifier(schema)}.${quoteIdentifier(table)}`, []);
   return {
     schema,
     table,
     columns: columns.map(([name, dataType, columnType]) =>
       createColumnReader({ name: name!, dataType: dataType!, columnType: columnType! }, values),
     ),
-    key: keyColumns ? [...keyColumns] : primary.map(([name]) => name!),
+    key: keyColumns ? [...keyColumns] : serverPrimaryKey(marked, keys.map(indexPart)),
   };
 }
 

@@ -42,7 +42,11 @@ export const ColumnType = {
 /** The collation id of binary strings (BINARY, VARBINARY, BLOB). */
 export const BINARY_COLLATION = 63;
 
+/** The name of a hidden column of MariaDB: make_unique_invisible_field_name in sql_table.cc. */
+export const HASH_COLUMN_NAME = /^DB_ROW_HASH_\d+$/;
+
 export interface Column {
+  /** Empty for a column that the server hides. It is in row images and in no event. */
   name: string;
   /** The real type: ENUM or SET, where the binlog has STRING. */
   type: number;

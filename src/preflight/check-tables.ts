@@ -3,6 +3,7 @@ import { compileColumnRules } from '../model/column-rules.ts';
 import { error, type Finding, shortList, warning } from '../model/finding.ts';
 import { FLAT_FIELDS } from '../model/flat-fields.ts';
 import { formatName } from '../model/name-pattern.ts';
+import { HASH_COLUMN_NAME } from '../model/table.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import { checkColumnRules } from './check-column-rules.ts';
 import { atLeast, type PreflightFacts } from './gather-server.ts';
@@ -30,6 +31,8 @@ export function checkTables(server: Tables, config: Config): Finding[] {
     ...checkColumnRules(server.tables, config, caseSensitive),
     ...checkRoutes(server.tables, Object.keys(config.firehose.routes), caseSensitive),
     ...(keyless.length > 0 ? [keylessWarning(keyless)] : []),
+    ...checkLabels(server),
+    ...checkHashNames(server),
     ...checkCascades(server),
     ...(config.format === 'flat' ? checkFlat(sentTables, config.flat_prefix) : []),
   ];
@@ -47,6 +50,15 @@ function checkKeys({
   if (!table) {
     return [
       warning(`keys names ${name}, which is not a captured table`, 'the entry has no effect', 'correct or remove it'),
+    ];
+  }
+  if (table.primaryKey.length > 0) {
+    return [
+      warning(
+        `keys of ${name} is not used: the server already has the key (${table.primaryKey.join(', ')})`,
+        'a primary key, or the first unique key whose columns are NOT NULL, is the key of the events',
+        'remove the entry',
+      ),
     ];
   }
   const known = new Set(table.columns.map((column) => column.toLowerCase()));
@@ -79,10 +91,46 @@ function keylessWarning(keyless: TableFacts[]): Finding {
   const first = keyless[0] as TableFacts;
   const { schema, table } = { schema: first.schema, table: first.name };
   return warning(
-    `no primary key: ${shortList(keyless.map(fullName))}`,
+    `no key: ${shortList(keyless.map(fullName))}`,
     'events without a key are sent one after the other, and cannot be folded into rows',
-    `add a primary key, or name columns that identify a row: keys: { ${JSON.stringify(patternOf(schema, table))}: [${first.columns.slice(0, 2).join(', ')}] }`,
+    `add a primary key or a UNIQUE key of NOT NULL columns, or name columns that identify a row: keys: { ${JSON.stringify(patternOf(schema, table))}: [${first.columns.slice(0, 2).join(', ')}] }`,
   );
+}
+
+/** The labels come from INFORMATION_SCHEMA if the binlog does not have them; a recursive CTE shows them as they are. */
+function checkLabels({ flavor, version, tables, variables }: Tables): Finding[] {
+  if (variables.binlog_row_metadata?.toUpperCase() === 'FULL') return [];
+  const isExact = flavor === 'mariadb' || atLeast(version, 8, 0);
+  const uncertain = tables.flatMap((table) =>
+    table.uncertainLabels
+      .filter(({ charset }) => charset === 'binary' || !isExact)
+      .map(({ column }) => `${fullName(table)}.${column}`),
+  );
+  if (uncertain.length === 0) return [];
+  return [
+    error(
+      `labels of ENUM or SET columns contain "?": ${shortList(uncertain)}`,
+      'this server shows other characters as "?" too, so the first row of such a table stops the daemon',
+      atLeast(version, 8, 0)
+        ? 'SET GLOBAL binlog_row_metadata=FULL, which logs the labels'
+        : 'give the column a character set such as utf8 or latin1, or labels without "?"; or leave the table out',
+    ),
+  ];
+}
+
+function checkHashNames({ flavor, tables }: Tables): Finding[] {
+  if (flavor !== 'mariadb') return [];
+  const named = tables.flatMap((table) =>
+    table.columns.filter((column) => HASH_COLUMN_NAME.test(column)).map((column) => `${fullName(table)}.${column}`),
+  );
+  if (named.length === 0) return [];
+  return [
+    error(
+      `columns have a name that MariaDB gives to its hidden columns: ${shortList(named)}`,
+      'cdc leaves hidden columns out of the events',
+      'rename the columns',
+    ),
+  ];
 }
 
 function checkCascades({ flavor, version, tables }: Tables): Finding[] {

@@ -1,4 +1,6 @@
+import { hasUncertainLabels } from '../model/enum-labels.ts';
 import { quoteIdentifier } from '../model/identifier.ts';
+import { SHOW_GENERATED_KEY } from '../model/row-key.ts';
 import type { Query } from './query.ts';
 
 /** A captured table as INFORMATION_SCHEMA shows it to this account. */
@@ -6,8 +8,10 @@ export interface TableFacts {
   schema: string;
   name: string;
   columns: string[];
-  /** The columns of the primary key in key order; empty if there is none. */
+  /** The columns of the key that the server takes for the primary key; empty if there is none. */
   primaryKey: string[];
+  /** ENUM and SET columns whose labels INFORMATION_SCHEMA possibly does not show as they are. */
+  uncertainLabels: { column: string; charset: string }[];
   /** Foreign key rules by which the server changes rows of this table, such as `ON DELETE CASCADE`. */
   cascades: string[];
 }
@@ -22,6 +26,8 @@ const CASCADING_RULES = ['CASCADE', 'SET NULL', 'SET DEFAULT'];
 
 /** @param showsConstraints whether REFERENTIAL_CONSTRAINTS has rows for an account with nothing but SELECT */
 export async function gatherTables(query: Query, showsConstraints: boolean): Promise<VisibleTables> {
+  // Other servers do not know the variable, and do not hide the key.
+  await query(SHOW_GENERATED_KEY).catch(() => {});
   const rows = await query(
     `SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
      WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')
@@ -37,7 +43,7 @@ export async function gatherTables(query: Query, showsConstraints: boolean): Pro
       const tables = new Map<string, TableFacts>(
         capturedNames.map(([schema, name]) => [
           id(schema, name),
-          { schema, name, columns: [], primaryKey: [], cascades: [] },
+          { schema, name, columns: [], primaryKey: [], uncertainLabels: [], cascades: [] },
         ]),
       );
       const forEachRow = async (sql: string, record: (table: TableFacts, ...rest: string[]) => unknown) => {
@@ -47,12 +53,13 @@ export async function gatherTables(query: Query, showsConstraints: boolean): Pro
         }
       };
       await forEachRow(
-        'SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN (?) ORDER BY ORDINAL_POSITION',
-        (table, column) => table.columns.push(column as string),
-      );
-      await forEachRow(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND TABLE_SCHEMA IN (?) ORDER BY SEQ_IN_INDEX",
-        (table, column) => table.primaryKey.push(column as string),
+        `SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_KEY, COLUMN_TYPE, CHARACTER_SET_NAME
+         FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN (?) ORDER BY ORDINAL_POSITION`,
+        (table, column = '', key, type = '', charset = '') => {
+          table.columns.push(column);
+          if (key === 'PRI') table.primaryKey.push(column);
+          if (hasUncertainLabels(type, charset)) table.uncertainLabels.push({ column, charset });
+        },
       );
       if (showsConstraints) {
         await forEachRow(

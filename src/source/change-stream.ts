@@ -12,7 +12,7 @@ import type { GtidSet } from '../model/gtid-set.ts';
 import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { compileRoutes, type Routes } from '../model/routes.ts';
-import type { RowsEvent, Transaction } from '../model/rows-event.ts';
+import type { Transaction } from '../model/rows-event.ts';
 import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/table.ts';
 import { compileSchemaFilter, compileTableFilter, type SchemaFilter, type TableFilter } from '../model/table-filter.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
@@ -28,7 +28,7 @@ import { DmlProof } from './schema/dml-proof.ts';
 import { resolveTableSchema } from './schema/resolve-table-schema.ts';
 import { columnSignature } from './schema/table-schema-cache.ts';
 import type { ServerInfo } from './server/server-info.ts';
-import { type StartSkipper, skipUntilStart } from './skip-until-start.ts';
+import { skipUntilStart } from './skip-until-start.ts';
 import type { StartPoint } from './start-point.ts';
 
 /** Receives the events of the captured tables and the position of the stream, in commit order. */
@@ -173,11 +173,10 @@ export class ChangeStream {
         ddl: (statement, transaction) => {
           start.tableSchemas.ddl(statement);
           this.#dmlProof.passed(statement.label);
-          if (!skipper.isBeforeStart(transaction)) this.#markIncomplete(statement, transaction);
+          this.#markIncomplete(statement, transaction);
         },
-        rows: (table, rows, transaction) => writeRows(table, rows, transaction, skipper),
+        rows: ({ writer, emit }, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),
         truncate: ({ schema, table: name }, position, ordinal, transaction) => {
-          if (skipper.isBeforeStart(transaction)) return;
           const { writer, emit } = this.#createTableWriter({ schema, name, columns: [], key: [] }, transactions);
           writer.writeTruncate(position, ordinal, transaction, Date.now(), emit);
           start.incompleteTables.emptied(schema, name);
@@ -197,7 +196,11 @@ export class ChangeStream {
       },
       this.#decodeText,
       checksum,
-      { findPreparedXa: (xid, before) => findPreparedXa(xid, before, recovery), foldNames: !server.caseSensitive },
+      {
+        findPreparedXa: (xid, before) => findPreparedXa(xid, before, recovery),
+        skipBefore: start.skipBefore,
+        foldNames: !server.caseSensitive,
+      },
     );
   }
 
@@ -235,15 +238,6 @@ export class ChangeStream {
       emit: (event) => transactions.append(target, event),
     };
   }
-}
-
-function writeRows(
-  { writer, emit }: TableWriter,
-  rows: RowsEvent,
-  transaction: Transaction,
-  { isBeforeStart }: StartSkipper,
-): void {
-  if (!isBeforeStart(transaction)) writer.write(rows, transaction, Date.now(), emit);
 }
 
 type FallbackKeys = (schema: string, table: string) => string[] | undefined;
@@ -287,7 +281,7 @@ function withRowKey(
     if (index < 0) {
       throw new CdcError(`keys contains the column ${column}, which ${schema}.${name} does not have`, {
         exitCode: 2,
-        hint: `choose among its columns: ${columns.map((c) => c.name).join(', ')}`,
+        hint: `choose among its columns: ${columns.flatMap((c) => c.name || []).join(', ')}`,
       });
     }
     return index;

@@ -41,3 +41,12 @@ export const ZSTD_WINDOW_MAX_BYTES = 2 ** 26 - 4;
 
 /** COM_BINLOG_DUMP has 32 bits for the position; COM_BINLOG_DUMP_GTID has 64. */
 export const DUMP_POSITION_MAX = 2 ** 32 - 1;
+/**
+ * Table versions that are kept with their compiled writers, and the bytes of their table maps. A version of ten columns
+ * takes about 20 KB with its writer.
+ */
+export const TABLE_VERSIONS_MAX = 2_000;
+export const TABLE_VERSIONS_MAX_BYTES = 1024 * 1024;
+
+/** Table ids that are kept. The number of ids in one binlog file is not bounded. */
+export const TABLE_IDS_MAX = 1_000;

@@ -11,7 +11,6 @@ interface CommitListener {
 export interface StartSkipper {
   commit(transaction: Transaction): void;
   xaPrepared(transaction: Transaction): void;
-  isBeforeStart(transaction: Transaction): boolean;
 }
 
 /**
@@ -23,7 +22,7 @@ export function skipUntilStart(
   { skipBefore }: Pick<StartPoint, 'skipBefore'>,
   { commit, xaPrepared, skipped }: CommitListener,
 ): StartSkipper {
-  if (skipBefore === undefined) return { commit, xaPrepared, isBeforeStart: () => false };
+  if (skipBefore === undefined) return { commit, xaPrepared };
   let prepared: Transaction[] = [];
   const isBeforeStart = ({ file, position }: Transaction): boolean =>
     file === skipBefore.file && position < skipBefore.position;
@@ -32,7 +31,6 @@ export function skipUntilStart(
     prepared = [];
   };
   return {
-    isBeforeStart,
     commit(transaction) {
       if (isBeforeStart(transaction)) {
         prepared = prepared.filter((other) => other !== transaction.preparedTransaction);

@@ -152,7 +152,7 @@ function resume(saved: Checkpoint, server: ServerInfo, newEpoch: number, differe
 }
 
 /** What the checkpoint knows of tables and of the binlog stays true. */
-const continueAt = ({ tables, binlog }: Checkpoint, start: StartPoint): StartPoint => ({
+const continueAt = ({ tables, binlog }: Checkpoint, start: StreamStart): StreamStart => ({
   ...start,
   delivered: new ReplicationPosition(start.delivered.gtids, start.delivered.coordinates, binlog),
   tableSchemas: new TableSchemaCache(tables),
@@ -164,7 +164,7 @@ function resumeFromCoordinates(
   server: ServerInfo,
   epoch: number,
   difference: string | undefined,
-): StartPoint {
+): StreamStart {
   const coordinates = { file: saved.file, position: saved.position };
   if (saved.server.identity !== server.identity) {
     throw new CdcError('the checkpoint belongs to another server', {

@@ -163,8 +163,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'codec/event-writer',
-        'at = formatter.row(rows, before, after, at, row, emit);',
-        'at = formatter.row(rows, before, after, at, row, row === 3 ? () => {} : emit);',
+        'formatter.row(rows, before, after, at, row++, emit);',
+        'formatter.row(rows, before, after, at, row, row++ === 3 ? () => {} : emit);',
       ),
     ],
   },

@@ -29,6 +29,20 @@ function expectLines(actual: readonly Buffer[], expected: readonly Buffer[]): vo
   expect(actual).toHaveLength(expected.length);
 }
 
+/** The journal without the table versions that it has already: when one is asked for again is no promise. */
+function withoutRepeatedTables(journal: readonly Buffer[]): Buffer[] {
+  const versions = new Set<string>();
+  return journal.filter((line) => {
+    const { table, columns, key } = JSON.parse(line.toString()) as Record<string, unknown>;
+    const version = JSON.stringify([table, columns, key]);
+    if (table === undefined || !versions.has(version)) {
+      versions.add(version);
+      return true;
+    }
+    return false;
+  });
+}
+
 const asLines = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(`${text}\n`));
 
 const made = new Map<string, Decoded>();
@@ -54,7 +68,8 @@ describe.each(FIXTURES)('the binlog of %s', (name) => {
   });
 
   test('gives the same transactions, savepoints, statements and table versions in the same order', () => {
-    expectLines(asLines(decoded(name, FULL_FORMAT).journal), section('journal'));
+    const { journal } = decoded(name, FULL_FORMAT);
+    expectLines(withoutRepeatedTables(asLines(journal)), withoutRepeatedTables(section('journal')));
   });
 
   test('ends at the same position, with the same tables remembered', () => {

@@ -149,7 +149,7 @@ describe.each(FLAVORS)('on a sound %s', (flavor) => {
         'error keys of check_tables.named names c, which the table does not have',
         ...(cascadesAreLogged ? [] : ['warning changed by foreign keys: check_tables.child (ON DELETE SET NULL)']),
         'warning keys names check_tables.nmaed, which is not a captured table',
-        'warning no primary key: check_tables.no.key',
+        'warning no key: check_tables.no.key',
         'warning the pattern "check_tables.gone" matches no table',
       ].sort(),
     );

@@ -19,6 +19,12 @@ export interface Line {
 const isMarker = (text: string, id: number | undefined): boolean =>
   /table":"marker"/.test(text) && (id === undefined || text.includes(`"after":{"id":${id}}`));
 
+/** Where to begin, if not before what was run, and what to call for each table version. */
+interface FollowOptions {
+  from?: string;
+  onTable?: () => void;
+}
+
 /** What a schema of its own did, to be read from the binlog with any configuration, as often as wanted. */
 export class History {
   readonly #url: string;
@@ -39,6 +45,17 @@ export class History {
     }
   }
 
+  /** The end of the binlog as `file:position`, for `from`. */
+  async end(): Promise<string> {
+    const { end } = await readServerInfo(this.#connection());
+    return `${end.file}:${end.position}`;
+  }
+
+  /** Runs more statements in one session, then the marker with this id. */
+  async more(marker: number, ...statements: string[]): Promise<void> {
+    await this.#query(`USE ${this.#schema}`, ...statements, `INSERT INTO marker VALUES (${marker})`);
+  }
+
   /** Drops and creates the schema, notes where `lines` begins to read, and runs the statements in one session. */
   async run(setUp: string[], ...statements: string[]): Promise<void> {
     const use = `USE ${this.#schema}`;
@@ -49,19 +66,19 @@ export class History {
   }
 
   /** The lines of what was run, as a configuration makes them, up to the marker, or where it took this id. */
-  async lines(yaml: string, marker?: number): Promise<Line[]> {
+  async lines(yaml: string, marker?: number, { from, onTable }: FollowOptions = {}): Promise<Line[]> {
     const tables = `tables: ["${this.#schema}.*"]\n`;
     const config = parseConfig(
       `source: { url: "${this.#url}" }\nfirehose: { stream: s }\n${yaml.includes('tables:') ? '' : tables}${yaml}`,
       { file: 'cdc.yaml', directory: tmpdir(), env: {} },
     );
-    const server = this.#before as ServerInfo;
+    const server = from === undefined ? (this.#before as ServerInfo) : await readServerInfo(this.#connection());
     const lines: Line[] = [];
     let open: Line[] = [];
     const savepoints = new Map<string, number>();
     const done = new AbortController();
-    const start = startPoint({ start: 'now' }, undefined, server, 1);
-    await new ChangeStream({ config, server, start, signal: done.signal }).follow({
+    const start = startPoint({ start: from ?? 'now' }, undefined, server, 1);
+    await new ChangeStream({ config, server, start, signal: done.signal, ...(onTable && { onTable }) }).follow({
       ...IGNORE_CHANGES,
       append(_target, event) {
         const text = lineOf(event);

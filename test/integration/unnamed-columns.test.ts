@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { History } from './follow.ts';
 import { type Cdc, Fixture, tableOf } from './pipeline-fixture.ts';
 
 const TABLE = `CREATE TABLE item (id INT UNSIGNED PRIMARY KEY, name VARCHAR(40) CHARACTER SET latin1, kind ENUM('a','it''s'),
@@ -63,6 +64,26 @@ describe.each([
     });
     expect(await fixture.compare('item')).toMatchObject({ equal: true, lakeRows: 1 });
     expect(JSON.parse(readFileSync(fixture.checkpoint, 'utf8')).tables).toHaveLength(2);
+  });
+
+  test('a table without PRIMARY KEY has the key that the server takes for it, as with FULL metadata', async () => {
+    await fixture.query(
+      `USE ${fixture.schema}`,
+      `CREATE TABLE badge (code VARCHAR(10) NOT NULL, n INT NOT NULL, m INT, UNIQUE by_m (m), UNIQUE by_n (n, code), UNIQUE by_code (code))`,
+    );
+    const daemon = await fixture.run();
+    await write(`INSERT INTO badge VALUES ('a', 1, 2)`, 'UPDATE badge SET m = 3', 'UPDATE badge SET n = 2');
+    await fixture.delivered();
+    await end(daemon);
+    const events = (await fixture.landed()).filter((event) => tableOf(event) === 'badge');
+    events.sort((a, b) => (String(a.seq) < String(b.seq) ? -1 : 1));
+    expect(events.map(({ op, key }) => [op, JSON.stringify(key)])).toEqual([
+      ['c', '{"n":1,"code":"a"}'],
+      ['u', '{"n":1,"code":"a"}'],
+      ['d', '{"n":1,"code":"a"}'],
+      ['c', '{"n":2,"code":"a"}'],
+    ]);
+    expect(await fixture.compare('badge')).toMatchObject({ equal: true, lakeRows: 1 });
   });
 
   test('after ALTERs in the stream each event has the columns of its own time', async () => {
@@ -131,4 +152,42 @@ describe.each([
     expect(stderr).toMatch(/cannot determine the columns of unnamed\.item/);
     expect(stderr).toMatch(/dropped or renamed/);
   });
+
+  const rows = async (schema: string, setUp: string[], ...statements: string[]) => {
+    const kept = new History(server.url, schema);
+    await kept.run(setUp, ...statements);
+    return (await kept.lines('')).map(({ event: { after, key } }) => ({ after, key }));
+  };
+
+  test('a label with a real "?" is not confused with a character beyond the BMP', async () => {
+    // INFORMATION_SCHEMA and SHOW CREATE TABLE show both as "?". latin1 has no such character.
+    const latin1 = "CREATE TABLE a (e ENUM('x', 'a?') CHARACTER SET latin1, s SET('?', 'it''s') CHARACTER SET utf8)";
+    expect(await rows('labels', [latin1], "INSERT INTO a VALUES ('a?', '?,it''s')")).toEqual([
+      { after: { e: 'a?', s: "?,it's" }, key: null },
+    ]);
+    const wide = `CREATE TABLE b (e ENUM('a?', 'x', '😀', '?\\\\') CHARACTER SET utf8mb4,
+      s SET('?', 'x', '😀y') CHARACTER SET utf8mb4, w ENUM('?😀') CHARACTER SET utf16)`;
+    const inserts = ["INSERT INTO b VALUES ('a?', '?,x,😀y', '?😀'), ('😀', 'x', 1), (4, '', NULL)"];
+    const events = rows('wide_labels', [wide], ...inserts);
+    if (flavor === 'mysql-5.6') {
+      await expect(events).rejects.toMatchObject({ why: expect.stringContaining('the labels of e contain "?"') });
+      return;
+    }
+    expect((await events).map(({ after }) => after)).toEqual([
+      { e: 'a?', s: '?,x,😀y', w: '?😀' },
+      { e: '😀', s: 'x', w: '?😀' },
+      { e: '?\\', s: '', w: null },
+    ]);
+  });
+
+  test.runIf(flavor === 'mysql')(
+    'a generated primary key that INFORMATION_SCHEMA hides is a column and the key',
+    async () => {
+      await fixture.query('SET GLOBAL show_gipk_in_create_table_and_information_schema = OFF');
+      const generate = 'SET SESSION sql_generate_invisible_primary_key = ON';
+      expect(
+        await rows('gipk', [generate, 'CREATE TABLE a (t VARCHAR(5))', generate], "INSERT INTO a VALUES ('x')"),
+      ).toEqual([{ after: { my_row_id: 1, t: 'x' }, key: { my_row_id: 1 } }]);
+    },
+  );
 });

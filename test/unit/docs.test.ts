@@ -206,6 +206,8 @@ describe('limits', () => {
     ['LIMITS.md', /^\| transactions past .*?\| (.+?) of event text, or/m, delivery.BUDGETS_PAST_WATERMARK_MAX * budget],
     ['LIMITS.md', /^\| transactions past .*? or (.+?) transactions \|/m, delivery.TRANSACTIONS_PAST_WATERMARK_MAX],
     ['LIMITS.md', /^\| prepared XA transactions.*?\| (.+?) \|/m, source.XA_BUFFER_MAX_BYTES],
+    ['LIMITS.md', /^\| table versions .*?\| (.+?), and/m, source.TABLE_VERSIONS_MAX],
+    ['LIMITS.md', /^\| table versions .*?and (.+?) of table maps/m, source.TABLE_VERSIONS_MAX_BYTES],
     ['LIMITS.md', /^\| one event.*?\| (.+?) bytes/m, limits.maxRecordBytes],
     ['LIMITS.md', /^\| one request \| (.+?) records/m, limits.maxRecords],
     ['LIMITS.md', /^\| one request .*? and (.+?) bytes/m, limits.maxRequestBytes],

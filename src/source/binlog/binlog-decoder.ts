@@ -5,6 +5,7 @@ import { CdcError, withContext } from '../../runtime/error.ts';
 import { XA_BUFFER_MAX_BYTES } from '../limits.ts';
 import { DAMAGED_BINLOG_HINT } from '../server/recovery-hints.ts';
 import { readCalls, readLoggedStatement } from '../statement/logged-statement.ts';
+import { isTransactionControl, READ_BEFORE_START } from './before-start.ts';
 import type { BinlogHandler, EventContinuation, TableMapEntry } from './binlog-handler.ts';
 import { BinlogPosition } from './binlog-position.ts';
 import { ByteCursor } from './byte-cursor.ts';
@@ -12,9 +13,17 @@ import { EventType as E, FLAG_IGNORABLE, HEADER_LENGTH } from './event-type.ts';
 import { type Gtid, readGtid, readGtidList, readMariadbGtid, readPreviousGtids, readTaggedGtid } from './gtid-event.ts';
 import { decompressBody } from './mariadb-compression.ts';
 import { isBegin, readQueryEvent } from './query-event.ts';
-import { DUMMY_TABLE_ID, ROWS_EVENT_LAYOUTS, type RowsEventLayout, readRowsBody, readTableId } from './rows-header.ts';
+import {
+  DUMMY_TABLE_ID,
+  endsStatement,
+  ROWS_EVENT_LAYOUTS,
+  type RowsEventLayout,
+  readRowsBody,
+  readTableId,
+} from './rows-header.ts';
 import { type DecodeText, readTableMap, readTableName } from './table-map.ts';
 import { type TableStatementOptions, TableStatements } from './table-statements.ts';
+import { TableVersions } from './table-versions.ts';
 import { embeddedEvents } from './transaction-payload.ts';
 import { type FindPreparedXa, TransactionState } from './transaction-state.ts';
 import { unsupported } from './unsupported.ts';
@@ -63,22 +72,29 @@ export interface DecoderOptions<T> extends Partial<TableStatementOptions> {
   /** Reads statements and where transactions end, and passes over everything else, known or not. */
   statementsOnly?: boolean;
   findPreparedXa?: FindPreparedXa<T>;
+  /**
+   * Of transactions that begin before these coordinates, only the ends are read: they are committed, rolled back or
+   * prepared. What else is in them can be unreadable, or of a table that no longer exists.
+   */
+  skipBefore?: Coordinates | undefined;
 }
 
 /**
  * Reads the events of a binlog stream one by one and gives them to a handler as transactions of row images.
  *
- * Its state: the position after the last event; whether events carry a checksum; the table maps since the file began;
- * and the transactions that are open or prepared (`TransactionState`).
+ * Its state: the position after the last event; whether events carry a checksum; the table maps in use; and the
+ * transactions that are open or prepared (`TransactionState`).
  */
 export class BinlogDecoder<T> {
   readonly #handler: BinlogHandler<T>;
   readonly #decode: DecodeText;
   readonly #position = new BinlogPosition();
-  readonly #tables = new Map<number, TableMapEntry<T>>();
+  readonly #tables = new TableVersions<T>();
   readonly #transactions: TransactionState<T>;
   readonly #statementsOnly: boolean;
   readonly #tableStatements: TableStatements<T>;
+  /** Undefined once the start is reached. */
+  #skipBefore: Coordinates | undefined;
   #checksum: boolean;
   /** Whether the statement of the open transaction is an ALTER of MariaDB that has not changed anything. */
   #isUndecidedAlter = false;
@@ -105,8 +121,15 @@ export class BinlogDecoder<T> {
     this.#decode = decode;
     this.#checksum = checksum;
     this.#statementsOnly = statementsOnly;
-    this.#transactions = new TransactionState(handler, this.#position, xaBufferBytes, findPreparedXa);
-    this.#tableStatements = new TableStatements(handler, this.#transactions, { foldNames, ignoreStatementDml });
+    this.#skipBefore = options.skipBefore;
+    this.#transactions = new TransactionState(handler, this.#position, xaBufferBytes, findPreparedXa, (position) =>
+      this.#isBeforeStart(position),
+    );
+    this.#tableStatements = new TableStatements(handler, this.#transactions, {
+      foldNames,
+      ignoreStatementDml,
+      onSchemaChange: () => this.#tables.forgetVersions(),
+    });
   }
 
   /** The position after the last event. The handler has received everything before it. */
@@ -159,7 +182,8 @@ export class BinlogDecoder<T> {
     if (type === E.FORMAT_DESCRIPTION) this.#checksum = bytes[end - CHECKSUM_LENGTH - 1] === 1;
     const bodyEnd = this.#checksum ? end - CHECKSUM_LENGTH : end;
     if (bodyEnd < start + HEADER_LENGTH) throw new CdcError('a binlog event is too short for its checksum');
-    if (this.#checksum) verifyChecksum(bytes, start, bodyEnd, type, flags);
+    if (this.#checksum && !this.#canBeDamaged(type, bytes, start, end))
+      verifyChecksum(bytes, start, bodyEnd, type, flags);
     const position = this.#position.advance(bytes, start, end, bodyEnd, type, flags);
     if (type === E.TRANSACTION_PAYLOAD)
       return this.#transactionPayload(bytes, start + HEADER_LENGTH, bodyEnd, position);
@@ -182,6 +206,7 @@ export class BinlogDecoder<T> {
   ): EventContinuation | undefined {
     if (this.#statementsOnly && !STATEMENT_EVENTS.has(type)) return undefined;
     const cursor = new ByteCursor(bytes, start + HEADER_LENGTH, end);
+    if (this.#skipBefore !== undefined && this.#passesOver(type, cursor, bytes, start, position)) return undefined;
     const layout = ROWS_EVENT_LAYOUTS[type];
     if (layout !== undefined) return this.#rowsEvent(layout, cursor, position, origin);
     switch (type) {
@@ -242,34 +267,72 @@ export class BinlogDecoder<T> {
     }
   }
 
+  /** Whether an event at this position is of a transaction that is read only to reach the start. */
+  #isBeforeStart(position: number): boolean {
+    const start = this.#skipBefore;
+    if (start === undefined) return false;
+    if (this.#position.file === start.file && (this.#transactions.open?.position ?? position) < start.position)
+      return true;
+    this.#skipBefore = undefined;
+    // Tables that were read before the start are not resolved.
+    this.#tables.clear();
+    return false;
+  }
+
+  /** Passes over an event before the start, unless it begins or ends a transaction, or is of an XA transaction. */
+  #passesOver(type: number, cursor: ByteCursor, bytes: Buffer, start: number, position: number): boolean {
+    if (READ_BEFORE_START.has(type) || !this.#isBeforeStart(position)) return false;
+    const isQuery = type === E.QUERY || type === E.MARIADB_QUERY_COMPRESSED;
+    if (this.#transactions.isXaOpen) return !isQuery && type !== E.TABLE_MAP && ROWS_EVENT_LAYOUTS[type] === undefined;
+    if (!isQuery) return true;
+    const body = new ByteCursor(cursor.bytes, cursor.at, cursor.end);
+    if (isTransactionControl(body, type === E.MARIADB_QUERY_COMPRESSED)) return false;
+    if (this.#transactions.open === undefined) this.#transactions.begin(NO_GTID, bytes, start, position);
+    this.#transactions.endStatement();
+    return true;
+  }
+
+  /** Whether nobody reads the body of the event, because it is before the start. Its header must be sound. */
+  #canBeDamaged(type: number, bytes: Buffer, start: number, end: number): boolean {
+    if (this.#skipBefore === undefined || (ROWS_EVENT_LAYOUTS[type] === undefined && type !== E.TABLE_MAP))
+      return false;
+    const { position } = this.#position;
+    return this.#position.isInPlace(bytes, start, end) && !this.#transactions.isXaOpen && this.#isBeforeStart(position);
+  }
+
   #rowsEvent(layout: RowsEventLayout, cursor: ByteCursor, position: number, origin: number): undefined {
+    const isLast = endsStatement(cursor);
     const id = readTableId(layout, cursor);
     const table = this.#tables.get(id);
-    if (table === undefined) {
-      if (id === DUMMY_TABLE_ID) return;
+    if (table === undefined && id !== DUMMY_TABLE_ID)
       throw new CdcError(`a rows event names table id ${id}, which no table map has introduced`);
+    if (table?.isCaptured) {
+      if (this.#transactions.open === undefined) throw new CdcError('a rows event is outside of any transaction');
+      const rows = this.#rows;
+      readRowsBody(layout, cursor, origin, rows);
+      rows.position = position;
+      this.#transactions.rows(table, rows);
     }
-    if (table.handle === undefined) return;
-    if (this.#transactions.open === undefined) throw new CdcError('a rows event is outside of any transaction');
-    const rows = this.#rows;
-    readRowsBody(layout, cursor, origin, rows);
-    rows.position = position;
-    this.#transactions.rows(table, rows);
+    if (isLast) this.#tables.endStatement();
   }
 
   #tableMap(cursor: ByteCursor): EventContinuation | undefined {
     const { bytes, at: start, end } = cursor;
     const id = cursor.u48();
-    const known = this.#tables.get(id);
-    if (known !== undefined && known.bytes.compare(bytes, start, end) === 0) return undefined;
+    if (this.#tables.introduces(id, bytes, start, end)) return undefined;
     cursor.skip(2);
     const { schema, name } = readTableName(cursor);
-    const table: TableMapEntry<T> = { bytes: Buffer.from(bytes.subarray(start, end)), schema, name, handle: undefined };
-    this.#tables.set(id, table);
-    if (!this.#handler.isCaptured(schema, name)) return undefined;
+    const isCaptured = this.#handler.isCaptured(schema, name);
+    const table = this.#tables.add(id, bytes, start, end, { schema, name, isCaptured, handle: undefined });
+    if (!isCaptured) return undefined;
     const map = readTableMap(schema, name, cursor, this.#decode, this.#mariadb);
     const { file, position } = this.#position;
-    const handle = this.#handler.tableMap(map, { file, position: this.#transactions.open?.position ?? position });
+    const at = { file, position: this.#transactions.open?.position ?? position };
+    if (this.#isBeforeStart(position)) {
+      table.unresolved = { map, at };
+      return undefined;
+    }
+    const handle = this.#handler.tableMap(map, at);
     if (handle instanceof Promise) return resolveTable(table, handle);
     table.handle = handle;
     return undefined;
@@ -364,6 +427,16 @@ export class BinlogDecoder<T> {
   }
 
   *#transactionPayload(bytes: Buffer, from: number, to: number, position: number): EventContinuation {
+    try {
+      yield* this.#embeddedEvents(bytes, from, to, position);
+    } catch (error) {
+      if (!this.#isBeforeStart(position)) throw error;
+      // It is a whole transaction, which counts as done.
+      if (this.#transactions.open !== undefined) this.#transactions.rollback();
+    }
+  }
+
+  *#embeddedEvents(bytes: Buffer, from: number, to: number, position: number): EventContinuation {
     for (const { bytes: content, start, end, offset } of embeddedEvents(bytes, from, to)) {
       const type = content[start + 4] as number;
       if (!EMBEDDABLE.has(type)) throw new CdcError(`a compressed transaction holds an event of type ${type}`);

@@ -9,7 +9,8 @@ import type { TableMap } from './table-map.ts';
 export interface BinlogHandler<T> {
   isCaptured(schema: string, table: string): boolean;
   /**
-   * A version of a captured table, once. The returned value is passed with each of its rows events.
+   * A version of a captured table. The returned value is passed with each of its rows events. A version that was not in
+   * use for long, and every version after DDL, is asked for again.
    * @param at where its transaction begins
    */
   tableMap(map: TableMap, at: Coordinates): T | Promise<T>;
@@ -66,10 +67,13 @@ export interface LoggedDdl {
 }
 
 export interface TableMapEntry<T> {
-  /** The body of its TABLE_MAP event: the same bytes are the same version. */
+  /** The body of its TABLE_MAP event after the table id: the same bytes are the same version. */
   bytes: Buffer;
   schema: string;
   name: string;
+  isCaptured: boolean;
   /** What the handler made of it; undefined for a table that is not captured. */
   handle: T | undefined;
+  /** An XA transaction that began before the start: the handler is asked only if the rows are needed. */
+  unresolved?: { map: TableMap; at: Coordinates };
 }

@@ -46,6 +46,11 @@ export class BinlogPosition {
     this.position = position;
   }
 
+  /** Whether the header of an event says that it follows the last one. */
+  isInPlace(bytes: Buffer, start: number, end: number): boolean {
+    return bytes.readUInt32LE(start + END_POSITION_OFFSET) === (this.position + end - start) % 2 ** 32;
+  }
+
   /**
    * Moves to the end of an event and returns where it starts in the file. The position in its header has 32 bits and
    * can be 0; then the size of the event counts instead. The header decides where it can, because the server leaves

@@ -38,6 +38,12 @@ export const ROWS_EVENT_LAYOUTS: Readonly<Record<number, RowsEventLayout>> = {
 /** The table id of a rows event that only ends a statement. */
 export const DUMMY_TABLE_ID = 0xffffff;
 
+/** STMT_END_F: the last rows event of its statement (MySQL: Rows_event in rows_event.h). */
+const FLAG_STATEMENT_END = 0x01;
+
+/** Whether the rows event, whose body is not read yet, is the last one of its statement. */
+export const endsStatement = ({ bytes, at }: ByteCursor): boolean => ((bytes[at + 6] ?? 0) & FLAG_STATEMENT_END) !== 0;
+
 /** Reads the start of the body: table id, flags and extra data. Returns the table id. */
 export function readTableId({ version }: RowsEventLayout, cursor: ByteCursor): number {
   const id = cursor.u48();

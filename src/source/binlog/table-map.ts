@@ -1,4 +1,4 @@
-import { type Column, ColumnType as T } from '../../model/table.ts';
+import { type Column, HASH_COLUMN_NAME, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { ByteCursor } from './byte-cursor.ts';
 
@@ -92,9 +92,21 @@ export function readTableMap(
   columns.forEach((column, i) => {
     if (labels[i]) column.labels = labels[i].map((bytes) => decode(bytes, column.collation));
   });
+  if (mariadb) hideHashColumns(columns);
   if (map.primaryKey.some((i) => i >= count))
     throw new CdcError(`the table map of ${schema}.${name} names a key column that it does not have`);
   return map;
+}
+
+/**
+ * MariaDB keeps a UNIQUE key over TEXT or BLOB as a hash of its columns, in a column behind all others. It is no column
+ * of the table, and must not be in an event: a rule can drop the columns that it is a hash of.
+ */
+function hideHashColumns(columns: Column[]): void {
+  for (const column of columns.toReversed()) {
+    if (column.type !== T.LONGLONG || !column.unsigned || !HASH_COLUMN_NAME.test(column.name)) return;
+    column.name = '';
+  }
 }
 
 function readColumn(type: number, meta: ByteCursor): Column {

@@ -9,6 +9,8 @@ import { statementInsteadOfRows, unknownStatement } from './unsupported.ts';
 export interface TableStatementOptions {
   /** The server compares names without case (lower_case_table_names), and row events have them in lower case. */
   foldNames: boolean;
+  /** A captured table can have other columns or another row key behind the statement than before it. */
+  onSchemaChange?: () => void;
   /** Nothing that is logged as a statement stops the decoder. */
   ignoreStatementDml: boolean;
 }
@@ -110,6 +112,7 @@ export class TableStatements<T> {
     // for any table, and the keyword TEMPORARY for those.)
     const isTemporary = label === 'TRUNCATE TABLE' && (flags & FLAG_THREAD_SPECIFIC) !== 0;
     if (isTemporary) return;
+    if (changes.some(({ effect }) => effect === 'columns' || effect === 'unique-key')) this.#options.onSchemaChange?.();
     let ordinal = 0;
     const others: TableChange[] = [];
     for (const change of changes) {

@@ -14,6 +14,9 @@ export type FindPreparedXa<T> = (
   before: Coordinates,
 ) => Promise<BufferedXaRows<TableMapEntry<T>> | undefined>;
 
+/** Whether an event at this position is of a transaction that is read only to reach the start. */
+export type IsBeforeStart = (position: number) => boolean;
+
 /**
  * The transaction that is open, and the XA transactions that are prepared.
  *
@@ -28,6 +31,7 @@ export class TransactionState<T> {
   readonly #position: BinlogPosition;
   readonly #xa: XaBuffer<TableMapEntry<T>>;
   readonly #findPreparedXa: FindPreparedXa<T> | undefined;
+  readonly #isBeforeStart: IsBeforeStart;
   #open: Transaction | undefined;
   /** Between BEGIN and COMMIT, where a statement does not commit by itself. */
   #isExplicit = false;
@@ -37,11 +41,18 @@ export class TransactionState<T> {
     position: BinlogPosition,
     xaBufferBytes: number,
     findPreparedXa: FindPreparedXa<T> | undefined,
+    isBeforeStart: IsBeforeStart,
   ) {
     this.#handler = handler;
     this.#position = position;
     this.#xa = new XaBuffer(xaBufferBytes);
     this.#findPreparedXa = findPreparedXa;
+    this.#isBeforeStart = isBeforeStart;
+  }
+
+  /** Whether rows are buffered, because their XA transaction is open. */
+  get isXaOpen(): boolean {
+    return this.#xa.open !== undefined;
   }
 
   get open(): Transaction | undefined {
@@ -149,6 +160,7 @@ export class TransactionState<T> {
         this.commit();
         return undefined;
       case 'COMMIT': {
+        if (this.#isBeforeStart(position)) return this.#commitXaBeforeStart(xid);
         if (onePhase && this.#xa.open) return this.#emitBufferedRows(this.#xa.takeOpen(), position);
         const prepared = this.#xa.takePrepared(xid);
         if (prepared === undefined) return this.#commitXaFromOlderBinlog(xid, position);
@@ -162,7 +174,10 @@ export class TransactionState<T> {
   xaPrepare(cursor: ByteCursor, position: number): EventContinuation | undefined {
     const { onePhase, xid } = readXaPrepare(cursor);
     if (this.#xa.open === undefined) throw new CdcError(`XA PREPARE of ${xid} without XA START`);
-    if (onePhase) return this.#emitBufferedRows(this.#xa.takeOpen(), position);
+    if (onePhase) {
+      if (this.#isBeforeStart(position)) return this.#commitXaBeforeStart(xid);
+      return this.#emitBufferedRows(this.#xa.takeOpen(), position);
+    }
     const transaction = this.#end() as Transaction;
     this.#xa.prepare(xid, transaction);
     this.#handler.xaPrepared(transaction);
@@ -172,6 +187,15 @@ export class TransactionState<T> {
   /** The rows of a prepared XA transaction, which is forgotten; undefined if none has this name. */
   takePreparedXa(xid: string): BufferedXaRows<TableMapEntry<T>> | undefined {
     return this.#xa.takePrepared(xid)?.rows;
+  }
+
+  /** Its rows are not needed, wherever they are. */
+  #commitXaBeforeStart(xid: string): undefined {
+    const transaction = this.#open as Transaction;
+    const prepared = this.#xa.open ? undefined : this.#xa.takePrepared(xid);
+    if (this.#xa.open) this.#xa.takeOpen();
+    transaction.preparedTransaction = prepared?.transaction;
+    this.commit();
   }
 
   #undo(transaction: Transaction): void {
@@ -190,11 +214,22 @@ export class TransactionState<T> {
   /** Emits the rows as part of the open transaction, at the position where they became true, and commits it. */
   *#emitBufferedRows(buffered: BufferedXaRows<TableMapEntry<T>>, position: number): EventContinuation {
     for (const { table, rows } of buffered.events) {
+      if (table.unresolved !== undefined) yield* this.#resolve(table, table.unresolved);
       rows.position = position;
       this.#emitRows(table, rows, this.#open as Transaction);
       yield undefined;
     }
     this.commit();
+  }
+
+  *#resolve(table: TableMapEntry<T>, { map, at }: NonNullable<TableMapEntry<T>['unresolved']>): EventContinuation {
+    const handle = this.#handler.tableMap(map, at);
+    delete table.unresolved;
+    if (handle instanceof Promise) {
+      yield handle.then((value) => {
+        table.handle = value;
+      });
+    } else table.handle = handle;
   }
 
   /** The XA transaction was prepared before the stream began, so its rows are searched in older binlogs. */

@@ -1,11 +1,24 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { hasUncertainLabels, labelsOf } from '../../model/enum-labels.ts';
+import { quoteIdentifier } from '../../model/identifier.ts';
+import { indexPart, SHOW_GENERATED_KEY, serverPrimaryKey } from '../../model/row-key.ts';
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
+import { readExactLabels } from './exact-labels.ts';
 
 /** A table as INFORMATION_SCHEMA describes it now. */
 export interface InformationSchemaTable {
   columns: InformationSchemaColumn[];
-  /** Column indexes of the primary key, in key order. */
+  /** Column indexes of the key that the server takes for the primary key, in key order. */
   primaryKey: number[];
+  /** Whether that key is PRIMARY, which no other key can displace. */
+  hasPrimaryKey: boolean;
+  /** Columns of row images that INFORMATION_SCHEMA does not list, behind the others (MariaDB). */
+  hidden: {
+    /** Whether the table is system-versioned. Its period columns are hidden unless they were declared. */
+    versioned: boolean;
+    /** The number of UNIQUE keys that MariaDB keeps as a hash of their columns: over TEXT or BLOB, or USING HASH. */
+    hashes: number;
+  };
 }
 
 export interface InformationSchemaColumn {
@@ -21,6 +34,8 @@ export interface InformationSchemaColumn {
   fraction: number;
   /** Collation id; 0 if the type has none. */
   collation: number;
+  /** Labels of ENUM and SET; undefined if they cannot be read exactly. */
+  labels: readonly string[] | undefined;
 }
 
 type ColumnRow = [
@@ -33,14 +48,22 @@ type ColumnRow = [
   scale: string | number | null,
   fraction: string | number | null,
   collation: string | number | null,
+  key: string,
+  charset: string | null,
+  collationName: string | null,
 ];
 
 const COLUMNS = `SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, c.CHARACTER_OCTET_LENGTH,
-    c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, o.ID
+    c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, o.ID, c.COLUMN_KEY,
+    c.CHARACTER_SET_NAME, c.COLLATION_NAME
   FROM information_schema.COLUMNS c LEFT JOIN information_schema.COLLATIONS o ON o.COLLATION_NAME = c.COLLATION_NAME
   WHERE c.TABLE_SCHEMA = ? AND c.TABLE_NAME = ? ORDER BY c.ORDINAL_POSITION`;
-const KEY = `SELECT COLUMN_NAME FROM information_schema.STATISTICS
-  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
+
+const TABLE = `SELECT TABLE_TYPE, ENGINE, VERSION() FROM information_schema.TABLES
+  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`;
+/** MariaDB: the UCA 14.0.0 collations have an id per character set, and COLLATIONS lists none of them. */
+const COLLATION_IDS = `SELECT FULL_COLLATION_NAME, ID FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY
+  WHERE FULL_COLLATION_NAME IN (?)`;
 
 /** Undefined if the table does not exist or the account cannot see it. */
 export async function readInformationSchema(
@@ -48,25 +71,82 @@ export async function readInformationSchema(
   schema: string,
   table: string,
 ): Promise<InformationSchemaTable | undefined> {
-  const [columns] = await connection.query<RowDataPacket[]>(COLUMNS, [schema, table]);
-  const [key] = await connection.query<RowDataPacket[]>(KEY, [schema, table]);
-  const rows = columns as unknown as ColumnRow[];
-  if (rows.length === 0) return undefined;
-  const names = rows.map(([name]) => name);
-  return {
-    columns: rows.map(([name, dataType, columnType, nullable, octets, precision, scale, fraction, collation]) => ({
-      name,
-      dataType: dataType.toLowerCase(),
-      columnType,
-      nullable: nullable === 'YES',
-      octetLength: Number(octets ?? 0),
-      precision: Number(precision ?? 0),
-      scale: Number(scale ?? 0),
-      fraction: Number(fraction ?? 0),
-      collation: Number(collation ?? 0),
-    })),
-    primaryKey: (key as unknown as [string][]).map(([name]) => names.indexOf(name)),
+  const query = async <Row>(sql: string, values: unknown[] = []): Promise<Row[]> => {
+    const [rows] = await connection.query<RowDataPacket[]>(sql, values);
+    return rows as unknown as Row[];
   };
+  // Other servers do not know the variable, and do not hide the key.
+  await query(SHOW_GENERATED_KEY).catch(() => {});
+  const rows = await query<ColumnRow>(COLUMNS, [schema, table]);
+  if (rows.length === 0) return undefined;
+  const [[type, engine, version] = []] = await query<string[]>(TABLE, [schema, table]);
+  const keys = await query<unknown[]>(`SHOW KEYS FROM ${quoteIdentifier(schema)}.${quoteIdentifier(table)}`);
+  const names = rows.map(([name]) => name);
+  const marked = rows.filter((row) => row[9] === 'PRI').map(([name]) => name);
+  const primaryKey = serverPrimaryKey(marked, keys.map(indexPart)).map((name) => names.indexOf(name));
+  const unlisted = rows.flatMap((row) => (row[8] === null && row[11] !== null ? [row[11]] : []));
+  const ids = new Map(unlisted.length > 0 ? await query<[string, string | number]>(COLLATION_IDS, [unlisted]) : []);
+  const columns: InformationSchemaColumn[] = [];
+  for (const row of rows) columns.push({ ...columnOf(row, ids), labels: await labels(connection, schema, table, row) });
+  const isHashed = (key: unknown[]): boolean => indexPart(key).unique && key[10] === 'HASH' && engine !== 'MEMORY';
+  const hashed = /mariadb/i.test(version ?? '') ? keys.filter(isHashed).map((key) => indexPart(key).index) : [];
+  const hasPrimaryKey = keys.some((key) => indexPart(key).index === 'PRIMARY');
+  return {
+    columns,
+    primaryKey,
+    hasPrimaryKey,
+    hidden: { versioned: type === 'SYSTEM VERSIONED', hashes: new Set(hashed).size },
+  };
+}
+
+function columnOf(row: ColumnRow, collationIds: ReadonlyMap<string, string | number>): InformationSchemaColumn {
+  const [name, dataType, columnType, nullable, octets, precision, scale, fraction, collation] = row;
+  return {
+    name,
+    dataType: dataType.toLowerCase(),
+    columnType,
+    nullable: nullable === 'YES',
+    octetLength: Number(octets ?? 0),
+    precision: Number(precision ?? 0),
+    scale: Number(scale ?? 0),
+    fraction: Number(fraction ?? 0),
+    collation: Number(collation ?? collationIds.get(row[11] ?? '') ?? 0),
+    labels: [],
+  };
+}
+
+async function labels(
+  connection: Connection,
+  schema: string,
+  table: string,
+  [column, dataType, columnType, , , , , , , , charset]: ColumnRow,
+): Promise<readonly string[] | undefined> {
+  if (!/^(?:enum|set)$/i.test(dataType)) return [];
+  if (!hasUncertainLabels(columnType, charset)) return labelsOf(columnType);
+  if (charset === 'binary') return undefined;
+  return readExactLabels(connection, { schema, table, column, columnType });
+}
+
+const NO_DETAILS = { octetLength: 0, precision: 0, scale: 0, fraction: 0, collation: 0, labels: [], nullable: false };
+/** A period column of system versioning is a column: a deleted row only gets another row_end. */
+const ROW_START = { ...NO_DETAILS, name: 'row_start', dataType: 'timestamp', columnType: 'timestamp(6)', fraction: 6 };
+const ROW_END = { ...ROW_START, name: 'row_end' };
+/** The hash of a UNIQUE key is no column: it has no name, and is in no event. */
+const HASH = { ...NO_DETAILS, name: '', dataType: 'bigint', columnType: 'bigint unsigned' };
+
+/**
+ * The table with its hidden columns, if they explain why row images have `logged` columns. The server adds row_end to
+ * the key of a system-versioned table.
+ */
+export function withHiddenColumns(table: InformationSchemaTable, logged: number): InformationSchemaTable {
+  const { columns, primaryKey, hidden } = table;
+  const hashes = Array.from({ length: hidden.hashes }, () => HASH);
+  const period = hidden.versioned ? [ROW_START, ROW_END] : [];
+  if (logged === columns.length + period.length + hashes.length && period.length > 0) {
+    const key = primaryKey.length === 0 ? [] : [...primaryKey, columns.length + 1];
+    return { ...table, columns: [...columns, ...period, ...hashes], primaryKey: key };
+  }
+  return logged === columns.length + hashes.length ? { ...table, columns: [...columns, ...hashes] } : table;
 }
 
 type BinlogType = readonly [type: number, meta: number];
@@ -166,11 +246,11 @@ export function mergeColumns(logged: readonly Column[], declared: InformationSch
   for (const [i, column] of logged.entries()) {
     const known = declared.columns[i] as InformationSchemaColumn;
     const matches = expectedBinlogTypes(known).some(([type, meta]) => type === column.type && meta === column.meta);
-    if (!matches || known.nullable !== column.nullable) {
+    // A hash has the nullability of the columns of its key, and is not written.
+    if (!matches || (known.nullable !== column.nullable && known.name !== '')) {
       return `column ${i + 1} has type ${column.type} (${column.meta}) in the binlog and is ${known.name} ${known.columnType} now`;
     }
-    const labelled = known.dataType === 'enum' || known.dataType === 'set';
-    if (labelled && known.columnType.includes('?')) {
+    if (known.labels === undefined) {
       return `the labels of ${known.name} contain "?", and INFORMATION_SCHEMA shows every character beyond the BMP as "?"`;
     }
     const isBytes = known.collation === 0 && /binary|blob/.test(known.dataType);
@@ -181,23 +261,8 @@ export function mergeColumns(logged: readonly Column[], declared: InformationSch
       nullable: column.nullable,
       unsigned: /\b(unsigned|zerofill)\b/i.test(known.columnType.replace(/'.*'/gs, '')) || known.dataType === 'year',
       collation: isBytes ? BINARY_COLLATION : known.collation,
-      labels: labelled ? labelsOf(known.columnType) : [],
+      labels: known.labels,
     });
   }
   return merged;
 }
-
-/** `enum('a','it''s','back\\slash')`: COLUMN_TYPE doubles quotes and escapes only backslash, NUL, LF and CR. */
-function labelsOf(columnType: string): string[] {
-  return [...columnType.matchAll(/'((?:[^'\\]|''|\\.)*)'/gs)].map(([, label]) =>
-    (label as string).replace(/''|\\./gs, (sequence) => LABEL_ESCAPES[sequence] ?? sequence),
-  );
-}
-
-const LABEL_ESCAPES: Readonly<Record<string, string>> = {
-  "''": "'",
-  '\\\\': '\\',
-  '\\0': '\0',
-  '\\n': '\n',
-  '\\r': '\r',
-};

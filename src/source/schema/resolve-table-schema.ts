@@ -6,7 +6,7 @@ import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { connect, currentBinlogPosition } from '../server/server-info.ts';
 import type { DdlScan } from './ddl-scan.ts';
-import { mergeColumns, readInformationSchema } from './information-schema.ts';
+import { mergeColumns, readInformationSchema, withHiddenColumns } from './information-schema.ts';
 import { columnSignature, type TableSchemaCache } from './table-schema-cache.ts';
 
 /** A table as the binlog describes it, without the names of its columns or without their full types. */
@@ -38,16 +38,17 @@ export async function resolveTableSchema(
   const client = await connect(connection);
   try {
     for (let attempt = 1; ; attempt++) {
-      const declared = await readInformationSchema(client, schema, name);
-      if (declared === undefined)
+      const listed = await readInformationSchema(client, schema, name);
+      if (listed === undefined)
         throw unresolvedError(table, 'it was dropped or renamed since, or the user lacks SELECT on it');
+      const declared = withHiddenColumns(listed, table.columns.length);
       // Queried after INFORMATION_SCHEMA: a statement that it shows is in the binlog before this end.
       const end = await currentBinlogPosition(client);
       const columns = mergeColumns(table.columns, declared);
       const renamedColumn = typeof columns === 'string' ? undefined : findRenamedColumn(table, columns);
       // A key is added or dropped beside the primary key, which stays the row key.
       const altered = (await scan.changesOf(schema, name, at, end)).find(
-        ({ effect }) => effect === 'columns' || declared.primaryKey.length === 0,
+        ({ effect }) => effect === 'columns' || !declared.hasPrimaryKey,
       );
       if (typeof columns !== 'string' && renamedColumn === undefined && altered === undefined) {
         const resolved = {

@@ -16,9 +16,9 @@ test('tables with primary keys have no findings', () => {
 describe('keys', () => {
   const log = table('log', { primaryKey: [], columns: ['host', 'at', 'text'] });
 
-  test('a table without a primary key is a warning that proposes keys', () => {
+  test('a table without a key is a warning that proposes keys', () => {
     expect(found([log])).toEqual([
-      'warning no primary key: shop.log -> add a primary key, or name columns that identify a row: keys: { "shop.log": [host, at] }',
+      'warning no key: shop.log -> add a primary key or a UNIQUE key of NOT NULL columns, or name columns that identify a row: keys: { "shop.log": [host, at] }',
     ]);
   });
 
@@ -27,6 +27,12 @@ describe('keys', () => {
     expect(found([log], 'keys: { "Shop.LOG": [host, at] }')).toHaveLength(2);
     const insensitive = soundServer({ variables: { lower_case_table_names: '1' } });
     expect(found([log], 'keys: { "Shop.LOG": [host, at] }', insensitive)).toEqual([]);
+  });
+
+  test('keys of a table that has a key of its own are a warning, because they are not used', () => {
+    expect(found([table('orders')], 'keys: { "shop.orders": [total] }')).toEqual([
+      'warning keys of shop.orders is not used: the server already has the key (id) -> remove the entry',
+    ]);
   });
 
   test('keys with columns that the table does not have are an error', () => {
@@ -45,6 +51,31 @@ describe('keys', () => {
     const [problem] = found([table('my.log', { primaryKey: [] })]);
     const proposed = problem?.slice(problem.indexOf('keys:')) ?? '';
     expect(found([table('my.log', { primaryKey: [] })], proposed)).toEqual([]);
+  });
+});
+
+describe('columns that the stream could not name or would leave out', () => {
+  const labelled = (charset: string) => table('t', { uncertainLabels: [{ column: 'kind', charset }] });
+
+  test('labels with "?" are an error if neither the binlog nor the server shows them as they are', () => {
+    const unnamed = (version: [number, number, number]) =>
+      soundServer({ version, variables: { ...soundServer().variables, binlog_row_metadata: 'MINIMAL' } });
+    expect(found([labelled('utf8mb4')])).toEqual([]);
+    expect(found([labelled('utf8mb4')], '', unnamed([8, 4, 0]))).toEqual([]);
+    expect(found([labelled('utf8mb4')], '', unnamed([5, 6, 24]))).toEqual([
+      'error labels of ENUM or SET columns contain "?": shop.t.kind -> give the column a character set such as utf8 or latin1, or labels without "?"; or leave the table out',
+    ]);
+    expect(found([labelled('binary')], '', unnamed([8, 4, 0]))).toEqual([
+      'error labels of ENUM or SET columns contain "?": shop.t.kind -> SET GLOBAL binlog_row_metadata=FULL, which logs the labels',
+    ]);
+  });
+
+  test('a column with the name of a hidden column of MariaDB is an error there', () => {
+    const named = table('t', { columns: ['id', 'DB_ROW_HASH_1'] });
+    expect(found([named])).toEqual([]);
+    expect(found([named], '', soundMariadb())).toEqual([
+      'error columns have a name that MariaDB gives to its hidden columns: shop.t.DB_ROW_HASH_1 -> rename the columns',
+    ]);
   });
 });
 

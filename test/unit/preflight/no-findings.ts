@@ -54,6 +54,7 @@ export const table = (name: string, changes: Partial<TableFacts> = {}): TableFac
   name,
   columns: ['id', 'total'],
   primaryKey: ['id'],
+  uncertainLabels: [],
   cascades: [],
   ...changes,
 });

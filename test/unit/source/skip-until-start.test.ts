@@ -67,6 +67,5 @@ test('without a start position every transaction is reported', () => {
     { commit: ({ gtidNumber }) => reported.push(gtidNumber), xaPrepared: () => {}, skipped: () => {} },
   );
   skipper.commit(transaction(1, 100));
-  expect(skipper.isBeforeStart(transaction(1, 100))).toBe(false);
   expect(reported).toEqual([1]);
 });

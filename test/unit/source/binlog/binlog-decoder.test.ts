@@ -1,6 +1,7 @@
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { CdcError } from '../../../../src/runtime/error.ts';
+import type { TableMapEntry } from '../../../../src/source/binlog/binlog-handler.ts';
 import { EventType as E } from '../../../../src/source/binlog/event-type.ts';
 import { BufferedXaRows } from '../../../../src/source/binlog/xa-buffer.ts';
 import {
@@ -411,7 +412,7 @@ describe('XA transactions', () => {
   });
 
   test('an XA transaction prepared before the stream is searched in older binlogs, and stops the stream if none has it', async () => {
-    const buffered = new BufferedXaRows<{ bytes: Buffer; schema: string; name: string; handle: string | undefined }>();
+    const buffered = new BufferedXaRows<TableMapEntry<string>>();
     const asked: unknown[] = [];
     const found = new Stream({
       findPreparedXa: async (name, before) => {
