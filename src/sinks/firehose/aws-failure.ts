@@ -27,7 +27,7 @@ export function failureText(failure: AwsFailure): string {
   if (isForeignAnswer(failure)) {
     const type = failure.$response?.headers?.['content-type']?.split(';', 1)[0];
     const answer = `HTTP ${httpStatusOf(failure) ?? 'response'}`;
-    return `${answer} that is none of AWS (${type ? withoutSecrets(type) : 'without a content type'})`;
+    return `${answer} that is not from AWS (${type ? withoutSecrets(type) : 'without a content type'})`;
   }
   const text = withoutSecrets(message || code || '');
   return text === '' || text === name ? name : `${name}: ${text}`;
