@@ -23,6 +23,10 @@ export function compileTableFilter(patterns: readonly string[], options: { caseS
   const compiled = patterns.map(parseTablePattern);
   const includes = compiled.filter((pattern) => !pattern.exclude);
   const excludes = compiled.filter((pattern) => pattern.exclude);
+  if (patterns.length === 0) {
+    const hint = 'name tables, such as shop.*, or remove the key to capture all';
+    throw new CdcError('the list of tables is empty', { exitCode: 2, why: 'it captures nothing', hint });
+  }
   if (includes.length === 0) {
     throw invalidPattern(
       patterns.join(', '),
