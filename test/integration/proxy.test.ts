@@ -20,6 +20,14 @@ const NO_VARIABLES = Object.fromEntries(
     .concat(['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS', 'AWS_PROFILE', 'AWS_SESSION_TOKEN'])
     .map((name) => [name, undefined]),
 );
+/** AWS Security Token Service answers in XML. */
+const DENIED = {
+  status: 403,
+  type: 'text/xml',
+  body: `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+<Code>AccessDenied</Code><Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message></Error>
+<RequestId>1</RequestId></ErrorResponse>`,
+};
 const KEYS = { AWS_ACCESS_KEY_ID: 'AKIAPROXIED', AWS_SECRET_ACCESS_KEY: 's' };
 
 let fixture: Fixture;
@@ -52,7 +60,10 @@ beforeEach(async () => {
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
       target.pipe(socket).pipe(target);
     });
+    sockets.add(target);
     for (const end of [socket, target]) end.on('error', () => {});
+    // A pipe does not pass on that its source was destroyed.
+    socket.on('close', () => target.destroy());
   });
   await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
   proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
@@ -148,7 +159,10 @@ describe('what the proxy answers', () => {
     expect(JSON.stringify([findings, outcome])).not.toMatch(/Unexpected token|secret-page/);
   });
 
-  test('STS goes the same way, and its failure is not blamed on Firehose', async () => {
+  test.each([
+    ['that cannot be reached is waited for', 403, undefined, /the service that gives the AWS credentials/, true],
+    ['that denies the role ends the start', undefined, DENIED, /AWS does not give the credentials/, undefined],
+  ])('an STS %s, and is not blamed on Firehose', async (_, status, answer, expected, transient) => {
     const token = join(fixture.directory, 'token');
     writeFileSync(token, 'secret-token');
     const role = { AWS_WEB_IDENTITY_TOKEN_FILE: token, AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/cdc' };
@@ -160,10 +174,11 @@ describe('what the proxy answers', () => {
       AWS_CONFIG_FILE: '/nonexistent/config',
       AWS_SHARED_CREDENTIALS_FILE: '/nonexistent/credentials',
     });
-    refuse = (host) => (host.startsWith('sts.') ? 403 : undefined);
+    refuse = (host) => (host.startsWith('sts.') ? status : undefined);
+    front.answer = () => answer;
     const [finding] = await check();
-    expect(finding).toMatchObject({ severity: 'error', transient: true });
-    expect(finding?.what).toMatch(/the service that gives the AWS credentials/);
+    expect(finding).toMatchObject({ severity: 'error', what: expect.stringMatching(expected) });
+    expect(finding?.transient).toBe(transient);
     expect(JSON.stringify(finding)).not.toMatch(/Firehose|secret/);
     expect(new Set(tunnels)).toEqual(new Set(['sts.eu-west-1.amazonaws.com:443']));
   });
