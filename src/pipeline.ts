@@ -89,7 +89,8 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
     for (const { sink } of targets) sink.close();
     await checkpointer.save().catch(fail);
     const { coordinates, gtids } = delivery.delivered;
-    log.info({ ...delivery.counters, ...coordinates, gtids: gtids?.toString() }, 'stopped');
+    const last = failure.signal.aborted ? 'the pipeline ended with an error' : 'stopped';
+    log.info({ ...delivery.counters, ...coordinates, gtids: gtids?.toString() }, last);
   }
   if (failure.signal.aborted) throw failure.signal.reason;
 }

@@ -13,7 +13,8 @@ SIGTERM and SIGINT deliver the events that were read, save the checkpoint and en
 Logs JSON lines on standard error. The environment variable CDC_LOG_LEVEL selects them:
   info   start and end of each connection to the binlog, and all warnings (default)
   warn   only warnings, such as restarts, retries, dead letters and findings of the preflight
-The error that ends the daemon is printed as text at any level.
+The last line of a daemon that fails has level 60 (fatal), with its exit code. Only wrong usage and a wrong
+configuration are printed as text.
 
 Example:
   cdc run -c cdc.yaml`,
@@ -21,9 +22,14 @@ Example:
     .action(async ({ config: file }: { config: string }) => {
       const { loadConfig } = await import('../config/load.ts');
       const config = loadConfig(file);
-      const { createLog } = await import('../runtime/log.ts');
+      const { createLog, logLastError } = await import('../runtime/log.ts');
       const { runDaemon } = await import('../daemon.ts');
       if (signal.aborted) return;
-      await runDaemon(config, createLog(config.name), signal);
+      const log = createLog(config.name);
+      try {
+        await runDaemon(config, log, signal);
+      } catch (error) {
+        process.exitCode = logLastError(log, error).exitCode;
+      }
     });
 }

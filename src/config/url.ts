@@ -33,6 +33,9 @@ export function hostUrls(text: string): string[] {
  * @throws CdcError with exit code 2; no message contains any part of the URL, because that can be the password
  */
 export function parseSourceUrl(text: string): SourceUrl {
+  if (namesSocket(text)) {
+    throw invalidUrl('names a Unix socket', 'replication needs TCP: use mysql://user@127.0.0.1:3306');
+  }
   if (!/^(mysql|mariadb):\/\//.test(text))
     throw invalidUrl('does not begin with mysql://', 'use mysql://user@host:3306');
   let url: URL;
@@ -60,6 +63,14 @@ export function parseSourceUrl(text: string): SourceUrl {
     user: decode(url.username),
     password: url.password === '' ? undefined : decode(url.password),
   };
+}
+
+/** Whether a socket file is named as other clients accept it, in the part after user and password. */
+function namesSocket(text: string): boolean {
+  const [, scheme = '', rest = ''] = /^([\w+]*):\/\/(.*)$/s.exec(text) ?? [];
+  if (/(^|\+)(unix|socket)$/.test(scheme)) return true;
+  const place = rest.slice(rest.lastIndexOf('@') + 1);
+  return /^(\/|%2f)./i.test(place) || /[?&]socket(path)?=/i.test(place) || /\.sock(?=[/:?#]|$)/.test(place);
 }
 
 /** The TLS mode. Without `tls` it is full verification, except for this machine, where TLS is disabled. */

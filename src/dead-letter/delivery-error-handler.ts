@@ -54,9 +54,11 @@ export class DeliveryErrorHandler {
   /** Writes the event into a dead letter. Resolves when the file is durable. */
   async deadLetter({ stream, event, reason, attempts }: DeadLetterRequest): Promise<void> {
     const parsed = this.#parse(event);
-    const { table, key, seq } = parsed;
+    const { table, seq } = parsed;
     await this.#store.write([{ stream, ...parsed, reason, attempts, event }]);
-    this.#log.warn({ stream, table, key, seq, why: reason }, 'event moved to the dead letters');
+    // Without the key: the log holds no values of rows. The file names it.
+    const file = this.#store.pathOf(seq);
+    this.#log.warn({ stream, table, seq, file, why: reason }, 'event moved to the dead letters');
   }
 
   /** Logs that events failed and are sent again, at most once per interval and stream. */
@@ -64,9 +66,9 @@ export class DeliveryErrorHandler {
     const now = performance.now();
     if (now - (this.#loggedAt.get(stream) ?? Number.NEGATIVE_INFINITY) < RETRY_LOG_INTERVAL_MS) return;
     this.#loggedAt.set(stream, now);
-    const { table, key, seq } = this.#parse(event());
+    const { table, seq } = this.#parse(event());
     this.#log.warn(
-      { stream, why: reason, attempts, oldest: { table, key, seq } },
+      { stream, why: reason, attempts, oldest: { table, seq } },
       'the stream did not accept events; retrying',
     );
   }

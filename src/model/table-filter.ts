@@ -21,6 +21,10 @@ export type TableFilter = (schema: string, table: string) => boolean;
  */
 export function compileTableFilter(patterns: readonly string[], options: { caseSensitive: boolean }): TableFilter {
   const parsed = patterns.map(parseTablePattern);
+  if (parsed.length === 0) {
+    const hint = 'name tables, such as shop.*, or remove the key to capture all';
+    throw new CdcError('the list of tables is empty', { exitCode: 2, why: 'it captures nothing', hint });
+  }
   if (parsed.every(({ exclude }) => exclude)) {
     throw invalidPattern(
       patterns.join(', '),

@@ -20,7 +20,7 @@ import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
  * @throws CdcError if `signal` aborts: mysql2 settles no query of a destroyed connection, so nothing else ends the wait
  */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  const facts = Promise.all([checkSource(config, signal), checkStreams(config.firehose)]);
+  const facts = Promise.all([checkSource(config, signal), checkStreams(config)]);
   const [source, stream] = await abortable(facts, signal).catch((error) => {
     throw signal.aborted ? new CdcError('the check was interrupted') : error;
   });

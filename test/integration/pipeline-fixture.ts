@@ -29,11 +29,14 @@ export interface Cdc {
   stderr(): string;
 }
 
-export function startCdc(directory: string, ...words: string[]): Cdc {
+export const startCdc = (directory: string, ...words: string[]): Cdc => startCdcWith({}, directory, ...words);
+
+/** The same with more environment variables; undefined removes one. */
+export function startCdcWith(env: Record<string, string | undefined>, directory: string, ...words: string[]): Cdc {
   const child = spawn(process.execPath, [ENTRY, ...words], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, CDC_LOG_LEVEL: 'info' },
+    env: { ...process.env, CDC_LOG_LEVEL: 'info', ...env },
   });
   let stdout = '';
   let stderr = '';
@@ -54,6 +57,8 @@ export class Fixture {
   readonly url: string;
   readonly schema: string;
   firehose: LocalFirehose | undefined;
+  /** Environment variables of `run`. */
+  env: Record<string, string | undefined> = {};
 
   constructor(url: string, schema: string) {
     this.url = url;
@@ -102,7 +107,7 @@ ${extra}`,
 
   /** `cdc run`, following the binlog. */
   async run(): Promise<Cdc> {
-    const daemon = startCdc(this.directory, 'run');
+    const daemon = startCdcWith(this.env, this.directory, 'run');
     await until(() => daemon.stderr().includes('following the binlog') || daemon.child.exitCode !== null);
     return daemon;
   }

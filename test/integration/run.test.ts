@@ -193,7 +193,7 @@ describe('cdc run refuses', () => {
     writeFileSync(`${fixture.directory}/cdc.yaml`, config);
     const { code, stderr } = await cdc(fixture.directory, 'run');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/belongs to "shop", not to "other"/);
+    expect(JSON.parse(stderr).msg).toMatch(/belongs to "shop", not to "other"/);
     expect(readFileSync(fixture.checkpoint, 'utf8')).toBe(before);
   });
 

@@ -8,6 +8,10 @@ export type AwsErrorKind =
   | 'expiredCredentials'
   /** The credentials provider has no credentials, or could not be reached. */
   | 'noCredentials'
+  /** The environment names no source of credentials, or one that does not exist. */
+  | 'credentialsSource'
+  /** STS or SSO does not give the credentials. */
+  | 'credentialsDenied'
   | 'credentials'
   | 'accessDenied'
   | 'streamNotFound'
@@ -30,6 +34,13 @@ const ENDPOINT: KnownError = {
   hint: 'the endpoint does not speak the Firehose protocol; check firehose.endpoint',
 };
 
+/** The names that credentials.ts gives to errors of the provider: those of STS have the same names as Firehose's. */
+export const CREDENTIALS_ERRORS = {
+  source: 'CredentialsSourceError',
+  denied: 'CredentialsDeniedError',
+  unavailable: 'CredentialsUnavailableError',
+} as const;
+
 /** The errors that cdc knows (Firehose API reference: PutRecordBatch, DescribeDeliveryStream, Common Errors). */
 const AWS_ERRORS: ReadonlyMap<string, KnownError> = new Map<string, KnownError>([
   ['InvalidArgumentException', { kind: 'request' }],
@@ -43,6 +54,15 @@ const AWS_ERRORS: ReadonlyMap<string, KnownError> = new Map<string, KnownError>(
   ['SlowDown', { kind: 'throttling' }],
 
   ['CredentialsProviderError', { kind: 'noCredentials' }],
+  [CREDENTIALS_ERRORS.unavailable, { kind: 'noCredentials' }],
+  [CREDENTIALS_ERRORS.source, { kind: 'credentialsSource' }],
+  [
+    CREDENTIALS_ERRORS.denied,
+    {
+      kind: 'credentialsDenied',
+      hint: 'correct the role, its trust policy, or the credentials that may assume it',
+    },
+  ],
 
   ['IncompleteSignature', CREDENTIALS],
   ['IncompleteSignatureException', CREDENTIALS],
@@ -51,6 +71,9 @@ const AWS_ERRORS: ReadonlyMap<string, KnownError> = new Map<string, KnownError>(
   ['UnrecognizedClientException', CREDENTIALS],
   ['InvalidSignatureException', SIGNATURE],
   ['SignatureDoesNotMatch', SIGNATURE],
+  ['RequestExpired', SIGNATURE],
+  ['RequestTimeTooSkewed', SIGNATURE],
+  ['RequestInTheFuture', SIGNATURE],
   ['AccessDeniedException', { kind: 'accessDenied', hint: 'grant firehose:PutRecordBatch on the stream' }],
 
   [

@@ -1,39 +1,24 @@
-import type { DeliveryStreamDescription, DestinationDescription } from '@aws-sdk/client-firehose';
+import type { DeliveryStreamDescription } from '@aws-sdk/client-firehose';
 import type { Config } from '../../config/schema.ts';
 import { error, type Finding, transientError, warning } from '../../model/finding.ts';
-import { awsError } from './aws-errors.ts';
+import { awsError, CREDENTIALS_ERRORS } from './aws-errors.ts';
+import { type AwsFailure, failureText, httpStatusOf, isForeignAnswer } from './aws-failure.ts';
+import { checkDestination, isPlainS3, type StreamOptionsToCheck } from './check-destination.ts';
+import { SOURCES_HINT } from './credentials.ts';
+import { failureOutcome } from './outcomes.ts';
 
-/** An error of the AWS SDK, as far as the rules need it. */
-export interface AwsFailure {
-  name?: string;
-  /** The code of a network error, such as ECONNREFUSED. */
-  code?: string;
-  message?: string;
-}
-
-/** Destinations that store each record as one document or row, where a record of cdc can contain many events. */
-const ONE_EVENT_PER_RECORD = [
-  'AmazonopensearchserviceDestinationDescription',
-  'AmazonOpenSearchServerlessDestinationDescription',
-  'ElasticsearchDestinationDescription',
-  'SnowflakeDestinationDescription',
-  'IcebergDestinationDescription',
-] as const;
-
-export function checkStream(
-  stream: DeliveryStreamDescription,
-  { aggregate, compression }: Pick<Config['firehose'], 'aggregate' | 'compression'>,
-): Finding[] {
+export function checkStream(stream: DeliveryStreamDescription, options: StreamOptionsToCheck): Finding[] {
   const findings: Finding[] = [];
   const name = stream.DeliveryStreamName;
   if (stream.DeliveryStreamStatus !== 'ACTIVE') {
     const details = stream.FailureDescription?.Details;
     const why = `it accepts no records until it is ACTIVE${details ? `: ${details}` : ''}`;
-    const fix =
+    const what = `the stream ${name} is ${stream.DeliveryStreamStatus}`;
+    findings.push(
       stream.DeliveryStreamStatus === 'CREATING'
-        ? 'wait a minute, then check again'
-        : 'delete the stream and create it again, or set firehose.stream to another stream';
-    findings.push(error(`the stream ${name} is ${stream.DeliveryStreamStatus}`, why, fix));
+        ? transientError(what, why, 'wait a minute; cdc run waits by itself')
+        : error(what, why, 'delete the stream and create it again, or set firehose.stream to another stream'),
+    );
   }
   if (stream.DeliveryStreamType !== 'DirectPut') {
     const why = 'the stream reads from its source, and accepts no PutRecordBatch';
@@ -46,29 +31,15 @@ export function checkStream(
     const fix = 'repair the KMS key or its grants, or disable server-side encryption';
     findings.push(error(`encryption of the stream ${name} could not be enabled`, why, fix));
   }
-  const destination = stream.Destinations?.flatMap((to) => ONE_EVENT_PER_RECORD.filter((kind) => to[kind]))[0];
-  if (destination !== undefined && aggregate !== 'off') {
-    const kind = destination.replace('DestinationDescription', '');
-    const why =
-      'it stores each record as one row or document, and a record of cdc contains up to firehose.aggregate.max_events events';
-    findings.push(warning(`the stream ${name} delivers to ${kind}`, why, 'firehose.aggregate: off'));
+  for (const destination of stream.Destinations ?? []) {
+    findings.push(...checkDestination(name ?? '', destination, options));
   }
-  if (compression === 'gzip' && !stream.Destinations?.every(isPlainS3)) {
+  if (options.compression === 'gzip' && !stream.Destinations?.every(isPlainS3)) {
     const why =
       'only an S3 destination without compression, format conversion and processing stores the records unchanged';
     findings.push(error(`the stream ${name} cannot take compressed records`, why, 'firehose.compression: none'));
   }
   return findings;
-}
-
-function isPlainS3({ ExtendedS3DestinationDescription: s3 }: DestinationDescription): boolean {
-  return (
-    s3 !== undefined &&
-    (s3.CompressionFormat ?? 'UNCOMPRESSED') === 'UNCOMPRESSED' &&
-    s3.DataFormatConversionConfiguration?.Enabled !== true &&
-    s3.ProcessingConfiguration?.Enabled !== true &&
-    s3.DynamicPartitioningConfiguration?.Enabled !== true
-  );
 }
 
 /** The finding for a stream that could not be described. */
@@ -78,8 +49,7 @@ export function describeFailureFinding(
   { endpoint, region }: Pick<Config['firehose'], 'endpoint' | 'region'>,
 ): Finding {
   const name = failure.name ?? 'Error';
-  const why =
-    name === 'AbortError' ? 'there was no response in time' : failure.message?.split('\n')[0] || failure.code || name;
+  const why = name === 'AbortError' ? 'there was no response in time' : failureText(failure);
   const { kind } = awsError(name);
   if (kind === 'streamNotFound') {
     return error(
@@ -95,26 +65,72 @@ export function describeFailureFinding(
       `allow {"Effect":"Allow","Action":["firehose:DescribeDeliveryStream","firehose:PutRecordBatch"],"Resource":"arn:aws:firehose:*:*:deliverystream/${stream}"}`,
     );
   }
-  if (kind === 'noCredentials') {
-    const fix = 'set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role';
-    return error('no AWS credentials were found', why, fix);
-  }
-  if (kind === 'credentials' || kind === 'expiredCredentials') {
-    return error('AWS rejects the credentials', why, 'renew or correct them; a wrong clock has the same effect');
-  }
-  if (why === 'Region is missing') {
+  if (failure.message === 'Region is missing') {
     const fix = 'set firehose.region, or AWS_REGION in the environment';
     return error('no AWS region is configured', 'every request contains the region', fix);
   }
-  if (kind === 'throttling' || /throttl/i.test(name)) {
+  return (
+    credentialsFinding(failure, why) ?? serviceFinding(failure, why, stream, endpoint ?? firehoseIn(region), endpoint)
+  );
+}
+
+const firehoseIn = (region: string | undefined): string => `Firehose in ${region ?? 'the region of the environment'}`;
+
+/** Problems of the credentials; undefined for other failures. */
+function credentialsFinding({ name = '', hint, message }: AwsFailure, why: string): Finding | undefined {
+  const known = awsError(name);
+  switch (known.kind) {
+    case 'credentialsSource':
+      return error('no AWS credentials were found', message ?? why, hint ?? SOURCES_HINT);
+    case 'credentialsDenied':
+      return error('AWS does not give the credentials that cdc should use', message ?? why, known.hint ?? '');
+    case 'noCredentials':
+      return name === CREDENTIALS_ERRORS.unavailable
+        ? transientError(
+            'the service that gives the AWS credentials cannot be used',
+            message ?? why,
+            'check the network path to STS or SSO; cdc run waits by itself',
+          )
+        : transientError('no AWS credentials were found', message ?? why, `${SOURCES_HINT}; cdc run waits for them`);
+    case 'expiredCredentials':
+      return transientError('AWS rejects the credentials', why, 'renew them; cdc run waits for new ones');
+    case 'credentials':
+      return error('AWS rejects the credentials', why, 'renew or correct them; a wrong clock has the same effect');
+    default:
+      return undefined;
+  }
+}
+
+/** What the service or the way to it answers. What delivery would send again can clear by itself. */
+function serviceFinding(
+  failure: AwsFailure,
+  why: string,
+  stream: string,
+  target: string,
+  endpoint: string | undefined,
+): Finding {
+  const status = httpStatusOf(failure) ?? 400;
+  const isUnavailable = status >= 500 || status === 429;
+  const { kind, hint } = awsError(failure.name ?? '');
+  if ((kind === 'throttling' || /throttl/i.test(failure.name ?? '')) && !isUnavailable) {
     return warning(`AWS throttles the check of the stream ${stream}`, why, 'check again in a minute');
   }
-  const target = endpoint ?? `Firehose in ${region ?? 'the region of the environment'}`;
-  const fix = endpoint
+  const network = endpoint
     ? 'check firehose.endpoint, and that Firehose listens there'
     : 'check firehose.region and the network path to the internet or to the VPC endpoint';
-  const isReached = failure.code === undefined && !/^(Timeout|Abort)Error$/.test(name);
-  return isReached
-    ? error(`${target} does not answer as Amazon Data Firehose`, why, fix)
-    : transientError(`${target} cannot be reached`, why, fix);
+  if (isForeignAnswer(failure) || ((failure.name ?? 'Error') === 'Error' && failure.code === undefined)) {
+    const fix = `${network}; a proxy in between can answer like this (HTTPS_PROXY)`;
+    return transientError(`${target} does not answer as Amazon Data Firehose`, why, fix);
+  }
+  if (isUnavailable) return transientError(`${target} is not available`, why, 'wait; cdc run retries by itself');
+  if (failureOutcome(failure).kind === 'rejected') {
+    return error(`${target} does not answer as Amazon Data Firehose`, why, hint ?? network);
+  }
+  const fix = CERTIFICATE_CODE.test(failure.code ?? '') ? CERTIFICATE_HINT : network;
+  return transientError(`${target} cannot be reached`, why, fix);
 }
+
+/** Codes of Node for a certificate that it does not accept. */
+const CERTIFICATE_CODE = /CERT|UNABLE_TO_(GET_ISSUER|VERIFY)/;
+const CERTIFICATE_HINT =
+  'where a proxy inspects TLS, name the PEM file of its authority in AWS_CA_BUNDLE; a wrong clock has the same effect';

@@ -1,18 +1,13 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
+import { type FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
 import { onAbort } from '../../runtime/abort.ts';
 import type { RecordBuffers, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../sink.ts';
-import { failureOutcome, recordOutcomes } from './outcomes.ts';
+import type { AwsFailure } from './aws-failure.ts';
+import { FailureRecovery, type RequestSignature, signatureOf } from './failure-recovery.ts';
+import { type FirehoseConnection, firehoseClient } from './firehose-client.ts';
+import { recordOutcomes } from './outcomes.ts';
 import { putRecordBatchBody } from './request-body.ts';
-
-/** How to reach Firehose. */
-export interface FirehoseConnection {
-  region: string | undefined;
-  endpoint: string | undefined;
-  /** Without a complete response in this time, in milliseconds, the outcome of a request is unknown. */
-  timeoutMs?: number;
-}
 
 export interface FirehoseOptions extends FirehoseConnection {
   stream: string;
@@ -27,35 +22,8 @@ const FIREHOSE_LIMITS: SinkLimits = {
   maxRecordBytes: 1_024_000,
   maxRequestBytes: 4_000_000,
 };
-const CONNECTION_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 30_000;
-const SOCKETS_MAX = 32;
 const BODY_POOL_MAX = 4;
-
-/** A client that does not retry. Delivery retries, because it knows which events have to wait. */
-export function firehoseClient({ region, endpoint }: FirehoseConnection): FirehoseClient {
-  return new FirehoseClient({
-    ...(region && { region }),
-    ...(endpoint && { endpoint }),
-    ...(isLocal(endpoint) && { region: region ?? 'us-east-1', credentials: LOCAL_CREDENTIALS }),
-    maxAttempts: 1,
-    requestHandler: {
-      connectionTimeout: CONNECTION_TIMEOUT_MS,
-      httpAgent: { keepAlive: true, maxSockets: SOCKETS_MAX },
-      httpsAgent: { keepAlive: true, maxSockets: SOCKETS_MAX },
-    },
-  });
-}
-
-/** A local Firehose checks no signature. Fixed credentials save the SDK the search for real ones. */
-const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
-
-/** Whether the endpoint is on this machine. A local Firehose needs no credentials and has no quota. */
-export function isLocal(endpoint: string | undefined): boolean {
-  if (endpoint === undefined) return false;
-  const { hostname } = new URL(endpoint);
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
-}
 
 const compress = promisify(gzip);
 
@@ -66,12 +34,15 @@ export class FirehoseSink implements Sink {
   readonly needsKeys = false;
   readonly encodeRecord?: (record: RecordBuffers) => Promise<RecordBuffers>;
   readonly #client: FirehoseClient;
+  readonly #recovery: FailureRecovery;
   readonly #stream: string;
   readonly #timeoutMs: number;
   readonly #bodyPool: Buffer[];
+  #hasAccepted = false;
 
   constructor(options: FirehoseOptions) {
     this.#client = firehoseClient(options);
+    this.#recovery = new FailureRecovery(this.#client);
     this.#stream = options.stream;
     this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
     this.#bodyPool = options.bodyPool ?? [];
@@ -89,15 +60,26 @@ export class FirehoseSink implements Sink {
       },
       { step: 'build', priority: 'high', name: 'bodyMiddleware' },
     );
+    let signature: RequestSignature | undefined;
+    command.middlewareStack.add(
+      (next) => (args) => {
+        signature = signatureOf(args.request);
+        return next(args);
+      },
+      { step: 'finalizeRequest', priority: 'low', name: 'signatureMiddleware' },
+    );
     try {
       const response = await this.#sendWithDeadline(command, signal);
       // A response with one result per record means the body was read completely, so its buffer can be reused. Any
       // other response can arrive earlier.
       const isComplete = response.RequestResponses?.length === records.length;
       if (isComplete && this.#bodyPool.length < BODY_POOL_MAX) this.#bodyPool.push(Buffer.from(body.buffer));
-      return recordOutcomes(response, records.length);
+      const outcomes = recordOutcomes(response, records.length);
+      this.#hasAccepted ||= outcomes.some(({ kind }) => kind === 'accepted');
+      return outcomes;
     } catch (error) {
-      const outcome = failureOutcome(error);
+      const about = { stream: this.#stream, hasAccepted: this.#hasAccepted };
+      const outcome = await this.#recovery.outcomeOf(error as AwsFailure, signature, about);
       return records.map(() => outcome);
     }
   }

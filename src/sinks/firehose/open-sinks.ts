@@ -1,5 +1,6 @@
 import type { Quota } from '../sink.ts';
-import { type FirehoseConnection, FirehoseSink, firehoseClient, isLocal } from './firehose-sink.ts';
+import { type FirehoseConnection, firehoseClient, isLocal } from './firehose-client.ts';
+import { FirehoseSink } from './firehose-sink.ts';
 import { defaultQuota } from './quota.ts';
 
 export interface FirehoseStream {

@@ -1,6 +1,7 @@
 import type { PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
 import type { RecordOutcome } from '../sink.ts';
-import { awsError } from './aws-errors.ts';
+import { type AwsErrorKind, awsError } from './aws-errors.ts';
+import { type AwsFailure, failureText, httpStatusOf, withoutSecrets } from './aws-failure.ts';
 
 const ACCEPTED: RecordOutcome = { kind: 'accepted' };
 
@@ -18,7 +19,7 @@ export function recordOutcomes(response: PutRecordBatchCommandOutput, records: n
   }
   return entries.map(({ RecordId, ErrorCode, ErrorMessage }): RecordOutcome => {
     if (ErrorCode === undefined && RecordId) return ACCEPTED;
-    const reason = `${ErrorCode ?? 'no record id'}: ${ErrorMessage ?? ''}`;
+    const reason = `${ErrorCode ?? 'no record id'}: ${withoutSecrets(ErrorMessage ?? '')}`;
     const { kind } = awsError(ErrorCode ?? '');
     if (kind === 'request') return { kind: 'rejected', scope: 'record', reason, hint: REJECTED_REQUEST_HINT };
     const isThrottled = kind === 'throttling' || ErrorCode?.startsWith('ServiceUnavailable');
@@ -26,19 +27,25 @@ export function recordOutcomes(response: PutRecordBatchCommandOutput, records: n
   });
 }
 
+/**
+ * Nothing was stored, and a later attempt can succeed. The provider can renew expired credentials, it can be out of
+ * reach for a while, and the file that it reads can be half written.
+ */
+const NOT_SENT: ReadonlySet<AwsErrorKind> = new Set([
+  'throttling',
+  'expiredCredentials',
+  'noCredentials',
+  'credentialsSource',
+]);
+
 /** The outcome of every record of a call that failed as a whole. */
-export function failureOutcome(failure: unknown): RecordOutcome {
-  const { name = 'Error', message = '', $metadata } = failure as Error & { $metadata?: { httpStatusCode?: number } };
-  const reason = `${name}: ${message}`;
-  const { kind, hint } = awsError(name);
+export function failureOutcome(failure: AwsFailure): RecordOutcome {
+  const reason = failureText(failure);
+  const { kind, hint } = awsError(failure.name ?? '');
   if (kind === 'request') return { kind: 'rejected', scope: 'request', reason, hint: REJECTED_REQUEST_HINT };
-  // The daemon had credentials when it started. Their provider can renew expired ones, and a provider without
-  // credentials can be out of reach for a while. In both cases nothing was stored.
-  if (kind === 'throttling' || kind === 'expiredCredentials' || kind === 'noCredentials') {
-    return { kind: 'throttled', reason };
-  }
+  if (kind !== undefined && NOT_SENT.has(kind)) return { kind: 'throttled', reason };
   if (hint !== undefined) return { kind: 'rejected', scope: 'stream', reason, hint };
-  if ($metadata?.httpStatusCode === 413) {
+  if (httpStatusOf(failure) === 413) {
     const sizeHint = 'a proxy or the service rejects requests of this size; raise the limit of the proxy';
     return { kind: 'rejected', scope: 'request', reason, hint: sizeHint };
   }

@@ -1,4 +1,5 @@
 import type { ConnectionOptions } from 'mysql2';
+import { certificatesProblem } from '../../runtime/certificates.ts';
 import { CdcError, type ErrorDetails } from '../../runtime/error.ts';
 import { START_OVER_HINT } from './recovery-hints.ts';
 
@@ -80,14 +81,8 @@ const endedConnection: DiagnosisRule = (address) => ({
 const RULES_BY_CODES: readonly (readonly [codes: readonly string[], rule: DiagnosisRule])[] = [
   [
     ['ER_ACCESS_DENIED_ERROR', 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR', 'ER_DBACCESS_DENIED_ERROR'],
-    // Only a password from password_file can change while cdc runs; the daemon then tries again.
-    (address, { user, password }) =>
-      rejected(
-        `the server at ${address} rejects user ${user} or its password`,
-        password === undefined
-          ? 'no password is set: use source.password, source.password_file, or the one in source.url'
-          : `check user and password of the source, or ALTER USER '${user}'@'%' IDENTIFIED BY '…';`,
-      ),
+    (address, target) =>
+      rejected(`the server at ${address} rejects user ${target.user} or its password`, accessHint(target)),
   ],
   [
     ['ER_ACCOUNT_HAS_BEEN_LOCKED', 'ER_MUST_CHANGE_PASSWORD', 'ER_MUST_CHANGE_PASSWORD_LOGIN'],
@@ -118,13 +113,15 @@ const RULES_BY_CODES: readonly (readonly [codes: readonly string[], rule: Diagno
       ),
   ],
   [
-    ['ER_CON_COUNT_ERROR', 'ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED'],
+    ['ER_CON_COUNT_ERROR'],
     (address) => ({
       what: `the server at ${address} has no free connection`,
       kind: 'retry',
       hint: 'raise max_connections, or end idle sessions',
     }),
   ],
+  [['ER_TOO_MANY_USER_CONNECTIONS', 'ER_USER_LIMIT_REACHED'], diagnoseUserLimit],
+  [['PROTOCOL_CONNECTION_LOST', 'ECONNRESET', 'EPIPE'], diagnoseClosed],
   [
     ['ER_SECURE_TRANSPORT_REQUIRED'],
     (address) =>
@@ -183,6 +180,45 @@ const RULES: ReadonlyMap<string, DiagnosisRule> = new Map(
   RULES_BY_CODES.flatMap(([codes, rule]) => codes.map((code) => [code, rule] as const)),
 );
 
+/** The connection stood, so neither its address nor a firewall is the cause. */
+function diagnoseClosed(address: string, { serverId }: ConnectionTarget): Diagnosis {
+  const hint =
+    'the server restarted, someone ended the session (KILL), or a proxy or time limit did; cdc run connects again by itself';
+  if (serverId === undefined) return unreachable(address, hint);
+  return { what: `the binlog connection to ${address} was closed`, kind: 'retry', hint };
+}
+
+/** The server gives one answer for every reason. */
+function accessHint({ user, password, ssl }: ConnectionTarget): string {
+  const create = `if there is no such user: CREATE USER '${user}'@'%' IDENTIFIED BY '…'; then cdc check prints its GRANT`;
+  const tls = ssl === undefined ? '; a user with REQUIRE SSL needs source.tls: required or verify-identity' : '';
+  if (password === undefined) {
+    const where = 'use source.password, source.password_file, or the one in source.url';
+    return `no password is set: ${where}; ${create}${tls}`;
+  }
+  if (password === '') {
+    return `the password is empty: check the environment variable or the file that it comes from; ${create}${tls}`;
+  }
+  return `check user and password of the source, or ALTER USER '${user}'@'%' IDENTIFIED BY '…'; ${create}${tls}`;
+}
+
+/** Limits that MySQL's messages name otherwise than ALTER USER does. MariaDB's have the names of ALTER USER. */
+const USER_LIMITS: Readonly<Record<string, string>> = {
+  max_questions: 'MAX_QUERIES_PER_HOUR',
+  max_updates: 'MAX_UPDATES_PER_HOUR',
+};
+
+function diagnoseUserLimit(address: string, { user }: ConnectionTarget, message: string): Diagnosis {
+  const limit = /'(max_\w+)'/.exec(message)?.[1] ?? 'max_user_connections';
+  const orGlobal =
+    limit === 'max_user_connections' ? ' or, if it is the default of the server: raise the variable' : '';
+  return {
+    what: `user ${user} has reached its ${limit} on the server at ${address}`,
+    kind: 'retry',
+    hint: `ALTER USER '${user}'@'%' WITH ${USER_LIMITS[limit] ?? limit.toUpperCase()} 0;${orGlobal}`,
+  };
+}
+
 function diagnoseTls(address: string, { ssl }: ConnectionTarget, message: string): Diagnosis {
   // The server went down during the handshake.
   if (/disconnected before secure|ECONNRESET|EPIPE|ETIMEDOUT|socket hang up/i.test(message)) {
@@ -198,11 +234,14 @@ function diagnoseTls(address: string, { ssl }: ConnectionTarget, message: string
     return rejected(`the certificate of ${address} has expired or is not yet valid`, 'renew it on the server');
   }
   if (/self[- ]signed|issuer|unable to verify|certificate/i.test(message)) {
-    const hasCa = typeof ssl === 'object' && ssl.ca !== undefined;
+    const ca = typeof ssl === 'object' ? ssl.ca : undefined;
+    const problem = typeof ca === 'string' ? certificatesProblem(ca) : undefined;
     return rejected(
       `the certificate of ${address} is not trusted`,
-      hasCa
-        ? 'source.ca_file has another authority than the one that signed the certificate'
+      ca !== undefined
+        ? problem === undefined
+          ? 'source.ca_file has another authority than the one that signed the certificate'
+          : `correct source.ca_file: ${problem}`
         : "set source.ca_file to the PEM file of the authority that signed it (Amazon RDS: its global-bundle.pem; MySQL's own: ca.pem in its data directory)",
     );
   }

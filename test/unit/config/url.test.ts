@@ -99,6 +99,13 @@ describe('an invalid source URL is rejected, and its password is never shown', (
     ['mysql://cdc:hunter2@a,,b', 'cannot be parsed|has no host'],
     ['mysql://cdc:hunter2@a:1,b:0', 'has port 0'],
     ['mysql://cdc:hunter2@a,', 'cannot be parsed|has no host'],
+    ['mysql://cdc:hunter2@/var/run/mysqld/mysqld.sock', 'names a Unix socket'],
+    ['mysql://cdc:hunter2@localhost/var/run/mysqld/mysqld.sock', 'names a Unix socket'],
+    ['mysql://cdc:hunter2@%2Ftmp%2Fmysql.sock', 'names a Unix socket'],
+    ['mysql://cdc:hunter2@localhost?socketPath=/tmp/mysql', 'names a Unix socket'],
+    ['mysql+unix://cdc:hunter2@/tmp/mysql.sock', 'names a Unix socket'],
+    ['unix:///tmp/hunter2', 'names a Unix socket'],
+    ['mysql://cdc:hunter2.sock/x@h', 'cannot be parsed'],
   ])('%s', (url, what) => {
     const error = thrownBy(() => hostUrls(url).forEach(parseSourceUrl));
     expect(error).toMatchObject({ exitCode: 2, message: expect.stringMatching(what) });

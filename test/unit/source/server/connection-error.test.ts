@@ -37,6 +37,76 @@ test.each([
   expect(JSON.stringify([error.message, error.why, error.hint])).not.toContain('hunter2');
 });
 
+test.each([
+  ['ER_CON_COUNT_ERROR', 'Too many connections', /raise max_connections/],
+  [
+    'ER_TOO_MANY_USER_CONNECTIONS',
+    "User cdc already has more than 'max_user_connections' active connections",
+    /^ALTER USER 'cdc'@'%' WITH MAX_USER_CONNECTIONS 0;/,
+  ],
+  [
+    'ER_USER_LIMIT_REACHED',
+    "User 'cdc' has exceeded the 'max_questions' resource (current value: 10)",
+    /^ALTER USER 'cdc'@'%' WITH MAX_QUERIES_PER_HOUR 0;$/,
+  ],
+  [
+    'ER_USER_LIMIT_REACHED',
+    "User 'cdc' has exceeded the 'max_connections_per_hour' resource (current value: 10)",
+    /^ALTER USER 'cdc'@'%' WITH MAX_CONNECTIONS_PER_HOUR 0;$/,
+  ],
+  [
+    'ER_USER_LIMIT_REACHED',
+    "User 'cdc' has exceeded the 'max_queries_per_hour' resource (current value: 2)",
+    /^ALTER USER 'cdc'@'%' WITH MAX_QUERIES_PER_HOUR 0;$/,
+  ],
+])('%s (%s) has the hint of its own limit', (code, message, hint) => {
+  expect(errorFor(code, message).hint).toMatch(hint);
+});
+
+test.each(['PROTOCOL_CONNECTION_LOST', 'ECONNRESET', 'EPIPE'])('%s is a closed connection, not a firewall', (code) => {
+  const failure = Object.assign(new Error('Connection lost: The server closed the connection.'), { code });
+  for (const target of [SOURCE, { ...SOURCE, serverId: 7 }]) {
+    const { hint } = connectionError(failure, target);
+    expect(hint).toMatch(/KILL/);
+    expect(hint).not.toMatch(/firewall/);
+  }
+  expect(connectionError(failure, { ...SOURCE, serverId: 7 }).message).toBe(
+    'the binlog connection to db.example:3307 was closed',
+  );
+});
+
+describe('a rejected user', () => {
+  const denied = (target: object) =>
+    connectionError(Object.assign(new Error('Access denied'), { code: 'ER_ACCESS_DENIED_ERROR' }), {
+      ...SOURCE,
+      ...target,
+    }).hint;
+
+  test('is proposed, because the server answers a missing user like a wrong password', () => {
+    expect(denied({})).toMatch(/CREATE USER 'cdc'@'%' IDENTIFIED BY '…';/);
+  });
+
+  test('can need TLS, if TLS is off', () => {
+    expect(denied({})).toMatch(/REQUIRE SSL needs source.tls/);
+    expect(denied({ ssl: {} })).not.toMatch(/REQUIRE SSL/);
+  });
+
+  test('without a password differs from one with an empty password', () => {
+    expect(denied({ password: undefined })).toMatch(/^no password is set/);
+    expect(denied({ password: '' })).toMatch(/^the password is empty/);
+  });
+});
+
+test('an authority that is no PEM file is the reason, and not another authority', () => {
+  const failure = Object.assign(new Error('self-signed certificate in certificate chain'), {
+    code: 'HANDSHAKE_SSL_ERROR',
+  });
+  const hint = (ca: string) => connectionError(failure, { ...SOURCE, ssl: { ca } }).hint;
+  expect(hint('certificate')).toBe('correct source.ca_file: it holds no PEM certificate (-----BEGIN CERTIFICATE-----)');
+  expect(hint('-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----')).toMatch(/holds a private key/);
+  expect(hint('-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----')).toMatch(/certificate 1 in it is damaged/);
+});
+
 describe('error 1236 is classified by its text', () => {
   const dump = (message: string, serverId?: number | 'auto') =>
     connectionError(

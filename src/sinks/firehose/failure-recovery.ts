@@ -1,0 +1,132 @@
+import { DescribeDeliveryStreamCommand, type FirehoseClient } from '@aws-sdk/client-firehose';
+import { abortable } from '../../runtime/abort.ts';
+import type { RecordOutcome } from '../sink.ts';
+import { awsError } from './aws-errors.ts';
+import type { AwsFailure } from './aws-failure.ts';
+import { failureOutcome } from './outcomes.ts';
+
+/** What a request was signed with. */
+export interface RequestSignature {
+  accessKeyId: string | undefined;
+  /** The time in the signature, in milliseconds. */
+  signedAt: number;
+}
+
+/** AWS allows five minutes. The SDK corrects from four on. */
+export const CLOCK_SKEW_MS = 240_000;
+/** The provider is asked at most this often, because each lane that failed asks. */
+const RENEWAL_INTERVAL_MS = 1_000;
+/** A new access key is not known everywhere at once (IAM User Guide: changes are eventually visible). */
+const NEW_KEY_GRACE_MS = 30_000;
+/** A provider or a description that does not come in this time changes nothing. */
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/**
+ * Rejections that end once something is done about them: a clock that is off, credentials that were replaced, a stream
+ * that is being created. One for each client.
+ */
+export class FailureRecovery {
+  readonly #client: FirehoseClient;
+  #renewal: Promise<void> | undefined;
+  #renewedAt = Number.NEGATIVE_INFINITY;
+  #keyChangedAt = Number.NEGATIVE_INFINITY;
+  #accessKeyId: string | undefined;
+
+  constructor(client: FirehoseClient) {
+    this.#client = client;
+  }
+
+  /**
+   * The outcome of every record of a call that failed as a whole. If something can be done about a rejection, it is an
+   * outcome that is sent again: nothing was stored.
+   * @param hasAccepted whether the stream has accepted a record; an invalid request is then not the stream's fault
+   */
+  async outcomeOf(
+    failure: AwsFailure,
+    signature: RequestSignature | undefined,
+    { stream, hasAccepted }: { stream: string; hasAccepted: boolean },
+  ): Promise<RecordOutcome> {
+    const outcome = failureOutcome(failure);
+    if (outcome.kind === 'accepted' || outcome.kind === 'unknown') return outcome;
+    if (outcome.kind === 'rejected' && outcome.scope !== 'stream' && hasAccepted) return outcome;
+    const remedy = (await this.correct(failure, signature)) ?? (await this.#whyNotActive(failure, stream));
+    return remedy === undefined ? outcome : { kind: 'throttled', reason: `${outcome.reason}; ${remedy}` };
+  }
+
+  /** What makes the next request differ: its time or its credentials. Undefined if it would be the same. */
+  async correct(failure: AwsFailure, signature: RequestSignature | undefined): Promise<string | undefined> {
+    const { kind } = awsError(failure.name ?? '');
+    if (kind !== 'credentials' && kind !== 'expiredCredentials' && kind !== 'accessDenied') return undefined;
+    const skewMs = signature && clockSkewOf(failure, signature);
+    // The SDK has noted the difference: it signs the next request with the time of AWS.
+    if (skewMs !== undefined && Math.abs(skewMs) >= CLOCK_SKEW_MS) {
+      return clockSkewText(this.#client.config.systemClockOffset);
+    }
+    await this.#renewCredentials(signature?.accessKeyId);
+    if (this.#accessKeyId !== undefined && this.#accessKeyId !== signature?.accessKeyId) {
+      return 'the credentials were replaced, and the new ones are used';
+    }
+    if (kind === 'credentials' && performance.now() - this.#keyChangedAt < NEW_KEY_GRACE_MS) {
+      return 'AWS does not know the new access key yet';
+    }
+    return undefined;
+  }
+
+  /** Asks the provider again. Without an answer the credentials stay as they are. */
+  async #renewCredentials(used: string | undefined): Promise<void> {
+    if (performance.now() - this.#renewedAt > RENEWAL_INTERVAL_MS) {
+      this.#renewal ??= this.#askProvider(used).finally(() => {
+        this.#renewal = undefined;
+        this.#renewedAt = performance.now();
+      });
+    }
+    await this.#renewal;
+  }
+
+  async #askProvider(used: string | undefined): Promise<void> {
+    const answer = this.#client.config.credentials({ forceRefresh: true });
+    const { accessKeyId } = await abortable(answer, AbortSignal.timeout(ANSWER_TIMEOUT_MS)).catch(() => NO_CREDENTIALS);
+    if (accessKeyId !== undefined && accessKeyId !== (this.#accessKeyId ?? used))
+      this.#keyChangedAt = performance.now();
+    this.#accessKeyId = accessKeyId;
+  }
+
+  /** A stream that is being created does not exist yet, or rejects everything. */
+  async #whyNotActive({ name = '' }: AwsFailure, stream: string): Promise<string | undefined> {
+    const { kind } = awsError(name);
+    if (kind !== 'streamNotFound' && kind !== 'request') return undefined;
+    const command = new DescribeDeliveryStreamCommand({ DeliveryStreamName: stream });
+    const abortSignal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+    const response = await this.#client.send(command, { abortSignal }).catch(() => undefined);
+    const status = response?.DeliveryStreamDescription?.DeliveryStreamStatus;
+    return status === 'CREATING' ? `the stream ${stream} is CREATING` : undefined;
+  }
+}
+
+const NO_CREDENTIALS: { accessKeyId?: string } = {};
+
+/** The signature in the headers of a request that the SDK has signed; undefined if there is none. */
+export function signatureOf(request: unknown): RequestSignature | undefined {
+  const { headers = {} } = request as { headers?: Record<string, string> };
+  const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(headers['x-amz-date'] ?? '') ?? [];
+  if (s === undefined) return undefined;
+  return {
+    accessKeyId: /Credential=([^/]+)\//.exec(headers.authorization ?? '')?.[1],
+    signedAt: Date.parse(`${y}-${mo}-${d}T${h}:${mi}:${s}Z`),
+  };
+}
+
+/** How far the time of AWS is past that of the signature; undefined without a date in the response. */
+function clockSkewOf({ $response }: AwsFailure, { signedAt }: RequestSignature): number | undefined {
+  const skewMs = Date.parse($response?.headers?.date ?? '') - signedAt;
+  return Number.isNaN(skewMs) ? undefined : skewMs;
+}
+
+/** @param offsetMs the time of AWS minus that of this machine */
+export function clockSkewText(offsetMs: number): string {
+  const seconds = Math.round(Math.abs(offsetMs) / 1000);
+  const minutes = Math.round(seconds / 60);
+  const size =
+    seconds < 120 ? `${seconds} seconds` : minutes < 120 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
+  return `the clock of this machine is ${size} ${offsetMs > 0 ? 'behind' : 'ahead of'} that of AWS; requests are signed with the time of AWS`;
+}

@@ -1,0 +1,34 @@
+import { FirehoseClient } from '@aws-sdk/client-firehose';
+import { credentialChain } from './credentials.ts';
+import { requestHandler } from './request-handler.ts';
+
+/** How to reach Firehose. */
+export interface FirehoseConnection {
+  region: string | undefined;
+  endpoint: string | undefined;
+  /** Without a complete response in this time, in milliseconds, the outcome of a request is unknown. */
+  timeoutMs?: number;
+}
+
+/** A client that does not retry. Delivery retries, because it knows which events have to wait. */
+export function firehoseClient({ region, endpoint }: FirehoseConnection): FirehoseClient {
+  return new FirehoseClient({
+    ...(region && { region }),
+    ...(endpoint && { endpoint }),
+    ...(isLocal(endpoint)
+      ? { region: region ?? 'us-east-1', credentials: LOCAL_CREDENTIALS }
+      : { credentialDefaultProvider: credentialChain }),
+    maxAttempts: 1,
+    requestHandler: requestHandler(isLocal(endpoint)),
+  });
+}
+
+/** A local Firehose checks no signature. Fixed credentials save the SDK the search for real ones. */
+const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
+
+/** Whether the endpoint is on this machine. A local Firehose needs no credentials and has no quota. */
+export function isLocal(endpoint: string | undefined): boolean {
+  if (endpoint === undefined) return false;
+  const { hostname } = new URL(endpoint);
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+}
