@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createConnection } from 'mysql2/promise';
@@ -127,6 +127,8 @@ ${extra}`,
         (event) => (event.after as { id?: number } | null)?.id === id && tableOf(event) === 'marker',
       ),
     );
+    // What was accepted beside the marker can be in the next object.
+    await until(() => !readdirSync(`${this.lake}.spool`).some((name) => name.endsWith('.meta')));
   }
 
   /** Folds the lake and compares a table with the source. */
@@ -154,8 +156,8 @@ const DEFAULT_VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, fire
 
 export const tableOf = (event: Record<string, unknown>): string => (event.source as { table: string }).table;
 
-/** Polls until the condition holds; fails the test after 30 s. */
-export async function until(condition: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
+/** Polls until the condition holds. The limit only ends a test that would wait for ever: a machine can be slow. */
+export async function until(condition: () => boolean | Promise<boolean>, ms = 90_000): Promise<void> {
   const deadline = Date.now() + ms;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${condition}`);
