@@ -25,8 +25,9 @@ export interface Ended {
 export interface Cdc {
   child: ChildProcess;
   ended: Promise<Ended>;
-  /** What it has logged so far. */
+  /** What it has logged and printed so far. */
   stderr(): string;
+  stdout(): string;
 }
 
 export function startCdc(directory: string, ...words: string[]): Cdc {
@@ -40,7 +41,7 @@ export function startCdc(directory: string, ...words: string[]): Cdc {
   child.stdout.on('data', (data) => (stdout += data));
   child.stderr.on('data', (data) => (stderr += data));
   const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr }));
-  return { child, ended, stderr: () => stderr };
+  return { child, ended, stderr: () => stderr, stdout: () => stdout };
 }
 
 /** One `cdc` command to its end. */
