@@ -6,6 +6,7 @@ import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/request-builder.ts';
 import type { DeliveredPosition } from './delivery/watermark-tracker.ts';
 import { compileRoutes } from './model/routes.ts';
+import { formatTableName } from './model/table-filter.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openSinks } from './sinks/firehose/open-sinks.ts';
@@ -43,6 +44,8 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
     start,
     signal: stopSignal,
     onTable: (table) => errorHandler.registerTable(table),
+    onSkippedTruncate: (schema, name, { gtid, file }) =>
+      log.info({ table: formatTableName(schema, name), gtid, file }, 'a TRUNCATE is left out (truncate: skip)'),
   });
   const targets = await openTargets(config, server);
   /** A sink rejects everything, so draining would wait in vain. */

@@ -46,6 +46,8 @@ export interface ChangeStreamOptions {
   signal: AbortSignal;
   /** Receives each version of a table before its first event. */
   onTable?: (table: Table) => void;
+  /** Hears of each TRUNCATE that `truncate: skip` leaves out. */
+  onSkippedTruncate?: (schema: string, table: string, transaction: Transaction) => void;
 }
 
 /** The writer of one version of a captured table, and the receiver of its events. */
@@ -123,7 +125,7 @@ export class ChangeStream {
     transactions: TransactionHandler,
     checksum: boolean,
   ): BinlogDecoder<TableWriter> {
-    const { config, start, signal } = this.#options;
+    const { config, start, signal, onSkippedTruncate } = this.#options;
     const skipper = skipUntilStart(start, {
       commit: (transaction) => transactions.commit(transaction),
       xaPrepared: (transaction) => handler.xaPrepared(transaction),
@@ -147,6 +149,7 @@ export class ChangeStream {
         rows: (table, rows, transaction) => writeRows(table, rows, transaction, skipper),
         truncate: (schema, name, position, transaction) => {
           if (skipper.isBeforeStart(transaction)) return;
+          if (config.truncate === 'skip') return onSkippedTruncate?.(schema, name, transaction);
           const { writer, emit } = this.#createTableWriter({ schema, name, columns: [], key: [] }, transactions);
           writer.writeTruncate(position, transaction, Date.now(), emit);
         },
@@ -176,10 +179,17 @@ export class ChangeStream {
       onTable?.(table);
       return this.#createTableWriter(table, transactions);
     };
-    if (hasFullMetadata(map, server)) return create({ columns: [...columns], primaryKey: [...primaryKey] });
+    const isComplete = hasFullMetadata(map, server);
+    const needsWidths = config.values.boolean.includes('tinyint1') && columns.some(canBeTinyint1);
+    if (isComplete && !needsWidths) return create({ columns: [...columns], primaryKey: [...primaryKey] });
+    // All but the display widths is known better from the binlog.
+    const createVerified = (schema: ResolvedTableSchema): TableWriter =>
+      create(isComplete ? { columns: withTinyint1(columns, schema), primaryKey: [...primaryKey] } : schema);
     const known = start.tableSchemas.find(map.schema, map.name, columnSignature(columns), at);
-    if (known !== undefined) return create(known);
-    return resolveTableSchema(sourceConnection(config.source), start.tableSchemas, map, at, signal).then(create);
+    if (known !== undefined && (!isComplete || haveSameNames(columns, known.columns))) return createVerified(known);
+    return resolveTableSchema(sourceConnection(config.source), start.tableSchemas, map, at, signal).then(
+      createVerified,
+    );
   }
 
   #createTableWriter(table: Table, transactions: TransactionHandler): TableWriter {
@@ -227,6 +237,15 @@ function hasFullMetadata({ hasColumnNames, columns }: TableMap, { flavor }: Serv
     )
   );
 }
+
+const canBeTinyint1 = ({ type, unsigned }: Column): boolean => type === ColumnType.TINY && !unsigned;
+
+/** The columns of the binlog, with the type of those that INFORMATION_SCHEMA shows as TINYINT(1). */
+const withTinyint1 = (columns: readonly Column[], { columns: verified }: ResolvedTableSchema): Column[] =>
+  columns.map((column, i) => (verified[i]?.type === ColumnType.TINY1 ? { ...column, type: ColumnType.TINY1 } : column));
+
+const haveSameNames = (a: readonly Column[], b: readonly Column[]): boolean =>
+  a.every(({ name }, i) => name === b[i]?.name);
 
 /** A table with its row key: the primary key, or the columns that `keys` names. */
 function withRowKey(

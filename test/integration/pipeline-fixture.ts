@@ -133,12 +133,15 @@ ${extra}`,
   }
 
   /** Folds the lake and compares a table with the source. */
-  async compare(table: string): Promise<TableComparison & { equal: boolean; repeats: number; conflicts: number }> {
+  async compare(
+    table: string,
+    values = DEFAULT_VALUES,
+  ): Promise<TableComparison & { equal: boolean; repeats: number; conflicts: number }> {
     const objects = (await listObjects(this.lake, STREAM)).map(({ path }) => path);
     const fold = await foldLake({ objects });
     const source = await connectSource({ uri: this.url });
     try {
-      const result = await compareTable(source, fold, { schema: this.schema, table, values: DEFAULT_VALUES });
+      const result = await compareTable(source, fold, { schema: this.schema, table, values });
       return { ...result, equal: isEqual(result), repeats: fold.repeats, conflicts: fold.conflicts };
     } finally {
       source.destroy();
