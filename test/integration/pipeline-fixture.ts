@@ -160,7 +160,7 @@ const DEFAULT_VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, fire
 
 export const tableOf = (event: Record<string, unknown>): string => (event.source as { table: string }).table;
 
-/** Polls until the condition holds. The limit only ends a test that would wait for ever: a machine can be slow. */
+/** Polls until the condition holds. The limit only ends a test that hangs: a machine can be slow. */
 export async function until(condition: () => boolean | Promise<boolean>, ms = 90_000): Promise<void> {
   const deadline = Date.now() + ms;
   while (!(await condition())) {
