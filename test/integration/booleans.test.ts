@@ -77,6 +77,7 @@ describe.each(['mysql', 'mariadb'] as const)('values.boolean on %s', (flavor) =>
       exitCode: 4,
       message: expect.stringContaining(`cannot determine the columns of ${schema}_altered.t`),
       why: expect.stringContaining('ALTER TABLE t MODIFY flag'),
+      hint: expect.stringContaining('remove tinyint1 from values.boolean'),
     });
   });
 
