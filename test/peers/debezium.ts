@@ -40,6 +40,14 @@ const CASES: readonly [type: string, sql: string, option?: string][] = [
   ['VECTOR(2)', "STRING_TO_VECTOR('[1.1, -2]')"],
 ];
 
+/** Members of the envelope that only one of the two has: Debezium's and ours in `source`, then beside it. */
+const MEMBERS = [
+  ['version', 'sequence', 'ts_us', 'ts_ns', 'thread', 'query'],
+  [],
+  ['transaction', 'ts_us', 'ts_ns'],
+  ['key', 'seq'],
+];
+
 interface Theirs {
   /** The whole line, digit for digit. */
   line: string;
@@ -116,6 +124,16 @@ async function compareEnvelopes(theirs: readonly Theirs[], history: History): Pr
     if (line !== ours[i]) throw new Error(`event ${i} differs\n  Debezium ${line}\n  cdc      ${ours[i]}`);
   }
   if (!theirs.some(({ value }) => value === null)) throw new Error('Debezium has no tombstone');
+  const [first] = theirs.flatMap(({ value }) => (value?.payload.op === undefined ? [] : [value.payload]));
+  const event = (await history.lines(''))[0]?.event as { source: object };
+  const only = (a: object = {}, b: object = {}) => Object.keys(a).filter((name) => !(name in b));
+  const members = [
+    only(first?.source, event.source),
+    only(event.source, first?.source),
+    only(first, event),
+    only(event, first),
+  ];
+  if (JSON.stringify(members) !== JSON.stringify(MEMBERS)) throw new Error(`other members: ${JSON.stringify(members)}`);
   if (ours.length !== expected.length) throw new Error(`cdc has ${ours.length} events, Debezium ${expected.length}`);
 }
 
