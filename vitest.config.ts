@@ -28,8 +28,9 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: './test/global-setup.ts',
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // They only end what hangs: a busy machine must not fail a test.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

@@ -7,6 +7,7 @@ import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/request-builder.ts';
 import type { DeliveredPosition } from './delivery/watermark-tracker.ts';
 import { compileRoutes } from './model/routes.ts';
+import { formatTableName } from './model/table-filter.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openSinks } from './sinks/firehose/open-sinks.ts';
@@ -52,6 +53,8 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
         { table: `${schema}.${table}`, statement: why, ...at },
         `${why} changed rows of ${schema}.${table} without row events: copy the table again`,
       ),
+    onSkippedTruncate: (schema, name, { gtid, file }) =>
+      log.info({ table: formatTableName(schema, name), gtid, file }, 'a TRUNCATE is left out (truncate: skip)'),
   });
   const targets = await openTargets(config, server);
   /** A sink rejects everything, so draining would wait in vain. */

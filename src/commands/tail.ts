@@ -44,7 +44,8 @@ async function assertStart(from: string): Promise<void> {
 async function tail(loaded: Config, from: string, signal: AbortSignal): Promise<void> {
   const { ChangeStream } = await import('../source/change-stream.ts');
   const { TransactionPrinter } = await import('../source/transaction-printer.ts');
-  const { config, server, start } = await selectSource(loaded, from, signal);
+  const selected = await selectSource(loaded, from, signal);
+  const { config, server, start } = selected;
   const closed = new AbortController();
   let failure: CdcError | undefined;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -52,10 +53,26 @@ async function tail(loaded: Config, from: string, signal: AbortSignal): Promise<
     if (error.code !== 'EPIPE') failure = asCdcError(error);
     closed.abort();
   });
+  process.stderr.write(`${await describeStart(selected, from)}\n`);
   const stream = new ChangeStream({ config, server, start, signal: AbortSignal.any([signal, closed.signal]) });
   await stream.follow(new TransactionPrinter(stream));
   if (failure) throw failure;
   if (process.stdout.writableLength > 0 && !process.stdout.destroyed) await once(process.stdout, 'drain');
+}
+
+/** Standard output is silent until a row changes. So this says that it works, where it reads, and what it waits for. */
+async function describeStart({ config, server, start, host }: SelectedHost, from: string): Promise<string> {
+  const { parseCoordinates } = await import('../model/coordinates.ts');
+  const { coordinates } = start.delivered;
+  // A GTID set has no coordinates before its first transaction.
+  const isGtids = /^[\da-f]+-/i.test(from) && !parseCoordinates(from);
+  const where = isGtids ? `the end of ${from}` : `${coordinates.file}:${coordinates.position}`;
+  const product = server.flavor === 'mysql' ? 'MySQL' : 'MariaDB';
+  return [
+    `connected to ${product} ${server.version} on ${host}`,
+    `the binlog is read from ${where}`,
+    `changes of ${config.tables.join(', ')} follow; Ctrl-C ends`,
+  ].join('; ');
 }
 
 async function selectSource(config: Config, from: string, signal: AbortSignal): Promise<SelectedHost> {

@@ -149,6 +149,8 @@ const source = z
     }
   });
 
+const BOOLEAN_TYPES = ['tinyint1', 'bit1'] as const;
+
 const values = z.strictObject({
   bigint: z
     .enum(['number', 'string'])
@@ -172,6 +174,12 @@ const values = z.strictObject({
     .or(z.null().transform(() => 'null' as const))
     .default('text')
     .describe('null: a date with a zero month or day becomes null.'),
+  boolean: z
+    .array(z.enum(BOOLEAN_TYPES), { error: `must be a list of ${BOOLEAN_TYPES.join(' and ')}, such as [tinyint1]` })
+    .default([])
+    .describe(
+      'Column types whose 0 and 1 are written as false and true: tinyint1 (TINYINT(1), which BOOLEAN is) and bit1 (BIT(1)). Other values stay numbers.',
+    ),
 });
 
 const aggregate = z.strictObject({
@@ -339,6 +347,12 @@ const sections = z.strictObject({
     .enum(['debezium', 'flat', 'maxwell'])
     .default('debezium')
     .describe('The format of events, see docs/EVENTS.md.'),
+  truncate: z
+    .enum(['event', 'skip'])
+    .default('event')
+    .describe(
+      'event: a TRUNCATE of a captured table is an event. skip: it is left out, and a line of the log names it.',
+    ),
   flat_prefix: z
     .string()
     .refine((prefix) => /^[A-Za-z_]+$/.test(prefix), 'must be letters and underscores')

@@ -37,7 +37,10 @@ export function createColumnReader(column: SourceColumn, values: ValueOptions): 
   // "+ 0" and "* 1e0" remove ZEROFILL and display widths. "* 1e0" also widens a FLOAT, which the text protocol would
   // round.
   switch (dataType) {
-    case 'tinyint':
+    case 'tinyint': {
+      const asBoolean = columnType === 'tinyint(1)' && values.boolean.includes('tinyint1');
+      return { name, select: `CAST(${quoted} + 0 AS CHAR)`, toJson: asBoolean ? booleanText : plainText };
+    }
     case 'smallint':
     case 'mediumint':
     case 'int':
@@ -46,7 +49,8 @@ export function createColumnReader(column: SourceColumn, values: ValueOptions): 
     case 'bigint':
     case 'bit': {
       const wide = dataType === 'bigint' || Number(/\d+/.exec(columnType)?.[0] ?? 1) > 53;
-      const toJson = values.bigint === 'string' && wide ? jsonText : plainText;
+      const asBoolean = columnType === 'bit(1)' && values.boolean.includes('bit1');
+      const toJson = asBoolean ? booleanText : values.bigint === 'string' && wide ? jsonText : plainText;
       return { name, select: `CAST(${quoted} + 0 AS CHAR)`, toJson };
     }
     case 'decimal':
@@ -101,6 +105,7 @@ const geometryJson = (encoding: 'base64' | 'hex') => (value: Buffer) =>
   JSON.stringify({ srid: value.readUInt32LE(0), wkb: value.subarray(4).toString(encoding) });
 
 const plainText = (value: Buffer): string => value.toString();
+const booleanText = (value: Buffer): string => ({ 0: 'false', 1: 'true' })[value.toString()] ?? value.toString();
 const jsonText = (value: Buffer): string => JSON.stringify(value.toString());
 
 const numberText = (value: number): string => (Object.is(value, -0) ? '-0' : String(value));

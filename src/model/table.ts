@@ -33,7 +33,10 @@ export const ColumnType = {
   VAR_STRING: 253,
   STRING: 254,
   GEOMETRY: 255,
-  // MariaDB types that the binlog contains as BINARY. The codes are cdc's own, for columns whose type was verified.
+  // Types that the binlog does not tell from others. The codes are cdc's own, for columns whose type was verified.
+  // A signed TINYINT(1), which BOOLEAN stands for: the binlog has no display width.
+  TINY1: 0x101,
+  // MariaDB types that the binlog contains as BINARY.
   UUID: 0x1fe,
   INET4: 0x2fe,
   INET6: 0x3fe,

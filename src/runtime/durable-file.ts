@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { mkdir, open, readlink, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
@@ -10,6 +11,7 @@ export async function ensureDirectory(path: string, mode = 0o777): Promise<void>
   const makeIfMissing = (): Promise<void> =>
     mkdir(path, { mode }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
+      if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory`);
     });
   try {
     await makeIfMissing();

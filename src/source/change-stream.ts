@@ -56,6 +56,8 @@ export interface ChangeStreamOptions {
   onTable?: (table: Table) => void;
   /** A statement changed rows of the table without row events. */
   onIncomplete?: (table: IncompleteTable) => void;
+  /** Hears of each TRUNCATE that `truncate: skip` leaves out. */
+  onSkippedTruncate?: (schema: string, table: string, transaction: Transaction) => void;
 }
 
 /** The writer of one version of a captured table, and the receiver of its events. */
@@ -148,7 +150,7 @@ export class ChangeStream {
     transactions: TransactionHandler,
     checksum: boolean,
   ): BinlogDecoder<TableWriter> {
-    const { config, server, start, signal } = this.#options;
+    const { config, server, start, signal, onSkippedTruncate } = this.#options;
     const skipper = skipUntilStart(start, {
       commit: (transaction) => transactions.commit(transaction),
       xaPrepared: (transaction) => handler.xaPrepared(transaction),
@@ -177,6 +179,7 @@ export class ChangeStream {
         },
         rows: ({ writer, emit }, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),
         truncate: ({ schema, table: name }, position, ordinal, transaction) => {
+          if (config.truncate === 'skip') return onSkippedTruncate?.(schema, name, transaction);
           const { writer, emit } = this.#createTableWriter({ schema, name, columns: [], key: [] }, transactions);
           writer.writeTruncate(position, ordinal, transaction, Date.now(), emit);
           start.incompleteTables.emptied(schema, name);
@@ -213,11 +216,16 @@ export class ChangeStream {
       onTable?.(table);
       return this.#createTableWriter(table, transactions);
     };
-    if (hasFullMetadata(map, server)) return create({ columns: [...columns], primaryKey: [...primaryKey] });
+    const isComplete = hasFullMetadata(map, server);
+    const needsWidths = config.values.boolean.includes('tinyint1') && columns.some(canBeTinyint1);
+    if (isComplete && !needsWidths) return create({ columns: [...columns], primaryKey: [...primaryKey] });
+    // All but the display widths is known better from the binlog.
+    const createVerified = (schema: ResolvedTableSchema): TableWriter =>
+      create(isComplete ? { columns: withTinyint1(columns, schema), primaryKey: [...primaryKey] } : schema);
     const known = start.tableSchemas.find(map.schema, map.name, columnSignature(columns), at);
-    if (known !== undefined) return create(known);
+    if (known !== undefined && (!isComplete || haveSameNames(columns, known.columns))) return createVerified(known);
     const schemas = { cache: start.tableSchemas, scan: this.#ddlScan };
-    return resolveTableSchema(sourceConnection(config.source), schemas, map, at).then(create);
+    return resolveTableSchema(sourceConnection(config.source), schemas, map, at).then(createVerified);
   }
 
   /** No event can tell what the statement did to the rows. The table wants to be copied anew. */
@@ -267,6 +275,15 @@ function hasFullMetadata({ hasColumnNames, columns }: TableMap, { flavor }: Serv
     )
   );
 }
+
+const canBeTinyint1 = ({ type, unsigned }: Column): boolean => type === ColumnType.TINY && !unsigned;
+
+/** The columns of the binlog, with the type of those that INFORMATION_SCHEMA shows as TINYINT(1). */
+const withTinyint1 = (columns: readonly Column[], { columns: verified }: ResolvedTableSchema): Column[] =>
+  columns.map((column, i) => (verified[i]?.type === ColumnType.TINY1 ? { ...column, type: ColumnType.TINY1 } : column));
+
+const haveSameNames = (a: readonly Column[], b: readonly Column[]): boolean =>
+  a.every(({ name }, i) => name === b[i]?.name);
 
 /** A table with its row key: the primary key, or the columns that `keys` names. */
 function withRowKey(

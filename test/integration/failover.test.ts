@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import { GtidSet } from '../../src/model/gtid-set.ts';
+import { MariadbGtidPosition } from '../../src/model/mariadb-gtid-position.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { type Cdc, Fixture, tableOf, until } from './pipeline-fixture.ts';
 
@@ -25,6 +27,8 @@ const PROMOTE = {
 const PAUSE = { mysql: 'STOP REPLICA SQL_THREAD', mariadb: 'STOP SLAVE SQL_THREAD' };
 const GO_ON = { mysql: 'START REPLICA SQL_THREAD', mariadb: 'START SLAVE SQL_THREAD' };
 
+type Flavor = 'mysql' | 'mariadb';
+
 describe.each(['mysql', 'mariadb'] as const)('failover of %s', (flavor) => {
   let primary: LocalServer;
   let replica: LocalServer;
@@ -41,9 +45,7 @@ describe.each(['mysql', 'mariadb'] as const)('failover of %s', (flavor) => {
     await on(replica, ...FOLLOW[flavor](primary.port), 'SET GLOBAL read_only=ON');
     fixture = new Fixture(primary.url, 'shop');
     await fixture.createSchema(TABLE);
-    // What reaches the daemon has reached the replica: it never has what a killed primary takes with it.
     proxy = await TcpProxy.listen(primary.port);
-    proxy.delayMs = 30;
     fixture.configure((await fixture.startFirehose()).endpoint);
     const file = join(fixture.directory, 'cdc.yaml');
     const hosts = `mysql://root@127.0.0.1:${proxy.port},127.0.0.1:${replica.port}/`;
@@ -61,7 +63,14 @@ describe.each(['mysql', 'mariadb'] as const)('failover of %s', (flavor) => {
     await on(primary, ...Array.from({ length: 5 }, () => 'FLUSH BINARY LOGS'));
     daemon = await fixture.run();
     expect(followed(daemon)).toEqual([proxy.port]);
-    const before = await work(primary, 0, 1_500, () => primary.kill());
+    const before = await work(primary, 0, 1_500, async () => {
+      // Replication is asynchronous: what the daemon has when its link goes dead, the replica must get first.
+      proxy.blackhole('open and new');
+      const reached = await gtids(primary, flavor);
+      await until(async () => contains(await gtids(replica, flavor), reached, flavor));
+      await primary.kill();
+      proxy.cut('rst');
+    });
     expect(before).toBeGreaterThan(50);
     await on(replica, ...PROMOTE[flavor]);
     (fixture as { url: string }).url = replica.url;
@@ -144,6 +153,23 @@ async function on(server: LocalServer, ...statements: string[]): Promise<void> {
   }
 }
 
+/** What the server has executed. */
+async function gtids(server: LocalServer, flavor: Flavor): Promise<string> {
+  const connection = await createConnection({ uri: server.url, rowsAsArray: true });
+  const variable = flavor === 'mysql' ? '@@global.gtid_executed' : '@@global.gtid_current_pos';
+  try {
+    const [rows] = await connection.query(`SELECT ${variable}`);
+    return (rows as unknown as [[string]])[0][0];
+  } finally {
+    connection.destroy();
+  }
+}
+
+const contains = (all: string, part: string, flavor: Flavor): boolean =>
+  flavor === 'mysql'
+    ? GtidSet.parse(all).containsAll(GtidSet.parse(part))
+    : MariadbGtidPosition.parse(all).containsAll(MariadbGtidPosition.parse(part));
+
 async function count(server: LocalServer, table: string): Promise<number> {
   const connection = await createConnection({ uri: server.url, database: 'shop', rowsAsArray: true });
   try {
@@ -180,6 +206,7 @@ async function work(server: LocalServer, salt: number, ms: number, end?: () => P
   const clients = [0, 1, 2].map(client);
   if (end) {
     await new Promise((done) => setTimeout(done, ms));
+    await until(() => committed > 100);
     await end();
     ended = true;
   }

@@ -18,6 +18,8 @@ const defaults: ValueOptions = configSchema.parse({
 const COLUMNS: [name: string, type: string, sql: string, json: string][] = [
   ['id', 'BIGINT UNSIGNED', '18446744073709551615', '18446744073709551615'],
   ['tiny', 'TINYINT(1)', '-128', '-128'],
+  ['flag', 'TINYINT(1)', '1', '1'],
+  ['bit1', 'BIT(1)', "b'0'", '0'],
   ['filled', 'INT(8) UNSIGNED ZEROFILL', '7', '7'],
   ['big', 'BIGINT', '-9223372036854775808', '-9223372036854775808'],
   ['amount', 'DECIMAL(65,30)', "'-0.000000000000000000000000000001'", '"-0.000000000000000000000000000001"'],
@@ -169,10 +171,14 @@ describe('comparing the source with the lake', () => {
       binary: 'hex',
       temporal: 'epoch_micros',
       zero_dates: 'null',
+      boolean: ['tinyint1', 'bit1'],
     };
     const row = new Map([...FIRST]);
     for (const [name, json] of Object.entries({
       id: '"18446744073709551615"',
+      tiny: '-128',
+      flag: 'true',
+      bit1: 'false',
       big: '"-9223372036854775808"',
       bits: '"18446744073709551615"',
       amount: '-0.000000000000000000000000000001',

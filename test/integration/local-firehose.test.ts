@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
@@ -14,8 +14,14 @@ import {
   DescribeDeliveryStreamCommand,
   FirehoseClient,
   ListDeliveryStreamsCommand,
+  ListTagsForDeliveryStreamCommand,
   PutRecordBatchCommand,
   PutRecordCommand,
+  StartDeliveryStreamEncryptionCommand,
+  StopDeliveryStreamEncryptionCommand,
+  TagDeliveryStreamCommand,
+  UntagDeliveryStreamCommand,
+  UpdateDestinationCommand,
 } from '@aws-sdk/client-firehose';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { firehoseCommand } from '../../src/commands/firehose.ts';
@@ -81,10 +87,9 @@ function byFolder(lake: string): Record<string, string> {
   return result;
 }
 
+/** Polls without end: the test's own limit ends what hangs, and a machine can be slow. */
 async function until(condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 10_000; !condition(); await sleep(20)) {
-    if (Date.now() > end) throw new Error('waited 10 s in vain');
-  }
+  while (!condition()) await sleep(20);
 }
 
 describe('puts', () => {
@@ -212,7 +217,7 @@ describe('requests that are no SDK calls', () => {
     ],
     [
       'an unknown operation',
-      { 'x-amz-target': 'Firehose_20150804.UpdateDestination' },
+      { 'x-amz-target': 'Firehose_20150804.NoSuchOperation' },
       body,
       400,
       'UnknownOperationException',
@@ -260,6 +265,38 @@ describe('requests that are no SDK calls', () => {
     const [response] = await once(sent, 'response');
     expect(response.statusCode).toBe(413);
     sent.destroy();
+  });
+
+  test('bodies whose length is not announced count too: beyond 256 MiB in memory the answer is Slow down.', async () => {
+    const { firehose } = await start();
+    const part = Buffer.alloc(1024 * 1024, 'x');
+    const answers: number[] = [];
+    const open = Array.from({ length: 24 }, () => {
+      const sent = request(firehose.endpoint, {
+        method: 'POST',
+        headers: { ...signed, 'transfer-encoding': 'chunked' },
+      });
+      sent.on('error', () => {});
+      sent.on('response', ({ statusCode }) => answers.push(statusCode as number));
+      return sent;
+    });
+    // 15 MiB each, and none of them ends.
+    for (let i = 0; i < 15; i++) for (const sent of open) sent.write(part);
+    await until(() => answers.length > 0);
+    expect(new Set(answers)).toEqual(new Set([503]));
+    for (const sent of open) sent.destroy();
+    // The memory is given back with the connections.
+    const client = clientFor(firehose.endpoint);
+    const stored = async () => {
+      for (;;) {
+        try {
+          return await put(client, 'x');
+        } catch {
+          await sleep(50);
+        }
+      }
+    };
+    expect(await stored()).toMatchObject({ FailedPutCount: 0 });
   });
 });
 
@@ -460,6 +497,126 @@ describe('managing streams', () => {
     await expect(put(client, 'x')).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
+  test('has tags, which come and go by key, page by page, and cannot be more than 50', async () => {
+    const { client } = await start({ streams: [] });
+    const stream = { DeliveryStreamName: 's' };
+    await client.send(
+      new CreateDeliveryStreamCommand({
+        ...stream,
+        ExtendedS3DestinationConfiguration: destination,
+        Tags: [{ Key: 'team', Value: 'shop' }],
+      }),
+    );
+    await client.send(
+      new TagDeliveryStreamCommand({
+        ...stream,
+        Tags: [{ Key: 'env', Value: 'test' }, { Key: 'team', Value: 'lake' }, { Key: 'bare' }],
+      }),
+    );
+    const tags = async (input = {}) => {
+      const { Tags, HasMoreTags } = await client.send(new ListTagsForDeliveryStreamCommand({ ...stream, ...input }));
+      return [Tags?.map(({ Key, Value }) => `${Key}=${Value}`), HasMoreTags];
+    };
+    expect(await tags()).toEqual([['bare=', 'env=test', 'team=lake'], false]);
+    expect(await tags({ Limit: 1 })).toEqual([['bare='], true]);
+    expect(await tags({ Limit: 1, ExclusiveStartTagKey: 'env' })).toEqual([['team=lake'], false]);
+    await client.send(new UntagDeliveryStreamCommand({ ...stream, TagKeys: ['env', 'never there'] }));
+    expect(await tags()).toEqual([['bare=', 'team=lake'], false]);
+    const many = Array.from({ length: 49 }, (_, i) => ({ Key: `k${i}`, Value: '' }));
+    await expect(client.send(new TagDeliveryStreamCommand({ ...stream, Tags: many }))).rejects.toMatchObject({
+      name: 'LimitExceededException',
+    });
+    await expect(
+      client.send(new TagDeliveryStreamCommand({ ...stream, Tags: [{ Key: 'aws:x', Value: '' }] })),
+    ).rejects.toMatchObject({ name: 'InvalidArgumentException' });
+    expect(await tags()).toEqual([['bare=', 'team=lake'], false]);
+    // A look at the tags of a stream does not create it.
+    const other = new ListTagsForDeliveryStreamCommand({ DeliveryStreamName: 'other' });
+    await expect(client.send(other)).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+  });
+
+  test('has a state of encryption, in DescribeDeliveryStream and in the answer to puts', async () => {
+    const { client } = await start();
+    const stream = { DeliveryStreamName: 's' };
+    const state = async () =>
+      (await client.send(new DescribeDeliveryStreamCommand(stream))).DeliveryStreamDescription
+        ?.DeliveryStreamEncryptionConfiguration;
+    expect(await state()).toEqual({ Status: 'DISABLED' });
+    await client.send(new StartDeliveryStreamEncryptionCommand(stream));
+    expect(await state()).toEqual({ Status: 'ENABLED', KeyType: 'AWS_OWNED_CMK' });
+    expect(await put(client, 'x')).toMatchObject({ Encrypted: true, FailedPutCount: 0 });
+    const KeyARN = 'arn:aws:kms:us-east-1:000000000000:key/k';
+    const DeliveryStreamEncryptionConfigurationInput = { KeyType: 'CUSTOMER_MANAGED_CMK' as const, KeyARN };
+    await client.send(
+      new StartDeliveryStreamEncryptionCommand({ ...stream, DeliveryStreamEncryptionConfigurationInput }),
+    );
+    expect(await state()).toEqual({ Status: 'ENABLED', KeyType: 'CUSTOMER_MANAGED_CMK', KeyARN });
+    await expect(
+      client.send(
+        new StartDeliveryStreamEncryptionCommand({
+          ...stream,
+          DeliveryStreamEncryptionConfigurationInput: { KeyType: 'CUSTOMER_MANAGED_CMK' },
+        }),
+      ),
+    ).rejects.toMatchObject({ name: 'InvalidArgumentException', message: expect.stringContaining('KeyARN') });
+    await client.send(new StopDeliveryStreamEncryptionCommand(stream));
+    expect(await state()).toEqual({ Status: 'DISABLED' });
+    expect(await put(client, 'x')).toMatchObject({ Encrypted: false });
+  });
+
+  test('refuses UpdateDestination by name, and says what to do', async () => {
+    const { client } = await start();
+    await expect(
+      client.send(
+        new UpdateDestinationCommand({
+          DeliveryStreamName: 's',
+          CurrentDeliveryStreamVersionId: '1',
+          DestinationId: 'destinationId-000000000001',
+          ExtendedS3DestinationUpdate: { Prefix: 'x/' },
+        }),
+      ),
+    ).rejects.toMatchObject({
+      name: 'InvalidArgumentException',
+      message: expect.stringMatching(/does not support UpdateDestination: delete the stream/),
+    });
+  });
+
+  test('is described as it was created', async () => {
+    const { client } = await start({ streams: [] });
+    const given = {
+      Prefix: '!{partitionKeyFromQuery:t}/',
+      ErrorOutputPrefix: 'failed/!{firehose:error-output-type}/',
+      BufferingHints: { SizeInMBs: 64, IntervalInSeconds: 60 },
+      CompressionFormat: 'GZIP',
+      EncryptionConfiguration: { KMSEncryptionConfig: { AWSKMSKeyARN: 'arn:aws:kms:us-east-1:000000000000:key/k' } },
+      CloudWatchLoggingOptions: { Enabled: true, LogGroupName: 'g', LogStreamName: 'l' },
+      DynamicPartitioningConfiguration: { Enabled: true, RetryOptions: { DurationInSeconds: 10 } },
+      S3BackupMode: 'Disabled',
+      CustomTimeZone: 'UTC',
+      ProcessingConfiguration: {
+        Enabled: true,
+        Processors: [
+          {
+            Type: 'MetadataExtraction',
+            Parameters: [
+              { ParameterName: 'MetadataExtractionQuery', ParameterValue: '{t:.t}' },
+              { ParameterName: 'JsonParsingEngine', ParameterValue: 'JQ-1.6' },
+            ],
+          },
+          { Type: 'AppendDelimiterToRecord', Parameters: [] },
+        ],
+      },
+    };
+    await create(client, 's', given);
+    const { DeliveryStreamDescription: described } = await client.send(
+      new DescribeDeliveryStreamCommand({ DeliveryStreamName: 's' }),
+    );
+    const { ExtendedS3DestinationDescription: shown, DestinationId } = described?.Destinations?.[0] ?? {};
+    expect(shown).toEqual({ ...destination, ...given });
+    expect(described).toMatchObject({ VersionId: '1', CreateTimestamp: expect.any(Date), HasMoreDestinations: false });
+    expect(DestinationId).toBe('destinationId-000000000001');
+  });
+
   test('a stream created with dynamic partitioning partitions', async () => {
     const { client, firehose, lake } = await start({ streams: [] });
     const partitioned = {
@@ -602,6 +759,25 @@ describe('a process that is killed', () => {
 });
 
 describe('trouble', () => {
+  test('a lake that is a file is one clear error, before anything is acknowledged', async () => {
+    const lake = newLake();
+    mkdirSync(dirname(lake), { recursive: true });
+    writeFileSync(lake, 'precious');
+    await expect(start({ lake })).rejects.toMatchObject({
+      name: 'CdcError',
+      message: `cannot use ${lake} as the lake folder`,
+      exitCode: 2,
+      why: `${lake} is not a directory`,
+      hint: expect.stringContaining('--lake'),
+    });
+    expect(readFileSync(lake, 'utf8')).toBe('precious');
+    rmSync(lake);
+    writeFileSync(`${lake}.spool`, '');
+    await expect(start({ lake })).rejects.toMatchObject({ why: `${lake}.spool is not a directory` });
+    rmSync(`${lake}.spool`);
+    rmSync(lake, { recursive: true });
+  });
+
   test('a port in use is one clear error, and the lake is free again', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     closing.push(() => taken.close());

@@ -166,7 +166,7 @@ test('a local server dies with the process that started it, even by SIGKILL', as
   const { pid, directory } = JSON.parse(line.toString()) as { pid: number; directory: string };
   expect(processesIn(directory)).toEqual([`${pid}`]);
   parent.kill('SIGKILL');
-  await vi.waitFor(() => expect(processesIn(directory)).toEqual([]), { timeout: 5000 });
+  await vi.waitFor(() => expect(processesIn(directory)).toEqual([]), { timeout: 60_000 });
   rmSync(directory, { recursive: true });
 });
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createConnection } from 'mysql2/promise';
@@ -25,8 +25,9 @@ export interface Ended {
 export interface Cdc {
   child: ChildProcess;
   ended: Promise<Ended>;
-  /** What it has logged so far. */
+  /** What it has logged and printed so far. */
   stderr(): string;
+  stdout(): string;
 }
 
 export const startCdc = (directory: string, ...words: string[]): Cdc => startCdcWith({}, directory, ...words);
@@ -43,7 +44,7 @@ export function startCdcWith(env: Record<string, string | undefined>, directory:
   child.stdout.on('data', (data) => (stdout += data));
   child.stderr.on('data', (data) => (stderr += data));
   const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr }));
-  return { child, ended, stderr: () => stderr };
+  return { child, ended, stderr: () => stderr, stdout: () => stdout };
 }
 
 /** One `cdc` command to its end. */
@@ -132,15 +133,20 @@ ${extra}`,
         (event) => (event.after as { id?: number } | null)?.id === id && tableOf(event) === 'marker',
       ),
     );
+    // What was accepted beside the marker can be in the next object.
+    await until(() => !readdirSync(`${this.lake}.spool`).some((name) => name.endsWith('.meta')));
   }
 
   /** Folds the lake and compares a table with the source. */
-  async compare(table: string): Promise<TableComparison & { equal: boolean; repeats: number; conflicts: number }> {
+  async compare(
+    table: string,
+    values = DEFAULT_VALUES,
+  ): Promise<TableComparison & { equal: boolean; repeats: number; conflicts: number }> {
     const objects = (await listObjects(this.lake, STREAM)).map(({ path }) => path);
     const fold = await foldLake({ objects });
     const source = await connectSource({ uri: this.url });
     try {
-      const result = await compareTable(source, fold, { schema: this.schema, table, values: DEFAULT_VALUES });
+      const result = await compareTable(source, fold, { schema: this.schema, table, values });
       return { ...result, equal: isEqual(result), repeats: fold.repeats, conflicts: fold.conflicts };
     } finally {
       source.destroy();
@@ -159,8 +165,8 @@ const DEFAULT_VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, fire
 
 export const tableOf = (event: Record<string, unknown>): string => (event.source as { table: string }).table;
 
-/** Polls until the condition holds; fails the test after 30 s. */
-export async function until(condition: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
+/** Polls until the condition holds. The limit only ends a test that hangs: a machine can be slow. */
+export async function until(condition: () => boolean | Promise<boolean>, ms = 90_000): Promise<void> {
   const deadline = Date.now() + ms;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${condition}`);

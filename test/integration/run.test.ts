@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { cdc, Fixture, startCdc, tableOf } from './pipeline-fixture.ts';
+import { cdc, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
 
 const TABLE = `CREATE TABLE item (
   id BIGINT UNSIGNED, part VARCHAR(20) CHARACTER SET utf8mb4, name VARCHAR(100), price DECIMAL(10,2),
@@ -78,22 +78,26 @@ describe.each(['mysql', 'mariadb'] as const)('cdc run against %s', (flavor) => {
       snapshot: 'false',
     });
     expect(insert.source.gtid).toMatch(flavor === 'mysql' ? /^[0-9a-f-]{36}:\d+$/ : /^\d+-\d+-\d+$/);
-    expect(Math.abs(Number(insert.source.ts_ms) - insert.ts_ms)).toBeLessThan(5000);
+    // The same clock and unit; how long the row was on its way depends on the machine.
+    expect(Math.abs(Number(insert.source.ts_ms) - insert.ts_ms)).toBeLessThan(600_000);
     // The two halves of a key change are one row of one event.
     expect(remove.source.pos).toBe(moved.source.pos);
   });
 
   test('after SIGKILLs under load the fold equals the source, and a repeat has the same bytes', async () => {
-    const work = changeRows(fixture, 4, 6_000);
+    // The first start saves where it begins. What is written before that is no business of the daemon.
+    let daemon = await fixture.run();
+    const load = changeRows(fixture, 4);
     for (let i = 0; i < 5; i++) {
-      const daemon = await fixture.run();
+      const changes = load.changes();
       await new Promise((done) => setTimeout(done, 400 + i * 150));
+      await until(() => load.changes() >= changes + 200);
       daemon.child.kill('SIGKILL');
       await daemon.ended;
+      daemon = await fixture.run();
     }
-    const daemon = await fixture.run();
-    const changes = await work;
-    expect(changes).toBeGreaterThan(1000);
+    await load.stop();
+    expect(load.changes()).toBeGreaterThan(1000);
     await fixture.delivered();
     daemon.child.kill('SIGTERM');
     expect(await daemon.ended).toMatchObject({ code: 0 });
@@ -107,13 +111,13 @@ describe.each(['mysql', 'mariadb'] as const)('cdc run against %s', (flavor) => {
   });
 });
 
-/** Changes rows at random on several connections for a while. Returns how many statements committed. */
-async function changeRows(fixture: Fixture, clients: number, ms: number): Promise<number> {
-  const deadline = Date.now() + ms;
-  const client = async (n: number): Promise<number> => {
+/** Changes rows at random on several connections until it is stopped. Counts the statements that committed. */
+function changeRows(fixture: Fixture, clients: number): { changes(): number; stop(): Promise<void> } {
+  let changes = 0;
+  let stopped = false;
+  const client = async (n: number): Promise<void> => {
     const connection = await createConnection({ uri: fixture.url, database: fixture.schema });
-    let changes = 0;
-    for (let i = 0; Date.now() < deadline; i++) {
+    for (let i = 0; !stopped; i++) {
       const id = (i * 7 + n) % 50;
       const part = `p${(i * 13) % 5}`;
       const statement = [
@@ -133,10 +137,15 @@ async function changeRows(fixture: Fixture, clients: number, ms: number): Promis
       }
     }
     connection.destroy();
-    return changes;
   };
-  const counts = await Promise.all(Array.from({ length: clients }, (_, n) => client(n)));
-  return counts.reduce((a, b) => a + b, 0);
+  const work = Promise.all(Array.from({ length: clients }, (_, n) => client(n)));
+  return {
+    changes: () => changes,
+    stop: async () => {
+      stopped = true;
+      await work;
+    },
+  };
 }
 
 describe('cdc run refuses', () => {
@@ -243,11 +252,12 @@ describe('cdc run with Firehose down', () => {
     const port = Number(new URL(fixture.firehose?.endpoint ?? '').port);
     await fixture.firehose?.close();
     await fixture.query(`INSERT INTO ${fixture.schema}.item (id, part) VALUES (1, 'x')`);
-    await new Promise((done) => setTimeout(done, 500));
-    const asked = Date.now();
+    await until(() => daemon.stderr().includes('the stream did not accept events; retrying'));
     daemon.child.kill('SIGTERM');
-    expect(await daemon.ended).toMatchObject({ code: 0 });
-    expect(Date.now() - asked).toBeLessThan(30_000);
+    expect(await daemon.ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('drain timed out after 20 s'),
+    });
     await fixture.startFirehose(port);
     const next = await fixture.run();
     await fixture.delivered();
@@ -262,7 +272,8 @@ test('SIGTERM at any time while it starts ends it with 0, unless it comes before
   await fixture.createSchema(TABLE);
   fixture.configure((await fixture.startFirehose()).endpoint);
   let asked = 0;
-  for (let ms = 150; ms <= 900; ms += 50) {
+  // Where Node needs longer to load, later too.
+  for (let ms = 150; ms <= 900 || asked === 0; ms += 50) {
     const daemon = startCdc(fixture.directory, 'run');
     await new Promise((done) => setTimeout(done, ms));
     daemon.child.kill('SIGTERM');

@@ -9,8 +9,10 @@ export type Values = Config['values'];
  */
 export type Kind =
   | 'integer'
+  | 'tinyint1'
   | 'bigint'
   | 'bit'
+  | 'bit1'
   | 'long bit'
   | 'year'
   | 'decimal'
@@ -44,6 +46,8 @@ const quote = (text: string): string => JSON.stringify(text);
 const utf8 = (hex: string): string => Buffer.from(hex, 'hex').toString('utf8');
 const bytes = (hex: string, { binary }: Values): string =>
   quote(binary === 'hex' ? hex.toLowerCase() : Buffer.from(hex, 'hex').toString('base64'));
+const flag = (digits: string, asBoolean: boolean): string =>
+  asBoolean && Number(digits) <= 1 && Number(digits) >= 0 ? String(digits === '1') : digits;
 const float = (bits: 32 | 64) => ({
   select: (column: string) => column,
   json: (a: string) => shortestText(Number(a), bits),
@@ -53,6 +57,8 @@ export const RENDERINGS: Record<Kind, Rendering> = {
   // "+ 0" removes the padding of ZEROFILL.
   integer: { select: (c) => asText(`${c} + 0`), json: (a) => a },
   bigint: { select: (c) => asText(`${c} + 0`), json: (a, { bigint }) => (bigint === 'string' ? quote(a) : a) },
+  tinyint1: { select: (c) => asText(`${c} + 0`), json: (a, { boolean }) => flag(a, boolean.includes('tinyint1')) },
+  bit1: { select: asHex, json: (a, { boolean }) => flag(String(Number(a)), boolean.includes('bit1')) },
   bit: { select: asHex, json: (a) => BigInt(`0x${a}`).toString() },
   'long bit': {
     select: asHex,

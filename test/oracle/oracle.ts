@@ -24,9 +24,18 @@ export interface OracleTable {
 
 /** Options with every value of every `values:` key. */
 export const VALUE_SETS: readonly Values[] = [
-  { bigint: 'number', decimal: 'string', json: 'string', binary: 'base64', temporal: 'iso', zero_dates: 'text' },
-  { bigint: 'string', decimal: 'number', json: 'nested', binary: 'hex', temporal: 'mysql', zero_dates: 'null' },
-  { bigint: 'number', decimal: 'number', json: 'string', binary: 'hex', temporal: 'epoch_micros', zero_dates: 'text' },
+  {
+    ...({ bigint: 'number', decimal: 'string', json: 'string', binary: 'base64', temporal: 'iso' } as const),
+    ...({ zero_dates: 'text', boolean: [] } as const),
+  },
+  {
+    ...({ bigint: 'string', decimal: 'number', json: 'nested', binary: 'hex', temporal: 'mysql' } as const),
+    ...{ zero_dates: 'null', boolean: ['tinyint1', 'bit1'] },
+  },
+  {
+    ...({ bigint: 'number', decimal: 'number', json: 'string', binary: 'hex', temporal: 'epoch_micros' } as const),
+    ...{ zero_dates: 'text', boolean: ['bit1'] },
+  },
 ];
 
 export interface Comparison {

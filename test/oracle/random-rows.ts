@@ -82,7 +82,7 @@ const integer = (type: string, width: number): RandomColumn[] => [
 
 const bit = (width: number): RandomColumn => ({
   type: `BIT(${width})`,
-  kind: width > 53 ? 'long bit' : 'bit',
+  kind: width > 53 ? 'long bit' : width === 1 ? 'bit1' : 'bit',
   value: (random) => String(random.bits(width)),
 });
 

@@ -43,9 +43,17 @@ const integers: TypeCase[] = (
   ];
 });
 
+const booleans: TypeCase[] = [
+  { type: 'TINYINT(1)', kind: 'tinyint1', values: ['0', '1', '-1', '2', '127', '-128'] },
+  { type: 'BOOLEAN', kind: 'tinyint1', values: ['TRUE', 'FALSE', '2'] },
+  // The display width of an unsigned column is not in INFORMATION_SCHEMA of every server, so it never counts.
+  { type: 'TINYINT(1) UNSIGNED', kind: 'integer', values: ['0', '1', '255'] },
+  { type: 'TINYINT(2)', kind: 'integer', values: ['0', '1', '-1'] },
+];
+
 const bits: TypeCase[] = [1, 7, 8, 9, 24, 25, 32, 33, 48, 49, 53, 54, 56, 57, 63, 64].map((width) => ({
   type: `BIT(${width})`,
-  kind: width > 53 ? 'long bit' : 'bit',
+  kind: width > 53 ? 'long bit' : width === 1 ? 'bit1' : 'bit',
   values: ["b'0'", "b'1'", `b'1${'0'.repeat(width - 1)}'`, `b'${'1'.repeat(width)}'`],
 }));
 
@@ -562,7 +570,7 @@ export const TYPE_CASES: readonly TypeCase[] = [
   ...integers,
   { type: 'INT ZEROFILL', kind: 'integer', values: ['0', '7', '4294967295'], note: 'for display only' },
   { type: 'BIGINT ZEROFILL', kind: 'bigint', values: ['7', '18446744073709551615'] },
-  { type: 'BOOLEAN', kind: 'integer', values: ['TRUE', 'FALSE', '2'] },
+  ...booleans,
   ...bits,
   ...decimals,
   { type: 'DECIMAL(10,2) ZEROFILL', kind: 'decimal', values: ['0', '7.5', '12345678.90'] },

@@ -8,8 +8,10 @@ import { MARIADB_CASES, OLD_TEMPORAL_CASES, type Server, TYPE_CASES, type TypeCa
 /** What the event holds, and the options that change it. */
 const WRITTEN: Record<Kind, string> = {
   integer: 'number, all digits',
+  tinyint1: '0 and 1: number; `boolean: [tinyint1]`: `false` and `true`. Others: number',
   bigint: 'number, all digits; `bigint: string`: string',
   bit: 'number, all digits',
+  bit1: 'number; `boolean: [bit1]`: `false` and `true`',
   'long bit': 'number, all digits; `bigint: string`: string',
   year: 'number',
   decimal: 'string of the digits; `decimal: number`: the digits bare',
@@ -41,7 +43,7 @@ protocol, text as \`CONVERT(… USING utf8mb4)\`, and bytes, geometry and vector
 with the codec puts the result into JSON. The servers are MySQL 9.7, MariaDB 10.11 and MySQL 5.6. Everything runs under
 these sets of options:
 
-${VALUE_SETS.map((values) => `- \`${JSON.stringify(values).replaceAll('"', '').slice(1, -1).replaceAll(',', ', ').replaceAll(':', ': ')}\``).join('\n')}
+${VALUE_SETS.map((values) => wrapped(['-', ...listedOptions(values)], '  ')).join('\n')}
 
 In addition to the boundary values, each server gets ${RANDOM_ROWS} rows of random values in ${RANDOM_COLUMNS.length} types, with the columns in random
 order. That is at least 100,000 values a server, each compared in four images under three sets of options.
@@ -94,6 +96,12 @@ ${wrapped(RANDOM_COLUMNS.map(({ type, on }, i) => `\`${short(type)}\`${on ? ` ($
 - A UUID column of MariaDB before 10.11.5 was not tested. It stores its bytes in another order.
 `;
 }
+
+const listedOptions = (values: (typeof VALUE_SETS)[number]): string[] =>
+  Object.entries(values).map(([name, value], i, all) => {
+    const text = Array.isArray(value) ? `[${value.join(', ')}]` : value;
+    return `\`${name}: ${text}\`${i < all.length - 1 ? ',' : ''}`;
+  });
 
 /** Pieces of text in lines of at most 120 characters. */
 function wrapped(pieces: readonly string[], indent = ''): string {

@@ -22,6 +22,8 @@ import { temporalWriter } from './temporal-column.ts';
 import type { ValueFormat } from './value-format.ts';
 
 const QUOTE = 0x22;
+const TRUE = Buffer.from('true');
+const FALSE = Buffer.from('false');
 
 /**
  * Creates the writer of one column.
@@ -35,12 +37,17 @@ export function createValueWriter(column: Column, format: ValueFormat, charsets:
     case T.INT24:
     case T.LONG:
       return integerWriter(type, column.unsigned);
+    case T.TINY1:
+      return orBoolean(integerWriter(T.TINY, false), format.boolean.includes('tinyint1'));
     case T.LONGLONG:
       return bigintWriter(column.unsigned, format.bigint === 'string');
     case T.YEAR:
       return yearWriter;
     case T.BIT:
-      return bitWriter((meta + 7) >> 3, format.bigint === 'string' && meta > 53);
+      return orBoolean(
+        bitWriter((meta + 7) >> 3, format.bigint === 'string' && meta > 53),
+        meta === 1 && format.boolean.includes('bit1'),
+      );
     case T.FLOAT:
       return floatWriter;
     case T.DOUBLE:
@@ -161,6 +168,17 @@ function bitWriter(length: number, asString: boolean): ValueWriter {
     else putUint64(out, length === 8 ? u32be(src, at) : u32be(src, at - 1) & 0xffffff, u32be(src, at + length - 4));
     return at + length;
   });
+}
+
+/** The writer of a value of one byte. 0 and 1 become words; any other value keeps its number, so that none is lost. */
+function orBoolean(write: ValueWriter, asBoolean: boolean): ValueWriter {
+  if (!asBoolean) return write;
+  return (src, at, end, out) => {
+    const value = byteAt(src, at);
+    if (value > 1) return write(src, at, end, out);
+    out.copy(value === 1 ? TRUE : FALSE);
+    return at + 1;
+  };
 }
 
 const floatWriter: ValueWriter = (src, at, end, out) => {

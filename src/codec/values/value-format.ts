@@ -6,4 +6,6 @@ export interface ValueFormat {
   binary: 'base64' | 'hex';
   temporal: 'iso' | 'mysql' | 'epoch_micros';
   zero_dates: 'text' | 'null';
+  /** The types whose 0 and 1 are `false` and `true`. */
+  boolean: readonly ('tinyint1' | 'bit1')[];
 }

@@ -1,10 +1,11 @@
-import { AwsError, streamNotFound, validationError } from './aws-error.ts';
+import { AwsError, invalidArgument, streamNotFound, validationError } from './aws-error.ts';
 import type { CallLog, CallLogEntry } from './call-log.ts';
 import { describeStream, readCreateDeliveryStream } from './create-request.ts';
 import { DeliveryStream } from './delivery-stream.ts';
 import type { SpoolFolders } from './object-buffer.ts';
 import { createPutHandler, type PutHandler } from './put-handler.ts';
 import type { Json } from './put-request.ts';
+import { addTags, ENCRYPTION_DISABLED, listTags, readEncryption, removeTags } from './stream-attributes.ts';
 import { type StreamOptions, type StreamSettings, streamNameProblems, validateStream } from './stream-options.ts';
 
 /** Firehose's operations on the streams of one server. server.ts handles the wire protocol. */
@@ -31,6 +32,13 @@ export function createApi(options: ApiOptions): Api {
   const { callLog, onCall, log } = options;
   const streams = new StreamRegistry(options);
   for (const settings of options.streams) streams.add(settings);
+  /** An operation that changes a stream and has nothing to answer. */
+  const acting =
+    (act: (stream: DeliveryStream, input: Json) => void) =>
+    async (input: Json): Promise<Json> => {
+      act(streams.existing(input), input);
+      return {};
+    };
   return {
     puts: createPutHandler({ findStream: (name) => streams.find(name), callLog, onCall, log }),
     operations: new Map<string, (input: Json) => Promise<Json>>([
@@ -38,6 +46,29 @@ export function createApi(options: ApiOptions): Api {
       ['CreateDeliveryStream', async (input) => streams.create(input)],
       ['DeleteDeliveryStream', async (input) => streams.delete(input)],
       ['ListDeliveryStreams', async (input) => streams.list(input)],
+      ['ListTagsForDeliveryStream', async (input) => listTags(streams.existing(input).tags, input)],
+      ['TagDeliveryStream', acting(({ tags }, input) => addTags(tags, input.Tags))],
+      ['UntagDeliveryStream', acting(({ tags }, input) => removeTags(tags, input.TagKeys))],
+      [
+        'StartDeliveryStreamEncryption',
+        acting((stream, input) => {
+          stream.encryption = readEncryption(input.DeliveryStreamEncryptionConfigurationInput);
+        }),
+      ],
+      [
+        'StopDeliveryStreamEncryption',
+        acting((stream) => {
+          stream.encryption = ENCRYPTION_DISABLED;
+        }),
+      ],
+      [
+        'UpdateDestination',
+        acting(() => {
+          throw invalidArgument(
+            'The local Firehose does not support UpdateDestination: delete the stream, and create it with the new destination',
+          );
+        }),
+      ],
     ]),
     flush: () => streams.flush(),
   };
@@ -84,14 +115,27 @@ class StreamRegistry {
         `Firehose ${settings.name} under accountId ${this.#options.account} already exists`,
       );
     }
-    this.add(settings);
+    const tags = new Map<string, string>();
+    if (Array.isArray(input.Tags) && input.Tags.length > 0) addTags(tags, input.Tags);
+    const asked = input.DeliveryStreamEncryptionConfigurationInput;
+    const encryption = asked == null ? ENCRYPTION_DISABLED : readEncryption(asked);
+    const stream = this.add(settings);
+    for (const [key, value] of tags) stream.tags.set(key, value);
+    stream.encryption = encryption;
     return { DeliveryStreamARN: this.#arn(settings.name) };
   }
 
-  async delete(input: Json): Promise<Json> {
+  /** The stream of the input. Only puts and DescribeDeliveryStream create one. @throws AwsError if it does not exist */
+  existing(input: Json): DeliveryStream {
     const name = streamNameOf(input);
     const stream = this.#streams.get(name);
     if (!stream) throw streamNotFound(name, this.#options.account);
+    return stream;
+  }
+
+  async delete(input: Json): Promise<Json> {
+    const stream = this.existing(input);
+    const { name } = stream.settings;
     this.#streams.delete(name);
     const flushing = stream.flush().catch((error) => this.#options.log(`${name}: ${(error as Error).message}`));
     this.#deleting.add(flushing);

@@ -67,6 +67,7 @@ export function readCreateDeliveryStream(input: Json): StreamOptions {
     prefix: optional(destination.Prefix, 'string'),
     errorOutputPrefix: optional(destination.ErrorOutputPrefix, 'string'),
     partition: partitionQuery(objectOrEmpty(destination.ProcessingConfiguration), partitioned),
+    destination,
   };
 }
 
@@ -128,7 +129,8 @@ function optional<T extends keyof JsonTypes>(value: unknown, type: T): JsonTypes
 
 /** Creates the response of DescribeDeliveryStream. */
 export function describeStream(stream: DeliveryStream, arn: string): Json {
-  const { settings, created } = stream;
+  const { settings, created, encryption } = stream;
+  const given = settings.options.destination ?? {};
   const destination = {
     RoleARN: 'arn:aws:iam::000000000000:role/local-firehose',
     BucketARN: 'arn:aws:s3:::local-lake',
@@ -141,6 +143,7 @@ export function describeStream(stream: DeliveryStream, arn: string): Json {
     CompressionFormat: settings.gzip ? 'GZIP' : 'UNCOMPRESSED',
     EncryptionConfiguration: { NoEncryptionConfig: 'NoEncryption' },
     CloudWatchLoggingOptions: { Enabled: false },
+    ...pick(given, ['RoleARN', 'BucketARN', 'Prefix', 'EncryptionConfiguration', 'CloudWatchLoggingOptions']),
   };
   const processors = settings.query && [
     { Type: 'RecordDeAggregation', Parameters: [{ ParameterName: 'SubRecordType', ParameterValue: 'JSON' }] },
@@ -157,7 +160,7 @@ export function describeStream(stream: DeliveryStream, arn: string): Json {
       DeliveryStreamName: settings.name,
       DeliveryStreamARN: arn,
       DeliveryStreamStatus: 'ACTIVE',
-      DeliveryStreamEncryptionConfiguration: { Status: 'DISABLED' },
+      DeliveryStreamEncryptionConfiguration: encryption,
       DeliveryStreamType: 'DirectPut',
       VersionId: '1',
       CreateTimestamp: created.getTime() / 1000,
@@ -171,9 +174,14 @@ export function describeStream(stream: DeliveryStream, arn: string): Json {
             S3BackupMode: 'Disabled',
             DynamicPartitioningConfiguration: { Enabled: processors !== undefined },
             ProcessingConfiguration: { Enabled: processors !== undefined, Processors: processors ?? [] },
+            CustomTimeZone: 'UTC',
+            ...pick(given, ['DynamicPartitioningConfiguration', 'ProcessingConfiguration']),
           },
         },
       ],
     },
   };
 }
+
+const pick = (object: Json, names: readonly string[]): Json =>
+  Object.fromEntries(names.flatMap((name) => (object[name] == null ? [] : [[name, object[name]]])));

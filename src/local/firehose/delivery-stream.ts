@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createObjectBuffer, type ObjectBuffer, type SpoolFolders } from './object-buffer.ts';
 import { deaggregate, failedEvent, MAX_EVENTS_PER_RECORD, type PartitionQuery, partitionOf } from './partition.ts';
 import { evaluatePrefix, formatTimestamp, type PrefixContext } from './prefix.ts';
+import { ENCRYPTION_DISABLED } from './stream-attributes.ts';
 import { fitsPrefix, type StreamSettings } from './stream-options.ts';
 
 const MAX_ACTIVE_PARTITIONS = 500;
@@ -19,6 +20,9 @@ interface OpenBuffer {
 export class DeliveryStream {
   readonly settings: StreamSettings;
   readonly created = new Date();
+  readonly tags = new Map<string, string>();
+  /** As DescribeDeliveryStream shows it. */
+  encryption = ENCRYPTION_DISABLED;
   readonly #folders: SpoolFolders;
   readonly #log: (line: string) => void;
   readonly #open = new Map<string, OpenBuffer>();

@@ -38,6 +38,7 @@ export interface PutHandlerOptions {
 interface CallResult {
   request?: PutRequest;
   decision?: FaultDecision | undefined;
+  encrypted?: boolean;
   error?: AwsError;
 }
 
@@ -54,6 +55,7 @@ export function createPutHandler({ findStream, callLog, onCall, log }: PutHandle
       result.request = operation === 'PutRecord' ? readPutRecord(input) : readPutRecordBatch(input);
       const { stream, records } = result.request;
       const target = findStream(stream);
+      result.encrypted = target.encryption.Status === 'ENABLED';
       result.decision = faults?.decide(number - faultsSince, stream, records);
       await store(target, result.decision ? recordsToStore(records, result.decision) : records);
     } catch (error) {
@@ -150,16 +152,20 @@ function replyOf(operation: PutOperation, result: CallResult, recordId: () => st
   }
 }
 
-function resultsOf(operation: PutOperation, { request, decision }: CallResult, recordId: () => string): object {
+function resultsOf(
+  operation: PutOperation,
+  { request, decision, encrypted: Encrypted = false }: CallResult,
+  recordId: () => string,
+): object {
   const missing = decision?.response.kind === 'short' ? decision.response.missing : 0;
-  if (operation === 'PutRecord') return { Encrypted: false, ...(missing === 0 && { RecordId: recordId() }) };
+  if (operation === 'PutRecord') return { Encrypted, ...(missing === 0 && { RecordId: recordId() }) };
   const { records } = request!;
   if (!decision) {
-    return { Encrypted: false, FailedPutCount: 0, RequestResponses: records.map(() => ({ RecordId: recordId() })) };
+    return { Encrypted, FailedPutCount: 0, RequestResponses: records.map(() => ({ RecordId: recordId() })) };
   }
   const results = decision.results.slice(0, Math.max(0, records.length - missing));
   return {
-    Encrypted: false,
+    Encrypted,
     FailedPutCount: results.filter(({ code }) => code !== null).length,
     RequestResponses: results.map(({ code }) =>
       code === null ? { RecordId: recordId() } : { ErrorCode: code, ErrorMessage: recordMessage(code) },

@@ -15,14 +15,19 @@ export class BodyPool {
   /** Sorted by size, smallest first. */
   readonly #free: Buffer[] = [];
 
-  /** The SDK announces the length of a body, so the buffer has the right size and chunks are copied once. */
-  async read(request: IncomingMessage, expected: number): Promise<Buffer> {
+  /**
+   * The SDK announces the length of a body, so the buffer has the right size and chunks are copied once. A chunked body
+   * is not announced: `reserve` hears of each growth of its buffer, before it is made, and can refuse it.
+   */
+  async read(request: IncomingMessage, expected: number, reserve: (bytes: number) => void): Promise<Buffer> {
     let body = this.#take(expected);
     let length = 0;
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       if (length + chunk.length > MAX_BODY_BYTES) throw bodyTooLarge();
       if (length + chunk.length > body.length) {
-        const larger = Buffer.allocUnsafeSlow(Math.max(2 * body.length, length + chunk.length));
+        const size = Math.max(2 * body.length, length + chunk.length);
+        reserve(size - body.length);
+        const larger = Buffer.allocUnsafeSlow(size);
         body.copy(larger, 0, 0, length);
         body = larger;
       }

@@ -149,13 +149,18 @@ function createRequestHandler(api: Api, log: (line: string) => void, closing: Ab
   let bytesInFlight = 0;
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const expected = Number(request.headers['content-length'] ?? 0);
-    bytesInFlight += expected;
+    let reserved = 0;
+    const reserve = (bytes: number): void => {
+      reserved += bytes;
+      bytesInFlight += bytes;
+      if (bytesInFlight > MAX_BYTES_IN_FLIGHT) throw slowDown();
+    };
     const operation = operationOf(request);
     let body: Buffer | undefined;
     const read = async (): Promise<Json> => {
       if (expected > MAX_BODY_BYTES) throw bodyTooLarge();
-      if (bytesInFlight > MAX_BYTES_IN_FLIGHT) throw slowDown();
-      body = await bodyPool.read(request, expected);
+      reserve(expected);
+      body = await bodyPool.read(request, expected, reserve);
       checkRequest(request, isPut(operation) || api.operations.has(operation));
       return parseBody(body);
     };
@@ -173,7 +178,7 @@ function createRequestHandler(api: Api, log: (line: string) => void, closing: Ab
         error instanceof AwsError ? error : new AwsError('InternalFailure', 'An internal error occurred.', 500),
       );
     } finally {
-      bytesInFlight -= expected;
+      bytesInFlight -= reserved;
     }
     if (!request.complete && reply.delivery !== 'reset') request.resume();
     await sendReply(response, reply, closing);

@@ -11,7 +11,8 @@ export async function lockSpool({ lake, spool }: SpoolFolders): Promise<() => Pr
     await ensureDirectory(lake);
     await ensureDirectory(spool);
   } catch (error) {
-    throw new CdcError(`cannot create the lake folder ${lake}`, {
+    throw new CdcError(`cannot use ${lake} as the lake folder`, {
+      exitCode: 2,
       why: (error as Error).message,
       hint: 'choose another folder with --lake',
       cause: error,

@@ -24,6 +24,8 @@ export interface StreamOptions {
   errorOutputPrefix?: string | undefined;
   /** Dynamic partitioning: a JQ-like object of paths, `{db: .source.db, table: .source.table}`. */
   partition?: string | undefined;
+  /** The destination of CreateDeliveryStream, for DescribeDeliveryStream. */
+  destination?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Checked and compiled options. */

@@ -230,8 +230,13 @@ const GEOMETRIES = new Set([
   'geometrycollection',
   'geomcollection',
 ]);
-/** MariaDB's types that the binlog shows as BINARY, with the codec's own codes for them. */
-const LOGGED_AS_BINARY: Readonly<Record<string, number>> = { uuid: T.UUID, inet4: T.INET4, inet6: T.INET6 };
+/** Types that the binlog shows as another one, with the codec's own codes for them, by DATA_TYPE or COLUMN_TYPE. */
+const LOGGED_AS_ANOTHER: Readonly<Record<string, number>> = {
+  uuid: T.UUID,
+  inet4: T.INET4,
+  inet6: T.INET6,
+  'tinyint(1)': T.TINY1,
+};
 const OLD_TEMPORAL: ReadonlySet<number> = new Set([T.TIME, T.DATETIME, T.TIMESTAMP]);
 
 /**
@@ -256,7 +261,7 @@ export function mergeColumns(logged: readonly Column[], declared: InformationSch
     const isBytes = known.collation === 0 && /binary|blob/.test(known.dataType);
     merged.push({
       name: known.name,
-      type: LOGGED_AS_BINARY[known.dataType] ?? column.type,
+      type: LOGGED_AS_ANOTHER[known.dataType] ?? LOGGED_AS_ANOTHER[known.columnType.toLowerCase()] ?? column.type,
       meta: OLD_TEMPORAL.has(column.type) ? known.fraction : column.meta,
       nullable: column.nullable,
       unsigned: /\b(unsigned|zerofill)\b/i.test(known.columnType.replace(/'.*'/gs, '')) || known.dataType === 'year',

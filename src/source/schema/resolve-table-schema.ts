@@ -21,6 +21,9 @@ export interface BinlogTable {
 const ATTEMPTS_MAX = 3;
 const FULL_METADATA_HINT =
   'SET GLOBAL binlog_row_metadata=FULL (and in the configuration of the server), so that the binlog names the columns; for rows logged before that, start after them and copy the table again';
+/** The names are in the binlog, but not which of its types a column has. */
+const UNKNOWN_TYPE_HINT =
+  'the binlog does not show UUID and INET of MariaDB, and TINYINT(1), which values.boolean asks for: start after the statement and copy the table again, exclude the table, or remove tinyint1 from values.boolean';
 
 /**
  * Reads the columns of a table from INFORMATION_SCHEMA, which knows only the present ones, and proves that they are the
@@ -84,9 +87,9 @@ export async function resolveTableSchema(
 const findRenamedColumn = (table: BinlogTable, columns: Column[]): string | undefined =>
   table.hasColumnNames ? columns.find(({ name }, i) => name !== table.columns[i]?.name)?.name : undefined;
 
-const unresolvedError = ({ schema, name }: BinlogTable, why: string): CdcError =>
+const unresolvedError = ({ schema, name, hasColumnNames }: BinlogTable, why: string): CdcError =>
   new CdcError(`cannot determine the columns of ${schema}.${name} at this binlog position`, {
     exitCode: 4,
     why,
-    hint: FULL_METADATA_HINT,
+    hint: hasColumnNames ? UNKNOWN_TYPE_HINT : FULL_METADATA_HINT,
   });

@@ -30,6 +30,7 @@ describe('a valid configuration', () => {
       columns: {},
       keys: {},
       format: 'debezium',
+      truncate: 'event',
       flat_prefix: '_',
       values: {
         bigint: 'number',
@@ -38,6 +39,7 @@ describe('a valid configuration', () => {
         binary: 'base64',
         temporal: 'iso',
         zero_dates: 'text',
+        boolean: [],
       },
       firehose: {
         stream: 's',

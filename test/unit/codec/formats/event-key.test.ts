@@ -44,7 +44,14 @@ function image(values: number[]): Buffer {
 function writtenEvents(format: 'debezium' | 'flat' | 'maxwell', key: number[], op: RowOp, ...images: number[][]) {
   const writer = new EventWriter(
     { schema: 'shop', name: 'orders', columns: COLUMNS, key },
-    { format, name: 'shop', epoch: 0, flatPrefix: '_', charsets: new Map(), values: { ...VALUES, zero_dates: 'text' } },
+    {
+      format,
+      name: 'shop',
+      epoch: 0,
+      flatPrefix: '_',
+      charsets: new Map(),
+      values: { ...VALUES, zero_dates: 'text', boolean: [] },
+    },
     // So small that it has to grow while a key is writtenEvents.
     new ByteWriter(8),
   );

@@ -61,7 +61,7 @@ function writeAndParse({ format, op, key = [1, 0], gtid = transaction.gtid, sche
     table,
     {
       ...{ format, name: 'shop', epoch: 0x6b02e25e, flatPrefix: '_', charsets: new Map([[45, 'utf8mb4']]) },
-      values: { ...values, zero_dates: 'text' },
+      values: { ...values, zero_dates: 'text', boolean: [] },
     },
     new ByteWriter(),
   );

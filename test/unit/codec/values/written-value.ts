@@ -10,6 +10,7 @@ const DEFAULTS: ValueFormat = {
   binary: 'base64',
   temporal: 'iso',
   zero_dates: 'text',
+  boolean: [],
 };
 const CHARSETS = new Map([
   [45, 'utf8mb4'],

@@ -96,7 +96,7 @@ describe('the file of the call log', () => {
     });
     let confirmed = 0;
     const first = callLog.append(entry(1)).then(() => confirmed++);
-    await vi.waitFor(() => expect(sync).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(sync).toHaveBeenCalledTimes(1), { timeout: 30_000 });
     const others = Array.from({ length: 20 }, (_, i) => callLog.append(entry(i + 2)).then(() => confirmed++));
     await sleep(50);
     expect(confirmed).toBe(0);
