@@ -22,8 +22,9 @@ const MAY_IMPORT: Record<string, string[]> = {
 
   'source/limits.ts': [],
   'source/server': ['model', 'source/limits.ts'],
-  'source/binlog': ['model', 'source/limits.ts', 'source/server'],
-  'source/schema': ['model', 'source/server', 'source/binlog'],
+  'source/statement': [],
+  'source/binlog': ['model', 'source/limits.ts', 'source/server', 'source/statement'],
+  'source/schema': ['model', 'source/server', 'source/binlog', 'source/statement'],
   'source/start-point.ts': [
     'model',
     'checkpoint',

@@ -22,7 +22,7 @@ export interface Checkpoint {
   position: number;
   /** Resolved columns of tables whose columns the binlog does not name, with the binlog range they are valid for. */
   tables: ResolvedTableSchema[];
-  /** Tables that want to be copied anew. */
+  /** Tables that need another copy. */
   incomplete: IncompleteTable[];
   /** The binlog before the position; undefined if it is not known yet, or if 0.1.0 wrote the file. */
   binlog?: BinlogFingerprint | undefined;

@@ -42,7 +42,7 @@ export class EventWriter {
     if (at !== end) throw new CdcError('the last row image of a rows event ends after the event');
   }
 
-  /** Writes the event of a TRUNCATE. `ordinal` tells the tables of one statement apart. */
+  /** Writes the event of a TRUNCATE. `ordinal` differs between the tables of one statement. */
   writeTruncate(position: number, ordinal: number, transaction: Transaction, now: number, emit: EmitEvent): void {
     this.#format.begin(position, transaction, now, false);
     this.#format.truncate(ordinal, emit);

@@ -1,4 +1,4 @@
-/** A table whose rows were changed without row events: its copy can differ from the source until it is copied anew. */
+/** A table whose rows were changed without row events: its copy can differ from the source until it is copied again. */
 export interface IncompleteTable {
   schema: string;
   /** `*` stands for every table of the schema. */
@@ -17,7 +17,7 @@ export const INCOMPLETE_TABLES_MAX = 500;
 
 const ALL = '*';
 
-/** The tables that want to be copied anew. The list is saved in the checkpoint. */
+/** The tables that need another copy. The list is saved in the checkpoint. */
 export class IncompleteTables {
   readonly #tables = new Map<string, IncompleteTable>();
 
@@ -39,7 +39,7 @@ export class IncompleteTables {
     this.#set({ ...table, table: ALL, since: ofSchema.map(({ since }) => since).sort()[0] ?? table.since });
   }
 
-  /** The table has no rows any more, and its copy is told so. */
+  /** The table has no rows any more, and an event says so. */
   emptied(schema: string, table: string): void {
     this.#tables.delete(keyOf(schema, table));
   }

@@ -228,7 +228,7 @@ export class ChangeStream {
     return resolveTableSchema(sourceConnection(config.source), schemas, map, at).then(createVerified);
   }
 
-  /** No event can tell what the statement did to the rows. The table wants to be copied anew. */
+  /** No event can tell what the statement did to the rows. The table needs another copy. */
   #markIncomplete({ label, at, changes }: LoggedDdl, { committedAt }: Transaction): void {
     const { start, onIncomplete } = this.#options;
     for (const { effect, schema, table = '*' } of changes) {

@@ -18,7 +18,7 @@ export interface StartPoint {
   dump: DumpStart;
   /** Resolved columns of tables whose columns the binlog does not name. */
   tableSchemas: TableSchemaCache;
-  /** Tables that want to be copied anew, wherever the stream begins. */
+  /** Tables that need another copy, wherever the stream begins. */
   incompleteTables: IncompleteTables;
   /** Whether the delivered GTIDs are read from the start of the first file of the dump. */
   readGtidsFromFirstFile: boolean;

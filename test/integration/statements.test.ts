@@ -119,7 +119,7 @@ interface Case {
   before: Tables;
   after: Tables;
   /** What the decoder says of each captured table. */
-  told: Map<string, Set<TableEffect>>;
+  reported: Map<string, Set<TableEffect>>;
 }
 
 describe.each([
@@ -165,7 +165,7 @@ describe.each([
     return found;
   }
 
-  /** Makes the tables anew, runs the statement in a session of its own, and notes what it did. Undefined if rejected. */
+  /** Makes the tables again and runs the statement in a session of its own. Undefined if the server rejects it. */
   async function tryStatement(random: Random, kind: string): Promise<Case | undefined> {
     const session = random.pick(SESSIONS);
     const names = [...(NAMES.ascii ?? []), ...(NAMES[session.charset] ?? [])];
@@ -208,7 +208,7 @@ describe.each([
       to: await currentBinlogPosition(connection),
       before,
       after: await tablesNow(),
-      told: new Map(),
+      reported: new Map(),
     };
   }
 
@@ -224,7 +224,7 @@ describe.each([
     expect(rejected).toBeLessThan(CASES / 5);
     const tell = (at: Coordinates, name: string, effect: TableEffect): void => {
       const found = cases.find(({ from, to }) => !isBefore(at, from) && isBefore(at, to));
-      found?.told.set(name, (found.told.get(name) ?? new Set()).add(effect));
+      found?.reported.set(name, (found.reported.get(name) ?? new Set()).add(effect));
     };
     const errors: unknown[] = [];
     const record = await recordBinlog(url, cases[0]?.from as Coordinates);
@@ -246,15 +246,15 @@ describe.each([
     expect(errors).toEqual([]);
     for (const tried of cases) checkCase(tried);
     // The generator reaches everything.
-    const seen = cases.flatMap(({ told }) => [...told.values()].flatMap((effects) => [...effects]));
+    const seen = cases.flatMap(({ reported }) => [...reported.values()].flatMap((effects) => [...effects]));
     for (const effect of ['emptied', 'rewritten', 'columns', 'unique-key'] as const) expect(seen).toContain(effect);
   }, 300_000);
 });
 
-function checkCase({ kind, context, before, after, told }: Case): void {
+function checkCase({ kind, context, before, after, reported }: Case): void {
   for (const [name, old] of before) {
     const now = after.get(name);
-    const effects = told.get(name) ?? new Set<TableEffect>();
+    const effects = reported.get(name) ?? new Set<TableEffect>();
     if (now === undefined || now.rows < old.rows)
       expect(effects.has('emptied') || effects.has('rewritten'), `${name} lost rows in ${context}`).toBe(true);
     if (effects.has('emptied')) expect(now?.rows ?? 0, `${name} is empty after ${context}`).toBe(0);
@@ -265,5 +265,5 @@ function checkCase({ kind, context, before, after, told }: Case): void {
   }
   // MySQL 5.6 writes DROP TABLE in UTF-8 with another character set beside it, so the wrong reading counts too.
   if (/^drop.*[^\x20-\x7e]/s.test(context)) return;
-  for (const name of told.keys()) expect([...before.keys(), ...after.keys()], context).toContain(name);
+  for (const name of reported.keys()) expect([...before.keys(), ...after.keys()], context).toContain(name);
 }

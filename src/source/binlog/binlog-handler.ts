@@ -24,7 +24,7 @@ export interface BinlogHandler<T> {
    */
   isHarmless(dml: DmlReach, at: Coordinates): boolean | Promise<boolean>;
   rows(table: T, rows: RowsEvent, transaction: Transaction): void;
-  /** A statement emptied the table. `ordinal` tells the tables of one statement apart. */
+  /** A statement emptied the table. `ordinal` differs between the tables of one statement. */
   truncate(table: TableName, position: number, ordinal: number, transaction: Transaction): void;
   commit(transaction: Transaction): void;
   /** The rows of this transaction, which `rows` has received, did not happen. */

@@ -15,7 +15,7 @@ export interface QueryEvent {
   updatedSchemas: readonly string[] | undefined;
 }
 
-/** Status variables of a Query event (MySQL: statement_events.h, enum Query_event_status_vars; MariaDB: log_event.h). */
+/** Status variables (MySQL: statement_events.h, enum Query_event_status_vars; MariaDB: log_event.h). */
 const SQL_MODE = 1;
 const CATALOG = 2;
 const CHARSET = 4;
@@ -119,7 +119,7 @@ function readUpdatedSchemas(cursor: ByteCursor): string[] | undefined {
 }
 
 /**
- * Whether the statement is BEGIN, told by the length of its text: no other one has five letters and starts with a B.
+ * Whether the statement is BEGIN, by the length of its text: no other one has five letters and starts with a B.
  * Nearly all Query events of a stream are BEGIN, so nothing else of them is read.
  */
 export function isBegin({ bytes, at, end }: ByteCursor): boolean {

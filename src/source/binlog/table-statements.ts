@@ -91,7 +91,7 @@ export class TableStatements<T> {
       .map(({ effect, schema, table }) => ({ effect, schema: fold(schema), table: table && fold(table) }));
   }
 
-  /** The text tells which tables DML writes itself; the schemas, if the event has them, also what it reaches. */
+  /** The text names the tables that DML writes itself; the schemas, if the event has them, also those it reaches. */
   #isHarmless(dml: StatementDml, query: LoggedQuery): boolean | Promise<boolean> {
     const { updatedSchemas, file, position } = query;
     const handler = this.#handler;

@@ -61,7 +61,7 @@ export class DmlProof {
     }
   }
 
-  /** Whether a statement since can have changed triggers or functions, or made one of the tables anew. */
+  /** Whether a statement since can have changed triggers or functions, or made one of the tables again. */
   async #changedSince(writes: readonly TableName[], from: Coordinates, to: Coordinates): Promise<boolean> {
     let isChanged = false;
     const isWritten = (schema: string, table?: string): boolean =>

@@ -28,7 +28,7 @@ const UNKNOWN_TYPE_HINT =
 /**
  * Reads the columns of a table from INFORMATION_SCHEMA, which knows only the present ones, and proves that they are the
  * columns of the event: they agree in count, types, metadata and nullability, and no statement between the event and
- * the end of the binlog can have changed the columns or the row key of the table. Proven columns are added to the cache.
+ * the end of the binlog can have changed the columns or the row key of the table. Proven columns are cached.
  * @throws CdcError if the columns cannot be proven; it never guesses
  */
 export async function resolveTableSchema(

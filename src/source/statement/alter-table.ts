@@ -1,4 +1,4 @@
-import { readName, readTableName, skipToKeyword } from './names.ts';
+import { readName, readQualifiedName, skipToKeyword } from './names.ts';
 import { changesOf, type Ddl, ddl, type TableChange, type TableName } from './statement.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -124,7 +124,7 @@ function readClause(table: TableName, tokens: Tokenizer, defaultSchema: string):
 function readTableAfter(keyword: string, tokens: Tokenizer, defaultSchema: string): TableName | undefined {
   if (!skipToKeyword(tokens, keyword)) return undefined;
   tokens.take();
-  return readTableName(tokens, defaultSchema);
+  return readQualifiedName(tokens, defaultSchema);
 }
 
 /** RENAME [TO | AS | =] name renames the table; RENAME COLUMN, INDEX and KEY do not. */
@@ -132,7 +132,7 @@ function readRenameClause(table: TableName, tokens: Tokenizer, defaultSchema: st
   if (INDEX_WORDS.includes(tokens.keyword)) return HARMLESS;
   if (tokens.keyword === 'COLUMN') return { label: '', changes: changesOf(table, 'columns') };
   if (!tokens.accept('TO', 'AS')) tokens.acceptSymbol('=');
-  const to = readTableName(tokens, defaultSchema);
+  const to = readQualifiedName(tokens, defaultSchema);
   const changes = [table, ...(to ? [to] : [])].flatMap((name) => changesOf(name, 'rewritten', 'columns'));
   return { label: 'RENAME', changes };
 }

@@ -1,5 +1,5 @@
 import { readAlterTable } from './alter-table.ts';
-import { readTableName, readTableNames, skipToKeyword } from './names.ts';
+import { readQualifiedName, readQualifiedNames, skipToKeyword } from './names.ts';
 import { changesOf, type Ddl, ddl, type StatementDml, type TableChange, type TableName } from './statement.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -13,7 +13,7 @@ export function readDdl(tokens: Tokenizer, defaultSchema: string): Ddl | Stateme
     case 'TRUNCATE': {
       tokens.take();
       tokens.accept('TABLE');
-      const name = readTableName(tokens, defaultSchema);
+      const name = readQualifiedName(tokens, defaultSchema);
       return name && ddl('TRUNCATE TABLE', changesOf(name, 'emptied'));
     }
     case 'RENAME':
@@ -39,7 +39,7 @@ export function readDdl(tokens: Tokenizer, defaultSchema: string): Ddl | Stateme
 
 function readAfterKeyword(tokens: Tokenizer, defaultSchema: string): TableName[] | undefined {
   tokens.take();
-  return readTableNames(tokens, defaultSchema);
+  return readQualifiedNames(tokens, defaultSchema);
 }
 
 /** Objects that hold no rows of a table. DDL of them changes no table, and its text is read no further. */
@@ -134,7 +134,7 @@ function readIndexDdl(verb: string, isUnique: boolean, tokens: Tokenizer, defaul
   tokens.take();
   if (!skipToKeyword(tokens, 'ON')) return undefined;
   tokens.take();
-  const name = readTableName(tokens, defaultSchema);
+  const name = readQualifiedName(tokens, defaultSchema);
   return name && ddl(`${verb} INDEX`, isUnique ? changesOf(name, 'unique-key') : []);
 }
 
@@ -142,7 +142,7 @@ function readDatabaseDdl(verb: string, tokens: Tokenizer): Ddl | undefined {
   tokens.take();
   if (verb !== 'DROP') return ddl(`${verb} DATABASE`, []);
   skipIfExists(tokens);
-  const schema = readTableName(tokens, '')?.table;
+  const schema = readQualifiedName(tokens, '')?.table;
   if (schema === undefined) return undefined;
   return ddl('DROP DATABASE', [
     { effect: 'rewritten', schema, table: undefined },
@@ -169,7 +169,7 @@ function readTableDdl(
   if (isTemporary) return ddl(`${verb} TEMPORARY TABLE`, []);
   skipIfExists(tokens);
   if (verb === 'DROP') {
-    const names = readTableNames(tokens, defaultSchema);
+    const names = readQualifiedNames(tokens, defaultSchema);
     return (
       names &&
       ddl(
@@ -178,7 +178,7 @@ function readTableDdl(
       )
     );
   }
-  const name = readTableName(tokens, defaultSchema);
+  const name = readQualifiedName(tokens, defaultSchema);
   if (name === undefined) return undefined;
   if (object === 'SEQUENCE') return ddl(label, changesOf(name, verb === 'ALTER' ? 'rewritten' : 'columns'));
   if (verb === 'ALTER') return readAlterTable(name, isIgnore, tokens, defaultSchema);
@@ -206,10 +206,10 @@ function readRename(tokens: Tokenizer, defaultSchema: string): Ddl | undefined {
   skipIfExists(tokens);
   const changes: TableChange[] = [];
   do {
-    const from = readTableName(tokens, defaultSchema);
+    const from = readQualifiedName(tokens, defaultSchema);
     if (tokens.accept('WAIT')) tokens.take();
     else tokens.accept('NOWAIT');
-    const to = tokens.accept('TO') ? readTableName(tokens, defaultSchema) : undefined;
+    const to = tokens.accept('TO') ? readQualifiedName(tokens, defaultSchema) : undefined;
     if (from === undefined || to === undefined) return undefined;
     changes.push(...changesOf(from, 'rewritten', 'columns'), ...changesOf(to, 'rewritten', 'columns'));
   } while (tokens.acceptSymbol(','));

@@ -1,4 +1,4 @@
-import { collectTableNames, readTableName, skipToKeyword } from './names.ts';
+import { collectTableNames, readQualifiedName, skipToKeyword } from './names.ts';
 import type { StatementDml, TableName } from './statement.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -36,7 +36,7 @@ export function readDml(tokens: Tokenizer, defaultSchema: string): StatementDml 
   if (!DML_KEYWORDS.includes(verb)) return dml(undefined);
   tokens.take();
   const one = (): readonly TableName[] | undefined => {
-    const name = readTableName(tokens, defaultSchema);
+    const name = readQualifiedName(tokens, defaultSchema);
     return name && [name];
   };
   switch (verb) {
@@ -69,7 +69,7 @@ function readDelete(
 ): StatementDml {
   while (tokens.accept('LOW_PRIORITY', 'QUICK', 'IGNORE'));
   if (!tokens.accept('FROM')) return dml(collectTableNames(tokens, defaultSchema, ...DELETE_CLAUSES));
-  const name = readTableName(tokens, defaultSchema);
+  const name = readQualifiedName(tokens, defaultSchema);
   if (name === undefined) return dml(undefined);
   if (tokens.isAtEnd) return dml([name], true);
   return dml([name, ...collectTableNames(tokens, defaultSchema, ...DELETE_CLAUSES)]);

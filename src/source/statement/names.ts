@@ -9,7 +9,7 @@ export function readName(tokens: Tokenizer): string | undefined {
 }
 
 /** `table`, `schema.table` or `.table`; undefined if the next tokens are none of them. */
-export function readTableName(tokens: Tokenizer, defaultSchema: string): TableName | undefined {
+export function readQualifiedName(tokens: Tokenizer, defaultSchema: string): TableName | undefined {
   if (tokens.acceptSymbol('.')) {
     const table = readName(tokens);
     return table === undefined ? undefined : { schema: defaultSchema, table };
@@ -22,10 +22,10 @@ export function readTableName(tokens: Tokenizer, defaultSchema: string): TableNa
 }
 
 /** Names with commas between them; undefined if one cannot be read. */
-export function readTableNames(tokens: Tokenizer, defaultSchema: string): TableName[] | undefined {
+export function readQualifiedNames(tokens: Tokenizer, defaultSchema: string): TableName[] | undefined {
   const names: TableName[] = [];
   do {
-    const name = readTableName(tokens, defaultSchema);
+    const name = readQualifiedName(tokens, defaultSchema);
     if (name === undefined) return undefined;
     names.push(name);
   } while (tokens.acceptSymbol(','));
