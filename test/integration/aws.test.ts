@@ -129,7 +129,16 @@ describe('what can heal', () => {
     expect(await checked.ended).toMatchObject({ code: 3, stdout: expect.stringContaining('is CREATING') });
     await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (1)`);
     await until(() => front.calls.some(({ operation }) => operation === 'PutRecordBatch'));
-    await until(() => daemon.stderr().includes('did not accept events; retrying'));
+    const retries = () => daemon.stderr().includes('did not accept events; retrying');
+    await until(() => retries() || daemon.child.exitCode !== null);
+    expect([daemon.child.exitCode, daemon.stderr()]).toEqual([null, expect.stringContaining('is CREATING')]);
+    let described = 0;
+    front.answer = (operation) => {
+      if (operation !== 'DescribeDeliveryStream') return awsAnswer('ResourceNotFoundException', 'not found');
+      described++;
+      return awsAnswer('ThrottlingException', 'Rate exceeded');
+    };
+    await until(() => described > 1 || daemon.child.exitCode !== null);
     expect(daemon.child.exitCode).toBeNull();
     front.answer = () => undefined;
     await deliversAndEnds(daemon);

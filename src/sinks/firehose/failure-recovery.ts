@@ -2,7 +2,7 @@ import { DescribeDeliveryStreamCommand, type FirehoseClient } from '@aws-sdk/cli
 import { abortable } from '../../runtime/abort.ts';
 import type { RecordOutcome } from '../sink.ts';
 import { awsError } from './aws-errors.ts';
-import type { AwsFailure } from './aws-failure.ts';
+import { type AwsFailure, failureText } from './aws-failure.ts';
 import { failureOutcome } from './outcomes.ts';
 
 /** What a request was signed with. */
@@ -96,10 +96,15 @@ export class FailureRecovery {
     const { kind } = awsError(name);
     if (kind !== 'streamNotFound' && kind !== 'request') return undefined;
     const command = new DescribeDeliveryStreamCommand({ DeliveryStreamName: stream });
-    const abortSignal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
-    const response = await this.#client.send(command, { abortSignal }).catch(() => undefined);
-    const status = response?.DeliveryStreamDescription?.DeliveryStreamStatus;
-    return status === 'CREATING' ? `the stream ${stream} is CREATING` : undefined;
+    try {
+      const response = await this.#client.send(command, { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+      const status = response.DeliveryStreamDescription?.DeliveryStreamStatus;
+      return status === 'CREATING' ? `the stream ${stream} is CREATING` : undefined;
+    } catch (failure) {
+      // AWS throttles descriptions early. Only an answer can stop the daemon.
+      const isAnswer = failureOutcome(failure as AwsFailure).kind === 'rejected';
+      return isAnswer ? undefined : `its description failed: ${failureText(failure as AwsFailure)}`;
+    }
   }
 }
 

@@ -173,8 +173,9 @@ describe('properties', () => {
 
   test('many stars do not make matching slow', () => {
     const filter = compileTableFilter([`s.${'*a'.repeat(30)}b`], { caseSensitive: true });
-    const before = performance.now();
+    const before = process.cpuUsage();
     expect(filter('s', 'a'.repeat(64))).toBe(false);
-    expect(performance.now() - before).toBeLessThan(100);
+    // Its own time of the processor: a busy machine cannot delay it.
+    expect(process.cpuUsage(before).user).toBeLessThan(100_000);
   });
 });
