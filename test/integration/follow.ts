@@ -22,8 +22,6 @@ const isMarker = (text: string, id: number | undefined): boolean =>
 /** Where to begin, if not before what was run, and what to call for each table version. */
 interface FollowOptions {
   from?: string;
-  /** Another way to the server. */
-  url?: string;
   onTable?: () => void;
 }
 
@@ -68,10 +66,10 @@ export class History {
   }
 
   /** The lines of what was run, as a configuration makes them, up to the marker, or where it took this id. */
-  async lines(yaml: string, marker?: number, { from, onTable, url = this.#url }: FollowOptions = {}): Promise<Line[]> {
+  async lines(yaml: string, marker?: number, { from, onTable }: FollowOptions = {}): Promise<Line[]> {
     const tables = `tables: ["${this.#schema}.*"]\n`;
     const config = parseConfig(
-      `source: { url: "${url}" }\nfirehose: { stream: s }\n${yaml.includes('tables:') ? '' : tables}${yaml}`,
+      `source: { url: "${this.#url}" }\nfirehose: { stream: s }\n${yaml.includes('tables:') ? '' : tables}${yaml}`,
       { file: 'cdc.yaml', directory: tmpdir(), env: {} },
     );
     const server = from === undefined ? (this.#before as ServerInfo) : await readServerInfo(this.#connection());
