@@ -142,6 +142,14 @@ describe.each(KINDS)('the binlog of $name', ({ kind, name, settings, reset, stat
     expect(await difference({ ...saved, position: 1e6 })).toMatch(/has \d+ bytes, and cdc has read 1000000/);
   });
 
+  test('is recognized again at a source.start in the middle of an event', async () => {
+    const { binlog, ...saved } = await checkpointAfter('INSERT INTO item VALUES (80)');
+    for (const back of [1, 5, 20]) {
+      const start = { ...saved, position: saved.position - back, binlog: { ...binlog, position: 0, digest: 0 } };
+      expect(await difference(start)).toBeUndefined();
+    }
+  });
+
   test('is recognized again although the server writes checksums that it did not write then', async () => {
     const saved = await checkpointAfter('INSERT INTO item VALUES (60)');
     await run('SET GLOBAL binlog_checksum=NONE', 'INSERT INTO item VALUES (61)');

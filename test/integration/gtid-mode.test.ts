@@ -170,7 +170,10 @@ describe.each([
       daemon = await fixture.run();
       await fixture.query('INSERT INTO memory.seen VALUES (1), (2)');
       await fixture.delivered();
+      daemon.child.kill('SIGTERM');
+      await daemon.ended;
       await server.restart();
+      daemon = await fixture.run();
       await fixture.query('INSERT INTO memory.seen VALUES (3)');
       await fixture.query('CREATE TABLE memory.done (id INT PRIMARY KEY)', 'INSERT INTO memory.done VALUES (1)');
       await until(async () => daemon?.child.exitCode !== null || (await fixture.landed()).some(isDone));

@@ -66,8 +66,8 @@ describe('without a checkpoint', () => {
     });
   });
 
-  test('earliest begins after the purged transactions', () => {
-    expect(startPoint({ start: 'earliest' }, undefined, mysql(`${U}:1-50`, `${U}:1-7`)).dump).toEqual({
+  test.each(['earliest', 'start'])('%s begins after the purged transactions', (start) => {
+    expect(startPoint({ start }, undefined, mysql(`${U}:1-50`, `${U}:1-7`)).dump).toEqual({
       gtids: `${U}:1-7`,
     });
   });
