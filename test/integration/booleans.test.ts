@@ -16,13 +16,13 @@ describe.each(['mysql', 'mariadb'] as const)('values.boolean on %s', (flavor) =>
   test('writes 0 and 1 as false and true in every part of every format, keys included, and loses no other value', async () => {
     await kept.run(
       [
-        `CREATE TABLE t (
+        `CREATE TABLE flagged_rows (
           flag TINYINT(1), b BIT(1), wide TINYINT(4), un TINYINT(1) UNSIGNED, bits BIT(2), word BOOL, PRIMARY KEY (flag, b))`,
       ],
-      "INSERT INTO t VALUES (0, b'1', 1, 1, b'01', TRUE), (1, b'0', 0, 0, b'00', NULL), (2, b'1', 1, 1, b'01', -1)",
-      'UPDATE t SET word = FALSE WHERE flag = 0',
-      'UPDATE t SET flag = 3 WHERE flag = 2',
-      'DELETE FROM t WHERE flag = 1',
+      "INSERT INTO flagged_rows VALUES (0, b'1', 1, 1, b'01', TRUE), (1, b'0', 0, 0, b'00', NULL), (2, b'1', 1, 1, b'01', -1)",
+      'UPDATE flagged_rows SET word = FALSE WHERE flag = 0',
+      'UPDATE flagged_rows SET flag = 3 WHERE flag = 2',
+      'DELETE FROM flagged_rows WHERE flag = 1',
     );
     const lines = (await kept.lines(BOTH)).map(({ text }) => text.slice(0, text.indexOf(',"seq":')));
     const row = (flag: string, b: string, rest: string) => `{"flag":${flag},"b":${b},${rest}}`;
@@ -60,23 +60,26 @@ describe.each(['mysql', 'mariadb'] as const)('values.boolean on %s', (flavor) =>
 
   test('stops at a row whose TINYINT was altered behind it, instead of a guess; other tables do not need to be known', async () => {
     await altered.run(
-      ['CREATE TABLE t (id INT PRIMARY KEY, flag TINYINT(1))', 'CREATE TABLE u (id INT PRIMARY KEY, b BIT(1))'],
-      "INSERT INTO u VALUES (1, b'1')",
-      'ALTER TABLE u ADD COLUMN c INT',
-      'INSERT INTO t VALUES (1, 1)',
-      'ALTER TABLE t MODIFY flag TINYINT(4)',
+      [
+        'CREATE TABLE flagged_rows (id INT PRIMARY KEY, flag TINYINT(1))',
+        'CREATE TABLE bit_rows (id INT PRIMARY KEY, b BIT(1))',
+      ],
+      "INSERT INTO bit_rows VALUES (1, b'1')",
+      'ALTER TABLE bit_rows ADD COLUMN c INT',
+      'INSERT INTO flagged_rows VALUES (1, 1)',
+      'ALTER TABLE flagged_rows MODIFY flag TINYINT(4)',
     );
     expect((await altered.lines('')).map(({ event }) => event.after)).toEqual([
       { id: 1, b: 1 },
       { id: 1, flag: 1 },
     ]);
-    const only = `tables: ["${schema}_altered.u", "${schema}_altered.marker"]`;
+    const only = `tables: ["${schema}_altered.bit_rows", "${schema}_altered.marker"]`;
     const [bit] = await altered.lines(`${only}\n${BOTH}`);
     expect(bit?.event.after).toEqual({ id: 1, b: true });
     await expect(altered.lines(BOTH)).rejects.toMatchObject({
       exitCode: 4,
-      message: expect.stringContaining(`cannot determine the columns of ${schema}_altered.t`),
-      why: expect.stringContaining('ALTER TABLE t MODIFY flag'),
+      message: expect.stringContaining(`cannot determine the columns of ${schema}_altered.flagged_rows`),
+      why: expect.stringContaining('ALTER TABLE flagged_rows MODIFY flag'),
       hint: expect.stringContaining('remove tinyint1 from values.boolean'),
     });
   });
