@@ -54,7 +54,14 @@ async function tail(loaded: Config, from: string, signal: AbortSignal): Promise<
     closed.abort();
   });
   process.stderr.write(`${await describeStart(selected, from)}\n`);
-  const stream = new ChangeStream({ config, server, start, signal: AbortSignal.any([signal, closed.signal]) });
+  const stream = new ChangeStream({
+    config,
+    server,
+    start,
+    signal: AbortSignal.any([signal, closed.signal]),
+    onIncomplete: ({ schema, table, why }) =>
+      process.stderr.write(`${why} changed rows of ${schema}.${table} without row events\n`),
+  });
   await stream.follow(new TransactionPrinter(stream));
   if (failure) throw failure;
   if (process.stdout.writableLength > 0 && !process.stdout.destroyed) await once(process.stdout, 'drain');

@@ -55,7 +55,7 @@ export interface ChangeStreamOptions {
   /** Receives each version of a table before its first event. */
   onTable?: (table: Table) => void;
   /** A statement changed rows of the table without row events. */
-  onIncomplete?: (table: IncompleteTable) => void;
+  onIncomplete?: (table: IncompleteTable) => unknown;
   /** Hears of each TRUNCATE that `truncate: skip` leaves out. */
   onSkippedTruncate?: (schema: string, table: string, transaction: Transaction) => void;
 }
