@@ -40,6 +40,7 @@ const EMBEDDABLE: ReadonlySet<number> = new Set([
   E.USER_VAR,
 ]);
 
+const EMPTY = Buffer.alloc(0);
 const CHECKSUM_LENGTH = 4;
 /** LOG_EVENT_BINLOG_IN_USE_F: the server has not closed the file. */
 const FLAG_IN_USE = 0x01;
@@ -79,7 +80,7 @@ export class BinlogDecoder<T> {
   /** Filled again for each rows event, so that no event allocates one. */
   readonly #rows: RowsEvent = {
     op: 'c',
-    bytes: Buffer.alloc(0),
+    bytes: EMPTY,
     imagesStart: 0,
     end: 0,
     beforeBitmap: 0,
@@ -274,6 +275,8 @@ export class BinlogDecoder<T> {
       readRowsBody(layout, cursor, origin, rows);
       rows.position = position;
       this.#transactions.rows(table, rows);
+      // An event can have a gigabyte.
+      rows.bytes = EMPTY;
     }
     if (isLast) this.#tables.endStatement();
   }
