@@ -40,6 +40,7 @@ export class EventWriter {
       at = next;
     } while (at < end);
     if (at !== end) throw new CdcError('the last row image of a rows event ends after the event');
+    images.releaseMemory();
   }
 
   /** Writes the event of a TRUNCATE. `ordinal` differs between the tables of one statement. */

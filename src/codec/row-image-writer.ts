@@ -289,6 +289,11 @@ export class RowImageWriter {
     this.#unwrittenKey = undefined;
   }
 
+  /** All lines of a rows event were emitted. */
+  releaseMemory(): void {
+    if (this.out.reset()) this.#event.bytes = EMPTY;
+  }
+
   #locateKey(): void {
     const spans = this.#unwrittenKey;
     if (spans === undefined) return;

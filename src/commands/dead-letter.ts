@@ -79,7 +79,9 @@ const showCommand = (): Command =>
       const file = store.pathOf(letter.seq);
       if (event) return print(letter.event);
       if (!json) return print(formatDeadLetter(letter, file));
-      await print(`${JSON.stringify({ ...letter, file, event: letter.event.toString() }, null, 2)}\n`);
+      const { jsonWithEvent } = await import('../dead-letter/dead-letter.ts');
+      const { event: line, ...fields } = letter;
+      for (const piece of jsonWithEvent({ ...fields, file }, line)) await print(piece);
     });
 
 const retryCommand = (signal: AbortSignal): Command =>

@@ -4,6 +4,8 @@ import type { RedeliveryResult } from './redeliver.ts';
 
 const KEY_WIDTH = 40;
 const REASON_WIDTH = 70;
+/** A larger event is not shown among the other fields. */
+const SHOWN_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The dead letters as a table, the oldest event first, and a line with their number. */
 export function formatDeadLetters(letters: readonly ListedDeadLetter[], directory: string): string {
@@ -45,7 +47,10 @@ export function formatDeadLetter(letter: StoredDeadLetter, file: string): string
     attempts: String(attempts),
     bytes: event.length.toLocaleString('en'),
     file,
-    event: event.toString().trimEnd(),
+    event:
+      event.length > SHOWN_BYTES_MAX
+        ? `too large to show; cdc dead-letter show ${seq} --event prints it`
+        : event.toString().trimEnd(),
   };
   return Object.entries(fields)
     .map(([name, value]) => `${name.padEnd(10)}${printable(value)}\n`)

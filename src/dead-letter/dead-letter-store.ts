@@ -1,8 +1,15 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ensureDirectory, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
-import { type DeadLetter, parseDeadLetter, type StoredDeadLetter, serializeDeadLetter } from './dead-letter.ts';
+import {
+  type DeadLetter,
+  LARGE_FILE_BYTES,
+  PIECE_BYTES,
+  parseDeadLetter,
+  type StoredDeadLetter,
+  serializeDeadLetter,
+} from './dead-letter.ts';
 
 /** A dead letter without its event. */
 export interface ListedDeadLetter extends Omit<StoredDeadLetter, 'event'> {
@@ -121,9 +128,15 @@ export class DeadLetterStore {
 
   async #read(seq: string): Promise<StoredDeadLetter> {
     const path = this.pathOf(seq);
+    const file = await stat(path);
     // Reading a pipe would wait forever.
-    if (!(await stat(path)).isFile()) throw new Error('it is not a file');
-    return parseDeadLetter(await readFile(path, 'utf8'), this.#pipeline, seq);
+    if (!file.isFile()) throw new Error('it is not a file');
+    return parseDeadLetter(await readWhole(path, file.size), this.#pipeline, seq);
+  }
+
+  /** Whether the file of the dead letter takes so much memory that one is enough at a time. */
+  async isLarge(seq: string): Promise<boolean> {
+    return (await sizeOf(this.pathOf(seq))) > LARGE_FILE_BYTES;
   }
 
   async #names(): Promise<string[]> {
@@ -174,12 +187,15 @@ export class DeadLetterStore {
   }
 
   async #storeOne(letter: StoredDeadLetter, path: string): Promise<void> {
-    const text = serializeDeadLetter(this.#pipeline, letter);
-    const size = onDisk(Buffer.byteLength(text));
+    let bytes = 0;
+    for (const piece of serializeDeadLetter(this.#pipeline, letter)) bytes += Buffer.byteLength(piece);
+    const size = onDisk(bytes);
     const growth = size - (await sizeOf(path));
     // A command can have removed dead letters since the last measurement.
     if (this.#usedBytes + growth > this.#maxBytes) this.#usedBytes = await this.#measure();
     if (this.#usedBytes + growth > this.#maxBytes) throw this.#limitError(letter, size);
+    const pieces = serializeDeadLetter(this.#pipeline, letter);
+    const text = letter.event.length > PIECE_BYTES ? pieces : [...pieces].join('');
     await writeFileAtomic(path, `${path}.${process.pid}.tmp`, text);
     this.#usedBytes += growth;
   }
@@ -207,6 +223,25 @@ export class DeadLetterStore {
 }
 
 const onDisk = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+
+/** `readFile` reads no file of more than 2 GiB. */
+async function readWhole(path: string, size: number): Promise<Buffer> {
+  if (size <= LARGE_FILE_BYTES) return readFile(path);
+  const content = Buffer.allocUnsafeSlow(size);
+  const handle = await open(path, 'r');
+  try {
+    for (let at = 0; at < size; ) {
+      const { bytesRead } = await handle.read(content, at, Math.min(size - at, READ_BYTES), at);
+      if (bytesRead === 0) return content.subarray(0, at);
+      at += bytesRead;
+    }
+    return content;
+  } finally {
+    await handle.close();
+  }
+}
+
+const READ_BYTES = 64 * 1024 * 1024;
 
 const sizeOf = (path: string): Promise<number> =>
   stat(path).then(

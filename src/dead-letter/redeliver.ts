@@ -33,11 +33,16 @@ export async function redeliver(
 ): Promise<void> {
   /** The result for streams that reject everything. More requests to such a stream would give no other result. */
   const rejectingStreams = new Map<string, RedeliveryResult>();
-  const queue = seqs.values();
-  const worker = async (): Promise<void> => {
+  const sendAll = async (queue: Iterable<string>): Promise<void> => {
     for (const seq of queue) options.onResult(seq, await redeliverOne(store, seq, options, rejectingStreams));
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  const large: string[] = [];
+  const others: string[] = [];
+  for (const seq of seqs) ((await store.isLarge(seq)) ? large : others).push(seq);
+  const queue = others.values();
+  await Promise.all(Array.from({ length: CONCURRENCY }, () => sendAll(queue)));
+  // One at a time, for the memory that each takes.
+  await sendAll(large);
 }
 
 async function redeliverOne(

@@ -182,9 +182,9 @@ export class Lane {
     return this.#keys?.pieces(this.#inFlightEvents, (index) => this.#events.keyEnd(index));
   }
 
-  /** A copy of the oldest event's line. */
+  /** The line of the oldest event, unchanged until the event settles. */
   oldestEvent(): Buffer {
-    return Buffer.concat(this.#lines.buffersTo(this.#events.end(0)));
+    return this.#lines.pieces(1, () => this.#events.end(0))[0] as Buffer;
   }
 
   /**

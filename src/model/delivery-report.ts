@@ -1,7 +1,7 @@
 /** An event to move to the dead letters, and why. */
 export interface DeadLetterRequest {
   stream: string;
-  /** The line of the event, including the newline. */
+  /** The line of the event, including the newline. It stays unchanged until the event settles. */
   event: Buffer;
   reason: string;
   attempts: number;
@@ -13,6 +13,6 @@ export interface RetryReport {
   reason: string;
   /** Failed attempts of these events so far. */
   attempts: number;
-  /** Copies the oldest of these events. */
+  /** The line of the oldest of these events, valid during the call only. */
   event: () => Buffer;
 }

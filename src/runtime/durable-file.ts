@@ -42,12 +42,15 @@ export async function followLinks(path: string): Promise<string> {
 /**
  * Writes a file atomically, readable only by its owner: it writes a temporary file, fsyncs it and renames it. The new
  * name is durable only after `fsyncDirectory`.
+ * @param text the content, in pieces if it can be too long for a string
  */
-export async function writeFileAtomic(path: string, temporary: string, text: string): Promise<void> {
+export async function writeFileAtomic(path: string, temporary: string, text: string | Iterable<string>): Promise<void> {
   try {
     const handle = await open(temporary, 'w', 0o600);
     try {
-      await handle.writeFile(text);
+      if (typeof text === 'string') await handle.writeFile(text);
+      // Each call writes behind the previous one.
+      else for (const piece of text) await handle.writeFile(piece);
       await handle.sync();
     } finally {
       await handle.close();

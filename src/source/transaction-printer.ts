@@ -59,7 +59,7 @@ export class TransactionPrinter implements ChangeHandler {
     const buffered = this.#buffered;
     if (buffered.at === 0) return;
     const lines = Buffer.from(buffered.bytes.subarray(0, buffered.at));
-    buffered.at = 0;
+    buffered.reset();
     if (process.stdout.write(lines)) return;
     this.#stream.pause();
     process.stdout.once('drain', () => this.#stream.resume());

@@ -131,7 +131,8 @@ describe.each(FLAVORS)('on a sound %s', (flavor) => {
         DROP SCHEMA IF EXISTS check_tables; CREATE SCHEMA check_tables;
         CREATE TABLE check_tables.parent (id INT PRIMARY KEY);
         CREATE TABLE check_tables.child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES check_tables.parent (id) ON DELETE SET NULL);
-        CREATE TABLE check_tables.\`no.key\` (a INT NOT NULL, b INT, _op INT, UNIQUE (a));
+        CREATE TABLE check_tables.\`no.key\` (a INT, b INT, _op INT, UNIQUE (a));
+        CREATE TABLE check_tables.has_unique_key (a INT NOT NULL, b INT, UNIQUE (a));
         CREATE TABLE check_tables.named (a INT, b INT);
         CREATE VIEW check_tables.v AS SELECT 1 AS one;
         DROP USER IF EXISTS '${reader}'@'%'; CREATE USER '${reader}'@'%' IDENTIFIED BY 'secret';

@@ -1,13 +1,27 @@
 /** Shorter runs are copied byte by byte, because a call into native code costs more than it saves. */
 const NATIVE_COPY_BYTES_MIN = 40;
 
+/** A buffer beyond this is given back after use: one large row must not cost its memory forever. */
+const KEPT_BYTES_MAX = 8 * 1024 * 1024;
+
 /** A growing byte buffer that event lines are written into. `at` is the offset of the next byte. */
 export class ByteWriter {
   bytes: Buffer;
   at = 0;
 
+  readonly #capacity: number;
+
   constructor(capacity = 64 * 1024) {
+    this.#capacity = capacity;
     this.bytes = Buffer.allocUnsafeSlow(capacity);
+  }
+
+  /** Begins again at the start. Returns whether a large buffer was given back; its bytes are gone then. */
+  reset(): boolean {
+    this.at = 0;
+    if (this.bytes.length <= KEPT_BYTES_MAX) return false;
+    this.bytes = Buffer.allocUnsafeSlow(this.#capacity);
+    return true;
   }
 
   /** Makes room for `length` more bytes. A writer calls it once with its upper bound, then writes without checks. */

@@ -48,6 +48,24 @@ export function decodeText(bytes: Buffer, charset: string): string {
   return iconv.decode(bytes, name, { stripBOM: false }).replace(/\p{Surrogate}/gu, '?');
 }
 
+/** The last place in `at..limit` where text can be cut without cutting a character; undefined if none is certain. */
+export function endOfPiece(bytes: Buffer, at: number, limit: number, charset: string): number | undefined {
+  if (charset === 'utf32') return limit;
+  const isHalfPair = (high: number): boolean => (high & 0xfc) === 0xd8;
+  if (charset in WIDE_UNICODE) {
+    const high = bytes[charset === 'utf16le' ? limit - 1 : limit - 2] as number;
+    return isHalfPair(high) ? limit - 2 : limit;
+  }
+  let end = limit;
+  if (isUtf8Charset(charset)) {
+    while (end > limit - 4 && ((bytes[end] as number) & 0xc0) === 0x80) end--;
+    return end;
+  }
+  // No character of several bytes has one below 0x30.
+  while (end > at && (bytes[end - 1] as number) >= 0x30) end--;
+  return end > at ? end : undefined;
+}
+
 /** The JSON-escaped UTF-8 of each of the 256 bytes of a single-byte charset. */
 export function escapedBytes(charset: string): Buffer[] {
   return Array.from({ length: 256 }, (_, byte) => jsonString(decodeSingleByte([byte], charset)).subarray(1, -1));

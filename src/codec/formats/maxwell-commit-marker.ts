@@ -3,6 +3,8 @@ import type { Transaction } from '../../model/rows-event.ts';
 import type { TransactionHandler } from '../../model/transaction-handler.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 
+const EMPTY = Buffer.alloc(0);
+
 /**
  * Completes the lines of format maxwell. The last line of a transaction gets `"commit":true`; each other line gets
  * `xoffset`, its number in the transaction. The newest line is delayed until the next line or the commit shows which
@@ -13,7 +15,7 @@ export class MaxwellCommitMarker implements TransactionHandler {
   /** The key and the unfinished line of the delayed event. */
   readonly #delayed = new ByteWriter();
   readonly #event: EncodedEvent = {
-    bytes: Buffer.alloc(0),
+    bytes: EMPTY,
     from: 0,
     to: 0,
     keyFrom: 0,
@@ -84,6 +86,7 @@ export class MaxwellCommitMarker implements TransactionHandler {
     this.#event.to = this.#delayed.at;
     this.#hasDelayed = false;
     this.#handler.append(this.#target, this.#event);
+    if (this.#delayed.reset()) this.#event.bytes = EMPTY;
   }
 
   #emitSavepoints(): void {

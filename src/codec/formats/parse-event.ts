@@ -1,7 +1,7 @@
 import { parseSeq } from '../../model/seq.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { formatRawObject, parseRawObject } from '../../runtime/raw-json.ts';
+import { formatRawObject, type JsonSpan, parseRawSpans } from '../../runtime/raw-json.ts';
 import type { EventFormatOptions } from './event-format.ts';
 
 /** The metadata of a finished event line, in every format. */
@@ -24,8 +24,23 @@ const MAXWELL_OPS = new Map<string, ParsedEvent['op']>([
   ['table-truncate', 't'],
 ]);
 
+/** A longer key is not repeated outside of its event. */
+const KEY_BYTES_MAX = 1024 * 1024;
+
+/** Members of an object in the line. */
+interface Members {
+  line: Buffer;
+  spans: ReadonlyMap<string, JsonSpan>;
+}
+
+const membersOf = (line: Buffer, span: JsonSpan = { from: 0, to: line.length }): Members => ({
+  line,
+  spans: parseRawSpans(line, span),
+});
+
 /**
  * Parses a finished line of an `EventWriter`. It reads the whole line, so it is for dead letters and log messages only.
+ * The line can be too long for a string.
  * @param keyColumns the key columns of the table, for the formats whose events do not name them
  */
 export function parseEvent(
@@ -34,10 +49,11 @@ export function parseEvent(
   keyColumns: readonly string[],
   flatPrefix: string,
 ): ParsedEvent {
-  const event = parseRawObject(line.toString());
+  const event = membersOf(line);
   if (format === 'debezium') {
-    const source = parseRawObject(raw(event, 'source'));
-    const key = raw(event, 'key');
+    const source = membersOf(line, span(event, 'source'));
+    const { from, to } = span(event, 'key');
+    const key = to - from > KEY_BYTES_MAX ? 'null' : raw(event, 'key');
     return {
       table: formatTableName(text(source, 'db'), text(source, 'table')),
       key: key === 'null' ? null : key,
@@ -53,11 +69,11 @@ export function parseEvent(
     if (op === undefined) throw notAnEvent(`its type ${type} is unknown`);
     return {
       table: formatTableName(text(event, 'database'), text(event, 'table')),
-      key: keyOf(parseRawObject(raw(event, 'data')), keyColumns),
+      key: keyOf(membersOf(line, span(event, 'data')), keyColumns),
       seq: text(event, 'seq'),
       op,
       position: text(event, 'position'),
-      gtid: event.has('gtid') ? text(event, 'gtid') : null,
+      gtid: event.spans.has('gtid') ? text(event, 'gtid') : null,
     };
   }
   const seq = text(event, `${flatPrefix}seq`);
@@ -73,17 +89,25 @@ export function parseEvent(
   };
 }
 
-function keyOf(row: ReadonlyMap<string, string>, columns: readonly string[]): string | null {
-  const members = columns.filter((name) => row.has(name)).map((name) => [name, raw(row, name)] as const);
-  return members.length === 0 ? null : formatRawObject(members);
+function keyOf(row: Members, columns: readonly string[]): string | null {
+  const named = columns.filter((name) => row.spans.has(name));
+  let bytes = 0;
+  for (const name of named) bytes += span(row, name).to - span(row, name).from;
+  if (named.length === 0 || bytes > KEY_BYTES_MAX) return null;
+  return formatRawObject(named.map((name) => [name, raw(row, name)] as const));
 }
 
-function raw(object: ReadonlyMap<string, string>, name: string): string {
-  const value = object.get(name);
+function span({ spans }: Members, name: string): JsonSpan {
+  const value = spans.get(name);
   if (value === undefined) throw notAnEvent(`it has no ${name}`);
   return value;
 }
 
-const text = (object: ReadonlyMap<string, string>, name: string): string => JSON.parse(raw(object, name));
+function raw(members: Members, name: string): string {
+  const { from, to } = span(members, name);
+  return members.line.toString('utf8', from, to);
+}
+
+const text = (members: Members, name: string): string => JSON.parse(raw(members, name));
 
 const notAnEvent = (why: string): CdcError => new CdcError('a line is not a change event of this format', { why });

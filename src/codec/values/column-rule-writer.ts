@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { ColumnRule } from '../../model/column-rules.ts';
 import type { Table } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
+import { unescapeJson } from '../../runtime/raw-json.ts';
 import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { putQuoted } from '../bytes/json-text.ts';
 import type { ValueWriter } from '../bytes/value-writer.ts';
@@ -51,7 +52,7 @@ function rewriteValue(put: ValueWriter, rewrite: (text: Buffer, out: ByteWriter)
 function plainText(bytes: Buffer, from: number, to: number): Buffer {
   if (bytes[from] !== QUOTE) return Buffer.from(bytes.subarray(from, to));
   const inside = bytes.subarray(from + 1, to - 1);
-  return Buffer.from(inside.includes(BACKSLASH) ? (JSON.parse(bytes.toString('utf8', from, to)) as string) : inside);
+  return inside.includes(BACKSLASH) ? unescapeJson(bytes, { from, to }) : Buffer.from(inside);
 }
 
 /** Masks the whole value when it has at most `keep` characters. */

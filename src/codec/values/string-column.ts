@@ -8,6 +8,7 @@ import {
   type Charsets,
   charsetOf,
   decodeText,
+  endOfPiece,
   escapedBytes,
   extendsAscii,
   isSingleByte,
@@ -16,6 +17,10 @@ import {
 import { inflateColumn } from './compressed-column.ts';
 import type { ValueFormat } from './value-format.ts';
 
+/** Bytes of text that are decoded at once. A multiple of the widest unit, 4. */
+const TEXT_PIECE_BYTES = 16 * 1024 * 1024;
+/** Bytes that become a string at once, a multiple of 3 for base64. A whole value can be too long for a string. */
+const BINARY_PIECE_BYTES = 3 * 1024 * 1024;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 
@@ -53,7 +58,10 @@ export function putBinary(out: ByteWriter, src: Buffer, from: number, to: number
   const room = encoding === 'hex' ? (to - from) * 2 : Math.ceil((to - from) / 3) * 4;
   out.ensure(room + 2);
   out.byte(QUOTE);
-  out.at += out.bytes.write(src.toString(encoding, from, to), out.at, 'latin1');
+  for (let at = from; at < to; at += BINARY_PIECE_BYTES) {
+    const text = src.toString(encoding, at, Math.min(to, at + BINARY_PIECE_BYTES));
+    out.at += out.bytes.write(text, out.at, 'latin1');
+  }
   out.byte(QUOTE);
 }
 
@@ -64,7 +72,7 @@ function bytesFormatter(column: Column, format: ValueFormat, charsets: Charsets)
   const charset = charsetOf(column.collation, charsets);
   if (isUtf8Charset(charset)) {
     return (out, src, from, to) => {
-      if (!putText(out, src, from, to)) out.copy(jsonString(decodeText(src.subarray(from, to), charset)));
+      if (!putText(out, src, from, to)) putDecoded(out, src, from, to, charset);
     };
   }
   const convert = isSingleByte(charset) ? singleByteConverter(charset) : converter(charset);
@@ -85,7 +93,20 @@ function singleByteConverter(charset: string): BytesFormatter {
 }
 
 function converter(charset: string): BytesFormatter {
-  return (out, src, from, to) => out.copy(jsonString(decodeText(src.subarray(from, to), charset)));
+  return (out, src, from, to) => putDecoded(out, src, from, to, charset);
+}
+
+/** Appends text of another character set as a JSON string, in pieces: a string has at most 2^29 characters. */
+function putDecoded(out: ByteWriter, src: Buffer, from: number, to: number, charset: string): void {
+  if (to - from <= TEXT_PIECE_BYTES) return out.copy(jsonString(decodeText(src.subarray(from, to), charset)));
+  out.byte(QUOTE);
+  for (let at = from; at < to; ) {
+    const limit = at + TEXT_PIECE_BYTES;
+    const end = limit < to ? (endOfPiece(src, at, limit, charset) ?? to) : to;
+    out.copy(jsonString(decodeText(src.subarray(at, end), charset)).subarray(1, -1));
+    at = end;
+  }
+  out.byte(QUOTE);
 }
 
 function isAscii(src: Buffer, from: number, to: number): boolean {

@@ -59,6 +59,7 @@ const STATEMENT_EVENTS: ReadonlySet<number> = new Set([
   E.XA_PREPARE,
 ]);
 
+const EMPTY = Buffer.alloc(0);
 const CHECKSUM_LENGTH = 4;
 /** EXECUTE_LOAD_QUERY: file id 4, offsets of the file name 4 and 4, duplicate handling 1. */
 const LOAD_QUERY_HEADER = 13;
@@ -103,7 +104,7 @@ export class BinlogDecoder<T> {
   /** Filled again for each rows event, so that no event allocates one. */
   readonly #rows: RowsEvent = {
     op: 'c',
-    bytes: Buffer.alloc(0),
+    bytes: EMPTY,
     imagesStart: 0,
     end: 0,
     beforeBitmap: 0,
@@ -312,6 +313,8 @@ export class BinlogDecoder<T> {
       readRowsBody(layout, cursor, origin, rows);
       rows.position = position;
       this.#transactions.rows(table, rows);
+      // An event can have a gigabyte.
+      rows.bytes = EMPTY;
     }
     if (isLast) this.#tables.endStatement();
   }

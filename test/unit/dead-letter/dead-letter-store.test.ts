@@ -7,6 +7,7 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -15,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { LARGE_FILE_BYTES } from '../../../src/dead-letter/dead-letter.ts';
 import { DeadLetterStore } from '../../../src/dead-letter/dead-letter-store.ts';
 import { letter, seqOf } from './dead-letters.ts';
 
@@ -38,6 +40,26 @@ const put = (name: string, text: string): void => writeFileSync(join(directory, 
 const fileOf = (n: number, pipeline = 'shop'): string => `${pipeline}.${seqOf(n)}.json`;
 
 describe('a dead letter', () => {
+  test('of more bytes than are read as one string is read as it was written, and so are those around it', async () => {
+    // Characters of each length, over the ends of the pieces.
+    const unit = 'aé€😀"\\\\\\u0001';
+    const text = unit.repeat(Math.ceil(LARGE_FILE_BYTES / Buffer.byteLength(unit)) + 1);
+    const event = Buffer.from(`{"after":{"t":"${text}"}}\n`);
+    await store.write([letter(1, { event, key: '{"id":"\\"😀"}' }), letter(2)]);
+    const stored = await store.read(seqOf(1));
+    expect(stored.event.equals(event)).toBe(true);
+    expect({ ...stored, event: undefined }).toMatchObject({ ...letter(1), key: '{"id":"\\"😀"}', event: undefined });
+    expect(JSON.parse(readFileSync(join(directory, fileOf(1)), 'utf8')).event).toBe(event.toString());
+    const { letters, unreadable } = await store.list();
+    expect(letters.map(({ bytes }) => bytes)).toEqual([event.length, letter(2).event.length]);
+    expect(unreadable).toEqual([]);
+    expect([await store.isLarge(seqOf(1)), await store.isLarge(seqOf(2))]).toEqual([true, false]);
+    // A damaged one is named like any other.
+    const file = join(directory, fileOf(1));
+    truncateSync(file, statSync(file).size - 5);
+    await expect(store.read(seqOf(1))).rejects.toMatchObject({ why: 'a JSON string has no end' });
+  });
+
   test('is read as it was written, event and key byte for byte', async () => {
     const key = '{"id":18446744073709551615,"d":1.10}';
     const event = Buffer.from('\ufeff{"key":{"id":18446744073709551615,"d":1.10},"s":"\\u0000\\"\u2028😀"}\n');
