@@ -4,15 +4,13 @@ import type { RowsEvent } from '../../model/rows-event.ts';
 import { CdcError, withContext } from '../../runtime/error.ts';
 import { XA_BUFFER_MAX_BYTES } from '../limits.ts';
 import { DAMAGED_BINLOG_HINT } from '../server/recovery-hints.ts';
-import { readCalls, readLoggedStatement } from '../statement/logged-statement.ts';
 import { isTransactionControl, READ_BEFORE_START } from './before-start.ts';
 import type { BinlogHandler, EventContinuation, TableMapEntry } from './binlog-handler.ts';
 import { BinlogPosition } from './binlog-position.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { EventType as E, FLAG_IGNORABLE, HEADER_LENGTH } from './event-type.ts';
 import { type Gtid, readGtid, readGtidList, readMariadbGtid, readPreviousGtids, readTaggedGtid } from './gtid-event.ts';
-import { decompressBody } from './mariadb-compression.ts';
-import { isBegin, readQueryEvent } from './query-event.ts';
+import { QueryReader } from './query-reader.ts';
 import {
   DUMMY_TABLE_ID,
   endsStatement,
@@ -61,8 +59,6 @@ const STATEMENT_EVENTS: ReadonlySet<number> = new Set([
 
 const EMPTY = Buffer.alloc(0);
 const CHECKSUM_LENGTH = 4;
-/** EXECUTE_LOAD_QUERY: file id 4, offsets of the file name 4 and 4, duplicate handling 1. */
-const LOAD_QUERY_HEADER = 13;
 /** LOG_EVENT_BINLOG_IN_USE_F: the server has not closed the file. */
 const FLAG_IN_USE = 0x01;
 /** Before the first transaction of a server without GTIDs, and for ANONYMOUS_GTID. */
@@ -93,12 +89,10 @@ export class BinlogDecoder<T> {
   readonly #tables = new TableVersions<T>();
   readonly #transactions: TransactionState<T>;
   readonly #statementsOnly: boolean;
-  readonly #tableStatements: TableStatements<T>;
+  readonly #queries: QueryReader<T>;
   /** Undefined once the start is reached. */
   #skipBefore: Coordinates | undefined;
   #checksum: boolean;
-  /** Whether the statement of the open transaction is an ALTER of MariaDB that has not changed anything. */
-  #isUndecidedAlter = false;
   /** Whether a MariaDB wrote the file, by its FORMAT_DESCRIPTION event. */
   #mariadb = false;
   /** Filled again for each rows event, so that no event allocates one. */
@@ -126,11 +120,13 @@ export class BinlogDecoder<T> {
     this.#transactions = new TransactionState(handler, this.#position, xaBufferBytes, findPreparedXa, (position) =>
       this.#isBeforeStart(position),
     );
-    this.#tableStatements = new TableStatements(handler, this.#transactions, {
-      foldNames,
-      ignoreStatementDml,
-      onSchemaChange: () => this.#tables.forgetVersions(),
-    });
+    const onSchemaChange = () => this.#tables.forgetVersions();
+    this.#queries = new QueryReader(
+      this.#position,
+      this.#transactions,
+      new TableStatements(handler, this.#transactions, { foldNames, ignoreStatementDml, onSchemaChange }),
+      decode,
+    );
   }
 
   /** The position after the last event. The handler has received everything before it. */
@@ -225,9 +221,9 @@ export class BinlogDecoder<T> {
         return this.#xid(cursor);
       case E.QUERY:
       case E.MARIADB_QUERY_COMPRESSED:
-        return this.#query(type === E.QUERY ? 'plain' : 'compressed', flags, cursor, bytes, start, position);
       case E.EXECUTE_LOAD_QUERY:
-        return this.#query('load', flags, cursor, bytes, start, position);
+        this.#openTransaction(bytes, start, position);
+        return this.#queries.read(type, flags, cursor, position);
       case E.XA_PREPARE:
         return this.#transactions.xaPrepare(cursor, position);
       case E.ROTATE:
@@ -288,7 +284,7 @@ export class BinlogDecoder<T> {
     if (!isQuery) return true;
     const body = new ByteCursor(cursor.bytes, cursor.at, cursor.end);
     if (isTransactionControl(body, type === E.MARIADB_QUERY_COMPRESSED)) return false;
-    if (this.#transactions.open === undefined) this.#transactions.begin(NO_GTID, bytes, start, position);
+    this.#openTransaction(bytes, start, position);
     this.#transactions.endStatement();
     return true;
   }
@@ -341,6 +337,11 @@ export class BinlogDecoder<T> {
     return undefined;
   }
 
+  /** Where there are no GTIDs, the first statement begins a transaction. */
+  #openTransaction(bytes: Buffer, start: number, position: number): void {
+    if (this.#transactions.open === undefined) this.#transactions.begin(NO_GTID, bytes, start, position);
+  }
+
   #begin(gtid: Gtid, bytes: Buffer, start: number, position: number): undefined {
     this.#transactions.begin(gtid, bytes, start, position);
   }
@@ -348,7 +349,7 @@ export class BinlogDecoder<T> {
   #beginMariadb(cursor: ByteCursor, bytes: Buffer, start: number, position: number): undefined {
     const gtid = readMariadbGtid(cursor, bytes.readUInt32LE(start + 5));
     this.#transactions.begin(gtid, bytes, start, position);
-    this.#isUndecidedAlter = gtid.isUndecidedAlter;
+    this.#queries.isUndecidedAlter = gtid.isUndecidedAlter;
     if (!gtid.standalone) this.#transactions.beginExplicit();
     if (gtid.preparesXa) this.#transactions.beginXa();
   }
@@ -368,65 +369,13 @@ export class BinlogDecoder<T> {
   #formatDescription(cursor: ByteCursor, created: number): undefined {
     const version = cursor.u16();
     this.#mariadb = cursor.text(50).includes('MariaDB');
+    this.#queries.mariadb = this.#mariadb;
     if (version !== 4) throw new CdcError(`the binlog has format version ${version}, cdc reads only version 4`);
     this.#transactions.discard();
     // A server that restarted assigns its table ids again.
     this.#tables.clear();
     this.#position.fileCreated = created;
     this.#handler.fileBegins(this.#position.file, created);
-  }
-
-  #query(
-    encoding: 'plain' | 'compressed' | 'load',
-    flags: number,
-    cursor: ByteCursor,
-    bytes: Buffer,
-    start: number,
-    position: number,
-  ): EventContinuation | undefined {
-    const transaction = this.#transactions.open ?? this.#transactions.begin(NO_GTID, bytes, start, position);
-    if (encoding === 'plain' && isBegin(cursor)) {
-      this.#transactions.beginExplicit();
-      return undefined;
-    }
-    const query = readQueryEvent(cursor, this.#mariadb, encoding === 'load' ? LOAD_QUERY_HEADER : 0);
-    const text = encoding === 'compressed' ? decompressBody(cursor) : cursor.slice(cursor.remaining);
-    const session = { schema: query.schema, collation: query.collation, modes: query.modes };
-    const statement = readLoggedStatement(text, session, this.#decode);
-    switch (statement.kind) {
-      case 'begin':
-        this.#transactions.beginExplicit();
-        return undefined;
-      case 'commit':
-        this.#transactions.commit();
-        return undefined;
-      case 'rollback':
-        this.#transactions.rollback();
-        return undefined;
-      case 'xa':
-        return this.#transactions.xaStatement(statement, position);
-      case 'savepoint':
-        this.#transactions.savepoint(statement.name);
-        break;
-      case 'rollback-to':
-        this.#transactions.rollbackTo(statement.name);
-        break;
-      default:
-        if (this.#isUndecidedAlter) break;
-        return this.#tableStatements.read(
-          statement,
-          {
-            ...query,
-            calls: () => readCalls(text, session, this.#decode),
-            flags,
-            file: this.#position.file,
-            position,
-          },
-          transaction,
-        );
-    }
-    this.#transactions.endStatement();
-    return undefined;
   }
 
   *#transactionPayload(bytes: Buffer, from: number, to: number, position: number): EventContinuation {
