@@ -5,7 +5,6 @@ import { configPerHost, sourceConnection } from '../config/source-connection.ts'
 import { parseSourceUrl } from '../config/url.ts';
 import { abortable } from '../runtime/abort.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
-import { differenceFromCheckpoint } from './compare-binlog.ts';
 import { CATCH_UP_TIMEOUT_MS } from './limits.ts';
 import { readServerInfo, type ServerInfo } from './server/server-info.ts';
 import { isBehindCheckpoint, type StartPoint, type StartRequest, startPoint } from './start-point.ts';
@@ -67,6 +66,8 @@ async function verifiedStart(
   const withEpoch = { ...request, lowestEpoch: source.epoch ?? 0 };
   const start = startPoint(withEpoch, saved, server);
   if (saved === undefined) return start;
+  // It needs zongji, which a first start and `cdc check` without a checkpoint do not.
+  const { differenceFromCheckpoint } = await import('./compare-binlog.ts');
   const difference = await differenceFromCheckpoint(saved, server, sourceConnection(source), signal);
   return difference === undefined ? start : startPoint(withEpoch, saved, server, undefined, difference);
 }

@@ -92,7 +92,7 @@ describe.each(['mysql', 'mariadb'] as const)('%s whose binlog is gone', (flavor)
     const { code, stderr } = await daemon.ended;
     expect([code, stderr]).toEqual([
       4,
-      expect.stringMatching(/no longer has the binlog that the checkpoint needs[\s\S]*could not find next log/),
+      expect.stringMatching(/could not find next log[\s\S]*no longer has the binlog that the checkpoint needs/),
     ]);
   });
 
@@ -155,7 +155,7 @@ describe.each([
     const { code, stderr } = await daemon.ended;
     const message = gtids === null ? 'the server has other transactions' : 'the binlogs of the server were reset';
     expect([code, stderr]).toEqual([4, expect.stringContaining(message)]);
-    expect(stderr).toMatch(/do: .*move the checkpoint file away/);
+    expect(stderr).toMatch(/"hint":"[^"]*move the checkpoint file away/);
     expect(readFileSync(fixture.checkpoint, 'utf8')).toBe(saved);
     const check = await startCdc(fixture.directory, 'check').ended;
     expect([check.code, check.stdout]).toEqual([3, expect.stringContaining(message)]);
