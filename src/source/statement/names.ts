@@ -44,13 +44,13 @@ export function skipToKeyword(tokens: Tokenizer, ...keywords: readonly string[])
 
 /**
  * Takes tokens up to one of these keywords outside of parentheses, or to the end, and returns every table that a name
- * among them can mean: `a` in the default schema, `a.b`, and `b.c` of `a.b.c`. Aliases and columns are among them.
+ * among them can mean: `a` in the default schema, or `b` in the schema `a` of `a.b`. Aliases and columns are among them.
  */
 export function collectTableNames(tokens: Tokenizer, defaultSchema: string, ...until: readonly string[]): TableName[] {
   const names: TableName[] = [];
   for (let depth = 0; !tokens.isAtEnd; ) {
     if (depth === 0 && until.includes(tokens.keyword)) break;
-    if (isName(tokens.next)) {
+    if (isName(tokens.next) && !isReserved(tokens)) {
       collectChain(tokens, defaultSchema, names);
       continue;
     }
@@ -61,13 +61,18 @@ export function collectTableNames(tokens: Tokenizer, defaultSchema: string, ...u
   return names;
 }
 
+/** Words of table references that are no name without quotes on any server. */
+const RESERVED: ReadonlySet<string> = new Set(
+  `AND AS BETWEEN BY CROSS DELETE FORCE FROM IGNORE IN INDEX INNER IS JOIN KEY LEFT LIKE NATURAL NOT NULL ON OR OUTER
+  RIGHT SELECT STRAIGHT_JOIN UNION UPDATE USE USING VALUES WHERE`.split(/\s+/),
+);
+
+const isReserved = ({ keyword }: Tokenizer): boolean => RESERVED.has(keyword) || /^\d+$/.test(keyword);
+
+/** `a`, `a.b`, `a.*`, or the column `a.b.c`. */
 function collectChain(tokens: Tokenizer, defaultSchema: string, names: TableName[]): void {
-  let before = tokens.take().text;
-  names.push({ schema: defaultSchema, table: before });
-  while (tokens.acceptSymbol('.')) {
-    const name = readName(tokens);
-    if (name === undefined) return;
-    names.push({ schema: before, table: name });
-    before = name;
-  }
+  const first = tokens.take().text;
+  const second = tokens.acceptSymbol('.') ? readName(tokens) : undefined;
+  names.push(second === undefined ? { schema: defaultSchema, table: first } : { schema: first, table: second });
+  while (tokens.acceptSymbol('.')) readName(tokens);
 }
