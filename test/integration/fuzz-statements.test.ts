@@ -65,32 +65,32 @@ test.each(['mysql', 'mariadb'] as const)(
     let rejected = 0;
     let read = 0;
 
-    /** Reads the events, each between bytes that are not its own. Returns everything that the handler was told. */
-    function attempt(events: readonly Buffer[], filling: number): { ms: number; told: string } {
-      const told: unknown[] = [];
-      const tell =
+    /** Reads the events, each between bytes that are not its own. Returns everything that the handler has received. */
+    function attempt(events: readonly Buffer[], filling: number): { ms: number; seen: string } {
+      const seen: unknown[] = [];
+      const note =
         (what: string) =>
         (...values: unknown[]): void => {
-          told.push([what, ...values]);
+          seen.push([what, ...values]);
         };
       const decoder = new BinlogDecoder<undefined>(
         {
           ...IGNORE_EVENTS,
           isCaptured: (schema, table) => {
-            told.push([schema, table]);
+            seen.push([schema, table]);
             return table !== 'other';
           },
           tableMap: () => undefined,
           isHarmless: ({ writes, calls }) => {
-            told.push([writes, [...calls]]);
+            seen.push([writes, [...calls]]);
             return Promise.resolve(true);
           },
-          ddl: tell('ddl'),
-          truncate: tell('truncate'),
-          savepoint: tell('savepoint'),
-          rollbackTo: tell('rollbackTo'),
-          commit: tell('commit'),
-          rollback: tell('rollback'),
+          ddl: note('ddl'),
+          truncate: note('truncate'),
+          savepoint: note('savepoint'),
+          rollbackTo: note('rollbackTo'),
+          commit: note('commit'),
+          rollback: note('rollback'),
         },
         (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets)),
         false,
@@ -106,9 +106,9 @@ test.each(['mysql', 'mariadb'] as const)(
       } catch (error) {
         rejected++;
         if (!(error instanceof CdcError)) throw error;
-        told.push([error.message, error.why]);
+        seen.push([error.message, error.why]);
       }
-      return { ms: performance.now() - begin, told: JSON.stringify(told) };
+      return { ms: performance.now() - begin, seen: JSON.stringify(seen) };
     }
 
     for (let pass = 0; pass < MUTATIONS / 4; pass++) {
@@ -117,10 +117,10 @@ test.each(['mysql', 'mariadb'] as const)(
       const damaged = random.chance(0.5) ? mutateEvent(last, random) : last;
       const all = [format, random.pick(begins), ...events, damaged];
       const what = `seed ${SEED}, pass ${pass}: ${damaged.toString('hex').slice(0, 4_000)}`;
-      let first: { ms: number; told: string };
+      let first: { ms: number; seen: string };
       try {
         first = attempt(all, 0);
-        expect(attempt(all, 0x27).told, 'bytes outside the event change nothing').toBe(first.told);
+        expect(attempt(all, 0x27).seen, 'bytes outside the event change nothing').toBe(first.seen);
       } catch (error) {
         throw new Error(what, { cause: error });
       }
