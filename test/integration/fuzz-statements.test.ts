@@ -66,7 +66,7 @@ test.each(['mysql', 'mariadb'] as const)(
     let read = 0;
 
     /** Reads the events, each between bytes that are not its own. Returns everything that the handler has received. */
-    function attempt(events: readonly Buffer[], filling: number): { ms: number; seen: string } {
+    function attempt(events: readonly Buffer[], filling: number, isBeforeStart: boolean): { ms: number; seen: string } {
       const seen: unknown[] = [];
       const note =
         (what: string) =>
@@ -94,6 +94,7 @@ test.each(['mysql', 'mariadb'] as const)(
         },
         (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets)),
         false,
+        isBeforeStart ? { skipBefore: { file: '', position: 2 ** 40 } } : {},
       );
       const begin = performance.now();
       try {
@@ -116,17 +117,19 @@ test.each(['mysql', 'mariadb'] as const)(
       const last = events.pop() as Buffer;
       const damaged = random.chance(0.5) ? mutateEvent(last, random) : last;
       const all = [format, random.pick(begins), ...events, damaged];
+      // Of events before the start only the ends of transactions are read.
+      const isBeforeStart = random.chance(0.15);
       const what = `seed ${SEED}, pass ${pass}: ${damaged.toString('hex').slice(0, 4_000)}`;
       let first: { ms: number; seen: string };
       try {
-        first = attempt(all, 0);
-        expect(attempt(all, 0x27).seen, 'bytes outside the event change nothing').toBe(first.seen);
+        first = attempt(all, 0, isBeforeStart);
+        expect(attempt(all, 0x27, isBeforeStart).seen, 'bytes outside the event change nothing').toBe(first.seen);
       } catch (error) {
         throw new Error(what, { cause: error });
       }
       // A busy machine can delay one run, but a hang occurs again.
       if (first.ms > READ_MS_MAX) {
-        const again = [1, 2, 3].map(() => attempt(all, 0).ms);
+        const again = [1, 2, 3].map(() => attempt(all, 0, isBeforeStart).ms);
         expect(Math.min(...again), what).toBeLessThan(READ_MS_MAX);
       }
     }
