@@ -28,6 +28,8 @@ export class TcpProxy {
   /** After each chunk nothing is read for this long. */
   throttleMs = 0;
   readonly lostAnswers: LostAnswer[] = [];
+  /** Connections that it has accepted. */
+  accepted = 0;
   readonly #server: Server;
   readonly #target: number;
   readonly #links = new Set<Link>();
@@ -114,6 +116,7 @@ export class TcpProxy {
   }
 
   #accept(near: Socket): void {
+    this.accepted++;
     const far = connect(this.#target, '127.0.0.1');
     const link: Link = { near, far, open: false, askedAt: 0, answeredAt: 0, dead: this.#blackholed };
     this.#links.add(link);

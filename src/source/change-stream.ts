@@ -174,7 +174,7 @@ export class ChangeStream {
         isHarmless: (dml, at) => this.#dmlProof.isHarmless(dml, at),
         ddl: (statement, transaction) => {
           start.tableSchemas.ddl(statement);
-          this.#dmlProof.passed(statement.label);
+          this.#dmlProof.passed(statement);
           this.#markIncomplete(statement, transaction);
         },
         rows: ({ writer, emit }, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),

@@ -76,17 +76,28 @@ async function runRounds(options: ChaosOptions, bed: TestBed): Promise<ChaosRepo
 
 function reportOf(
   options: ChaosOptions,
-  { checker, daemon, server, trouble }: TestBed,
+  { checker, daemon, server, plans, trouble }: TestBed,
   nemesis: ChaosReport['nemesis'],
   rounds: number,
   begin: number,
 ): ChaosReport {
-  const { seed, kills, changes, killsPerRound, rate, clients, bulkRows, oversize, routes, preload, directory } =
-    options;
+  const { seed, kills, changes, killsPerRound, rate, clients, bulkRows, oversize } = options;
+  const { minimalMetadata, routes, preload, directory } = options;
   const { expectedChanges } = checker;
   return {
     seed,
-    options: { kills, changes, killsPerRound, rate, clients, bulkRows, oversize, routes, preload: preload ?? null },
+    options: {
+      kills,
+      changes,
+      killsPerRound,
+      rate,
+      clients,
+      bulkRows,
+      oversize,
+      minimalMetadata,
+      routes,
+      preload: preload ?? null,
+    },
     seconds: Math.round((Date.now() - begin) / 1000),
     rounds,
     server: server.version,
@@ -95,6 +106,7 @@ function reportOf(
       outstanding: expectedChanges.outstanding,
       transactions: expectedChanges.transactions,
       rolledBack: expectedChanges.rolledBack,
+      plans,
       trouble,
     },
     nemesis,

@@ -42,6 +42,10 @@ test('every promise is kept under 25 kills, sink faults, network cuts and restar
   expect(found.nemesis.cuts).toBeGreaterThan(3);
   expect(found.checkpointsChecked).toBeGreaterThan(25);
   expect(found.rowsCompared).toBeGreaterThan(500);
+  expect(found.workload.trouble).toEqual({});
+  for (const plan of ['savepoint', 'statement DML', 'harmless DDL', 'truncate', 'truncate partition', 'drop table']) {
+    expect(found.workload.plans[plan], plan).toBeGreaterThan(0);
+  }
 }, 400_000);
 
 test('every promise is kept when the daemon is killed at each of the named points', async () => {

@@ -139,7 +139,7 @@ export class Checker {
 
   /** Checks `convergence`: compares the fold with the source. */
   async compare(url: string): Promise<void> {
-    this.#rowsCompared += await compareWithSource(url, this.delivery.fold, this.report);
+    this.#rowsCompared += await compareWithSource(url, this.delivery.fold, this.expectedChanges.marks, this.report);
   }
 
   /** Forgets what was checked. Call it only while nobody sends anything. */

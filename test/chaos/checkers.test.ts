@@ -173,8 +173,9 @@ describe('the delivery checker', () => {
   });
 });
 
-function checkpoint(gtids: string): string {
-  const content = { version: 1, gtids, file: 'binlog.000002', position: 4 };
+function checkpoint(gtids: string, ...marked: string[]): string {
+  const incomplete = marked.map((table) => ({ schema: 'chaos', table, why: 'ALTER TABLE … DROP PARTITION' }));
+  const content = { version: 2, gtids, file: 'binlog.000002', position: 4, incomplete };
   const checksum = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
   return JSON.stringify({ ...content, checksum }, null, 2);
 }
@@ -193,7 +194,7 @@ describe('the checkpoint checker', () => {
   });
 
   test('checkpointNotAhead: finds a truncated file and a changed file', () => {
-    look('{"version":1');
+    look('{"version":2');
     look(checkpoint('').replace('000002', '000003'));
     expect(broken()).toEqual(['checkpointNotAhead', 'checkpointNotAhead']);
   });
@@ -218,6 +219,46 @@ describe('the checkpoint checker', () => {
     const seen = look(checkpoint(`${SOURCE}:1-2`));
     look(checkpoint(`${SOURCE}:1`), seen);
     expect(broken()).toEqual(['checkpointNotAhead']);
+  });
+
+  const statement = (n: number, effect: 'rewritten' | 'emptied', ...gone: { key: string; version: number }[]) => {
+    const tx = expectedChanges.plan(gtid(n), []);
+    expectedChanges.marks.plan(tx, { table: 'parts', effect, gone });
+    return tx;
+  };
+
+  test('incompleteMarked: finds a mark that is missing, left behind, or without a reason', () => {
+    expectedChanges.committed(statement(1, 'rewritten', { key: '{"id":1}', version: 3 }));
+    expect(expectedChanges.marks.isGone('parts', '{"id":1}', 3)).toBe(true);
+    expect(expectedChanges.marks.isGone('parts', '{"id":1}', 4)).toBe(false);
+    look(checkpoint(gtid(1), 'parts'));
+    expect(broken()).toEqual([]);
+    look(checkpoint(gtid(1)));
+    expect(violations.pop()?.what).toMatch(/is not marked/);
+    expectedChanges.committed(statement(2, 'emptied'));
+    look(checkpoint(`${SOURCE}:1-2`));
+    expect(broken()).toEqual([]);
+    look(checkpoint(`${SOURCE}:1-2`, 'parts'));
+    expect(violations.pop()?.what).toMatch(/is still marked/);
+    look(checkpoint(`${SOURCE}:1-2`, 'accounts'));
+    expect(violations.pop()?.what).toMatch(/without a reason/);
+    expect(expectedChanges.marks.isGone('parts', '{"id":1}', 3)).toBe(false);
+  });
+
+  test('incompleteMarked: accepts what the daemon has read beyond its checkpoint', () => {
+    statement(1, 'rewritten');
+    look(checkpoint('', 'parts'));
+    look(checkpoint(''));
+    const committed = statement(2, 'rewritten');
+    expectedChanges.committed(committed);
+    look(checkpoint(gtid(2), 'parts'));
+    const emptied = statement(3, 'emptied');
+    look(checkpoint(gtid(2)));
+    look(checkpoint(gtid(2), 'parts'));
+    expectedChanges.absent(emptied);
+    expect(broken()).toEqual([]);
+    look(checkpoint(gtid(2)));
+    expect(broken()).toEqual(['incompleteMarked']);
   });
 });
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ExpectedChanges } from './expected-changes.ts';
 import { difference, formatGtids, type GtidIntervals, gtidsOf, parseGtids } from './gtid-intervals.ts';
+import type { StoredMarks } from './incomplete-marks.ts';
 import type { Report } from './violation.ts';
 
 export interface SeenCheckpoint {
@@ -11,7 +12,8 @@ export interface SeenCheckpoint {
 
 /**
  * Checks `checkpointNotAhead` after every kill: the checkpoint file is whole, its GTID set never shrinks, and every
- * event of each transaction in it was stored and answered. Returns the checkpoint for the next comparison.
+ * event of each transaction in it was stored and answered. Checks `incompleteMarked` too.
+ * Returns the checkpoint for the next comparison.
  */
 export function checkCheckpoint(
   text: string,
@@ -23,7 +25,7 @@ export function checkCheckpoint(
   const broken = (what: string, evidence: Record<string, unknown> = {}): undefined => {
     report({ promise: 'checkpointNotAhead', what, evidence: { ...evidence, checkpoint: text.slice(0, 1_000) } });
   };
-  let file: { gtids: string; file: string; position: number; checksum: string };
+  let file: { gtids: string; file: string; position: number; incomplete: StoredMarks; checksum: string };
   try {
     file = JSON.parse(text);
   } catch (error) {
@@ -51,6 +53,7 @@ export function checkCheckpoint(
       });
     }
   }
+  expectedChanges.marks.check(file.incomplete, gtids, report);
   return { gtids, file: file.file, position: file.position };
 }
 

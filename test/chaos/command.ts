@@ -32,6 +32,9 @@ export interface Started {
   signal: AbortSignal;
 }
 
+/** Every third seed runs without column names in the binlog. */
+export const hasMinimalMetadata = (seed: number): boolean => seed % 3 === 0;
+
 export const whole = (text: string): number => {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { reportPath, runCommand, TEST_BED_DEFAULTS, whole } from './command.ts';
+import { hasMinimalMetadata, reportPath, runCommand, TEST_BED_DEFAULTS, whole } from './command.ts';
 import { CRASH_POINTS } from './crash-point.ts';
 import { runCrashes } from './crash-run.ts';
 
@@ -31,6 +31,7 @@ await runCommand(options, (run) =>
     bulkRows: 500,
     fatRows: 40,
     oversize: 0.5,
+    minimalMetadata: hasMinimalMetadata(options.seed),
     ...options,
     ...run,
     points,

@@ -61,7 +61,7 @@ async function runPoints(options: CrashOptions, bed: TestBed): Promise<CrashRepo
     seconds: Math.round((Date.now() - begin) / 1000),
     server: bed.server.version,
     points: crashed,
-    workload: { changes, outstanding, transactions, rolledBack, trouble: bed.trouble },
+    workload: { changes, outstanding, transactions, rolledBack, plans: bed.plans, trouble: bed.trouble },
     daemonStarts: daemon.starts,
     peakRssMb: daemon.peakRssMb,
     files: { directory },

@@ -1,3 +1,5 @@
+import { IncompleteMarks } from './incomplete-marks.ts';
+
 /** A change that a transaction makes. Exactly one event must describe it. */
 export interface Change {
   table: string;
@@ -38,6 +40,8 @@ export const changeId = (table: string, key: string, version: number): string =>
 export class ExpectedChanges {
   readonly #byGtid = new Map<string, Tx>();
   readonly #expected = new Map<string, Expected>();
+  /** Is not forgotten: a mark stays until its table is emptied. */
+  readonly marks = new IncompleteMarks();
   /** Committed changes since the start of the run. */
   changes = 0;
   transactions = 0;

@@ -26,11 +26,22 @@ export class KeyModel {
     for (const [id, { next }] of overlay) this.#keys.set(id, { row: this.#keys.get(id)?.row, next });
   }
 
-  /** Removes all rows of a table. */
-  truncate(table: string): void {
+  /** The rows of a table. */
+  rows(table: string): { k: number; version: number }[] {
+    const rows: { k: number; version: number }[] = [];
+    for (const [id, { row }] of this.#keys) {
+      const [name, k] = id.split(' ');
+      if (name === table && row !== undefined) rows.push({ k: Number(k), version: row });
+    }
+    return rows;
+  }
+
+  /** Removes rows of a table without a change of them. */
+  lose(table: string, isLost: (k: number) => boolean = () => true): void {
     for (const [id, { next }] of this.#keys) {
-      // A TRUNCATE makes no event for a row. The next insert still needs a higher version than a delete would have.
-      if (id.startsWith(`${table} `)) this.#keys.set(id, { row: undefined, next: next + 1 });
+      const [name, k] = id.split(' ');
+      // No event is made for a row. The next insert still needs a higher version than a delete would have.
+      if (name === table && isLost(Number(k))) this.#keys.set(id, { row: undefined, next: next + 1 });
     }
   }
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { runChaos } from './chaos-run.ts';
-import { reportPath, runCommand, SIBLING, TEST_BED_DEFAULTS, whole } from './command.ts';
+import { hasMinimalMetadata, reportPath, runCommand, SIBLING, TEST_BED_DEFAULTS, whole } from './command.ts';
 import { MUTANTS } from './mutants.ts';
 import { mutantModule } from './preload.ts';
 
@@ -16,6 +16,11 @@ const program = new Command('chaos')
   .option('--clients <n>', 'connections that write', whole, 6)
   .option('--bulk-rows <n>', 'rows of a bulk transaction', whole, 10_000)
   .option('--oversize', 'also write events that exceed a Firehose record', false)
+  .option(
+    '--metadata <full|minimal>',
+    'binlog_row_metadata of the server (default: minimal for every third seed)',
+    metadata,
+  )
   .option('--routes', 'deliver to several streams', false)
   .option('--ledger', 'write each call with its events to a ledger, synced before the answer', false)
   .option('--heal-within <s>', 'seconds until the lag must be zero after all faults have ended', whole, 180)
@@ -36,6 +41,7 @@ const options = program.parse().opts<{
   clients: number;
   bulkRows: number;
   oversize: boolean;
+  metadata?: 'full' | 'minimal';
   routes: boolean;
   ledger: boolean;
   healWithin: number;
@@ -56,6 +62,7 @@ await runCommand(options, (run) =>
     ...options,
     ...run,
     oversize: options.oversize ? 0.1 : 0,
+    minimalMetadata: options.metadata ? options.metadata === 'minimal' : hasMinimalMetadata(options.seed),
     entry: resolve(options.entry),
     healWithinMs: options.healWithin * 1_000,
     maxRssMb: options.maxRss,
@@ -67,4 +74,9 @@ await runCommand(options, (run) =>
 function mutantName(name: string): string {
   if (!(name in MUTANTS)) throw new InvalidArgumentError('test/chaos/mutants.ts has no such mutant.');
   return name;
+}
+
+function metadata(value: string): 'full' | 'minimal' {
+  if (value !== 'full' && value !== 'minimal') throw new InvalidArgumentError('It must be full or minimal.');
+  return value;
 }

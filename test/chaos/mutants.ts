@@ -111,13 +111,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   'begins at the end of the binlog after a restart': {
     breaks: ['checkpointNotAhead'],
-    edits: [
-      edit(
-        'source/start-point',
-        'if (saved === undefined)\n        return initialStart(request, server, newEpoch);',
-        'return initialStart(request, server, newEpoch);',
-      ),
-    ],
+    edits: [edit('source/start-point', 'const start = saved === undefined', 'const start = true')],
   },
   'begins a new epoch at each start': {
     breaks: ['sameRedelivery'],
@@ -170,7 +164,84 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   'forgets a TRUNCATE': {
     breaks: LOSS,
-    edits: [edit('source/change-stream', 'writer.writeTruncate(position, transaction, Date.now(), emit);', '')],
+    edits: [
+      edit('source/change-stream', 'writer.writeTruncate(position, ordinal, transaction, Date.now(), emit);', ''),
+    ],
+  },
+  'reads a name in double quotes as a string': {
+    breaks: [...LOSS, 'loudStop'],
+    edits: [edit('source/statement/tokenizer', "this.#modes.ansiQuotes ? this.#readName('\"') : ", '')],
+  },
+  "reads a latin1 client's statement as UTF-8": {
+    breaks: [...LOSS, 'noPhantom'],
+    edits: [edit('source/statement/logged-statement', 'read(decode(head, collation))', "read(head.toString('utf8'))")],
+  },
+  'takes a comment inside TRUNCATE for the name': {
+    breaks: [...LOSS, 'loudStop'],
+    edits: [
+      edit(
+        'source/statement/tokenizer',
+        "text.startsWith('/*', at)",
+        "text.startsWith('/*', at) && !/^truncate/i.test(text)",
+      ),
+    ],
+  },
+  'forgets that DROP TABLE removes the rows': {
+    breaks: [...LOSS, 'convergence'],
+    edits: [
+      edit(
+        'source/statement/ddl',
+        "ddl(label, names.flatMap((name) => changesOf(name, 'emptied', 'columns')))",
+        "ddl(label, names.flatMap((name) => changesOf(name, 'columns')))",
+      ),
+    ],
+  },
+  'does not mark a table whose rows went without events': {
+    breaks: ['incompleteMarked'],
+    edits: [edit('source/change-stream', 'start.incompleteTables.add(incomplete);', '')],
+  },
+  'knows only TRUNCATE PARTITION, not EXCHANGE and DROP': {
+    breaks: ['incompleteMarked'],
+    edits: [
+      edit(
+        'source/change-stream',
+        "if (effect !== 'rewritten')",
+        "if (effect !== 'rewritten' || !label.includes('TRUNCATE'))",
+      ),
+    ],
+  },
+  'forgets the marks of tables at a restart': {
+    breaks: ['incompleteMarked'],
+    edits: [edit('source/start-point', 'new IncompleteTables(saved?.incomplete)', 'new IncompleteTables()')],
+  },
+  'keeps the mark of a table that was emptied': {
+    breaks: ['incompleteMarked'],
+    edits: [edit('source/change-stream', 'start.incompleteTables.emptied(schema, name);', '')],
+  },
+  'cannot read a savepoint whose name is quoted': {
+    breaks: ['loudStop'],
+    edits: [edit('source/statement/read-statement', 'name === undefined || !', '!/^\\w+$/.test(name ?? "") || !')],
+  },
+  'stops at every statement that is logged instead of rows': {
+    breaks: ['loudStop'],
+    edits: [
+      edit(
+        'source/binlog/table-statements',
+        'if (updatedSchemas?.some((schema) => handler.isSchemaCaptured(schema)) === false)\n            return true;',
+        'if (updatedSchemas !== undefined)\n            return false;',
+      ),
+    ],
+  },
+  'swaps two columns that the binlog does not name': {
+    breaks: ['noPhantom'],
+    edits: [
+      edit(
+        'source/schema/information-schema',
+        'ORDER BY c.ORDINAL_POSITION',
+        "ORDER BY c.ORDINAL_POSITION + CASE c.COLUMN_NAME WHEN 'ver' THEN 1 WHEN 'tx' THEN -1 ELSE 0 END",
+      ),
+    ],
+    options: { minimalMetadata: true },
   },
   'leaves a table out by mistake': {
     breaks: LOSS,

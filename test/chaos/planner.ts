@@ -1,6 +1,8 @@
 import type { Random } from '../../src/local/demo/random.ts';
-import type { Change } from './expected-changes.ts';
-import { KeyModel, type KeyState } from './key-model.ts';
+import { KeyModel } from './key-model.ts';
+import { savepointNames } from './odd-spelling.ts';
+import { type Plan, planned, type Session } from './plan.ts';
+import { StatementPlans } from './statement-plans.ts';
 import {
   ACCOUNTS,
   BULK,
@@ -10,27 +12,16 @@ import {
   JOURNAL,
   NUMBERS,
   ORDERS,
-  SCHEMA,
+  PARTS,
+  REBORN,
   SCRATCH,
+  SIZES,
   VISITS,
   WIDE,
 } from './tables.ts';
 import { TransactionDraft, type Writer } from './transaction-draft.ts';
 import { type Weights, weightedChoice } from './weighted-choice.ts';
 import { XaWorkload } from './xa-workload.ts';
-
-/** The next work of a client: a transaction, or a statement outside one. */
-export interface Plan {
-  name: string;
-  statements: string[];
-  /** The changes that are committed if the server commits. */
-  changes: Change[];
-  overlay: ReadonlyMap<string, KeyState>;
-  /** `none`: the plan rolls back, so its GTID stays unused. */
-  ends: 'commit' | 'none';
-  /** Called after the commit. */
-  done?: (gtid: string) => void;
-}
 
 export interface PlannerOptions {
   client: number;
@@ -42,6 +33,8 @@ export interface PlannerOptions {
   fatRows: number;
   /** The share of these rows whose events exceed a Firehose record. */
   oversize: number;
+  /** The binlog does not name columns. Nothing changes those of a captured table, which could stop the daemon. */
+  minimalMetadata: boolean;
   /** A binlog that is not newer than the one that the server writes now. */
   binlog: () => string;
 }
@@ -51,23 +44,29 @@ const ORDINARY: readonly ChaosTable[] = [ACCOUNTS, ACCOUNTS, ORDERS, ORDERS, VIS
 
 /** What every client plans, with weights. They add up to 1,000. */
 const COMMON_PLANS = {
-  shortTransaction: 520,
+  shortTransaction: 470,
   longTransaction: 40,
   capturedAndUncaptured: 40,
   uncaptured: 90,
+  statementDml: 40,
+  harmlessDdl: 10,
   manyRows: 80,
   savepoint: 100,
   rollback: 80,
   xa: 50,
 };
 /** What one client plans besides, with weights beside the common 1,000. */
-const ALTER_AND_TRUNCATE = { alter: 4, truncate: 6, truncatedTable: 30 };
-const BULK_CHANGES = { bulk: 3 };
+const ALTER_AND_TRUNCATE = { alter: 4, truncate: 6, truncatedTable: 30, truncateSizes: 10, sizes: 30 };
+const BULK_AND_PARTITIONS = { bulk: 3, changePartition: 40, truncateParts: 15, parts: 50 };
+const FAT_AND_REBORN = { dropTable: 15, reborn: 30 };
 
-type PlanName = keyof (typeof COMMON_PLANS & typeof ALTER_AND_TRUNCATE & typeof BULK_CHANGES) | 'fatRows';
+type PlanName =
+  | keyof (typeof COMMON_PLANS & typeof ALTER_AND_TRUNCATE & typeof BULK_AND_PARTITIONS & typeof FAT_AND_REBORN)
+  | 'fatRows';
 
-function weightsOf({ client, fatRows }: PlannerOptions): Weights<PlanName> {
-  const own = [ALTER_AND_TRUNCATE, BULK_CHANGES, { fatRows }][client];
+function weightsOf({ client, fatRows, minimalMetadata }: PlannerOptions): Weights<PlanName> {
+  const reborn = minimalMetadata ? { ...FAT_AND_REBORN, dropTable: 0 } : FAT_AND_REBORN;
+  const own = [ALTER_AND_TRUNCATE, BULK_AND_PARTITIONS, { ...reborn, fatRows }][client];
   return { ...COMMON_PLANS, ...own };
 }
 
@@ -81,6 +80,7 @@ export class Planner {
   readonly #model = new KeyModel();
   readonly #writer: Writer;
   readonly xa: XaWorkload;
+  readonly #statements: StatementPlans;
   readonly #weights: Weights<PlanName>;
   #count = 0;
   #columns = 0;
@@ -89,12 +89,20 @@ export class Planner {
     this.#options = options;
     this.#writer = { ...options, model: this.#model, column: undefined };
     this.xa = new XaWorkload(options, this.#model);
+    this.#statements = new StatementPlans(options, this.#model, this.#draft);
     this.#weights = weightsOf(options);
   }
 
   next(): Plan {
     this.#count++;
-    return this.xa.due() ?? this.#planned(weightedChoice(this.#options.random, this.#weights));
+    return (
+      this.#statements.due() ?? this.xa.due() ?? this.#planned(weightedChoice(this.#options.random, this.#weights))
+    );
+  }
+
+  /** The plan that ends what a former one has begun. Undefined if nothing is open. */
+  end(): Plan | undefined {
+    return this.#statements.due() ?? this.xa.end();
   }
 
   #planned(name: PlanName): Plan {
@@ -110,6 +118,12 @@ export class Planner {
         return this.#transaction([HIDDEN], 1 + random.below(3));
       case 'truncatedTable':
         return this.#transaction([SCRATCH], 1 + random.below(4));
+      case 'sizes':
+        return this.#transaction([SIZES], 1 + random.below(4));
+      case 'parts':
+        return this.#transaction([PARTS], 1 + random.below(4));
+      case 'reborn':
+        return this.#transaction([REBORN], 1 + random.below(4));
       case 'fatRows':
         return this.#transaction([FAT], 1);
       case 'manyRows':
@@ -123,7 +137,19 @@ export class Planner {
       case 'alter':
         return this.#alter();
       case 'truncate':
-        return this.#truncate();
+        return this.#statements.truncate(SCRATCH);
+      case 'truncateSizes':
+        return this.#statements.truncate(SIZES);
+      case 'truncateParts':
+        return this.#statements.truncate(PARTS);
+      case 'changePartition':
+        return this.#statements.changePartition();
+      case 'dropTable':
+        return this.#statements.dropTable();
+      case 'statementDml':
+        return this.#statements.statementDml();
+      case 'harmlessDdl':
+        return this.#statements.harmlessDdl();
       case 'bulk':
         return this.#bulk();
     }
@@ -163,22 +189,25 @@ export class Planner {
     const { random } = this.#options;
     const draft = this.#draft();
     const { statements, keys } = draft;
+    const ansiQuotes = random.chance(0.4);
+    const [a, b] = savepointNames(random, ansiQuotes);
     statements.push('BEGIN');
     const write = (phantom = false) => draft.write(random.pick(ORDINARY), phantom);
     write();
     const before = keys.snapshot();
-    statements.push('SAVEPOINT a');
+    statements.push(`SAVEPOINT ${a.set}`);
     write(true);
     if (random.chance(0.4)) {
-      statements.push('SAVEPOINT b');
+      statements.push(`SAVEPOINT ${b.set}`);
       write(true);
-      statements.push(random.pick(['ROLLBACK TO SAVEPOINT b', 'RELEASE SAVEPOINT b', 'SAVEPOINT c']));
+      const { rollBack } = b;
+      statements.push(random.pick([`ROLLBACK TO ${rollBack}`, `RELEASE SAVEPOINT ${rollBack}`, 'SAVEPOINT c']));
       write(true);
     }
-    statements.push('ROLLBACK TO SAVEPOINT a');
+    statements.push(`ROLLBACK TO SAVEPOINT ${a.rollBack}`);
     keys.rollBackTo(before);
     for (let i = random.below(3); i > 0; i--) write();
-    return this.#plan('savepoint', [...statements, 'COMMIT'], draft);
+    return this.#plan('savepoint', [...statements, 'COMMIT'], draft, { ansiQuotes });
   }
 
   #manyRows(): Plan {
@@ -210,6 +239,7 @@ export class Planner {
 
   #alter(): Plan {
     const writer = this.#writer;
+    if (this.#options.minimalMetadata) return this.#statements.alterIndex();
     const drops = writer.column !== undefined;
     const statement = drops ? `DROP COLUMN x${writer.column}` : `ADD COLUMN x${this.#columns + 1} INT NULL`;
     return {
@@ -220,25 +250,7 @@ export class Planner {
     };
   }
 
-  #truncate(): Plan {
-    const change: Change = { table: SCRATCH.name, key: `truncate ${this.#count}`, version: 0, op: 't' };
-    return {
-      ...this.#plan('truncate', [`TRUNCATE TABLE ${SCRATCH.name}`], this.#draft()),
-      changes: [change],
-      done: () => this.#model.truncate(SCRATCH.name),
-    };
-  }
-
-  #plan(name: string, statements: string[], { changes, keys }: TransactionDraft): Plan {
-    const { random } = this.#options;
-    // The binlog has compressed and plain transactions side by side.
-    const compression = `SET SESSION binlog_transaction_compression = ${random.chance(0.2) ? 'ON' : 'OFF'}`;
-    return {
-      name,
-      statements: [compression, `USE ${SCHEMA}`, ...statements],
-      changes,
-      overlay: keys.overlay,
-      ends: 'commit',
-    };
+  #plan(name: string, statements: string[], draft: TransactionDraft, session: Session = {}): Plan {
+    return planned(this.#options.random, name, statements, draft, session);
   }
 }

@@ -32,6 +32,8 @@ export interface RunReport extends Findings {
     outstanding: number;
     transactions: number;
     rolledBack: number;
+    /** The transactions that were committed, by the kind of their plan. */
+    plans: Record<string, number>;
     /** Errors of the workload's own statements and their number. They are not the daemon's fault. */
     trouble: Record<string, number>;
   };

@@ -51,6 +51,7 @@ async function find(name: string, mutant: Mutant): Promise<MutantResult> {
     clients: 6,
     bulkRows: 1_000,
     oversize: 0,
+    minimalMetadata: false,
     kills: 1_000,
     changes: 0,
     killsPerRound: 5,

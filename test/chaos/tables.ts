@@ -2,6 +2,8 @@ import { escape as sqlText } from 'mysql2';
 import type { Random } from '../../src/local/demo/random.ts';
 
 export const SCHEMA = 'chaos';
+/** A schema without captured tables. */
+export const PRIVATE = 'chaos_private';
 
 /** A table of the workload. The key of a row is made from one number. Every table has the columns `ver`, `tx`, `ph`. */
 export interface ChaosTable {
@@ -146,6 +148,52 @@ export const FAT: ChaosTable = {
   keysPerClient: 10,
 };
 
+/** Its name, and those of columns, are outside ASCII. Clients of several character sets write and empty it. */
+export const SIZES: ChaosTable = {
+  name: 'größe',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, länge VARCHAR(60), Ñandú DECIMAL(9,3)',
+  payload: (random) => [
+    ['länge', perhapsNull(random, word(random))],
+    ['Ñandú', String(random.below(1e6) / 1000)],
+  ],
+  keysPerClient: 40,
+};
+
+export const PARTITIONS = 4;
+
+/** Partitions of it are emptied, dropped and exchanged, which has no event. */
+export const PARTS: ChaosTable = {
+  name: 'parts',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, label VARCHAR(60)',
+  payload: (random) => [['label', word(random)]],
+  keysPerClient: 80,
+};
+
+export const partitionDefinition = (n: number): string => `PARTITION p${n} VALUES IN (${n})`;
+export const partitionOf = (k: number): number => Math.floor(k / 10) % PARTITIONS;
+const PARTITIONED = `PARTITION BY LIST ((id DIV 10) % ${PARTITIONS})
+  (${Array.from({ length: PARTITIONS }, (_, n) => partitionDefinition(n)).join(', ')})`;
+
+/** A table like PARTS to exchange its partitions with. */
+export const SPARE = `${PRIVATE}.parts_spare`;
+
+/** It is dropped and made again, with its columns in another order. */
+export const REBORN: ChaosTable = {
+  name: 'reborn',
+  ...idKey,
+  columns: 'id INT PRIMARY KEY, label VARCHAR(60), amount BIGINT',
+  payload: (random) => [
+    ['label', word(random)],
+    ['amount', String(random.below(2 ** 50) - 2 ** 49)],
+  ],
+  keysPerClient: 40,
+};
+
+export const rebornAgain = (random: Random): string =>
+  random.pick([REBORN.columns, 'label VARCHAR(80), amount BIGINT, id INT PRIMARY KEY']);
+
 /** Not captured. Its transactions only move the position. */
 export const HIDDEN: ChaosTable = {
   name: 'hidden',
@@ -155,17 +203,37 @@ export const HIDDEN: ChaosTable = {
   keysPerClient: 30,
 };
 
-export const CAPTURED = [ACCOUNTS, ORDERS, VISITS, JOURNAL, WIDE, SCRATCH, XA_ROWS, BULK, FAT];
+export const CAPTURED = [ACCOUNTS, ORDERS, VISITS, JOURNAL, WIDE, SCRATCH, SIZES, PARTS, REBORN, XA_ROWS, BULK, FAT];
 
 /** A table of the numbers from 0, for bulk statements. */
 export const NUMBERS = 'numbers';
 
+/**
+ * Tables of DML that is logged as statements. That a statement wrote no captured table is shown by the event for the
+ * first one, because no table of its schema is captured. For the other one the daemon asks the server.
+ */
+export const NOTES = { shownByEvent: `${PRIVATE}.notes`, lookedUp: `${SCHEMA}.notes` };
+
+/** Captured tables whose names are in DDL of other tables. */
+export const NAMED_IN_DDL = [ACCOUNTS, ORDERS, VISITS, SIZES];
+
+export const createTable = (name: string, columns: string): string =>
+  `CREATE TABLE ${name} (${columns}, ver INT NOT NULL, tx INT NOT NULL, ph TINYINT NOT NULL)`;
+
 export const DDL: readonly string[] = [
   `CREATE DATABASE ${SCHEMA} CHARACTER SET utf8mb4`,
   `USE ${SCHEMA}`,
-  ...[...CAPTURED, HIDDEN].map(
-    ({ name, columns }) => `CREATE TABLE ${name} (${columns}, ver INT NOT NULL, tx INT NOT NULL, ph TINYINT NOT NULL)`,
-  ),
+  ...[...CAPTURED, HIDDEN].map(({ name, columns }) => createTable(name, columns)),
+  `ALTER TABLE ${PARTS.name} ${PARTITIONED}`,
+  `CREATE DATABASE ${PRIVATE} CHARACTER SET utf8mb4`,
+  `CREATE TABLE ${SPARE} LIKE ${PARTS.name}`,
+  `ALTER TABLE ${SPARE} REMOVE PARTITIONING`,
+  `CREATE TABLE ${PRIVATE}.log (id INT PRIMARY KEY)`,
+  ...Object.values(NOTES).flatMap((notes) => [
+    `CREATE TABLE ${notes} (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 0, note VARCHAR(100))`,
+    `INSERT INTO ${notes} (id) VALUES ${Array.from({ length: 64 }, (_, id) => `(${id})`).join(', ')}`,
+  ]),
+  ...NAMED_IN_DDL.map(({ name }) => `CREATE TABLE ${PRIVATE}.${name} LIKE ${name}`),
   `CREATE TABLE ${NUMBERS} (n INT PRIMARY KEY)`,
   'SET SESSION cte_max_recursion_depth = 20000',
   `INSERT INTO ${NUMBERS}

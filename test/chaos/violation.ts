@@ -5,6 +5,7 @@ export type Promised =
   | 'checkpointNotAhead'
   | 'noPhantom'
   | 'convergence'
+  | 'incompleteMarked'
   | 'sameRedelivery'
   | 'boundedRepeats'
   | 'lagHeals'

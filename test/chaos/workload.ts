@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { seededRandom } from '../../src/local/demo/random.ts';
 import type { Expected, ExpectedChanges } from './expected-changes.ts';
-import { type Plan, Planner } from './planner.ts';
+import type { Plan } from './plan.ts';
+import { Planner } from './planner.ts';
 import { SCHEMA } from './tables.ts';
 
 export interface WorkloadOptions {
@@ -14,11 +15,14 @@ export interface WorkloadOptions {
   bulkRows: number;
   fatRows: number;
   oversize: number;
+  minimalMetadata: boolean;
   expectedChanges: ExpectedChanges;
   /** A binlog that is not newer than the one that the server writes now. */
   binlog: () => string;
   /** Events of a rolled back transaction reached the sink. */
   onPhantom: (events: Expected[]) => void;
+  /** A transaction of this plan was committed. */
+  onCommitted: (plan: string) => void;
   /** A statement of the workload failed, which is not the daemon's fault. */
   onTrouble: (what: string) => void;
 }
@@ -55,13 +59,13 @@ export class Workload {
     this.#running.catch(() => {});
   }
 
-  /** Stops each client after its current transaction, and ends all prepared transactions. */
+  /** Stops each client after its current transaction, and ends what it has begun: prepared transactions, and more. */
   async stop(): Promise<void> {
     this.#pause.abort();
     await this.#running;
     for (const client of this.#clients) {
-      const { xa } = client.planner;
-      for (let plan = xa.end(); plan; plan = xa.end()) await client.run(plan);
+      const { planner } = client;
+      for (let plan = planner.end(); plan; plan = planner.end()) await client.run(plan);
     }
   }
 
@@ -93,18 +97,20 @@ class Client {
   readonly #options: WorkloadOptions;
   readonly #number: number;
   readonly #pace;
-  #connection: Connection | undefined;
+  /** For texts in UTF-8, and for those in latin1. */
+  #connections: { utf8?: Connection; latin1?: Connection } = {};
   #gno = 1;
   #speed = 1;
   #turns = 0;
 
   constructor(number: number, options: WorkloadOptions) {
-    const { seed, clients, bulkRows, fatRows, oversize, binlog } = options;
+    const { seed, clients, bulkRows, fatRows, oversize, minimalMetadata, binlog } = options;
     this.#options = options;
     this.#number = number;
     this.#pace = seededRandom(seed * 7919 + number);
     const random = seededRandom(seed * 104_729 + number);
-    this.planner = new Planner({ client: number, clients, random, bulkRows, fatRows, oversize, binlog });
+    const given = { clients, bulkRows, fatRows, oversize, minimalMetadata, binlog };
+    this.planner = new Planner({ ...given, client: number, random });
   }
 
   speed(): number {
@@ -117,15 +123,16 @@ class Client {
 
   /** Runs a plan until its outcome is known, across restarts of the server. Returns its changes, at least 1. */
   async run(plan: Plan): Promise<number> {
-    const { expectedChanges, onPhantom, onTrouble } = this.#options;
+    const { expectedChanges, onCommitted, onPhantom, onTrouble } = this.#options;
     const gtid = `${Workload.gtidSource(this.#number)}:${this.#gno}`;
     // The key of a TRUNCATE is its transaction.
     for (const change of plan.changes) if (change.op === 't') change.key = gtid;
     const tx = expectedChanges.plan(gtid, plan.changes);
+    if (plan.rowsWithoutEvents) expectedChanges.marks.plan(tx, plan.rowsWithoutEvents);
     let committed: boolean;
     try {
-      this.#connection ??= await this.#connect();
-      await this.#connection.query([`SET SESSION gtid_next = '${gtid}'`, ...plan.statements].join(';\n'));
+      const connection = await this.#connect(plan.latin1 ? 'latin1' : 'utf8');
+      await connection.query([`SET SESSION gtid_next = '${gtid}'`, ...plan.statements].join(';\n'));
       committed = plan.ends === 'commit';
     } catch (error) {
       this.close();
@@ -137,6 +144,7 @@ class Client {
       this.#gno++;
       this.planner.committed(plan, gtid);
       expectedChanges.committed(tx);
+      onCommitted(plan.name);
     } else {
       this.planner.absent(plan);
       const seen = expectedChanges.absent(tx);
@@ -146,16 +154,16 @@ class Client {
   }
 
   close(): void {
-    this.#connection?.destroy();
-    this.#connection = undefined;
+    for (const connection of Object.values(this.#connections)) connection.destroy();
+    this.#connections = {};
   }
 
   /** Asks the server about a transaction whose COMMIT got no answer. */
   async #hasCommitted(gtid: string): Promise<boolean> {
     for (;;) {
       try {
-        this.#connection ??= await this.#connect();
-        const [rows] = await this.#connection.query({
+        const connection = await this.#connect('utf8');
+        const [rows] = await connection.query({
           sql: `SELECT GTID_SUBSET('${gtid}', @@GLOBAL.gtid_executed), GTID_SUBSET('${gtid}',
             IF(@@GLOBAL.gtid_owned = '', '', REGEXP_REPLACE(@@GLOBAL.gtid_owned, '#[0-9]+', '')))`,
           rowsAsArray: true,
@@ -170,19 +178,22 @@ class Client {
     }
   }
 
-  async #connect(): Promise<Connection> {
+  async #connect(charset: 'utf8' | 'latin1'): Promise<Connection> {
+    const open = this.#connections[charset];
+    if (open) return open;
     for (;;) {
       try {
         const connection = await createConnection({
           uri: this.#options.url,
           multipleStatements: true,
           connectTimeout: 5_000,
-          charset: 'utf8mb4',
+          charset: charset === 'utf8' ? 'utf8mb4' : 'LATIN1_SWEDISH_CI',
         });
         connection.on('error', () => {});
         await connection.query(
           `USE ${SCHEMA}; SET SESSION time_zone = '+00:00', transaction_isolation = 'READ-COMMITTED'`,
         );
+        this.#connections[charset] = connection;
         return connection;
       } catch {
         await sleep(100);

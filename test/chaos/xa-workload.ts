@@ -1,7 +1,7 @@
 import type { Random } from '../../src/local/demo/random.ts';
 import type { Change } from './expected-changes.ts';
 import type { KeyModel, KeyState } from './key-model.ts';
-import type { Plan } from './planner.ts';
+import type { Plan } from './plan.ts';
 import { XA_ROWS } from './tables.ts';
 import type { TransactionDraft } from './transaction-draft.ts';
 

@@ -1,4 +1,3 @@
-import { createConnection } from 'mysql2/promise';
 import { expect, inject, test } from 'vitest';
 import { ByteWriter } from '../../src/codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
@@ -6,10 +5,10 @@ import { EventWriter } from '../../src/codec/event-writer.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { seededRandom } from '../../src/local/demo/random.ts';
 import { CdcError } from '../../src/runtime/error.ts';
-import { BinlogClient } from '../../src/source/binlog/binlog-client.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
+import { captureEvents, GTID_EVENT_TYPES } from '../fuzz/capture.ts';
 import { mutateEvent } from '../fuzz/mutate.ts';
 
 /** `npm run fuzz` runs a million mutations. */
@@ -19,9 +18,6 @@ const SEED = Number(process.env.CDC_FUZZ_SEED ?? 1);
 /** The limits of time and output for one damaged event with the events before it. */
 const DECODE_MS_MAX = 100;
 const OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
-
-const FORMAT_DESCRIPTION = 15;
-const GTID_EVENT_TYPES = [33, 34, 42, 162];
 
 function isJson(text: string): boolean {
   try {
@@ -58,39 +54,6 @@ const MYSQL_ONLY = [
   `XA PREPARE 'fuzz'`,
   `XA COMMIT 'fuzz'`,
 ];
-
-/** Runs the statements and returns their binlog events without checksums. */
-async function captureEvents(url: string, schema: string, statements: string[]): Promise<Buffer[]> {
-  const client = await createConnection({ uri: url });
-  const { hostname: host, port, username: user } = new URL(url);
-  const connection = { host, port: Number(port), user };
-  const start = await readServerInfo(connection);
-  for (const sql of [`CREATE DATABASE ${schema}`, `USE ${schema}`, ...statements, `DROP DATABASE ${schema}`]) {
-    await client.query(sql);
-  }
-  client.destroy();
-  const events: Buffer[] = [];
-  const done = new AbortController();
-  let checksum = false;
-  await new BinlogClient({
-    connection,
-    serverId: 'auto',
-    from: { coordinates: start.end },
-    heartbeatMs: 5_000,
-    onStart: (on) => {
-      checksum = on;
-    },
-    onEvent(bytes, from, to) {
-      const event = Buffer.from(bytes.subarray(from, checksum ? to - 4 : to));
-      event.writeUInt32LE(event.length, 9);
-      if (event[4] !== FORMAT_DESCRIPTION) events.push(event);
-      if (event.includes(`DROP DATABASE ${schema}`)) done.abort();
-      return undefined;
-    },
-    signal: done.signal,
-  }).follow();
-  return events.filter((event) => !event.includes('DATABASE'));
-}
 
 test.each(['mysql', 'mariadb'] as const)(
   'a damaged event of %s gives an error or valid JSON, in bounded time and with bounded output',

@@ -111,8 +111,8 @@ function readUpdatedSchemas(cursor: ByteCursor): string[] | undefined {
   if (count === TOO_MANY_SCHEMAS) return undefined;
   const schemas: string[] = [];
   for (let i = 0; i < count; i++) {
-    const end = cursor.bytes.indexOf(0, cursor.at);
-    schemas.push(cursor.text(end < 0 ? cursor.remaining + 1 : end - cursor.at));
+    const length = cursor.bytes.subarray(cursor.at, cursor.end).indexOf(0);
+    schemas.push(cursor.text(length < 0 ? cursor.remaining + 1 : length));
     cursor.skip(1);
   }
   return schemas;

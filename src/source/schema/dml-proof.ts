@@ -1,6 +1,6 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import type { Coordinates } from '../../model/coordinates.ts';
-import type { DmlReach } from '../binlog/binlog-handler.ts';
+import { type Coordinates, isBefore } from '../../model/coordinates.ts';
+import type { DmlReach, LoggedDdl } from '../binlog/binlog-handler.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { connect, currentBinlogPosition } from '../server/server-info.ts';
 import type { TableName } from '../statement/statement.ts';
@@ -22,38 +22,43 @@ const isDdl = (label: string): boolean => /^(CREATE|ALTER|DROP|RENAME)\b/.test(l
 /**
  * Proves that DML in the binlog wrote only the tables that it names, where the event does not tell: those are base
  * tables without triggers, and the statement calls no stored function. The server knows only its present triggers and
- * functions, so no statement since may have changed any. What was proven once holds until the stream has DDL.
+ * functions, so no statement since may have changed any. What was proven once holds up to where the binlog ended then,
+ * and on until the stream has DDL.
  */
 export class DmlProof {
   readonly #scan: DdlScanOptions;
-  readonly #proven = new Set<string>();
+  /** What was proven, and up to where the binlog was read for it. */
+  readonly #proven = new Map<string, Coordinates>();
 
   constructor(scan: DdlScanOptions) {
     this.#scan = scan;
   }
 
   /** The stream has passed a statement. */
-  passed(label: string): void {
-    if (isDdl(label)) this.#proven.clear();
+  passed({ label, at }: Pick<LoggedDdl, 'label' | 'at'>): void {
+    if (!isDdl(label)) return;
+    for (const [key, until] of this.#proven) if (!isBefore(at, until)) this.#proven.delete(key);
   }
 
   isHarmless(dml: DmlReach, at: Coordinates): boolean | Promise<boolean> {
     const key = JSON.stringify([dml.writes, [...dml.calls]]);
     if (this.#proven.has(key)) return true;
-    return this.#prove(dml, at).then((isProven) => {
-      if (isProven) this.#proven.add(key);
-      return isProven;
+    return this.#prove(dml, at).then((until) => {
+      if (until !== undefined) this.#proven.set(key, until);
+      return until !== undefined;
     });
   }
 
-  async #prove({ writes, calls }: DmlReach, at: Coordinates): Promise<boolean> {
+  /** Returns up to where it is proven; undefined if it is not. */
+  async #prove({ writes, calls }: DmlReach, at: Coordinates): Promise<Coordinates | undefined> {
     const { connection } = this.#scan;
     const client = await connect(connection);
     try {
-      if (!(await seesAllCode(client))) return false;
-      if (!(await areTablesPlain(client, writes))) return false;
-      if (await callsStoredFunction(client, calls)) return false;
-      return !(await this.#changedSince(writes, at, await currentBinlogPosition(client)));
+      if (!(await seesAllCode(client))) return undefined;
+      if (!(await areTablesPlain(client, writes))) return undefined;
+      if (await callsStoredFunction(client, calls)) return undefined;
+      const end = await currentBinlogPosition(client);
+      return (await this.#changedSince(writes, at, end)) ? undefined : end;
     } catch (error) {
       throw connectionError(error, connection);
     } finally {
