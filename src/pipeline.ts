@@ -51,7 +51,7 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
     onIncomplete: ({ schema, table, why, ...at }) =>
       log.warn(
         { table: `${schema}.${table}`, statement: why, ...at },
-        `${why} changed rows of ${schema}.${table} without row events: copy the table again`,
+        `${why} can have changed rows of ${schema}.${table} without row events: copy the table again`,
       ),
     onSkippedTruncate: (schema, name, { gtid, file }) =>
       log.info({ table: formatTableName(schema, name), gtid, file }, 'a TRUNCATE is left out (truncate: skip)'),

@@ -60,7 +60,7 @@ async function tail(loaded: Config, from: string, signal: AbortSignal): Promise<
     start,
     signal: AbortSignal.any([signal, closed.signal]),
     onIncomplete: ({ schema, table, why }) =>
-      process.stderr.write(`${why} changed rows of ${schema}.${table} without row events\n`),
+      process.stderr.write(`${why} can have changed rows of ${schema}.${table} without row events\n`),
   });
   await stream.follow(new TransactionPrinter(stream));
   if (failure) throw failure;

@@ -14,39 +14,56 @@ export interface IncompleteTable {
 
 /** Beyond this many tables of one schema, the schema counts as a whole: the list is a part of each checkpoint. */
 export const INCOMPLETE_TABLES_MAX = 500;
+/** The same for the tables of all schemas. */
+export const INCOMPLETE_TABLES_TOTAL_MAX = 2_000;
 
 const ALL = '*';
 
 /** The tables that need another copy. The list is saved in the checkpoint. */
 export class IncompleteTables {
-  readonly #tables = new Map<string, IncompleteTable>();
+  readonly #schemas = new Map<string, Map<string, IncompleteTable>>();
+  #count = 0;
 
   constructor(tables: readonly IncompleteTable[] = []) {
-    for (const table of tables) this.#tables.set(keyOf(table.schema, table.table), table);
+    for (const table of tables) this.#set(table);
   }
 
   get list(): IncompleteTable[] {
-    return [...this.#tables.values()];
+    return [...this.#schemas.values()].flatMap((tables) => [...tables.values()]);
   }
 
   add(table: IncompleteTable): void {
     const { schema } = table;
-    const first = this.#tables.get(keyOf(schema, table.table)) ?? this.#tables.get(keyOf(schema, ALL));
-    this.#set({ ...table, table: first?.table ?? table.table, since: first?.since ?? table.since });
-    const ofSchema = this.list.filter((other) => other.schema === schema);
-    if (table.table !== ALL && ofSchema.length <= INCOMPLETE_TABLES_MAX) return;
-    for (const other of ofSchema) this.#tables.delete(keyOf(schema, other.table));
-    this.#set({ ...table, table: ALL, since: ofSchema.map(({ since }) => since).sort()[0] ?? table.since });
+    const known = this.#schemas.get(schema);
+    // The whole schema is incomplete already, for its own reason.
+    if (known?.has(ALL) && table.table !== ALL) return;
+    this.#set({ ...table, since: known?.get(table.table)?.since ?? table.since });
+    const size = this.#schemas.get(schema)?.size ?? 0;
+    const isTooMany = size > INCOMPLETE_TABLES_MAX || (this.#count > INCOMPLETE_TABLES_TOTAL_MAX && size > 1);
+    if (table.table === ALL || isTooMany) this.#collapse(table);
   }
 
   /** The table has no rows any more, and an event says so. */
   emptied(schema: string, table: string): void {
-    this.#tables.delete(keyOf(schema, table));
+    const tables = this.#schemas.get(schema);
+    if (!tables?.delete(table)) return;
+    this.#count--;
+    if (tables.size === 0) this.#schemas.delete(schema);
+  }
+
+  /** One mark for the whole schema in place of those of its tables. */
+  #collapse(table: IncompleteTable): void {
+    const tables = this.#schemas.get(table.schema) ?? new Map<string, IncompleteTable>();
+    const since = [...tables.values()].map((other) => other.since).sort()[0] ?? table.since;
+    this.#count -= tables.size;
+    this.#schemas.delete(table.schema);
+    this.#set({ ...table, table: ALL, since });
   }
 
   #set(table: IncompleteTable): void {
-    this.#tables.set(keyOf(table.schema, table.table), table);
+    let tables = this.#schemas.get(table.schema);
+    if (tables === undefined) this.#schemas.set(table.schema, (tables = new Map()));
+    if (!tables.has(table.table)) this.#count++;
+    tables.set(table.table, table);
   }
 }
-
-const keyOf = (schema: string, table: string): string => `${schema}\0${table}`;

@@ -28,7 +28,7 @@ function incompleteFinding({ schema, table, since, why, file, position }: Checkp
   const subject = table === '*' ? `the tables of ${schema} are` : `${schema}.${table} is`;
   return warning(
     `${subject} incomplete in the lake since ${since}`,
-    `${why} changed rows without row events (last at ${file}:${position})`,
+    `${why} can have changed rows without row events (last at ${file}:${position})`,
     'copy the rows into the lake again',
   );
 }

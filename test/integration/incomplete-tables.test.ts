@@ -45,7 +45,7 @@ describe.each(['mysql', 'mariadb'] as const)('statements that change rows withou
     );
     const log = await end();
     expect(log).toContain(
-      `ALTER TABLE … TRUNCATE PARTITION changed rows of ${fixture.schema}.parts without row events`,
+      `ALTER TABLE … TRUNCATE PARTITION can have changed rows of ${fixture.schema}.parts without row events`,
     );
     expect(marks()).toEqual([
       { table: 'parts', why: 'ALTER TABLE … TRUNCATE PARTITION' },

@@ -223,7 +223,7 @@ export class BinlogDecoder<T> {
       case E.MARIADB_QUERY_COMPRESSED:
       case E.EXECUTE_LOAD_QUERY:
         this.#openTransaction(bytes, start, position);
-        return this.#queries.read(type, flags, cursor, position);
+        return this.#queries.read(type, cursor, position);
       case E.XA_PREPARE:
         return this.#transactions.xaPrepare(cursor, position);
       case E.ROTATE:
@@ -371,6 +371,8 @@ export class BinlogDecoder<T> {
     this.#mariadb = cursor.text(50).includes('MariaDB');
     this.#queries.mariadb = this.#mariadb;
     if (version !== 4) throw new CdcError(`the binlog has format version ${version}, cdc reads only version 4`);
+    // It is 0 unless the server was started with this file.
+    if (cursor.u32() !== 0) this.#queries.serverStarted();
     this.#transactions.discard();
     // A server that restarted assigns its table ids again.
     this.#tables.clear();

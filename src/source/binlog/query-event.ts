@@ -3,6 +3,10 @@ import type { ByteCursor } from './byte-cursor.ts';
 
 /** A Query event up to its text: the session of the statement. */
 export interface QueryEvent {
+  /** The session. Its temporary tables have names that others can have too. */
+  threadId: number;
+  /** The error with which the statement ended on the source; 0 for none. It can have done a part of its work. */
+  errorCode: number;
   /** The default schema. */
   schema: string;
   modes: LexicalModes;
@@ -52,20 +56,26 @@ const MODE_NO_BACKSLASH_ESCAPES = 0x100000;
  * @param extraHeader bytes between these and the status variables: EXECUTE_LOAD_QUERY has 13
  */
 export function readQueryEvent(cursor: ByteCursor, mariadb: boolean, extraHeader = 0): QueryEvent {
-  cursor.skip(8);
+  const threadId = cursor.u32();
+  cursor.skip(4);
   const schemaLength = cursor.u8();
-  cursor.skip(2);
+  const errorCode = cursor.u16();
   const variablesLength = cursor.u16();
   cursor.skip(extraHeader);
   const event = readStatusVariables(cursor.subCursor(variablesLength), mariadb);
+  event.threadId = threadId;
+  event.errorCode = errorCode;
   event.schema = cursor.text(schemaLength);
   cursor.skip(1);
   return event;
 }
 
 function readStatusVariables(cursor: ByteCursor, mariadb: boolean): QueryEvent {
-  const modes = { ansiQuotes: false, noBackslashEscapes: false, mariadb };
-  const event: QueryEvent = { schema: '', modes, collation: undefined, updatedSchemas: undefined };
+  const modes = { ansiQuotes: false, noBackslashEscapes: false, nbspIsSpace: false, mariadb };
+  const event: QueryEvent = {
+    ...{ threadId: 0, errorCode: 0, schema: '' },
+    ...{ modes, collation: undefined, updatedSchemas: undefined },
+  };
   while (cursor.remaining > 0) {
     const code = cursor.u8();
     switch (code) {

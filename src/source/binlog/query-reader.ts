@@ -36,8 +36,13 @@ export class QueryReader<T> {
     this.#decode = decode;
   }
 
+  /** The server was started again. */
+  serverStarted(): void {
+    this.#tableStatements.serverStarted();
+  }
+
   /** @param position where the event starts in the file; a transaction is open */
-  read(type: number, flags: number, cursor: ByteCursor, position: number): EventContinuation | undefined {
+  read(type: number, cursor: ByteCursor, position: number): EventContinuation | undefined {
     if (type === E.QUERY && isBegin(cursor)) {
       this.#transactions.beginExplicit();
       return undefined;
@@ -54,7 +59,7 @@ export class QueryReader<T> {
         this.#transactions.commit();
         return undefined;
       case 'rollback':
-        this.#transactions.rollback();
+        this.#tableStatements.rollback();
         return undefined;
       case 'xa':
         return this.#transactions.xaStatement(statement, position);
@@ -67,7 +72,7 @@ export class QueryReader<T> {
       default: {
         if (this.isUndecidedAlter) break;
         const calls = () => readCalls(text, session, this.#decode);
-        const logged = { ...query, calls, flags, file: this.#position.file, position };
+        const logged = { ...query, calls, file: this.#position.file, position };
         return this.#tableStatements.read(statement, logged, this.#transactions.open as Transaction);
       }
     }

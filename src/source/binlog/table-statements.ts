@@ -1,8 +1,16 @@
 import { foldCase } from '../../model/name-pattern.ts';
 import type { Transaction } from '../../model/rows-event.ts';
-import { changesOf, ddl, type Statement, type StatementDml, type TableChange } from '../statement/statement.ts';
+import {
+  changesOf,
+  ddl,
+  type Statement,
+  type StatementDml,
+  type TableChange,
+  type TableName,
+} from '../statement/statement.ts';
 import type { BinlogHandler, EventContinuation } from './binlog-handler.ts';
 import type { QueryEvent } from './query-event.ts';
+import { TemporaryTables } from './temporary-tables.ts';
 import type { TransactionState } from './transaction-state.ts';
 import { statementInsteadOfRows, unknownStatement } from './unsupported.ts';
 
@@ -17,17 +25,13 @@ export interface TableStatementOptions {
 
 type TableStatement = Extract<Statement, { kind: 'ddl' | 'dml' | 'unknown' }>;
 
-/** A Query event and where it stands: its file, its position in it, and the flags of its header. */
+/** A Query event and where it stands: its file, and its position in it. */
 export interface LoggedQuery extends QueryEvent {
   /** The names that the text has in front of parentheses, in lower case: the functions that it calls, and more. */
   calls: () => ReadonlySet<string>;
-  flags: number;
   file: string;
   position: number;
 }
-
-/** LOG_EVENT_THREAD_SPECIFIC_F: the statement uses temporary tables of its session. */
-const FLAG_THREAD_SPECIFIC = 0x04;
 
 /**
  * Statements that can concern captured tables. What they do without row events is reported to the handler; DML that is
@@ -37,6 +41,9 @@ export class TableStatements<T> {
   readonly #handler: BinlogHandler<T>;
   readonly #transactions: TransactionState<T>;
   readonly #options: TableStatementOptions;
+  readonly #temporary = new TemporaryTables();
+  /** Tables that were emptied inside of a transaction, which can still be rolled back. */
+  #emptied: { name: TableName; position: number; ordinal: number; transaction: Transaction }[] = [];
 
   constructor(handler: BinlogHandler<T>, transactions: TransactionState<T>, options: TableStatementOptions) {
     this.#handler = handler;
@@ -47,8 +54,9 @@ export class TableStatements<T> {
   /** @throws CdcError if the statement can have changed rows of a captured table; so does the continuation */
   read(logged: TableStatement, query: LoggedQuery, transaction: Transaction): EventContinuation | undefined {
     const statement = this.#asEmptying(logged);
-    const changes = this.#capturedChanges(statement);
+    const changes = this.#capturedChanges(statement, query);
     const apply = (): void => {
+      if ('temporary' in statement && statement.temporary) this.#temporary.apply(query.threadId, statement.temporary);
       this.#apply(statement, changes, query, transaction);
       this.#transactions.endStatement();
     };
@@ -62,6 +70,23 @@ export class TableStatements<T> {
     }
     apply();
     return undefined;
+  }
+
+  /** The server was started again. */
+  serverStarted(): void {
+    this.#temporary.clear();
+  }
+
+  /**
+   * DDL commits by itself. MariaDB logs the DROP of a CREATE OR REPLACE TABLE that failed inside of a transaction that
+   * is rolled back; the table is gone all the same.
+   */
+  rollback(): void {
+    const transaction = this.#transactions.open as Transaction;
+    const emptied = this.#emptied.filter((entry) => entry.transaction === transaction);
+    this.#transactions.rollback(() => {
+      for (const entry of emptied) this.#handler.truncate(entry.name, entry.position, entry.ordinal, transaction);
+    });
   }
 
   /**
@@ -78,11 +103,20 @@ export class TableStatements<T> {
   }
 
   /** The changes of captured tables, with names as the row events have them. */
-  #capturedChanges(statement: TableStatement): TableChange[] {
-    const changes =
+  #capturedChanges(statement: TableStatement, { threadId, errorCode }: LoggedQuery): TableChange[] {
+    let changes =
       statement.kind === 'unknown'
         ? (statement.mentions ?? []).flatMap((name) => changesOf(name, 'columns'))
         : statement.changes;
+    // DROP TABLE of a temporary table is logged as DROP TEMPORARY TABLE.
+    if (statement.label !== 'DROP TABLE') {
+      changes = changes.filter(
+        ({ schema, table }) => table === undefined || !this.#temporary.has(threadId, { schema, table }),
+      );
+    }
+    // It failed on the source, and can have done a part of its work.
+    if (errorCode !== 0)
+      changes = changes.map((change) => (change.effect === 'emptied' ? { ...change, effect: 'rewritten' } : change));
     const fold = this.#options.foldNames ? foldCase : (name: string) => name;
     return changes
       .filter(({ schema, table }) =>
@@ -96,7 +130,7 @@ export class TableStatements<T> {
     const { updatedSchemas, file, position } = query;
     const handler = this.#handler;
     if (updatedSchemas?.some((schema) => handler.isSchemaCaptured(schema)) === false) return true;
-    const { writes } = dml;
+    const writes = dml.writes?.filter((name) => !this.#temporary.has(query.threadId, name));
     if (writes === undefined || writes.some(({ schema, table }) => handler.isCaptured(schema, table))) return false;
     return handler.isHarmless({ writes, calls: query.calls() }, { file, position });
   }
@@ -107,18 +141,20 @@ export class TableStatements<T> {
     query: LoggedQuery,
     transaction: Transaction,
   ): void {
-    const { flags, file, position } = query;
-    // A session with binlog_format STATEMENT logs TRUNCATE TABLE of its temporary tables. (DROP TABLE has this flag
-    // for any table, and the keyword TEMPORARY for those.)
-    const isTemporary = label === 'TRUNCATE TABLE' && (flags & FLAG_THREAD_SPECIFIC) !== 0;
-    if (isTemporary) return;
+    const { file, position } = query;
     if (changes.some(({ effect }) => effect === 'columns' || effect === 'unique-key')) this.#options.onSchemaChange?.();
     let ordinal = 0;
     const others: TableChange[] = [];
     for (const change of changes) {
       const { effect, schema, table } = change;
-      if (effect !== 'emptied' || table === undefined) others.push(change);
-      else this.#handler.truncate({ schema, table }, position, ordinal++, transaction);
+      if (effect !== 'emptied' || table === undefined) {
+        others.push(change);
+        continue;
+      }
+      const entry = { name: { schema, table }, position, ordinal: ordinal++, transaction };
+      this.#handler.truncate(entry.name, position, entry.ordinal, transaction);
+      if (this.#transactions.isExplicit)
+        this.#emptied = [...this.#emptied.filter(({ transaction: other }) => other === transaction), entry];
     }
     this.#handler.ddl({ label, at: { file, position }, changes: others }, transaction);
   }

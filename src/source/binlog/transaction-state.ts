@@ -104,8 +104,9 @@ export class TransactionState<T> {
   }
 
   /** ROLLBACK: the rows are discarded, and the transaction counts as done. */
-  rollback(): void {
+  rollback(afterwards?: () => void): void {
     this.#undo(this.#open as Transaction);
+    afterwards?.();
     this.commit();
   }
 

@@ -17,11 +17,15 @@ const ENGINES_WITHOUT_ROWS: ReadonlySet<string> = new Set([
 
 /** Statements after which other tables can be reached than before. */
 const changesCode = (label: string): boolean => /\b(TRIGGER|FUNCTION|VIEW|PACKAGE|DATABASE)$/.test(label);
-const isDdl = (label: string): boolean => /^(CREATE|ALTER|DROP|RENAME)\b/.test(label);
+/** DDL of a table, or of code. */
+const isDdl = (label: string): boolean => changesCode(label) || /^(CREATE|ALTER|DROP|RENAME) TABLE\b/.test(label);
+
+/** Proofs that are kept. Each statement of another text can be one more. */
+const PROVEN_MAX = 1_000;
 
 /**
  * Proves that DML in the binlog wrote only the tables that it names, where the event does not tell: those are base
- * tables without triggers, and the statement calls no stored function. The server knows only its present triggers and
+ * tables without triggers and cascades, and the statement calls no stored function. The server knows only its present triggers and
  * functions, so no statement since may have changed any. What was proven once holds up to where the binlog ended then,
  * and on until the stream has DDL.
  */
@@ -44,6 +48,7 @@ export class DmlProof {
     const key = JSON.stringify([dml.writes, [...dml.calls]]);
     if (this.#proven.has(key)) return true;
     return this.#prove(dml, at).then((until) => {
+      if (this.#proven.size === PROVEN_MAX) this.#proven.clear();
       if (until !== undefined) this.#proven.set(key, until);
       return until !== undefined;
     });
@@ -81,7 +86,8 @@ export class DmlProof {
   }
 }
 
-const GRANTEE = `CONCAT("'", REPLACE(CURRENT_USER(), '@', "'@'"), "'")`;
+/** 'user'@'host'. Double quotes would be names under sql_mode ANSI_QUOTES. */
+const GRANTEE = `CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')`;
 
 /** Without these privileges INFORMATION_SCHEMA hides triggers and functions from the account. */
 async function seesAllCode(client: Connection): Promise<boolean> {
@@ -92,7 +98,10 @@ async function seesAllCode(client: Connection): Promise<boolean> {
   return rows.length === 2;
 }
 
-/** Aliases and the like are among the names; at least one is a table, and none is more than that. */
+/**
+ * Aliases and the like are among the names; at least one is a table, and none is more than that. Temporary tables, which
+ * have no triggers, are not among the names.
+ */
 async function areTablesPlain(client: Connection, names: readonly TableName[]): Promise<boolean> {
   let tables = 0;
   for (const name of names) {
@@ -103,10 +112,10 @@ async function areTablesPlain(client: Connection, names: readonly TableName[]): 
     const [[type, engine] = []] = found as unknown as (string | null)[][];
     if (type === undefined) continue;
     if (type === 'VIEW' || engine == null || ENGINES_WITHOUT_ROWS.has(engine.toUpperCase())) return false;
-    if (await hasTriggers(client, name)) return false;
+    if ((await hasTriggers(client, name)) || (await hasCascades(client, name))) return false;
     tables++;
   }
-  return tables > 0;
+  return tables > 0 || names.length === 0;
 }
 
 async function hasTriggers(client: Connection, { schema, table }: TableName): Promise<boolean> {
@@ -115,6 +124,17 @@ async function hasTriggers(client: Connection, { schema, table }: TableName): Pr
     [schema, table],
   );
   return triggers.length > 0;
+}
+
+/** A foreign key that changes rows of a child table along with this one. */
+async function hasCascades(client: Connection, { schema, table }: TableName): Promise<boolean> {
+  const [cascades] = await client.query<RowDataPacket[]>(
+    `SELECT 1 FROM information_schema.REFERENTIAL_CONSTRAINTS
+      WHERE UNIQUE_CONSTRAINT_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?
+        AND (DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN ('CASCADE', 'SET NULL')) LIMIT 1`,
+    [schema, table],
+  );
+  return cascades.length > 0;
 }
 
 async function callsStoredFunction(client: Connection, calls: ReadonlySet<string>): Promise<boolean> {

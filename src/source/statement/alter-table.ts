@@ -1,4 +1,4 @@
-import { readName, readQualifiedName, skipToKeyword } from './names.ts';
+import { readName, readQualifiedName, skipToKeyword, skipWait } from './names.ts';
 import { changesOf, type Ddl, ddl, type TableChange, type TableName } from './statement.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -13,26 +13,48 @@ const HARMLESS: Clause = { label: '', changes: [] };
 /** First words of clauses that change neither rows nor columns nor keys. */
 const HARMLESS_CLAUSES: ReadonlySet<string> = new Set([
   'ALGORITHM',
+  // Of a default, of visibility, or of an index.
+  'ALTER',
   'ANALYZE',
   'AUTO_INCREMENT',
+  'AVG_ROW_LENGTH',
+  // The default for new columns. CONVERT TO changes the others.
+  'CHARACTER',
+  'CHARSET',
   'CHECK',
+  'CHECKSUM',
   'COALESCE',
+  'COLLATE',
   'COMMENT',
+  'COMPRESSION',
+  'DEFAULT',
+  'DELAY_KEY_WRITE',
   'DISABLE',
   'ENABLE',
+  'ENCRYPTION',
+  'ENGINE',
+  'FORCE',
+  'INSERT_METHOD',
+  'KEY_BLOCK_SIZE',
   'LOCK',
+  'MAX_ROWS',
+  'MIN_ROWS',
   'OPTIMIZE',
   'ORDER',
+  'PACK_KEYS',
   'PARTITION',
   'REBUILD',
   'REMOVE',
   'REORGANIZE',
   'REPAIR',
+  'ROW_FORMAT',
   'SECONDARY_LOAD',
   'SECONDARY_UNLOAD',
   'STATS_AUTO_RECALC',
   'STATS_PERSISTENT',
   'STATS_SAMPLE_PAGES',
+  'TABLESPACE',
+  'UNION',
 ]);
 /** Clauses that take a list of partitions. Such a clause is the only one of its statement. */
 const PARTITION_CLAUSES: ReadonlySet<string> = new Set([
@@ -55,28 +77,42 @@ const INDEX_WORDS: readonly string[] = ['INDEX', 'KEY'];
 export function readAlterTable(table: TableName, isIgnore: boolean, tokens: Tokenizer, defaultSchema: string): Ddl {
   let label = '';
   const changes: TableChange[] = isIgnore ? changesOf(table, 'rewritten') : [];
-  if (tokens.accept('WAIT')) tokens.take();
-  else tokens.accept('NOWAIT');
+  skipWait(tokens);
   while (!tokens.isAtEnd) {
+    const isAdd = tokens.keyword === 'ADD';
     const isPartitionList = PARTITION_CLAUSES.has(tokens.keyword);
     const clause = readClause(table, tokens, defaultSchema);
     label ||= clause.label;
     changes.push(...clause.changes);
     if (isPartitionList || clause.label === 'DROP PARTITION') break;
-    skipClause(tokens);
+    const option = skipClause(tokens, isAdd);
+    if (option === '') continue;
+    label ||= option;
+    changes.push(...changesOf(table, 'rewritten'));
   }
   return ddl(label === '' ? 'ALTER TABLE' : `ALTER TABLE … ${label}`, changes);
 }
 
-/** Moves behind the comma after the clause. */
-function skipClause(tokens: Tokenizer): void {
+/**
+ * Moves behind the comma after the clause. Options of the table can stand behind each other without one: returns the
+ * one that changes rows, `ENGINE BLACKHOLE` or `UNION`, or nothing. A column that is added as a key has values of its
+ * own in each row.
+ */
+function skipClause(tokens: Tokenizer, isAdd: boolean): string {
+  let found = '';
   for (let depth = 0; !tokens.isAtEnd; ) {
     const { text, kind } = tokens.take();
+    const isName = kind === 'word' || kind === 'string' || kind === 'name';
+    if (isName && depth === 0 && text.toUpperCase() === 'BLACKHOLE') found = 'ENGINE BLACKHOLE';
+    const word = kind === 'word' ? text.toUpperCase() : '';
+    if (word === 'UNION' && depth === 0) found = 'UNION';
+    if (isAdd && (word === 'PRIMARY' || word === 'AUTO_INCREMENT')) found = 'ADD PRIMARY KEY';
     if (kind !== 'symbol') continue;
     if (text === '(') depth++;
     else if (text === ')') depth--;
-    else if (text === ',' && depth <= 0) return;
+    else if (text === ',' && depth <= 0) break;
   }
+  return found;
 }
 
 function readClause(table: TableName, tokens: Tokenizer, defaultSchema: string): Clause {
@@ -103,19 +139,13 @@ function readClause(table: TableName, tokens: Tokenizer, defaultSchema: string):
     case 'MODIFY':
     case 'CHANGE':
       return { label: `${keyword} COLUMN`, changes: changesOf(table, 'rewritten', 'columns') };
-    case 'UNION':
-      return rewritten('UNION');
-    case 'ENGINE':
-      tokens.acceptSymbol('=');
-      return tokens.keyword === 'BLACKHOLE' ? rewritten('ENGINE BLACKHOLE') : columns;
     case 'RENAME':
       return readRenameClause(table, tokens, defaultSchema);
     case 'ADD':
       return readAdd(table, tokens) ?? columns;
     case 'DROP':
       if (tokens.keyword === 'PARTITION') return rewritten('DROP PARTITION');
-      if (INDEX_WORDS.includes(tokens.keyword)) return { label: '', changes: changesOf(table, 'unique-key') };
-      return columns;
+      return readDrop(table, tokens) ?? columns;
     default:
       return columns;
   }
@@ -130,7 +160,7 @@ function readTableAfter(keyword: string, tokens: Tokenizer, defaultSchema: strin
 /** RENAME [TO | AS | =] name renames the table; RENAME COLUMN, INDEX and KEY do not. */
 function readRenameClause(table: TableName, tokens: Tokenizer, defaultSchema: string): Clause {
   if (INDEX_WORDS.includes(tokens.keyword)) return HARMLESS;
-  if (tokens.keyword === 'COLUMN') return { label: '', changes: changesOf(table, 'columns') };
+  if (tokens.keyword === 'COLUMN') return { label: 'RENAME COLUMN', changes: changesOf(table, 'rewritten', 'columns') };
   if (!tokens.accept('TO', 'AS')) tokens.acceptSymbol('=');
   const to = readQualifiedName(tokens, defaultSchema);
   const changes = [table, ...(to ? [to] : [])].flatMap((name) => changesOf(name, 'rewritten', 'columns'));
@@ -156,6 +186,24 @@ function readAdd(table: TableName, tokens: Tokenizer): Clause | undefined {
       // A column can have this name.
       tokens.take();
       return INDEX_WORDS.includes(tokens.keyword) ? HARMLESS : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function readDrop(table: TableName, tokens: Tokenizer): Clause | undefined {
+  switch (tokens.keyword) {
+    case 'PRIMARY':
+      // The rows that are in the lake have the old key.
+      return { label: 'DROP PRIMARY KEY', changes: changesOf(table, 'rewritten', 'columns') };
+    case 'INDEX':
+    case 'KEY':
+    // Since MySQL 8.0.19 a unique key is a constraint too.
+    case 'CONSTRAINT':
+      return { label: '', changes: changesOf(table, 'unique-key') };
+    case 'FOREIGN':
+    case 'CHECK':
+      return HARMLESS;
     default:
       return undefined;
   }

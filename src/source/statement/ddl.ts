@@ -1,5 +1,5 @@
 import { readAlterTable } from './alter-table.ts';
-import { readQualifiedName, readQualifiedNames, skipToKeyword } from './names.ts';
+import { readQualifiedName, readQualifiedNames, skipToKeyword, skipWait } from './names.ts';
 import { changesOf, type Ddl, ddl, type StatementDml, type TableChange, type TableName } from './statement.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -14,7 +14,8 @@ export function readDdl(tokens: Tokenizer, defaultSchema: string): Ddl | Stateme
       tokens.take();
       tokens.accept('TABLE');
       const name = readQualifiedName(tokens, defaultSchema);
-      return name && ddl('TRUNCATE TABLE', changesOf(name, 'emptied'));
+      skipWait(tokens);
+      return name && tokens.isAtEnd ? ddl('TRUNCATE TABLE', changesOf(name, 'emptied')) : undefined;
     }
     case 'RENAME':
       return readRename(tokens, defaultSchema);
@@ -64,7 +65,11 @@ const OTHER_OBJECTS: ReadonlySet<string> = new Set([
 ]);
 
 /** Words between the verb and the kind of object. DEFINER has a value, which is skipped. */
-const MODIFIERS: readonly string[] = ['OR', 'REPLACE', 'ONLINE', 'OFFLINE', 'IGNORE', 'AGGREGATE', 'TEMPORARY'];
+const MODIFIERS: readonly string[] = [
+  ...['OR', 'REPLACE', 'ONLINE', 'OFFLINE', 'IGNORE', 'AGGREGATE', 'TEMPORARY'],
+  // CREATE JSON RELATIONAL DUALITY VIEW, CREATE MATERIALIZED VIEW
+  ...['JSON', 'RELATIONAL', 'DUALITY', 'MATERIALIZED'],
+];
 const INDEX_KINDS: readonly string[] = ['UNIQUE', 'FULLTEXT', 'SPATIAL', 'VECTOR'];
 
 interface Modifiers {
@@ -150,11 +155,12 @@ function readDatabaseDdl(verb: string, tokens: Tokenizer): Ddl | undefined {
   ]);
 }
 
-/** IF EXISTS, IF NOT EXISTS. */
-function skipIfExists(tokens: Tokenizer): void {
-  if (!tokens.accept('IF')) return;
-  tokens.accept('NOT');
+/** IF EXISTS, IF NOT EXISTS. Returns whether it is the latter. */
+function skipIfExists(tokens: Tokenizer): boolean {
+  if (!tokens.accept('IF')) return false;
+  const isNot = tokens.accept('NOT');
   tokens.accept('EXISTS');
+  return isNot;
 }
 
 /** MariaDB keeps the value of a sequence as the one row of a table. */
@@ -165,26 +171,36 @@ function readTableDdl(
   tokens: Tokenizer,
   defaultSchema: string,
 ): Ddl | StatementDml | undefined {
-  const label = `${verb} ${object === 'TABLES' ? 'TABLE' : object}`;
-  if (isTemporary) return ddl(`${verb} TEMPORARY TABLE`, []);
-  skipIfExists(tokens);
-  if (verb === 'DROP') {
-    const names = readQualifiedNames(tokens, defaultSchema);
-    return (
-      names &&
-      ddl(
-        label,
-        names.flatMap((name) => changesOf(name, 'emptied', 'columns')),
-      )
-    );
-  }
+  const label = `${verb} ${isTemporary ? 'TEMPORARY ' : ''}${object === 'TABLES' ? 'TABLE' : object}`;
+  const isIfNotExists = skipIfExists(tokens);
+  if (verb === 'DROP') return readDrop(label, isTemporary, tokens, defaultSchema);
   const name = readQualifiedName(tokens, defaultSchema);
   if (name === undefined) return undefined;
-  if (object === 'SEQUENCE') return ddl(label, changesOf(name, verb === 'ALTER' ? 'rewritten' : 'columns'));
-  if (verb === 'ALTER') return readAlterTable(name, isIgnore, tokens, defaultSchema);
-  const changes = isReplace ? changesOf(name, 'emptied', 'columns') : changesOf(name, 'columns');
-  if (!isFromQuery(tokens)) return ddl(label, changes);
-  return { kind: 'dml', label: 'CREATE TABLE … SELECT', changes, writes: [name], deletesAll: false };
+  if (verb === 'ALTER') {
+    if (object === 'SEQUENCE') return ddl(label, changesOf(name, 'rewritten', 'columns'));
+    return readAlterTable(name, isIgnore, tokens, defaultSchema);
+  }
+  const dml = { kind: 'dml', label: `${label} … SELECT`, changes: [], deletesAll: false } as const;
+  if (isTemporary) {
+    const made = { ...ddl(label, []), temporary: { verb: 'CREATE', names: [name] } } as const;
+    return isFromQuery(tokens) ? { ...dml, temporary: made.temporary, writes: [] } : made;
+  }
+  // With IF NOT EXISTS it changes nothing, unless the table was dropped or renamed before, which counts itself.
+  const changes = isIfNotExists ? [] : changesOf(name, 'columns');
+  if (isReplace) changes.unshift(...changesOf(name, 'emptied'));
+  return isFromQuery(tokens) ? { ...dml, changes, writes: [name] } : ddl(label, changes);
+}
+
+function readDrop(label: string, isTemporary: boolean, tokens: Tokenizer, defaultSchema: string): Ddl | undefined {
+  const names = readQualifiedNames(tokens, defaultSchema);
+  skipWait(tokens);
+  tokens.accept('RESTRICT', 'CASCADE');
+  if (names === undefined || !tokens.isAtEnd) return undefined;
+  if (isTemporary) return { ...ddl(label, []), temporary: { verb: 'DROP', names } };
+  return ddl(
+    label,
+    names.flatMap((name) => changesOf(name, 'emptied', 'columns')),
+  );
 }
 
 /** Whether CREATE TABLE has a query at its end: SELECT, TABLE, VALUES ROW or VALUES (. (Partitions have VALUES IN.) */
@@ -207,11 +223,10 @@ function readRename(tokens: Tokenizer, defaultSchema: string): Ddl | undefined {
   const changes: TableChange[] = [];
   do {
     const from = readQualifiedName(tokens, defaultSchema);
-    if (tokens.accept('WAIT')) tokens.take();
-    else tokens.accept('NOWAIT');
+    skipWait(tokens);
     const to = tokens.accept('TO') ? readQualifiedName(tokens, defaultSchema) : undefined;
     if (from === undefined || to === undefined) return undefined;
     changes.push(...changesOf(from, 'rewritten', 'columns'), ...changesOf(to, 'rewritten', 'columns'));
   } while (tokens.acceptSymbol(','));
-  return ddl('RENAME TABLE', changes);
+  return tokens.isAtEnd ? ddl('RENAME TABLE', changes) : undefined;
 }

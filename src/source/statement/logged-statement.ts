@@ -27,13 +27,15 @@ export function readLoggedStatement(
   decode: (bytes: Buffer, collation: number) => string,
 ): Statement {
   const head = bytes.subarray(0, TEXT_MAX_BYTES);
-  const read = (text: string): Statement => readStatement(text, schema, modes);
+  const read = (text: string, nbspIsSpace = false): Statement => readStatement(text, schema, { ...modes, nbspIsSpace });
   let statement: Statement;
   if (isAscii(head)) statement = read(head.toString('latin1'));
   else if (collation === undefined) statement = read(head.toString('utf8'));
   else {
-    statement = read(decode(head, collation));
-    if (isUtf8(bytes)) statement = merge(statement, read(head.toString('utf8')));
+    const text = decode(head, collation);
+    const isLikeUtf8 = isUtf8(bytes);
+    statement = read(text, !isLikeUtf8);
+    if (isLikeUtf8) statement = merge(statement, read(head.toString('utf8')));
   }
   return head.length === bytes.length ? statement : asCut(statement);
 }
@@ -65,7 +67,7 @@ function asCut(statement: Statement): Statement {
   return { kind: 'dml', label, changes: [], writes: undefined, deletesAll: false };
 }
 
-/** Every name of the text that a parenthesis follows, in lower case: all functions that it calls are among them. */
+/** Every name of the text before a parenthesis or a dot, in lower case: all functions it calls, and their packages. */
 export function readCalls(
   bytes: Buffer,
   { collation, modes }: StatementSession,
@@ -75,7 +77,8 @@ export function readCalls(
   const tokens = new Tokenizer(collation === undefined ? bytes.toString('utf8') : decode(bytes, collation), modes);
   while (!tokens.isAtEnd) {
     const { kind, text } = tokens.take();
-    if ((kind === 'word' || kind === 'name') && tokens.isSymbol('(')) names.add(text.toLowerCase());
+    const isFollowed = tokens.isSymbol('(') || tokens.isSymbol('.');
+    if ((kind === 'word' || kind === 'name') && isFollowed) names.add(text.toLowerCase());
   }
   return names;
 }

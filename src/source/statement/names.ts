@@ -1,5 +1,5 @@
 import type { TableName } from './statement.ts';
-import type { Token, Tokenizer } from './tokenizer.ts';
+import { type Token, type Tokenizer, UNCLOSED } from './tokenizer.ts';
 
 const isName = (token: Token): boolean => token.kind === 'word' || token.kind === 'name';
 
@@ -59,6 +59,28 @@ export function collectTableNames(tokens: Tokenizer, defaultSchema: string, ...u
     tokens.take();
   }
   return names;
+}
+
+/**
+ * Every table that any name of the statement can mean, or undefined if a quote is not closed. Strings count as names: a
+ * statement can run with another sql_mode than the one it was read with.
+ */
+export function mentionedTables(tokens: Tokenizer, defaultSchema: string): TableName[] | undefined {
+  const names: TableName[] = [];
+  while (!tokens.isAtEnd) {
+    const { kind, text } = tokens.take();
+    if (kind === 'symbol' && text === UNCLOSED) return undefined;
+    if (kind === 'symbol') continue;
+    const second = tokens.acceptSymbol('.') && tokens.next.kind !== 'symbol' ? tokens.take().text : undefined;
+    names.push(second === undefined ? { schema: defaultSchema, table: text } : { schema: text, table: second });
+  }
+  return names;
+}
+
+/** NOWAIT or WAIT n, which MariaDB has behind the name of a table. */
+export function skipWait(tokens: Tokenizer): void {
+  if (tokens.accept('WAIT')) tokens.take();
+  else tokens.accept('NOWAIT');
 }
 
 /** Words of table references that are no name without quotes on any server. */

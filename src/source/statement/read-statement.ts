@@ -1,7 +1,7 @@
 import { readDdl } from './ddl.ts';
 import { DML_KEYWORDS, readDml } from './dml.ts';
-import { collectTableNames, readName, skipToKeyword } from './names.ts';
-import type { Statement, XaVerb } from './statement.ts';
+import { mentionedTables, readName, skipToKeyword } from './names.ts';
+import { ddl, type Statement, type XaVerb } from './statement.ts';
 import { type LexicalModes, Tokenizer } from './tokenizer.ts';
 
 /** Statements that change no row and no column of any table. Those that begin with other keywords are read further. */
@@ -29,7 +29,15 @@ const ANALYZE_TABLE: readonly string[] = ['TABLE', 'TABLES', 'LOCAL', 'NO_WRITE_
 export function readStatement(text: string, defaultSchema: string, modes: LexicalModes): Statement {
   const tokens = new Tokenizer(text, modes);
   while (tokens.acceptSymbol('('));
-  const keyword = tokens.keyword;
+  const { keyword } = tokens;
+  const known = readKnown(keyword, tokens, defaultSchema);
+  if (known !== undefined) return known;
+  const mentions = mentionedTables(new Tokenizer(text, modes), defaultSchema);
+  return { kind: 'unknown', label: keyword || 'unknown', mentions };
+}
+
+/** Undefined for a statement, or a form of one, that is not understood. */
+function readKnown(keyword: string, tokens: Tokenizer, defaultSchema: string): Statement | undefined {
   switch (keyword) {
     case 'BEGIN':
     case 'START':
@@ -51,28 +59,24 @@ export function readStatement(text: string, defaultSchema: string, modes: Lexica
 }
 
 /** DDL, DML, or administration. */
-function readTableStatement(tokens: Tokenizer, defaultSchema: string): Statement {
+function readTableStatement(tokens: Tokenizer, defaultSchema: string): Statement | undefined {
   const { keyword } = tokens;
-  if (ADMINISTRATION.has(keyword)) return { kind: 'ddl', label: keyword, changes: [] };
+  if (ADMINISTRATION.has(keyword)) return ddl(keyword, []);
   if (DML_KEYWORDS.includes(keyword)) return readDml(tokens, defaultSchema);
   if (keyword === 'ANALYZE') {
     tokens.take();
-    if (ANALYZE_TABLE.includes(tokens.keyword)) return { kind: 'ddl', label: keyword, changes: [] };
+    if (ANALYZE_TABLE.includes(tokens.keyword)) return ddl(keyword, []);
     skipToKeyword(tokens, ...DML_KEYWORDS);
     return readDml(tokens, defaultSchema);
   }
-  return readDdl(tokens, defaultSchema) ?? unknownStatement(keyword, tokens, defaultSchema);
-}
-
-function unknownStatement(keyword: string, tokens: Tokenizer, defaultSchema: string): Statement {
-  return { kind: 'unknown', label: keyword || 'unknown', mentions: collectTableNames(tokens, defaultSchema) };
+  return readDdl(tokens, defaultSchema);
 }
 
 /** `SET STATEMENT variable = value, … FOR statement` of MariaDB is that statement. Any other SET changes no table. */
-function readSet(tokens: Tokenizer, defaultSchema: string): Statement {
+function readSet(tokens: Tokenizer, defaultSchema: string): Statement | undefined {
   tokens.take();
-  if (!tokens.accept('STATEMENT')) return { kind: 'ddl', label: 'SET', changes: [] };
-  if (!skipToKeyword(tokens, 'FOR')) return unknownStatement('SET STATEMENT', tokens, defaultSchema);
+  if (!tokens.accept('STATEMENT')) return ddl('SET', []);
+  if (!skipToKeyword(tokens, 'FOR')) return undefined;
   tokens.take();
   return readTableStatement(tokens, defaultSchema);
 }

@@ -28,6 +28,8 @@ export interface StatementDml {
   changes: readonly TableChange[];
   /** The tables that it names as the ones to write, or more; undefined if the text does not tell. */
   writes: readonly TableName[] | undefined;
+  /** The temporary table that CREATE TEMPORARY TABLE … SELECT makes. */
+  temporary?: TemporaryTableDdl;
   /** DELETE of one table without a condition: it empties the table. */
   deletesAll: boolean;
 }
@@ -37,10 +39,16 @@ export type Statement =
   | { kind: 'begin' | 'commit' | 'rollback' }
   | { kind: 'savepoint' | 'rollback-to'; name: string }
   | XaStatement
-  | { kind: 'ddl'; label: string; changes: readonly TableChange[] }
+  | { kind: 'ddl'; label: string; changes: readonly TableChange[]; temporary?: TemporaryTableDdl }
   | StatementDml
   /** `mentions` are all the tables that its names can mean; undefined if it can concern anything. */
   | { kind: 'unknown'; label: string; mentions: readonly TableName[] | undefined };
+
+/** Temporary tables that are made or dropped. Only sessions with binlog_format STATEMENT or MIXED log them. */
+export interface TemporaryTableDdl {
+  verb: 'CREATE' | 'DROP';
+  names: readonly TableName[];
+}
 
 export type XaVerb = 'START' | 'END' | 'PREPARE' | 'COMMIT' | 'ROLLBACK';
 

@@ -4,6 +4,8 @@ export interface LexicalModes {
   ansiQuotes: boolean;
   /** sql_mode NO_BACKSLASH_ESCAPES: a backslash in a string is a character like any other. */
   noBackslashEscapes: boolean;
+  /** U+00A0 is a space, as it is in every character set of one byte. In UTF-8 it is a character of a name. */
+  nbspIsSpace: boolean;
   /** MariaDB also executes the content of `/*M! … *\/`. */
   mariadb: boolean;
 }
@@ -22,6 +24,9 @@ export interface Token {
 }
 
 const END: Token = { kind: 'end', text: '' };
+
+/** The text of the token for a quote that is not closed. */
+export const UNCLOSED = 'unclosed quote';
 
 /**
  * Splits the text of one statement into tokens, one ahead of the reader, as the lexer of the server does (MySQL:
@@ -88,7 +93,7 @@ export class Tokenizer {
     const code = text.charCodeAt(start);
     if (start >= text.length || code === SEMICOLON) return END;
     if (isWordCharacter(code)) {
-      while (this.#at < text.length && isWordCharacter(text.charCodeAt(this.#at))) this.#at++;
+      while (this.#at < text.length && this.#continuesWord(text.charCodeAt(this.#at))) this.#at++;
       return { kind: 'word', text: text.slice(start, this.#at) };
     }
     const character = text[start] as string;
@@ -99,10 +104,18 @@ export class Tokenizer {
     return { kind: 'symbol', text: character };
   }
 
+  #isSpace(code: number): boolean {
+    return code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code === NBSP && this.#modes.nbspIsSpace);
+  }
+
+  #continuesWord(code: number): boolean {
+    return isWordCharacter(code) && !this.#isSpace(code);
+  }
+
   #skipSpaceAndComments(): void {
     const text = this.#text;
     for (;;) {
-      while (this.#at < text.length && isSpace(text.charCodeAt(this.#at))) this.#at++;
+      while (this.#at < text.length && this.#isSpace(text.charCodeAt(this.#at))) this.#at++;
       const at = this.#at;
       if (text[at] === '#' || (text.startsWith('--', at) && endsDashes(text.charCodeAt(at + 2)))) {
         this.#at = endOf(text, '\n', at);
@@ -123,8 +136,16 @@ export class Tokenizer {
       return;
     }
     this.#at = at + (isMariadb ? 4 : 3);
-    for (let digits = 0; digits < VERSION_DIGITS_MAX && isDigit(this.#text.charCodeAt(this.#at)); digits++) this.#at++;
+    this.#at += this.#versionDigits(this.#at);
     this.#isInVersionComment = true;
+  }
+
+  /** A version has five digits. It has six on MariaDB if there are as many, and on MySQL if a space follows them. */
+  #versionDigits(at: number): number {
+    let digits = 0;
+    while (digits < 6 && isDigit(this.#text.charCodeAt(at + digits))) digits++;
+    const isSixth = digits === 6 && (this.#modes.mariadb || this.#isSpace(this.#text.charCodeAt(at + 6)));
+    return isSixth ? 6 : Math.min(digits, 5);
   }
 
   #readName(quote: string): Token {
@@ -162,17 +183,15 @@ export class Tokenizer {
   /** A quote that is not closed: the text was cut, or the modes are not those of its session. */
   #unclosed(): Token {
     this.#at = this.#text.length;
-    return { kind: 'symbol', text: 'unclosed quote' };
+    return { kind: 'symbol', text: UNCLOSED };
   }
 }
 
-/** MySQL reads five digits, or six with a space behind them; MariaDB five or six. */
-const VERSION_DIGITS_MAX = 6;
+const NBSP = 0xa0;
 const SEMICOLON = 0x3b;
 
 const text2 = (text: string, at: number): string => text.slice(at, at + 2);
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
-const isSpace = (code: number): boolean => code === 0x20 || (code >= 0x09 && code <= 0x0d);
 
 /** Letters, digits, `_` and `$`, and every character outside ASCII. */
 const isWordCharacter = (code: number): boolean =>

@@ -35,8 +35,10 @@ function read(variables: Buffer, sql = 'TRUNCATE t') {
 
 test('the session of a statement is read behind any other variables', () => {
   expect(read(Buffer.concat([OTHERS, SQL_MODE(0x4), CHARSET, schemas(2, 't', 'other')]))).toEqual({
+    threadId: 0,
+    errorCode: 0,
     schema: 'shop',
-    modes: { ansiQuotes: true, noBackslashEscapes: false, mariadb: false },
+    modes: { ansiQuotes: true, noBackslashEscapes: false, nbspIsSpace: false, mariadb: false },
     collation: 8,
     updatedSchemas: ['t', 'other'],
     begins: false,
