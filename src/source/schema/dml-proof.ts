@@ -24,10 +24,10 @@ const isDdl = (label: string): boolean => changesCode(label) || /^(CREATE|ALTER|
 const PROVEN_MAX = 1_000;
 
 /**
- * Proves that DML in the binlog wrote only the tables that it names, where the event does not tell: those are base
- * tables without triggers and cascades, and the statement calls no stored function. The server knows only its present triggers and
- * functions, so no statement since may have changed any. What was proven once holds up to where the binlog ended then,
- * and on until the stream has DDL.
+ * Proves that DML in the binlog wrote only the tables that it names, where the event does not say so: those are base
+ * tables without triggers and cascades, and the statement calls no stored function. The server knows only its present
+ * triggers and functions, so no statement since may have changed any. What was proven once holds up to where the binlog
+ * ended then, and on until the stream has DDL.
  */
 export class DmlProof {
   readonly #scan: DdlScanOptions;
@@ -99,8 +99,8 @@ async function seesAllCode(client: Connection): Promise<boolean> {
 }
 
 /**
- * Aliases and the like are among the names; at least one is a table, and none is more than that. Temporary tables, which
- * have no triggers, are not among the names.
+ * Aliases and the like are among the names; at least one is a table, and none is more than that. Temporary tables,
+ * which have no triggers, are not among the names.
  */
 async function areTablesPlain(client: Connection, names: readonly TableName[]): Promise<boolean> {
   let tables = 0;

@@ -44,7 +44,7 @@ export function skipToKeyword(tokens: Tokenizer, ...keywords: readonly string[])
 
 /**
  * Takes tokens up to one of these keywords outside of parentheses, or to the end, and returns every table that a name
- * among them can mean: `a` in the default schema, or `b` in the schema `a` of `a.b`. Aliases and columns are among them.
+ * among them can mean: `a` in the default schema, or `b` in the schema `a` of `a.b`. Aliases and columns are included.
  */
 export function collectTableNames(tokens: Tokenizer, defaultSchema: string, ...until: readonly string[]): TableName[] {
   const names: TableName[] = [];
