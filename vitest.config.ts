@@ -31,7 +31,8 @@ export default defineConfig({
           // They only end what hangs: a busy machine must not fail a test.
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          maxWorkers: 2,
+          // They mostly wait for servers, more of them than there are cores.
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

@@ -174,7 +174,13 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   "reads a latin1 client's statement as UTF-8": {
     breaks: [...LOSS, 'noPhantom'],
-    edits: [edit('source/statement/logged-statement', 'read(decode(head, collation))', "read(head.toString('utf8'))")],
+    edits: [
+      edit(
+        'source/statement/logged-statement',
+        'const text = decode(head, collation)',
+        "const text = head.toString('utf8')",
+      ),
+    ],
   },
   'takes a comment inside TRUNCATE for the name': {
     breaks: [...LOSS, 'loudStop'],
