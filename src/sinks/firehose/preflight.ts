@@ -9,13 +9,7 @@ import { type Finding, shortList, warning } from '../../model/finding.ts';
 import { awsError } from './aws-errors.ts';
 import type { AwsFailure } from './aws-failure.ts';
 import { checkStream, describeFailureFinding } from './check-stream.ts';
-import {
-  CLOCK_SKEW_MS,
-  clockSkewText,
-  FailureRecovery,
-  type RequestSignature,
-  signatureOf,
-} from './failure-recovery.ts';
+import { CLOCK_SKEW_MS, clockSkewText, FailureRecovery, type SentRequest, signatureOf } from './failure-recovery.ts';
 import { firehoseClient } from './firehose-client.ts';
 
 const DESCRIBE_TIMEOUT_MS = 5_000;
@@ -51,12 +45,12 @@ export async function checkStreams(config: Config): Promise<Finding[]> {
 /** Asks twice if the clock or the credentials were corrected in between. */
 async function describe(client: FirehoseClient, recovery: FailureRecovery, stream: string) {
   const abortSignal = AbortSignal.timeout(DESCRIBE_TIMEOUT_MS);
-  let signature: RequestSignature | undefined;
+  const request: SentRequest = { sentAt: performance.now(), signature: undefined };
   const send = () => {
     const command = new DescribeDeliveryStreamCommand({ DeliveryStreamName: stream });
     command.middlewareStack.add(
       (next) => (args) => {
-        signature = signatureOf(args.request);
+        request.signature = signatureOf(args.request);
         return next(args);
       },
       { step: 'finalizeRequest', priority: 'low', name: 'signatureMiddleware' },
@@ -66,7 +60,7 @@ async function describe(client: FirehoseClient, recovery: FailureRecovery, strea
   try {
     return await send();
   } catch (failure) {
-    if ((await recovery.correct(failure as AwsFailure, signature)) === undefined) throw failure;
+    if ((await recovery.correct(failure as AwsFailure, request)) === undefined) throw failure;
     return await send();
   }
 }
