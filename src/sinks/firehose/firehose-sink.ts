@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
 import { onAbort } from '../../runtime/abort.ts';
+import { CdcError } from '../../runtime/error.ts';
 import type { RecordBuffers, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../sink.ts';
 import type { AwsFailure } from './aws-failure.ts';
 import { FailureRecovery, type SentRequest, signatureOf } from './failure-recovery.ts';
@@ -77,6 +78,8 @@ export class FirehoseSink implements Sink {
       if (outcomes.some(({ kind }) => kind === 'accepted')) this.#recovery.accepted();
       return outcomes;
     } catch (error) {
+      // No retry changes the environment.
+      if (error instanceof CdcError) throw error;
       const outcome = await this.#recovery.outcomeOf(error as AwsFailure, request, this.#stream);
       return records.map(() => outcome);
     }

@@ -6,6 +6,7 @@ import {
 import { distance } from 'fastest-levenshtein';
 import type { Config } from '../../config/schema.ts';
 import { type Finding, shortList, warning } from '../../model/finding.ts';
+import { CdcError } from '../../runtime/error.ts';
 import { awsError } from './aws-errors.ts';
 import type { AwsFailure } from './aws-failure.ts';
 import { checkStream, describeFailureFinding } from './check-stream.ts';
@@ -15,7 +16,10 @@ import { firehoseClient } from './firehose-client.ts';
 const DESCRIBE_TIMEOUT_MS = 5_000;
 const LISTED_NAMES_MAX = 1_000;
 
-/** Describes every stream and checks the descriptions. Only a record could show whether a stream accepts records. */
+/**
+ * Describes every stream and checks the descriptions. Only a record could show whether a stream accepts records.
+ * @throws CdcError with exit code 2 if a variable of the environment names no proxy or no authorities
+ */
 export async function checkStreams(config: Config): Promise<Finding[]> {
   const { firehose } = config;
   const client = firehoseClient({ region: firehose.region, endpoint: firehose.endpoint });
@@ -26,6 +30,7 @@ export async function checkStreams(config: Config): Promise<Finding[]> {
       if (!DeliveryStreamDescription) throw new Error('the response describes no stream');
       return checkStream(DeliveryStreamDescription, { ...firehose, ...config });
     } catch (failure) {
+      if (failure instanceof CdcError) throw failure;
       const finding = describeFailureFinding(failure as AwsFailure, stream, firehose);
       const isNotFound = awsError((failure as AwsFailure).name ?? '').kind === 'streamNotFound';
       return [isNotFound ? { ...finding, fix: `${await nearStreams(client, stream)}${finding.fix}` } : finding];
