@@ -31,7 +31,7 @@ export class AwsFront {
   /** The access keys that AWS knows; undefined for all. */
   keys: ReadonlySet<string> | undefined;
   /** Answers a request itself. */
-  answer: (operation: string) => Answer | undefined = () => undefined;
+  answer: (operation: string) => Answer | undefined | Promise<Answer> = () => undefined;
   readonly calls: FrontCall[] = [];
   readonly #target: string;
   readonly #server: Server;
@@ -51,7 +51,7 @@ export class AwsFront {
     const operation = String(headers['x-amz-target']).replace(/^.*\./, '');
     const keyId = /Credential=([^/]+)\//.exec(headers.authorization ?? '')?.[1];
     const answer =
-      this.answer(operation) ??
+      (await this.answer(operation)) ??
       this.#signatureProblem(String(headers['x-amz-date']), keyId) ??
       (await this.#forward(headers, body));
     this.calls.push({ operation, keyId, status: answer.status });

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { preflight } from '../../src/preflight/preflight.ts';
@@ -37,6 +38,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
+  vi.useRealTimers();
   for (const { child } of daemons.splice(0)) child.kill('SIGKILL');
   await front.close();
   await fixture.remove();
@@ -318,5 +320,50 @@ describe('credentials that are rotated', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/UnrecognizedClientException/);
     expect(stderr).not.toContain(KEYS.AWS_ACCESS_KEY_ID);
+  });
+});
+
+describe('credentials that are new at each look-up', () => {
+  const replaced = { kind: 'throttled', reason: expect.stringMatching(/credentials were replaced/) };
+  const rejected = { kind: 'rejected', scope: 'stream' };
+  let sink: FirehoseSink;
+
+  beforeEach(() => {
+    const [script, config] = ['key.sh', 'config'].map((name) => join(fixture.directory, name)) as [string, string];
+    const output = JSON.stringify({ Version: 1, AccessKeyId: 'ASIA%s', SecretAccessKey: 's' });
+    writeFileSync(script, `printf '${output}' "$(date +%s%N)"\n`);
+    writeFileSync(config, `[default]\ncredential_process = sh ${script}\n`);
+    stubEnv({ ...NOTHING, AWS_CONFIG_FILE: config });
+    sink = new FirehoseSink({ stream: 'changes', region: 'eu-west-1', endpoint });
+  });
+  afterEach(() => sink.close());
+
+  const send = async () => (await sink.send([{ buffers: [Buffer.from('{}\n')] }], new AbortController().signal))[0];
+
+  test('excuse one denial between two accepted records, however slow the answers are', async () => {
+    const denied = awsAnswer('AccessDeniedException', 'User: x is not authorized to perform: firehose:PutRecordBatch');
+    front.answer = () => sleep(1_100, denied);
+    // Both were under way with the first key.
+    expect(await Promise.all([send(), send()])).toEqual([replaced, replaced]);
+    expect(await send()).toMatchObject(rejected);
+    front.answer = () => undefined;
+    expect(await send()).toEqual({ kind: 'accepted' });
+    front.answer = () => denied;
+    expect(await send()).toEqual(replaced);
+    expect(await send()).toMatchObject(rejected);
+    expect(new Set(front.calls.map(({ keyId }) => keyId)).size).toBe(3);
+  });
+
+  test('are waited for no longer than AWS needs to know one key', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    front.keys = new Set();
+    const outcomes = [await send()];
+    while (outcomes.at(-1)?.kind !== 'rejected' && outcomes.length < 40) {
+      vi.advanceTimersByTime(1_300);
+      outcomes.push(await send());
+    }
+    expect(outcomes[0]).toEqual(replaced);
+    expect(outcomes[1]).toMatchObject({ reason: expect.stringMatching(/does not know the new access key yet/) });
+    expect(outcomes.at(-1)).toMatchObject(rejected);
   });
 });

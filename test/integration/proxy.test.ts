@@ -96,6 +96,20 @@ function stubEnv(env: Record<string, string | undefined>): void {
   for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
 }
 
+/** The variables of a role whose credentials STS gives for the token. */
+function roleOf(token: string): Record<string, string | undefined> {
+  const file = join(fixture.directory, 'token');
+  writeFileSync(file, token);
+  return {
+    AWS_WEB_IDENTITY_TOKEN_FILE: file,
+    AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/cdc',
+    AWS_ACCESS_KEY_ID: undefined,
+    AWS_SECRET_ACCESS_KEY: undefined,
+    AWS_CONFIG_FILE: '/nonexistent/config',
+    AWS_SHARED_CREDENTIALS_FILE: '/nonexistent/credentials',
+  };
+}
+
 test('HTTPS_PROXY and AWS_CA_BUNDLE lead cdc run to AWS', async () => {
   const daemon = await fixture.run();
   await fixture.delivered();
@@ -145,6 +159,75 @@ test('NO_PROXY names hosts that are reached directly, and an endpoint on this ma
   }
 });
 
+test('a proxy that cannot be used is refused only where it would be used', async () => {
+  const other = (fixture.firehose?.endpoint ?? '').replace('127.0.0.1', '0.0.0.0');
+  const outcomeWith = async (variables: Record<string, string>, endpoint?: string) => {
+    stubEnv({ ...fixture.env, HTTPS_PROXY: undefined, ...variables });
+    const sink = new FirehoseSink({ stream: 'changes', region: 'eu-west-1', endpoint });
+    const sent = sink.send([{ buffers: [Buffer.from('{}\n')] }], new AbortController().signal);
+    return (await sent.finally(() => sink.close()))[0];
+  };
+  const ALL_PROXY = 'socks5h://127.0.0.1:1';
+  expect(await outcomeWith({ ALL_PROXY, HTTPS_PROXY: proxyUrl })).toEqual({ kind: 'accepted' });
+  expect(await outcomeWith({ HTTP_PROXY: ALL_PROXY, HTTPS_PROXY: proxyUrl })).toEqual({ kind: 'accepted' });
+  expect(tunnels).toEqual([`${HOST}:443`, `${HOST}:443`]);
+  expect(await outcomeWith({ ALL_PROXY, NO_PROXY: '*' }, other)).toEqual({ kind: 'accepted' });
+  const refused = { message: 'the environment variable ALL_PROXY names no HTTP proxy', exitCode: 2 };
+  await expect(outcomeWith({ ALL_PROXY })).rejects.toMatchObject(refused);
+  await expect(outcomeWith({ ALL_PROXY }, other)).rejects.toMatchObject(refused);
+});
+
+test('a proxy that is needed for STS only, and cannot be used, ends the check with 2', async () => {
+  stubEnv({ ...fixture.env, ...roleOf('secret-token'), HTTPS_PROXY: 'socks5://127.0.0.1:1', NO_PROXY: HOST });
+  await expect(check()).rejects.toMatchObject({ message: expect.stringMatching(/HTTPS_PROXY/), exitCode: 2 });
+});
+
+describe('a proxy that gives no connection', () => {
+  /** A port that refuses connections. */
+  let closed: number;
+
+  beforeEach(async () => {
+    const server = createServer();
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    closed = (server.address() as AddressInfo).port;
+    await new Promise((done) => server.close(done));
+  });
+
+  test.each([
+    ['HTTPS_PROXY', 'the calls to Firehose', false],
+    ['all_proxy', 'the calls to STS', true],
+  ])('is named, with %s, for %s, without its password', async (variable, _, needsSts) => {
+    const url = `http://user:secret@127.0.0.1:${closed}`;
+    stubEnv({ ...fixture.env, HTTPS_PROXY: undefined, [variable]: url, ...(needsSts && roleOf('secret-token')) });
+    const findings = await check();
+    expect(findings).toMatchObject([
+      {
+        severity: 'error',
+        transient: true,
+        what: `the proxy 127.0.0.1:${closed} gives no connection`,
+        why: expect.stringContaining('ECONNREFUSED'),
+        fix: expect.stringContaining(variable),
+      },
+    ]);
+    const sink = new FirehoseSink({ stream: 'changes', region: 'eu-west-1', endpoint: undefined });
+    const [outcome] = await sink.send([{ buffers: [Buffer.from('{}\n')] }], new AbortController().signal);
+    sink.close();
+    expect(outcome).toMatchObject({ reason: expect.stringContaining(`proxy 127.0.0.1:${closed}: `) });
+    expect(JSON.stringify([findings, outcome])).not.toMatch(/secret|firehose.region|Firehose in/);
+  });
+
+  test('is named if it does not answer', async () => {
+    proxy.removeAllListeners('connect').on('connect', (_, socket: Socket) => sockets.add(socket));
+    stubEnv(fixture.env);
+    const [finding] = await check();
+    expect(finding).toMatchObject({
+      transient: true,
+      what: `the proxy ${proxyUrl.slice(7)} gives no connection`,
+      fix: expect.stringContaining('HTTPS_PROXY'),
+    });
+  });
+});
+
 describe('what the proxy answers', () => {
   test.each([403, 407, 429, 502])('%s is reported by its status, and waited for', async (status) => {
     stubEnv(fixture.env);
@@ -163,17 +246,7 @@ describe('what the proxy answers', () => {
     ['that cannot be reached is waited for', 403, undefined, /the service that gives the AWS credentials/, true],
     ['that denies the role ends the start', undefined, DENIED, /AWS does not give the credentials/, undefined],
   ])('an STS %s, and is not blamed on Firehose', async (_, status, answer, expected, transient) => {
-    const token = join(fixture.directory, 'token');
-    writeFileSync(token, 'secret-token');
-    const role = { AWS_WEB_IDENTITY_TOKEN_FILE: token, AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/cdc' };
-    stubEnv({
-      ...fixture.env,
-      ...role,
-      AWS_ACCESS_KEY_ID: undefined,
-      AWS_SECRET_ACCESS_KEY: undefined,
-      AWS_CONFIG_FILE: '/nonexistent/config',
-      AWS_SHARED_CREDENTIALS_FILE: '/nonexistent/credentials',
-    });
+    stubEnv({ ...fixture.env, ...roleOf('secret-token') });
     refuse = (host) => (host.startsWith('sts.') ? status : undefined);
     front.answer = () => answer;
     const [finding] = await check();
@@ -186,6 +259,7 @@ describe('what the proxy answers', () => {
 
 test.each([
   ['HTTPS_PROXY', 'socks5://127.0.0.1:1', /HTTPS_PROXY names no HTTP proxy/],
+  ['https_proxy', 'socks5h://127.0.0.1:1', /https_proxy names no HTTP proxy/],
   ['AWS_CA_BUNDLE', '/nonexistent/ca.pem', /AWS_CA_BUNDLE \/nonexistent\/ca.pem/],
   ['AWS_CA_BUNDLE', resolve('package.json'), /holds no PEM certificate/],
 ])('a variable %s of %s ends the start with 2', async (name, value, expected) => {

@@ -6,6 +6,8 @@ export interface AwsFailure {
   message?: string;
   /** What to do, if the place that threw it knows. */
   hint?: string;
+  /** The proxy that gave no connection, without its credentials, and the variable that names it. */
+  proxy?: { address: string; variable: string };
   $metadata?: { httpStatusCode?: number | undefined };
   $response?: { statusCode?: number; headers?: Record<string, string> };
 }

@@ -51,6 +51,7 @@ export function describeFailureFinding(
   const name = failure.name ?? 'Error';
   const why = name === 'AbortError' ? 'there was no response in time' : failureText(failure);
   const { kind } = awsError(name);
+  if (failure.proxy !== undefined) return proxyFinding(failure, failure.proxy, why);
   if (kind === 'streamNotFound') {
     return error(
       `there is no stream ${stream}${region ? ` in ${region}` : ''}`,
@@ -71,6 +72,20 @@ export function describeFailureFinding(
   }
   return (
     credentialsFinding(failure, why) ?? serviceFinding(failure, why, stream, endpoint ?? firehoseIn(region), endpoint)
+  );
+}
+
+/** Nothing is known about the host behind the proxy. */
+function proxyFinding(
+  { code = '' }: AwsFailure,
+  { address, variable }: NonNullable<AwsFailure['proxy']>,
+  why: string,
+): Finding {
+  const fix = `check the scheme, host and port in ${variable}, and that the proxy runs; NO_PROXY names hosts without it`;
+  return transientError(
+    `the proxy ${address} gives no connection`,
+    why,
+    CERTIFICATE_CODE.test(code) ? CERTIFICATE_HINT : fix,
   );
 }
 

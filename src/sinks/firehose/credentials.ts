@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { FirehoseClientConfig } from '@aws-sdk/client-firehose';
 import { defaultProvider } from '@aws-sdk/credential-provider-node';
 import { closest, distance } from 'fastest-levenshtein';
+import { CdcError } from '../../runtime/error.ts';
 import { CREDENTIALS_ERRORS } from './aws-errors.ts';
 import { type AwsFailure, failureText, httpStatusOf, withoutSecrets } from './aws-failure.ts';
 
@@ -29,6 +30,7 @@ const DENIED =
 
 /** An error of the credential providers, by what the operator can do about it. */
 function credentialsFailure(failure: AwsFailure, env: NodeJS.ProcessEnv = process.env): Error {
+  if (failure instanceof CdcError) return failure;
   const status = httpStatusOf(failure);
   if (failure.name !== 'CredentialsProviderError') {
     const isDenied = DENIED.test(failure.name ?? '') && (status === undefined || status < 500);
@@ -45,8 +47,12 @@ function credentialsFailure(failure: AwsFailure, env: NodeJS.ProcessEnv = proces
 
 export const SOURCES_HINT = 'set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role';
 
-const namedError = (name: string, message: string, cause: unknown, hint?: string): Error =>
-  Object.assign(new Error(message, { cause }), { name, ...(hint && { hint }) });
+const namedError = (name: string, message: string, cause: AwsFailure, hint?: string): Error =>
+  Object.assign(new Error(message, { cause }), {
+    name,
+    ...(hint && { hint }),
+    ...(cause.proxy && { proxy: cause.proxy }),
+  });
 
 /** Nothing names a provider, and the one of the instance is off. */
 const hasNoSource = (env: NodeJS.ProcessEnv): boolean =>

@@ -5,8 +5,13 @@ import { awsError } from './aws-errors.ts';
 import { type AwsFailure, failureText } from './aws-failure.ts';
 import { failureOutcome } from './outcomes.ts';
 
-/** What a request was signed with. */
-export interface RequestSignature {
+/** When a request was sent, on the clock of `performance`, and what it was signed with: undefined if it was not. */
+export interface SentRequest {
+  sentAt: number;
+  signature: RequestSignature | undefined;
+}
+
+interface RequestSignature {
   accessKeyId: string | undefined;
   /** The time in the signature, in milliseconds. */
   signedAt: number;
@@ -31,6 +36,9 @@ export class FailureRecovery {
   #renewedAt = Number.NEGATIVE_INFINITY;
   #keyChangedAt = Number.NEGATIVE_INFINITY;
   #accessKeyId: string | undefined;
+  #hasAccepted = false;
+  /** When other credentials excused a rejection. They do once: a provider can give a new access key each time. */
+  #replacedAt: number | undefined;
 
   constructor(client: FirehoseClient) {
     this.#client = client;
@@ -39,22 +47,24 @@ export class FailureRecovery {
   /**
    * The outcome of every record of a call that failed as a whole. If something can be done about a rejection, it is an
    * outcome that is sent again: nothing was stored.
-   * @param hasAccepted whether the stream has accepted a record; an invalid request is then not the stream's fault
    */
-  async outcomeOf(
-    failure: AwsFailure,
-    signature: RequestSignature | undefined,
-    { stream, hasAccepted }: { stream: string; hasAccepted: boolean },
-  ): Promise<RecordOutcome> {
+  async outcomeOf(failure: AwsFailure, request: SentRequest, stream: string): Promise<RecordOutcome> {
     const outcome = failureOutcome(failure);
     if (outcome.kind === 'accepted' || outcome.kind === 'unknown') return outcome;
-    if (outcome.kind === 'rejected' && outcome.scope !== 'stream' && hasAccepted) return outcome;
-    const remedy = (await this.correct(failure, signature)) ?? (await this.#whyNotActive(failure, stream));
+    // An invalid request is then not the stream's fault.
+    if (outcome.kind === 'rejected' && outcome.scope !== 'stream' && this.#hasAccepted) return outcome;
+    const remedy = (await this.correct(failure, request)) ?? (await this.#whyNotActive(failure, stream));
     return remedy === undefined ? outcome : { kind: 'throttled', reason: `${outcome.reason}; ${remedy}` };
   }
 
+  /** The stream has accepted a record. */
+  accepted(): void {
+    this.#hasAccepted = true;
+    this.#replacedAt = undefined;
+  }
+
   /** What makes the next request differ: its time or its credentials. Undefined if it would be the same. */
-  async correct(failure: AwsFailure, signature: RequestSignature | undefined): Promise<string | undefined> {
+  async correct(failure: AwsFailure, { sentAt, signature }: SentRequest): Promise<string | undefined> {
     const { kind } = awsError(failure.name ?? '');
     if (kind !== 'credentials' && kind !== 'expiredCredentials' && kind !== 'accessDenied') return undefined;
     const skewMs = signature && clockSkewOf(failure, signature);
@@ -62,14 +72,18 @@ export class FailureRecovery {
     if (skewMs !== undefined && Math.abs(skewMs) >= CLOCK_SKEW_MS) {
       return clockSkewText(this.#client.config.systemClockOffset);
     }
+    const replacedAt = kind === 'expiredCredentials' ? undefined : this.#replacedAt;
+    // The requests of the other lanes were under way.
+    if (replacedAt !== undefined && sentAt < replacedAt) return REPLACED;
+    const isNewKey = () => kind === 'credentials' && performance.now() - this.#keyChangedAt < NEW_KEY_GRACE_MS;
+    if (replacedAt !== undefined && !isNewKey()) return undefined;
     await this.#renewCredentials(signature?.accessKeyId);
-    if (this.#accessKeyId !== undefined && this.#accessKeyId !== signature?.accessKeyId) {
-      return 'the credentials were replaced, and the new ones are used';
+    const hasOther = this.#accessKeyId !== undefined && this.#accessKeyId !== signature?.accessKeyId;
+    if (hasOther && replacedAt === undefined) {
+      if (kind !== 'expiredCredentials') this.#replacedAt ??= performance.now();
+      return REPLACED;
     }
-    if (kind === 'credentials' && performance.now() - this.#keyChangedAt < NEW_KEY_GRACE_MS) {
-      return 'AWS does not know the new access key yet';
-    }
-    return undefined;
+    return isNewKey() ? 'AWS does not know the new access key yet' : undefined;
   }
 
   /** Asks the provider again. Without an answer the credentials stay as they are. */
@@ -86,8 +100,8 @@ export class FailureRecovery {
   async #askProvider(used: string | undefined): Promise<void> {
     const answer = this.#client.config.credentials({ forceRefresh: true });
     const { accessKeyId } = await abortable(answer, AbortSignal.timeout(ANSWER_TIMEOUT_MS)).catch(() => NO_CREDENTIALS);
-    if (accessKeyId !== undefined && accessKeyId !== (this.#accessKeyId ?? used))
-      this.#keyChangedAt = performance.now();
+    const isChanged = accessKeyId !== undefined && accessKeyId !== (this.#accessKeyId ?? used);
+    if (isChanged && this.#replacedAt === undefined) this.#keyChangedAt = performance.now();
     this.#accessKeyId = accessKeyId;
   }
 
@@ -108,10 +122,11 @@ export class FailureRecovery {
   }
 }
 
+const REPLACED = 'the credentials were replaced, and the new ones are used';
 const NO_CREDENTIALS: { accessKeyId?: string } = {};
 
 /** The signature in the headers of a request that the SDK has signed; undefined if there is none. */
-export function signatureOf(request: unknown): RequestSignature | undefined {
+export function signatureOf(request: unknown): SentRequest['signature'] {
   const { headers = {} } = request as { headers?: Record<string, string> };
   const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(headers['x-amz-date'] ?? '') ?? [];
   if (s === undefined) return undefined;

@@ -2,9 +2,10 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
 import { onAbort } from '../../runtime/abort.ts';
+import { CdcError } from '../../runtime/error.ts';
 import type { RecordBuffers, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../sink.ts';
 import type { AwsFailure } from './aws-failure.ts';
-import { FailureRecovery, type RequestSignature, signatureOf } from './failure-recovery.ts';
+import { FailureRecovery, type SentRequest, signatureOf } from './failure-recovery.ts';
 import { type FirehoseConnection, firehoseClient } from './firehose-client.ts';
 import { recordOutcomes } from './outcomes.ts';
 import { putRecordBatchBody } from './request-body.ts';
@@ -38,7 +39,6 @@ export class FirehoseSink implements Sink {
   readonly #stream: string;
   readonly #timeoutMs: number;
   readonly #bodyPool: Buffer[];
-  #hasAccepted = false;
 
   constructor(options: FirehoseOptions) {
     this.#client = firehoseClient(options);
@@ -60,10 +60,10 @@ export class FirehoseSink implements Sink {
       },
       { step: 'build', priority: 'high', name: 'bodyMiddleware' },
     );
-    let signature: RequestSignature | undefined;
+    const request: SentRequest = { sentAt: performance.now(), signature: undefined };
     command.middlewareStack.add(
       (next) => (args) => {
-        signature = signatureOf(args.request);
+        request.signature = signatureOf(args.request);
         return next(args);
       },
       { step: 'finalizeRequest', priority: 'low', name: 'signatureMiddleware' },
@@ -75,11 +75,12 @@ export class FirehoseSink implements Sink {
       const isComplete = response.RequestResponses?.length === records.length;
       if (isComplete && this.#bodyPool.length < BODY_POOL_MAX) this.#bodyPool.push(Buffer.from(body.buffer));
       const outcomes = recordOutcomes(response, records.length);
-      this.#hasAccepted ||= outcomes.some(({ kind }) => kind === 'accepted');
+      if (outcomes.some(({ kind }) => kind === 'accepted')) this.#recovery.accepted();
       return outcomes;
     } catch (error) {
-      const about = { stream: this.#stream, hasAccepted: this.#hasAccepted };
-      const outcome = await this.#recovery.outcomeOf(error as AwsFailure, signature, about);
+      // No retry changes the environment.
+      if (error instanceof CdcError) throw error;
+      const outcome = await this.#recovery.outcomeOf(error as AwsFailure, request, this.#stream);
       return records.map(() => outcome);
     }
   }

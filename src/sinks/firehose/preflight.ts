@@ -6,22 +6,20 @@ import {
 import { distance } from 'fastest-levenshtein';
 import type { Config } from '../../config/schema.ts';
 import { type Finding, shortList, warning } from '../../model/finding.ts';
+import { CdcError } from '../../runtime/error.ts';
 import { awsError } from './aws-errors.ts';
 import type { AwsFailure } from './aws-failure.ts';
 import { checkStream, describeFailureFinding } from './check-stream.ts';
-import {
-  CLOCK_SKEW_MS,
-  clockSkewText,
-  FailureRecovery,
-  type RequestSignature,
-  signatureOf,
-} from './failure-recovery.ts';
+import { CLOCK_SKEW_MS, clockSkewText, FailureRecovery, type SentRequest, signatureOf } from './failure-recovery.ts';
 import { firehoseClient } from './firehose-client.ts';
 
 const DESCRIBE_TIMEOUT_MS = 5_000;
 const LISTED_NAMES_MAX = 1_000;
 
-/** Describes every stream and checks the descriptions. Only a record could show whether a stream accepts records. */
+/**
+ * Describes every stream and checks the descriptions. Only a record could show whether a stream accepts records.
+ * @throws CdcError with exit code 2 if a variable of the environment names no proxy or no authorities
+ */
 export async function checkStreams(config: Config): Promise<Finding[]> {
   const { firehose } = config;
   const client = firehoseClient({ region: firehose.region, endpoint: firehose.endpoint });
@@ -32,6 +30,7 @@ export async function checkStreams(config: Config): Promise<Finding[]> {
       if (!DeliveryStreamDescription) throw new Error('the response describes no stream');
       return checkStream(DeliveryStreamDescription, { ...firehose, ...config });
     } catch (failure) {
+      if (failure instanceof CdcError) throw failure;
       const finding = describeFailureFinding(failure as AwsFailure, stream, firehose);
       const isNotFound = awsError((failure as AwsFailure).name ?? '').kind === 'streamNotFound';
       return [isNotFound ? { ...finding, fix: `${await nearStreams(client, stream)}${finding.fix}` } : finding];
@@ -51,12 +50,12 @@ export async function checkStreams(config: Config): Promise<Finding[]> {
 /** Asks twice if the clock or the credentials were corrected in between. */
 async function describe(client: FirehoseClient, recovery: FailureRecovery, stream: string) {
   const abortSignal = AbortSignal.timeout(DESCRIBE_TIMEOUT_MS);
-  let signature: RequestSignature | undefined;
+  const request: SentRequest = { sentAt: performance.now(), signature: undefined };
   const send = () => {
     const command = new DescribeDeliveryStreamCommand({ DeliveryStreamName: stream });
     command.middlewareStack.add(
       (next) => (args) => {
-        signature = signatureOf(args.request);
+        request.signature = signatureOf(args.request);
         return next(args);
       },
       { step: 'finalizeRequest', priority: 'low', name: 'signatureMiddleware' },
@@ -66,7 +65,7 @@ async function describe(client: FirehoseClient, recovery: FailureRecovery, strea
   try {
     return await send();
   } catch (failure) {
-    if ((await recovery.correct(failure as AwsFailure, signature)) === undefined) throw failure;
+    if ((await recovery.correct(failure as AwsFailure, request)) === undefined) throw failure;
     return await send();
   }
 }

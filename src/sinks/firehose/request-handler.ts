@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { HttpsProxyAgent } from 'https-proxy-agent';
+import { abortable } from '../../runtime/abort.ts';
 import { certificatesProblem } from '../../runtime/certificates.ts';
 import { CdcError } from '../../runtime/error.ts';
+import type { AwsFailure } from './aws-failure.ts';
 
 const CONNECTION_TIMEOUT_MS = 3_000;
 const SOCKETS_MAX = 32;
@@ -21,9 +24,10 @@ interface AgentOptions {
 
 /**
  * The way to Firehose, STS and SSO: direct, or through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select for
- * each host. The SDK itself reads neither these variables nor AWS_CA_BUNDLE.
+ * each host. The SDK itself reads neither these variables nor AWS_CA_BUNDLE. A request whose variable names no proxy
+ * fails with a CdcError; other requests do not need that variable.
  * @param isLocal the endpoint is on this machine, where no proxy stands in between
- * @throws CdcError with exit code 2 if a variable cannot be used
+ * @throws CdcError with exit code 2 if AWS_CA_BUNDLE cannot be used
  */
 export function requestHandler(isLocal: boolean, env: NodeJS.ProcessEnv = process.env): ProxyingHandler {
   const ca = authorities(env);
@@ -36,22 +40,24 @@ export function requestHandler(isLocal: boolean, env: NodeJS.ProcessEnv = proces
   return isLocal || !namesProxy(env) ? direct : throughProxies(direct, agent, env);
 }
 
-const PROXY_VARIABLES = ['https_proxy', 'http_proxy', 'all_proxy'];
+const namesProxy = (env: NodeJS.ProcessEnv): boolean =>
+  ['https', 'http'].some((scheme) => proxyVariable(scheme, env) !== undefined);
 
-/** @throws CdcError if a variable names something else than a proxy */
-function namesProxy(env: NodeJS.ProcessEnv): boolean {
-  const names = PROXY_VARIABLES.flatMap((name) => [name, name.toUpperCase()]).filter((name) => env[name]);
-  for (const name of names) {
-    const value = env[name] as string;
-    const url = URL.canParse(withScheme(value)) ? new URL(withScheme(value)) : undefined;
-    if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === '') {
-      throw new CdcError(`the environment variable ${name} names no HTTP proxy`, {
-        exitCode: 2,
-        hint: 'use http://[user:password@]host:port, with / ? # @ : % in the password percent-encoded',
-      });
-    }
+/** The variable that names the proxy for a scheme: the first that is set, in the order of proxy-from-env. */
+const proxyVariable = (scheme: string, env: NodeJS.ProcessEnv): string | undefined =>
+  [`${scheme}_proxy`, 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]).find((name) => env[name]);
+
+/** @throws CdcError if the variable names something else than a proxy */
+function proxyIn(variable: string, env: NodeJS.ProcessEnv): URL {
+  const value = withScheme(env[variable] ?? '');
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === '') {
+    throw new CdcError(`the environment variable ${variable} names no HTTP proxy`, {
+      exitCode: 2,
+      hint: 'use http://[user:password@]host:port, with / ? # @ : % in the password percent-encoded',
+    });
   }
-  return names.length > 0;
+  return url;
 }
 
 /** `proxy:3128` is an HTTP proxy, as for curl. */
@@ -65,23 +71,20 @@ function throughProxies(direct: NodeHttpHandler, agent: AgentOptions, env: NodeJ
       import('https-proxy-agent'),
       import('proxy-from-env'),
     ]);
-    const selected = getProxyForUrl(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`);
-    if (selected === '') return direct;
-    // The library gives a proxy without a scheme that of the request.
-    const isAsSet = Object.values(env).includes(selected);
-    const proxy = isAsSet ? selected : withScheme(selected.replace(/^\w+:\/\//, ''));
-    const known = proxied.get(proxy);
+    // The library knows NO_PROXY. It gives a proxy without a scheme that of the request, so its answer is not used.
+    const isProxied = getProxyForUrl(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`) !== '';
+    const variable = proxyVariable(protocol.replace(/:$/, ''), env);
+    if (!isProxied || variable === undefined) return direct;
+    const known = proxied.get(variable);
     if (known !== undefined) return known;
+    const proxy = proxyIn(variable, env);
     // It asks for a tunnel (CONNECT) to each host, HTTP included.
     const tunnel = new HttpsProxyAgent(proxy, agent);
+    nameProxyInErrors(tunnel, proxy, variable);
     // Its own options are for the connection to the proxy. These are for TLS with the host behind it.
     Object.assign(tunnel.options, agent.ca && { ca: agent.ca });
-    const handler = new NodeHttpHandler({
-      connectionTimeout: CONNECTION_TIMEOUT_MS,
-      httpAgent: tunnel,
-      httpsAgent: tunnel,
-    });
-    proxied.set(proxy, handler);
+    const handler = new NodeHttpHandler({ httpAgent: tunnel, httpsAgent: tunnel });
+    proxied.set(variable, handler);
     return handler;
   };
   return {
@@ -92,6 +95,31 @@ function throughProxies(direct: NodeHttpHandler, agent: AgentOptions, env: NodeJ
     destroy() {
       for (const handler of [direct, ...proxied.values()]) handler.destroy();
     },
+  };
+}
+
+/** The handler of the SDK makes a TimeoutError of this code. */
+const NO_TUNNEL: AwsFailure = { code: 'ETIMEDOUT', message: `no tunnel within ${CONNECTION_TIMEOUT_MS} ms` };
+
+/** Errors before the tunnel is there are the proxy's. What fails later, such as TLS, concerns the host behind it. */
+function nameProxyInErrors(tunnel: HttpsProxyAgent<string>, proxy: URL, variable: string): void {
+  const { hostname, port, protocol } = proxy;
+  const address = `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
+  const connect = tunnel.connect.bind(tunnel);
+  tunnel.connect = async (request, options) => {
+    const attempt = connect(request, options);
+    const timeout = AbortSignal.timeout(CONNECTION_TIMEOUT_MS);
+    try {
+      return await abortable(attempt, timeout);
+    } catch (error) {
+      attempt.then(
+        (late) => late.destroy(),
+        () => {},
+      );
+      const { message, code } = timeout.aborted ? NO_TUNNEL : (error as AwsFailure);
+      const failure = new Error(`proxy ${address}: ${message || code}`, { cause: error });
+      throw Object.assign(failure, { ...(code && { code }), proxy: { address, variable } } satisfies AwsFailure);
+    }
   };
 }
 
