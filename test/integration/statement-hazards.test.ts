@@ -93,6 +93,26 @@ describe.each([
     expect(await emptiedBy(['SET foreign_key_checks = 1', 'DROP TABLE a, parent'])).not.toContain('parent');
   });
 
+  test('DDL of other objects behind logged DML changes nothing; a dropped trigger or function does', async () => {
+    await connection.query('CREATE TABLE IF NOT EXISTS hazard_out.z (id INT)');
+    const statement = "SET SESSION binlog_format = 'STATEMENT'";
+    // The default schema is captured, so that no event tells by itself that the statement is harmless.
+    const dml = 'INSERT INTO hazard_out.z SELECT id FROM a';
+    const harmless = [
+      'CREATE VIEW hazard_out.v AS SELECT 1',
+      'DROP VIEW hazard_out.v',
+      'CREATE DATABASE hazard_other',
+      'DROP DATABASE hazard_other',
+      'CREATE FUNCTION hazard_out.other() RETURNS INT DETERMINISTIC RETURN 1',
+      'DROP FUNCTION hazard_out.other',
+    ];
+    expect(await emptiedBy([statement, dml, ...harmless])).toEqual([]);
+    const trigger = 'CREATE TRIGGER hazard_out.tr AFTER INSERT ON hazard_out.z FOR EACH ROW DELETE FROM hazard.a';
+    await expect(emptiedBy([trigger, statement, dml, 'DROP TRIGGER hazard_out.tr'])).rejects.toMatchObject({
+      message: expect.stringContaining('an INSERT statement instead of the rows'),
+    });
+  });
+
   test.runIf(flavor === 'mariadb')('a CREATE OR REPLACE that failed has dropped the table', async () => {
     const failing = 'CREATE OR REPLACE TABLE a (id INT PRIMARY KEY) SELECT 1 AS id UNION ALL SELECT 1';
     expect(await emptiedBy([failing])).toEqual(['a']);

@@ -64,6 +64,8 @@ export interface LoggedDdl {
   label: string;
   at: Coordinates;
   changes: readonly TableChange[];
+  /** Triggers, functions, views or packages that it drops. */
+  dropped: readonly TableName[];
 }
 
 export interface TableMapEntry<T> {

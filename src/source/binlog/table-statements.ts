@@ -117,12 +117,17 @@ export class TableStatements<T> {
     // It failed on the source, and can have done a part of its work.
     if (errorCode !== 0)
       changes = changes.map((change) => (change.effect === 'emptied' ? { ...change, effect: 'rewritten' } : change));
-    const fold = this.#options.foldNames ? foldCase : (name: string) => name;
     return changes
       .filter(({ schema, table }) =>
         table === undefined ? this.#handler.isSchemaCaptured(schema) : this.#handler.isCaptured(schema, table),
       )
-      .map(({ effect, schema, table }) => ({ effect, schema: fold(schema), table: table && fold(table) }));
+      .map((change) => this.#folded(change));
+  }
+
+  /** The same with names as the row events have them. */
+  #folded<Named extends { schema: string; table: string | undefined }>(named: Named): Named {
+    if (!this.#options.foldNames) return named;
+    return { ...named, schema: foldCase(named.schema), table: named.table && foldCase(named.table) };
   }
 
   /** The text names the tables that DML writes itself; the schemas, if the event has them, also those it reaches. */
@@ -132,11 +137,13 @@ export class TableStatements<T> {
     if (updatedSchemas?.some((schema) => handler.isSchemaCaptured(schema)) === false) return true;
     const writes = dml.writes?.filter((name) => !this.#temporary.has(query.threadId, name));
     if (writes === undefined || writes.some(({ schema, table }) => handler.isCaptured(schema, table))) return false;
-    return handler.isHarmless({ writes, calls: query.calls() }, { file, position });
+    // A function without a schema is one of the default schema.
+    const calls = new Set([...query.calls(), query.schema.toLowerCase()]);
+    return handler.isHarmless({ writes: writes.map((name) => this.#folded(name)), calls }, { file, position });
   }
 
   #apply(
-    { label }: TableStatement,
+    statement: TableStatement,
     changes: readonly TableChange[],
     query: LoggedQuery,
     transaction: Transaction,
@@ -156,7 +163,8 @@ export class TableStatements<T> {
       if (this.#transactions.isExplicit)
         this.#emptied = [...this.#emptied.filter(({ transaction: other }) => other === transaction), entry];
     }
-    this.#handler.ddl({ label, at: { file, position }, changes: others }, transaction);
+    const dropped = (statement.kind === 'ddl' ? (statement.dropped ?? []) : []).map((name) => this.#folded(name));
+    this.#handler.ddl({ label: statement.label, at: { file, position }, changes: others, dropped }, transaction);
   }
 }
 

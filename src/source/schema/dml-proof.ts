@@ -26,7 +26,7 @@ const PROVEN_MAX = 1_000;
 /**
  * Proves that DML in the binlog wrote only the tables that it names, where the event does not say so: those are base
  * tables without triggers and cascades, and the statement calls no stored function. The server knows only its present
- * triggers and functions, so no statement since may have changed any. What was proven once holds up to where the binlog
+ * triggers and functions, so no statement since may have dropped any. What was proven once holds up to where the binlog
  * ended then, and on until the stream has DDL.
  */
 export class DmlProof {
@@ -55,15 +55,16 @@ export class DmlProof {
   }
 
   /** Returns up to where it is proven; undefined if it is not. */
-  async #prove({ writes, calls }: DmlReach, at: Coordinates): Promise<Coordinates | undefined> {
+  async #prove(dml: DmlReach, at: Coordinates): Promise<Coordinates | undefined> {
     const { connection } = this.#scan;
+    const { writes, calls } = dml;
     const client = await connect(connection);
     try {
       if (!(await seesAllCode(client))) return undefined;
       if (!(await areTablesPlain(client, writes))) return undefined;
       if (await callsStoredFunction(client, calls)) return undefined;
       const end = await currentBinlogPosition(client);
-      return (await this.#changedSince(writes, at, end)) ? undefined : end;
+      return (await this.#changedSince(dml, at, end)) ? undefined : end;
     } catch (error) {
       throw connectionError(error, connection);
     } finally {
@@ -71,16 +72,28 @@ export class DmlProof {
     }
   }
 
-  /** Whether a statement since can have changed triggers or functions, or made one of the tables again. */
-  async #changedSince(writes: readonly TableName[], from: Coordinates, to: Coordinates): Promise<boolean> {
+  /**
+   * Whether a statement since has dropped something through which the DML could reach other tables, or one of its
+   * tables with its triggers. What was made since is found, so it stops the stream by itself.
+   */
+  async #changedSince({ writes, calls }: DmlReach, from: Coordinates, to: Coordinates): Promise<boolean> {
     let isChanged = false;
-    const isWritten = (schema: string, table?: string): boolean =>
-      writes.some((name) => name.schema === schema && (table === undefined || name.table === table));
-    const options = { ...this.#scan, isCaptured: isWritten, isSchemaCaptured: (schema: string) => isWritten(schema) };
-    await scanDdl(options, from, to, ({ label, at, changes }) => {
+    const isWritten = (schema: string, table: string): boolean =>
+      writes.some((name) => name.schema === schema && name.table === table);
+    const isIn = (schema: string): boolean => writes.some((name) => name.schema === schema);
+    const options = {
+      ...this.#scan,
+      isCaptured: isWritten,
+      isSchemaCaptured: (schema: string) => isIn(schema) || calls.has(schema.toLowerCase()),
+    };
+    await scanDdl(options, from, to, ({ label, at, changes, dropped }) => {
       // CREATE TABLE … SELECT itself.
       if (at.position === from.position && at.file === from.file) return;
-      isChanged ||= changesCode(label) || (isDdl(label) && changes.length > 0);
+      isChanged ||= isDdl(label) && changes.length > 0;
+      isChanged ||= dropped.some(({ schema, table }) => {
+        if (label === 'DROP TRIGGER') return isIn(schema);
+        return calls.has(table.toLowerCase()) || isWritten(schema, table);
+      });
     });
     return isChanged;
   }

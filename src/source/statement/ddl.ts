@@ -131,8 +131,21 @@ function readObjectDdl(verb: string, tokens: Tokenizer, defaultSchema: string): 
       tokens.take();
       return readTableDdl(verb, keyword, modifiers, tokens, defaultSchema);
     default:
-      return OTHER_OBJECTS.has(keyword) ? ddl(`${verb} ${keyword}`, []) : undefined;
+      if (!OTHER_OBJECTS.has(keyword)) return undefined;
+      return verb === 'DROP' && CODE.has(keyword)
+        ? readDropOfCode(tokens, defaultSchema)
+        : ddl(`${verb} ${keyword}`, []);
   }
+}
+
+/** Objects through which DML reaches other tables than those it names. */
+const CODE: ReadonlySet<string> = new Set(['FUNCTION', 'PACKAGE', 'TRIGGER', 'VIEW']);
+
+function readDropOfCode(tokens: Tokenizer, defaultSchema: string): Ddl {
+  const label = `DROP ${tokens.take().text.toUpperCase()}`;
+  tokens.accept('BODY');
+  skipIfExists(tokens);
+  return { ...ddl(label, []), dropped: readQualifiedNames(tokens, defaultSchema) ?? [] };
 }
 
 function readIndexDdl(verb: string, isUnique: boolean, tokens: Tokenizer, defaultSchema: string): Ddl | undefined {

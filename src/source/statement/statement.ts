@@ -39,7 +39,14 @@ export type Statement =
   | { kind: 'begin' | 'commit' | 'rollback' }
   | { kind: 'savepoint' | 'rollback-to'; name: string }
   | XaStatement
-  | { kind: 'ddl'; label: string; changes: readonly TableChange[]; temporary?: TemporaryTableDdl }
+  | {
+      kind: 'ddl';
+      label: string;
+      changes: readonly TableChange[];
+      temporary?: TemporaryTableDdl;
+      /** Triggers, functions, views or packages that are dropped. They are named like tables. */
+      dropped?: readonly TableName[];
+    }
   | StatementDml
   /** `mentions` are all the tables that its names can mean; undefined if it can concern anything. */
   | { kind: 'unknown'; label: string; mentions: readonly TableName[] | undefined };
