@@ -179,7 +179,7 @@ describe.each(FLAVORS)('cdc run against %s', (flavor) => {
     await wait(6_000);
     proxy.blackhole('open');
     await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (1, NULL)`);
-    await until(() => followed() === 3);
+    await until(() => followed() >= 3);
     expect(daemon.stderr()).toContain('the binlog connection is silent');
     await fixture.delivered();
     await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (2, NULL)`);
