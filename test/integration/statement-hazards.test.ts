@@ -96,7 +96,7 @@ describe.each([
   test('DDL of other objects behind logged DML changes nothing; a dropped trigger or function does', async () => {
     await connection.query('CREATE TABLE IF NOT EXISTS hazard_out.z (id INT)');
     const statement = "SET SESSION binlog_format = 'STATEMENT'";
-    // The default schema is captured, so that no event tells by itself that the statement is harmless.
+    // The default schema is captured, so that no event proves the statement harmless by itself.
     const dml = 'INSERT INTO hazard_out.z SELECT id FROM a';
     const harmless = [
       'CREATE VIEW hazard_out.v AS SELECT 1',
