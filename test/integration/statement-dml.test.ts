@@ -2,8 +2,9 @@ import { createReadStream, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Connection, createConnection } from 'mysql2/promise';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
+import { seededRandom } from '../../src/local/demo/random.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import type { CdcError } from '../../src/runtime/error.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
@@ -12,7 +13,7 @@ import { startPoint } from '../../src/source/start-point.ts';
 import { IGNORE_CHANGES } from '../encoded-event.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { connectionOf } from './binlog-record.ts';
-import { Random, type Spelling, spell } from './statement-spelling.ts';
+import { type Spelling, spell } from './statement-spelling.ts';
 
 const IN = 'dml_in';
 const OUT = 'dml_out';
@@ -62,14 +63,14 @@ describe.each([
   ['mysql-5.6', noMysql56],
 ] as const)('DML that is logged as a statement, on %s', (flavor, skipped) => {
   if (skipped) return test.skip(`${flavor} is not to be had for this machine`);
-  let own: LocalServer | undefined;
+  /** A server of its own: its DML that is logged as statements rightly stops the streams of other tests. */
+  let server: LocalServer;
   let url: string;
   let connection: Connection;
   beforeAll(async () => {
     writeFileSync(CSV, '900\t1\n');
-    if (flavor === 'mysql-5.6')
-      own = await startLocalServer({ flavor, settings: ['--log-bin-trust-function-creators=1'] });
-    url = own?.url ?? inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
+    server = await startLocalServer({ flavor, settings: ['--log-bin-trust-function-creators=1'] });
+    url = server.url;
     connection = await connect(connectionOf(url));
     const setUp = [
       ...[IN, OUT].flatMap((schema) => [`DROP DATABASE IF EXISTS ${schema}`, `CREATE DATABASE ${schema}`]),
@@ -87,7 +88,7 @@ describe.each([
   afterAll(async () => {
     for (const schema of [IN, OUT]) await connection.query(`DROP DATABASE IF EXISTS ${schema}`);
     await connection.end();
-    await own?.stop();
+    await server.stop();
   });
 
   const captured = async (): Promise<string> => {
@@ -165,7 +166,7 @@ describe.each([
   }, 120_000);
 
   test('so it is in any spelling', async () => {
-    const random = new Random(Number(process.env.CDC_STATEMENT_SEED ?? 1));
+    const random = seededRandom(Number(process.env.CDC_STATEMENT_SEED ?? 1));
     for (const sqlMode of ['', 'ANSI_QUOTES', 'NO_BACKSLASH_ESCAPES']) {
       for (const [i, makePieces] of SPELLED.entries()) {
         const isIn = random.chance(0.5);

@@ -1,26 +1,4 @@
-/** A seeded generator (mulberry32), so that a failing case can be run again. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  chance(probability: number): boolean {
-    return this.next() < probability;
-  }
-
-  pick<T>(values: readonly T[]): T {
-    return values[Math.floor(this.next() * values.length)] as T;
-  }
-}
+import type { Random } from '../../src/local/demo/random.ts';
 
 /** A piece of a statement: a keyword or symbol, the name of a table, or a string. */
 export type Spelling = string | { schema: string; name: string } | { text: string };
@@ -38,8 +16,8 @@ export function spell(pieces: readonly Spelling[], random: Random, options: Spel
   const words = pieces.map((piece) => spellPiece(piece, random, options));
   // A version comment around some of the words, which the server executes.
   if (random.chance(0.2)) {
-    const from = Math.floor(random.next() * words.length);
-    const to = from + Math.floor(random.next() * (words.length - from));
+    const from = random.below(words.length);
+    const to = from + random.below(words.length - from);
     const open = random.pick(['/*!', '/*!40100 ', '/*!50000', ...(options.mariadb ? ['/*M!', '/*M!100100 '] : [])]);
     words[from] = `${open} ${words[from]}`;
     words[to] = `${words[to]} */`;

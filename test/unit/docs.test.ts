@@ -13,6 +13,7 @@ import { parseDuration, parseSize } from '../../src/config/units.ts';
 import * as delivery from '../../src/delivery/limits.ts';
 import { readCreateDeliveryStream } from '../../src/local/firehose/create-request.ts';
 import { validateStream } from '../../src/local/firehose/stream-options.ts';
+import { INCOMPLETE_TABLES_MAX, INCOMPLETE_TABLES_TOTAL_MAX } from '../../src/model/incomplete-tables.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { defaultQuota } from '../../src/sinks/firehose/quota.ts';
 import { HEARTBEAT_MS } from '../../src/source/change-stream.ts';
@@ -206,6 +207,8 @@ describe('limits', () => {
     ['LIMITS.md', /^\| transactions past .*?\| (.+?) of event text, or/m, delivery.BUDGETS_PAST_WATERMARK_MAX * budget],
     ['LIMITS.md', /^\| transactions past .*? or (.+?) transactions \|/m, delivery.TRANSACTIONS_PAST_WATERMARK_MAX],
     ['LIMITS.md', /^\| prepared XA transactions.*?\| (.+?) \|/m, source.XA_BUFFER_MAX_BYTES],
+    ['LIMITS.md', /More than (\d+) incomplete tables of a schema/, INCOMPLETE_TABLES_MAX],
+    ['LIMITS.md', /incomplete tables of a schema, or (.+?) in all/, INCOMPLETE_TABLES_TOTAL_MAX],
     ['LIMITS.md', /^\| table versions .*?\| (.+?), and/m, source.TABLE_VERSIONS_MAX],
     ['LIMITS.md', /^\| table versions .*?and (.+?) of table maps/m, source.TABLE_VERSIONS_MAX_BYTES],
     ['LIMITS.md', /^\| one event.*?\| (.+?) bytes/m, limits.maxRecordBytes],

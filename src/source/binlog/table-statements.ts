@@ -42,7 +42,7 @@ export class TableStatements<T> {
   readonly #transactions: TransactionState<T>;
   readonly #options: TableStatementOptions;
   readonly #temporary = new TemporaryTables();
-  /** Tables that were emptied inside of a transaction, which can still be rolled back. */
+  /** Tables that were emptied inside of a transaction, which can still be rolled back; of the last such transaction. */
   #emptied: { name: TableName; position: number; ordinal: number; transaction: Transaction }[] = [];
 
   constructor(handler: BinlogHandler<T>, transactions: TransactionState<T>, options: TableStatementOptions) {
@@ -83,9 +83,9 @@ export class TableStatements<T> {
    */
   rollback(): void {
     const transaction = this.#transactions.open as Transaction;
-    const emptied = this.#emptied.filter((entry) => entry.transaction === transaction);
     this.#transactions.rollback(() => {
-      for (const entry of emptied) this.#handler.truncate(entry.name, entry.position, entry.ordinal, transaction);
+      if (this.#emptied[0]?.transaction !== transaction) return;
+      for (const entry of this.#emptied) this.#handler.truncate(entry.name, entry.position, entry.ordinal, transaction);
     });
   }
 
@@ -160,8 +160,9 @@ export class TableStatements<T> {
       }
       const entry = { name: { schema, table }, position, ordinal: ordinal++, transaction };
       this.#handler.truncate(entry.name, position, entry.ordinal, transaction);
-      if (this.#transactions.isExplicit)
-        this.#emptied = [...this.#emptied.filter(({ transaction: other }) => other === transaction), entry];
+      if (!this.#transactions.isExplicit) continue;
+      if (this.#emptied[0]?.transaction !== transaction) this.#emptied = [];
+      this.#emptied.push(entry);
     }
     const dropped = (statement.kind === 'ddl' ? (statement.dropped ?? []) : []).map((name) => this.#folded(name));
     this.#handler.ddl({ label: statement.label, at: { file, position }, changes: others, dropped }, transaction);
