@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createConnection } from 'mysql2/promise';
-import { afterAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { History } from './follow.ts';
-
-const histories: History[] = [];
-afterAll(() => Promise.all(histories.map((each) => each.remove())));
 
 /** What is in the binlog before the start, and stops whoever reads it. */
 const UNREADABLE: Record<'mysql' | 'mariadb', [name: string, statements: string[]][]> = {
@@ -46,12 +44,13 @@ const UNREADABLE: Record<'mysql' | 'mariadb', [name: string, statements: string[
 };
 
 describe.each(['mysql', 'mariadb'] as const)('%s: a start by file and position', (flavor) => {
-  const url = inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
-  const history = (schema: string): History => {
-    const made = new History(url, schema);
-    histories.push(made);
-    return made;
-  };
+  // Of its own: DML that is logged as a statement can stop the streams of other tests.
+  let server: LocalServer;
+  beforeAll(async () => {
+    server = await startLocalServer({ flavor });
+  });
+  afterAll(() => server.stop());
+  const history = (schema: string): History => new History(server.url, schema);
   const setUp = [
     'CREATE TABLE t (a INT PRIMARY KEY, b TEXT)',
     'CREATE TABLE d (id INT PRIMARY KEY DEFAULT 7)',
@@ -73,7 +72,7 @@ describe.each(['mysql', 'mariadb'] as const)('%s: a start by file and position',
     const xid = `'behind_${flavor}'`;
     await kept.run(setUp);
     // A session with a prepared transaction can do nothing else, so it ends.
-    const session = await createConnection(url);
+    const session = await createConnection(server.url);
     for (const sql of [`XA START ${xid}`, `INSERT INTO behind_xa_${flavor}.t (a) VALUES (1)`, `XA END ${xid}`])
       await session.query(sql);
     await session.query(`XA PREPARE ${xid}`);
