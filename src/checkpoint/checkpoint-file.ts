@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import type { BackfillProgress, TableProgress } from '../model/backfill-progress.ts';
+import { NO_BACKFILL } from '../model/backfill-progress.ts';
 import type { BinlogFingerprint } from '../model/binlog-fingerprint.ts';
+import { COMPLETE_BECAUSE, type CompleteTable } from '../model/coverage.ts';
 import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import { ensureDirectory, followLinks, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
@@ -26,14 +29,19 @@ export interface Checkpoint {
   incomplete: IncompleteTable[];
   /** The binlog before the position; undefined if it is not known yet, or if 0.1.0 wrote the file. */
   binlog?: BinlogFingerprint | undefined;
+  /** Tables that the lake holds completely, and since when the stream was followed; undefined if it is not known. */
+  coverage?: { followedSince: string | null; complete: readonly CompleteTable[] };
+  /** What is left to read of a backfill; undefined if there was none yet. */
+  backfill?: BackfillProgress;
 }
 
 /**
  * The version of the file format. A file of an older version is read, and the next save writes the new one.
  * - 1 (0.1.0): the first format.
  * - 2: `incomplete` and `binlog`.
+ * - 3: `coverage` and `backfill`.
  */
-const VERSION = 2;
+const VERSION = 3;
 
 const coordinates = z.strictObject({ file: z.string(), position: z.int().min(0) });
 
@@ -86,13 +94,38 @@ const sinceVersion1 = {
 };
 const atTheEnd = { saved_at: z.string(), checksum: z.string() };
 
+const sinceVersion2 = { ...sinceVersion1, incomplete: z.array(incompleteTable), binlog: fingerprint.nullable() };
+
+const completeTable = z.strictObject({
+  schema: z.string(),
+  table: z.string(),
+  since: z.string(),
+  why: z.enum(COMPLETE_BECAUSE),
+});
+
+const key = z.array(z.string()).nullable();
+const tableProgress = z.strictObject({
+  schema: z.string(),
+  table: z.string(),
+  request: z.string(),
+  where: z.string().nullable(),
+  key: z.string(),
+  rows: z.int().min(0),
+  ranges: z.array(z.strictObject({ after: key, upTo: key })),
+});
+
 const fileSchema = z.discriminatedUnion('version', [
   z.strictObject({ version: z.literal(1), ...sinceVersion1, ...atTheEnd }),
+  z.strictObject({ version: z.literal(2), ...sinceVersion2, ...atTheEnd }),
   z.strictObject({
     version: z.literal(VERSION),
-    ...sinceVersion1,
-    incomplete: z.array(incompleteTable),
-    binlog: fingerprint.nullable(),
+    ...sinceVersion2,
+    coverage: z.strictObject({ followedSince: z.string().nullable(), complete: z.array(completeTable) }),
+    backfill: z.strictObject({
+      paused: z.boolean(),
+      ordinals: z.int().min(0),
+      tables: z.array(tableProgress),
+    }),
     ...atTheEnd,
   }),
 ]);
@@ -122,6 +155,20 @@ const storedIncomplete = ({ schema, table, file, position, since, why }: Incompl
   position,
   since,
   why,
+});
+
+const NO_COVERAGE = { followedSince: null, complete: [] };
+
+const storedComplete = ({ schema, table, since, why }: CompleteTable): CompleteTable => ({ schema, table, since, why });
+
+const storedProgress = ({ schema, table, request, where, key, rows, ranges }: TableProgress): TableProgress => ({
+  schema,
+  table,
+  request,
+  where,
+  key,
+  rows,
+  ranges: ranges.map(({ after, upTo }) => ({ after, upTo })),
 });
 
 /**
@@ -167,11 +214,16 @@ export class CheckpointFile {
     }
     const { server, epoch, gtids, file, position, tables } = stored;
     const { incomplete, binlog } = stored.version === 1 ? { incomplete: [], binlog: null } : stored;
-    return { name, server, epoch, gtids, file, position, tables, incomplete, ...(binlog && { binlog }) };
+    return {
+      ...{ name, server, epoch, gtids, file, position, tables, incomplete },
+      ...(binlog && { binlog }),
+      ...(stored.version === VERSION && { coverage: stored.coverage, backfill: stored.backfill }),
+    };
   }
 
   async save(checkpoint: Checkpoint): Promise<void> {
     const { name, server, epoch, gtids, file, position, tables, incomplete, binlog } = checkpoint;
+    const { coverage = NO_COVERAGE, backfill = NO_BACKFILL } = checkpoint;
     const content = {
       version: VERSION,
       name,
@@ -183,6 +235,12 @@ export class CheckpointFile {
       tables,
       incomplete: incomplete.map(storedIncomplete),
       binlog: binlog === undefined ? null : storedFingerprint(binlog),
+      coverage: { followedSince: coverage.followedSince, complete: coverage.complete.map(storedComplete) },
+      backfill: {
+        paused: backfill.paused,
+        ordinals: backfill.ordinals,
+        tables: backfill.tables.map(storedProgress),
+      },
       saved_at: new Date().toISOString(),
     };
     const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)}\n`;

@@ -8,15 +8,25 @@ export class Checkpointer {
   readonly #file: CheckpointFile;
   readonly #current: () => Checkpoint;
   readonly #onError: (error: unknown) => void;
+  readonly #onSaved: ((checkpoint: Checkpoint) => void) | undefined;
   #dirty = false;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  /** @param current returns the position that is delivered at the time of the call */
-  constructor(file: CheckpointFile, current: () => Checkpoint, onError: (error: unknown) => void) {
+  /**
+   * @param current returns the position that is delivered at the time of the call
+   * @param onSaved hears of each checkpoint once it is durable
+   */
+  constructor(
+    file: CheckpointFile,
+    current: () => Checkpoint,
+    onError: (error: unknown) => void,
+    onSaved?: (checkpoint: Checkpoint) => void,
+  ) {
     this.#file = file;
     this.#current = current;
     this.#onError = onError;
+    this.#onSaved = onSaved;
   }
 
   /** The delivered position has moved: it is saved within the interval. */
@@ -35,9 +45,11 @@ export class Checkpointer {
     // Another save can have begun meanwhile.
     if (!this.#dirty) return this.#writing;
     this.#dirty = false;
-    this.#writing = this.#file.save(this.#current());
+    const checkpoint = this.#current();
+    this.#writing = this.#file.save(checkpoint);
     try {
       await this.#writing;
+      this.#onSaved?.(checkpoint);
     } catch (error) {
       this.#dirty = true;
       this.#writing = Promise.resolve();

@@ -181,6 +181,28 @@ export class Delivery {
     if (hasRows) this.#updateBackpressure();
   }
 
+  /** Whether no event of a transaction is open, so that rows of a backfill can be appended. */
+  get isBetweenTransactions(): boolean {
+    return this.#openEvents === 0 && this.#lastSentSegment < 0 && this.#savepoints.size === 0;
+  }
+
+  /**
+   * The events appended since the last commit are rows of a backfill, complete and final. `onDelivered` is called once
+   * they and everything before them have settled; the checkpoint is saved after it.
+   */
+  commitSnapshot(onDelivered?: () => void): void {
+    const hasRows = this.#openEvents > 0 || this.#lastSentSegment >= 0;
+    const done = this.#watermark.snapshotCommitted(this.#currentSegment, hasRows, this.#appended, onDelivered);
+    if (hasRows) {
+      this.#makeSendable();
+      this.#lastSentSegment = -1;
+      this.#firstSegment = ++this.#currentSegment;
+    }
+    if (done) this.#options.onDelivered();
+    if (this.#unsettled === 0 && this.#watermark.pendingCount > 0) this.#moveWatermark();
+    if (hasRows) this.#updateBackpressure();
+  }
+
   /** The XA transaction is neither committed nor rolled back. Its events come with the transaction that ends it. */
   xaPrepared(transaction: Transaction): void {
     this.#watermark.xaPrepared(transaction);

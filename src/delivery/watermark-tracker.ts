@@ -12,6 +12,8 @@ interface Entry {
   coalesced: ReplicationPosition | undefined;
   /** The number of bytes that were appended up to the end of its events. */
   end: number;
+  /** For rows of a backfill, which are between two transactions: called once they and all before them have settled. */
+  onDelivered?: () => void;
 }
 
 /**
@@ -109,6 +111,20 @@ export class WatermarkTracker {
   }
 
   /**
+   * Rows of a backfill end here. They leave the position alone; `onDelivered` is called when they and everything before
+   * them has settled. Returns whether that is already so. If nothing is unsettled, call `advanceTo` next.
+   */
+  snapshotCommitted(segment: number, hasRows: boolean, end: number, onDelivered: (() => void) | undefined): boolean {
+    if (hasRows || (onDelivered !== undefined && this.pendingCount > 0)) {
+      const entry = { segment: hasRows ? segment : -1, transaction: undefined, coalesced: undefined, end };
+      this.#entries.push({ ...entry, ...(onDelivered && { onDelivered }) });
+      return false;
+    }
+    onDelivered?.();
+    return onDelivered !== undefined;
+  }
+
+  /**
    * Everything before these coordinates has been received. Returns whether the position moved.
    * @param created when the file was created
    */
@@ -133,6 +149,7 @@ export class WatermarkTracker {
     for (let entry = this.#entries[this.#head]; entry !== undefined && entry.segment < oldest; ) {
       if (entry.transaction) this.#delivered.advance(entry.transaction);
       if (entry.coalesced) this.#delivered.advanceAll(entry.coalesced);
+      entry.onDelivered?.();
       this.#end = entry.end;
       entry = this.#entries[++this.#head];
     }

@@ -43,8 +43,14 @@ export class IncompleteTables {
     if (table.table === ALL || isTooMany) this.#collapse(table);
   }
 
-  /** The table has no rows any more, and an event says so. */
-  emptied(schema: string, table: string): void {
+  /** The mark of a table, or of its whole schema. */
+  find(schema: string, table: string): IncompleteTable | undefined {
+    const tables = this.#schemas.get(schema);
+    return tables?.get(table) ?? tables?.get(ALL);
+  }
+
+  /** The table is complete: it was copied, or it has no rows and an event says so. */
+  remove(schema: string, table: string): void {
     const tables = this.#schemas.get(schema);
     if (!tables?.delete(table)) return;
     this.#count--;

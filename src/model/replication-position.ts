@@ -57,18 +57,19 @@ export class ReplicationPosition {
 
   /** Advances the GTIDs but not the coordinates. */
   advanceGtids({ gtidSource, gtidNumber, preparedTransaction }: Transaction): void {
-    if (gtidNumber === 0 || this.gtids === undefined) return;
-    if (this.gtids instanceof GtidSet) {
-      this.gtids.addRange(gtidSource, gtidNumber, gtidNumber);
-      if (preparedTransaction !== undefined && preparedTransaction.gtidNumber > 0)
-        this.gtids.addRange(
-          preparedTransaction.gtidSource,
-          preparedTransaction.gtidNumber,
-          preparedTransaction.gtidNumber,
-        );
-    } else {
-      const dash = gtidSource.indexOf('-');
-      this.gtids.advance(Number(gtidSource.slice(0, dash)), Number(gtidSource.slice(dash + 1)), gtidNumber);
+    if (gtidNumber === 0) return;
+    this.addGtids(gtidSource, gtidNumber, gtidNumber);
+    if (preparedTransaction === undefined || !(this.gtids instanceof GtidSet)) return;
+    const { gtidSource: source, gtidNumber: number } = preparedTransaction;
+    if (number > 0) this.addGtids(source, number, number);
+  }
+
+  /** Adds the transactions `first..last` of one source. */
+  addGtids(source: string, first: number, last: number): void {
+    if (this.gtids instanceof GtidSet) this.gtids.addRange(source, first, last);
+    else if (this.gtids !== undefined) {
+      const dash = source.indexOf('-');
+      this.gtids.advance(Number(source.slice(0, dash)), Number(source.slice(dash + 1)), last);
     }
   }
 

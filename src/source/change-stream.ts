@@ -6,7 +6,7 @@ import { MaxwellCommitMarker } from '../codec/formats/maxwell-commit-marker.ts';
 import type { EmitEvent } from '../codec/row-image-writer.ts';
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/source-connection.ts';
-import { compileColumnRules } from '../model/column-rules.ts';
+import type { TableWatches } from '../model/chunk-window.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import type { GtidSet } from '../model/gtid-set.ts';
 import type { IncompleteTable } from '../model/incomplete-tables.ts';
@@ -17,12 +17,12 @@ import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/
 import { compileSchemaFilter, compileTableFilter, type SchemaFilter, type TableFilter } from '../model/table-filter.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import type { TransactionHandler } from '../model/transaction-handler.ts';
-import { CdcError } from '../runtime/error.ts';
 import { BinlogClient } from './binlog/binlog-client.ts';
 import { BinlogDecoder } from './binlog/binlog-decoder.ts';
 import type { LoggedDdl } from './binlog/binlog-handler.ts';
 import type { DecodeText, TableMap } from './binlog/table-map.ts';
 import { findPreparedXa } from './binlog/xa-recovery.ts';
+import { compileFallbackKeys, eventFormat, type FallbackKeys, withRowKey } from './event-table.ts';
 import { DdlScan } from './schema/ddl-scan.ts';
 import { DmlProof } from './schema/dml-proof.ts';
 import { resolveTableSchema } from './schema/resolve-table-schema.ts';
@@ -52,8 +52,12 @@ export interface ChangeStreamOptions {
   server: ServerInfo;
   start: StartPoint;
   signal: AbortSignal;
+  /** Hears of each event and statement that concerns a chunk of a backfill. */
+  watches?: TableWatches;
   /** Receives each version of a table before its first event. */
   onTable?: (table: Table) => void;
+  /** An event says that the table has no rows any more, or it begins here. */
+  onEmptied?: (schema: string, table: string) => void;
   /** A statement changed rows of the table without row events. */
   onIncomplete?: (table: IncompleteTable) => unknown;
   /** Hears of each TRUNCATE that `truncate: skip` leaves out. */
@@ -84,6 +88,7 @@ export class ChangeStream {
   readonly #dmlProof: DmlProof;
   readonly #out = new ByteWriter();
   #client: BinlogClient | undefined;
+  #decoder: BinlogDecoder<TableWriter> | undefined;
 
   constructor(options: ChangeStreamOptions) {
     const { config, server, start } = options;
@@ -93,15 +98,7 @@ export class ChangeStream {
     this.#isSchemaCaptured = compileSchemaFilter(config.tables, { caseSensitive });
     this.#fallbackKeys = compileFallbackKeys(config, caseSensitive);
     this.#routes = compileRoutes(config.firehose.routes, config.firehose.stream, { caseSensitive });
-    this.#format = {
-      format: config.format,
-      name: config.name,
-      epoch: start.epoch,
-      flatPrefix: config.flat_prefix,
-      values: config.values,
-      charsets,
-      columnRule: compileColumnRules(config.columns, { caseSensitive }),
-    };
+    this.#format = eventFormat(config, server, start.epoch);
     this.#decodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets));
     const scan = {
       connection: sourceConnection(config.source),
@@ -125,11 +122,15 @@ export class ChangeStream {
     this.#client?.resume();
   }
 
+  /** Coordinates between two transactions: everything before them was given to the handler. Undefined within one. */
+  get boundary(): Coordinates | undefined {
+    return this.#decoder?.boundary;
+  }
+
   /** Follows the binlog. Resolves when the signal aborts, rejects when the stream fails. */
   async follow(handler: ChangeHandler): Promise<void> {
     const { config, server, start, signal } = this.#options;
     const transactions = config.format === 'maxwell' ? new MaxwellCommitMarker(handler) : handler;
-    let decoder: BinlogDecoder<TableWriter> | undefined;
     this.#client = new BinlogClient({
       connection: sourceConnection(config.source),
       serverId: config.source.server_id,
@@ -137,9 +138,9 @@ export class ChangeStream {
       from: start.dump,
       heartbeatMs: HEARTBEAT_MS,
       onStart: (checksum) => {
-        decoder = this.#createDecoder(handler, transactions, checksum);
+        this.#decoder = this.#createDecoder(handler, transactions, checksum);
       },
-      onEvent: (bytes, from, to) => decoder?.read(bytes, from, to),
+      onEvent: (bytes, from, to) => this.#decoder?.read(bytes, from, to),
       signal,
     });
     await this.#client.follow();
@@ -150,7 +151,7 @@ export class ChangeStream {
     transactions: TransactionHandler,
     checksum: boolean,
   ): BinlogDecoder<TableWriter> {
-    const { config, server, start, signal, onSkippedTruncate } = this.#options;
+    const { config, server, start, signal, watches, onSkippedTruncate } = this.#options;
     const skipper = skipUntilStart(start, {
       commit: (transaction) => transactions.commit(transaction),
       xaPrepared: (transaction) => handler.xaPrepared(transaction),
@@ -175,14 +176,15 @@ export class ChangeStream {
         ddl: (statement, transaction) => {
           start.tableSchemas.ddl(statement);
           this.#dmlProof.passed(statement);
-          this.#markIncomplete(statement, transaction);
+          this.#applyToCoverage(statement, transaction);
         },
         rows: ({ writer, emit }, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),
         truncate: ({ schema, table: name }, position, ordinal, transaction) => {
+          watches?.emptied(schema, name);
           if (config.truncate === 'skip') return onSkippedTruncate?.(schema, name, transaction);
-          const { writer, emit } = this.#createTableWriter({ schema, name, columns: [], key: [] }, transactions);
-          writer.writeTruncate(position, ordinal, transaction, Date.now(), emit);
-          start.incompleteTables.emptied(schema, name);
+          const { writer, target } = this.#createWriter({ schema, name, columns: [], key: [] });
+          writer.writeTruncate(position, ordinal, transaction, Date.now(), (event) => transactions.append(target, event));
+          this.#complete(schema, name, 'emptied', transaction);
         },
         savepoint: (name) => transactions.savepoint(name),
         rollbackTo: (name) => transactions.rollbackTo(name),
@@ -228,36 +230,44 @@ export class ChangeStream {
     return resolveTableSchema(sourceConnection(config.source), schemas, map, at).then(createVerified);
   }
 
-  /** No event can tell what the statement did to the rows. The table needs another copy. */
-  #markIncomplete({ label, at, changes }: LoggedDdl, { committedAt }: Transaction): void {
-    const { start, onIncomplete } = this.#options;
-    for (const { effect, schema, table = '*' } of changes) {
+  /** No event can tell what a statement did to rows: then the table needs another copy. */
+  #applyToCoverage({ label, at, changes }: LoggedDdl, transaction: Transaction): void {
+    const { start, watches, onIncomplete } = this.#options;
+    for (const { effect, schema, table } of changes) {
+      watches?.changed(schema, table, label);
+      if (effect === 'created' && table !== undefined) this.#complete(schema, table, effect, transaction);
       if (effect !== 'rewritten') continue;
-      const incomplete = { schema, table, ...at, since: new Date(committedAt).toISOString(), why: label };
-      start.incompleteTables.add(incomplete);
+      const incomplete = { schema, table: table ?? '*', ...at, since: commitTime(transaction), why: label };
+      start.coverage.rewritten(incomplete);
       onIncomplete?.(incomplete);
     }
   }
 
+  /** The stream tells every row of the table from here on. */
+  #complete(schema: string, table: string, why: 'created' | 'emptied', transaction: Transaction): void {
+    const { start, onEmptied } = this.#options;
+    start.coverage.add({ schema, table, since: commitTime(transaction), why });
+    onEmptied?.(schema, table);
+  }
+
   #createTableWriter(table: Table, transactions: TransactionHandler): TableWriter {
-    const target = this.#routes.streamOf(table.schema, table.name);
-    return {
-      writer: new EventWriter(table, this.#format, this.#out),
-      emit: (event) => transactions.append(target, event),
+    const { writer, target } = this.#createWriter(table);
+    const watch = this.#options.watches?.of(table.schema, table.name);
+    if (watch === undefined) return { writer, emit: (event) => transactions.append(target, event) };
+    const emit: EmitEvent = (event) => {
+      watch.touch(event);
+      transactions.append(target, event);
     };
+    return { writer, emit };
+  }
+
+  #createWriter(table: Table): { writer: EventWriter; target: number } {
+    const target = this.#routes.streamOf(table.schema, table.name);
+    return { writer: new EventWriter(table, this.#format, this.#out), target };
   }
 }
 
-type FallbackKeys = (schema: string, table: string) => string[] | undefined;
-
-/** Finds the `keys` entry of a table. Names are compared as the server compares them. */
-function compileFallbackKeys({ keys }: Config, caseSensitive: boolean): FallbackKeys {
-  const entries = Object.entries(keys).map(([name, columns]) => ({
-    matches: compileTableFilter([name], { caseSensitive }),
-    columns,
-  }));
-  return (schema, table) => entries.find(({ matches }) => matches(schema, table))?.columns;
-}
+const commitTime = ({ committedAt }: Transaction): string => new Date(committedAt).toISOString();
 
 /** Temporal types before 5.6: a MariaDB table map does not say how many fractional digits they have. */
 const AMBIGUOUS_TYPES: ReadonlySet<number> = new Set([ColumnType.TIME, ColumnType.DATETIME, ColumnType.TIMESTAMP]);
@@ -284,24 +294,3 @@ const withTinyint1 = (columns: readonly Column[], { columns: verified }: Resolve
 
 const haveSameNames = (a: readonly Column[], b: readonly Column[]): boolean =>
   a.every(({ name }, i) => name === b[i]?.name);
-
-/** A table with its row key: the primary key, or the columns that `keys` names. */
-function withRowKey(
-  { schema, name }: TableMap,
-  columns: readonly Column[],
-  primaryKey: readonly number[],
-  fallbackKeys: FallbackKeys,
-): Table {
-  const override = primaryKey.length > 0 ? undefined : fallbackKeys(schema, name);
-  const key = override?.map((column) => {
-    const index = columns.findIndex((c) => c.name.toLowerCase() === column.toLowerCase());
-    if (index < 0) {
-      throw new CdcError(`keys contains the column ${column}, which ${schema}.${name} does not have`, {
-        exitCode: 2,
-        hint: `choose among its columns: ${columns.flatMap((c) => c.name || []).join(', ')}`,
-      });
-    }
-    return index;
-  });
-  return { schema, name, columns, key: key ?? primaryKey };
-}

@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
 import { type Coordinates, isBefore, parseCoordinates } from '../model/coordinates.ts';
+import { Coverage } from '../model/coverage.ts';
 import { GtidSet } from '../model/gtid-set.ts';
-import { IncompleteTables } from '../model/incomplete-tables.ts';
 import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { ReplicationPosition } from '../model/replication-position.ts';
 import { CdcError } from '../runtime/error.ts';
@@ -18,8 +18,8 @@ export interface StartPoint {
   dump: DumpStart;
   /** Resolved columns of tables whose columns the binlog does not name. */
   tableSchemas: TableSchemaCache;
-  /** Tables that need another copy, wherever the stream begins. */
-  incompleteTables: IncompleteTables;
+  /** Which tables the lake holds completely, wherever the stream begins. */
+  coverage: Coverage;
   /** Whether the delivered GTIDs are read from the start of the first file of the dump. */
   readGtidsFromFirstFile: boolean;
   /** Transactions that begin before these coordinates are read for their GTIDs only. */
@@ -28,7 +28,7 @@ export interface StartPoint {
 
 /** Where to begin without a checkpoint. */
 export interface StartRequest {
-  /** `now`, `earliest` (or `start`), a GTID set, or `file:position`. */
+  /** `now`, `snapshot` (the same, and all tables are backfilled), `earliest` (or `start`), a GTID set, or `file:position`. */
   start: string;
   /** An epoch is not below this one (source.epoch). */
   lowestEpoch?: number;
@@ -57,11 +57,13 @@ export function startPoint(
     saved === undefined
       ? initialStart(request, server, newEpoch)
       : resume({ ...saved, epoch: Math.max(saved.epoch, lowestEpoch) }, server, newEpoch, difference);
-  return { ...start, incompleteTables: new IncompleteTables(saved?.incomplete) };
+  const followedSince = saved === undefined ? new Date(now * 1000).toISOString() : null;
+  const coverage = saved?.coverage ?? { followedSince, complete: [] };
+  return { ...start, coverage: new Coverage({ ...coverage, incomplete: saved?.incomplete ?? [] }) };
 }
 
 /** Where the binlog is read from. */
-type StreamStart = Omit<StartPoint, 'incompleteTables'>;
+type StreamStart = Omit<StartPoint, 'coverage'>;
 
 function initialStart(
   { start, optionName = 'source.start' }: StartRequest,
@@ -70,7 +72,7 @@ function initialStart(
 ): StreamStart {
   const { executed, purged, end } = server;
   const oldest = oldestOf(server);
-  if (start === 'now') {
+  if (start === 'now' || start === 'snapshot') {
     return executed ? fromGtids(executed.clone(), end, epoch) : fromCoordinates(end, server, epoch);
   }
   if (start === 'earliest' || start === 'start') {

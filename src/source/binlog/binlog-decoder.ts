@@ -134,6 +134,11 @@ export class BinlogDecoder<T> {
     return this.#position.coordinates;
   }
 
+  /** The same while no transaction is open; undefined within one, and before the first event. */
+  get boundary(): Coordinates | undefined {
+    return this.#transactions.open === undefined && this.#position.file !== '' ? this.coordinates : undefined;
+  }
+
   /** The rows of an XA transaction that is prepared at this position; it is forgotten here. */
   takePreparedXa(xid: string): BufferedXaRows<TableMapEntry<T>> | undefined {
     return this.#transactions.takePreparedXa(xid);

@@ -115,8 +115,10 @@ export class TableStatements<T> {
       );
     }
     // It failed on the source, and can have done a part of its work.
-    if (errorCode !== 0)
-      changes = changes.map((change) => (change.effect === 'emptied' ? { ...change, effect: 'rewritten' } : change));
+    if (errorCode !== 0) {
+      const isCertain = ({ effect }: TableChange): boolean => effect !== 'emptied' && effect !== 'created';
+      changes = changes.map((change) => (isCertain(change) ? change : { ...change, effect: 'rewritten' }));
+    }
     return changes
       .filter(({ schema, table }) =>
         table === undefined ? this.#handler.isSchemaCaptured(schema) : this.#handler.isCaptured(schema, table),

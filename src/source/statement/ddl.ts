@@ -198,8 +198,9 @@ function readTableDdl(
     const made = { ...ddl(label, []), temporary: { verb: 'CREATE', names: [name] } } as const;
     return isFromQuery(tokens) ? { ...dml, temporary: made.temporary, writes: [] } : made;
   }
-  // With IF NOT EXISTS it changes nothing, unless the table was dropped or renamed before, which counts itself.
-  const changes = isIfNotExists ? [] : changesOf(name, 'columns');
+  // IF NOT EXISTS is logged too when the table exists, so it proves nothing. Otherwise the table was dropped or renamed
+  // before, which counts itself.
+  const changes = isIfNotExists ? [] : changesOf(name, 'created', 'columns');
   if (isReplace) changes.unshift(...changesOf(name, 'emptied'));
   return isFromQuery(tokens) ? { ...dml, changes, writes: [name] } : ddl(label, changes);
 }

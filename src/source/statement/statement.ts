@@ -7,11 +7,12 @@ export interface TableName {
 /**
  * What a statement does to a table without row events:
  * - `emptied`: it has no rows any more (TRUNCATE TABLE, DROP TABLE)
+ * - `created`: it begins here without a row, so that row events tell every row of it
  * - `rewritten`: its rows can be others than before, in a way that the binlog does not tell
  * - `columns`: its columns can be others than before
  * - `unique-key`: a unique key can be added or dropped, which can be its row key
  */
-export type TableEffect = 'emptied' | 'rewritten' | 'columns' | 'unique-key';
+export type TableEffect = 'emptied' | 'created' | 'rewritten' | 'columns' | 'unique-key';
 
 export interface TableChange {
   effect: TableEffect;

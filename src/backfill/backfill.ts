@@ -1,0 +1,254 @@
+import type { Config } from '../config/schema.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { BackfillProgress } from '../model/backfill-progress.ts';
+import type { TableWatches } from '../model/chunk-window.ts';
+import type { Coverage } from '../model/coverage.ts';
+import type { CdcError } from '../runtime/error.ts';
+import { asCdcError } from '../runtime/error.ts';
+import type { Log } from '../runtime/log.ts';
+import type { BackfillControl, BackfillRequest, BackfillStatus, StartedBackfill, TableStatus } from './control.ts';
+import { FINISHED_TABLES_MAX } from './limits.ts';
+import type { MergePoint } from './merge-point.ts';
+import type { Ordinals } from './ordinals.ts';
+import type { SnapshotConnection } from './read/snapshot-connection.ts';
+import { ReadingGate } from './reading-gate.ts';
+import { type RangeJob, TableJob } from './table-job.ts';
+import type { CreateTableOutput } from './table-output.ts';
+import { BackfillWorker, type ChunkEnd, type Work, type WorkerContext } from './worker.ts';
+
+/** A table to read, and about how many rows it has. */
+export interface RequestedTable {
+  schema: string;
+  table: string;
+  estimatedRows: number;
+}
+
+export interface BackfillOptions {
+  config: Config['backfill'];
+  saved: BackfillProgress;
+  coverage: Coverage;
+  delivery: Delivery;
+  merge: MergePoint;
+  watches: TableWatches;
+  ordinals: Ordinals;
+  createOutput: CreateTableOutput;
+  log: Log;
+  signal: AbortSignal;
+  openConnection(): Promise<SnapshotConnection>;
+  /** The tables that a request names. @throws CdcError that names every table that cannot be read */
+  resolveTables(request: BackfillRequest): Promise<RequestedTable[]>;
+  pauseStream(): () => void;
+  /** Something that the checkpoint keeps has changed. */
+  onProgress(): void;
+}
+
+/**
+ * The backfill of one pipeline: which tables are read, in which order, by how many workers, and what of them is
+ * delivered. Chunks count once they are delivered; what the checkpoint keeps of them is `progress`.
+ */
+export class Backfill implements BackfillControl {
+  readonly #options: BackfillOptions;
+  readonly #gate: ReadingGate;
+  readonly #context: WorkerContext;
+  /** Tables that are queued or being read. */
+  #jobs: TableJob[];
+  #finished: TableStatus[] = [];
+  #workers = new Set<Promise<void>>();
+  #parallel: number;
+
+  constructor(options: BackfillOptions) {
+    const { config, saved, delivery, merge, signal } = options;
+    this.#options = options;
+    this.#parallel = config.parallel;
+    this.#gate = new ReadingGate(delivery, merge, {
+      isPaused: saved.paused,
+      maxLagMs: config.max_lag,
+      rate: config.rate,
+      signal,
+    });
+    this.#jobs = saved.tables.map((progress) => new TableJob(progress, progress.rows));
+    this.#context = {
+      ...options,
+      gate: this.#gate,
+      chunkTimeMs: config.chunk_time,
+      take: () => this.#take(),
+      delivered: (job, generation, range, end) => this.#delivered(job, generation, range, end),
+      failed: (job, error) => this.#finish(job, 'failed', error),
+    };
+  }
+
+  /** What the checkpoint keeps. */
+  get progress(): BackfillProgress {
+    return {
+      paused: this.#gate.isPaused,
+      ordinals: this.#options.ordinals.reservation,
+      tables: this.#jobs.map((job) => job.progress),
+    };
+  }
+
+  /** Whether nothing is left to read. */
+  get isDone(): boolean {
+    return this.#jobs.length === 0;
+  }
+
+  /** Goes on with what the checkpoint says. The stream must be followed from here on. */
+  run(): void {
+    if (this.#jobs.length > 0) {
+      this.#options.log.info({ tables: this.#jobs.length, paused: this.#gate.isPaused }, 'backfill: going on');
+    }
+    this.#startWorkers();
+  }
+
+  /** Resolves when all workers have ended, after the signal has aborted. */
+  async stopped(): Promise<void> {
+    await Promise.all(this.#workers);
+  }
+
+  status(): BackfillStatus {
+    const { isPaused, heldBackBy, rate } = this.#gate;
+    return {
+      state: this.#jobs.length === 0 ? 'idle' : isPaused ? 'paused' : 'running',
+      waitingFor: this.#jobs.length === 0 ? null : (heldBackBy ?? null),
+      parallel: this.#parallel,
+      rate: rate ?? null,
+      tables: [...this.#finished, ...this.#jobs.map((job) => job.status)],
+    };
+  }
+
+  async start(request: BackfillRequest): Promise<StartedBackfill> {
+    const { config, log, resolveTables, onProgress } = this.#options;
+    const tables = await resolveTables(request);
+    const id = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
+    this.#parallel = request.parallel ?? config.parallel;
+    this.#gate.rate = request.rate ?? config.rate;
+    this.#gate.maxLagMs = request.maxLagMs ?? config.max_lag;
+    for (const { schema, table, estimatedRows } of tables) {
+      const running = this.#jobs.find(
+        (job) => job.schema === schema && job.table === table && (job.where ?? '') === (request.where ?? ''),
+      );
+      // It attaches to a table that is being read.
+      if (running !== undefined) running.request = id;
+      else this.#jobs.push(TableJob.of(schema, table, id, request.where, estimatedRows));
+    }
+    log.info({ tables: tables.length, parallel: this.#parallel, rate: this.#gate.rate }, 'backfill: requested');
+    onProgress();
+    this.#startWorkers();
+    return { request: id, tables: tables.map(({ schema, table }) => ({ schema, table })) };
+  }
+
+  pause(): void {
+    this.#setPaused(true);
+  }
+
+  resume(): void {
+    this.#setPaused(false);
+    this.#startWorkers();
+  }
+
+  cancel(tables?: string[]): void {
+    for (const job of [...this.#jobs]) {
+      if (tables === undefined || tables.includes(job.name)) this.#finish(job, 'cancelled');
+    }
+    if (this.#jobs.length === 0) this.#gate.isPaused = false;
+    this.#options.onProgress();
+  }
+
+  /** A statement changed rows of the table, or of all tables of the schema, without row events. */
+  rewritten(schema: string, table: string): void {
+    for (const job of this.#jobs) {
+      if (job.schema === schema && (table === '*' || job.table === table)) job.restart();
+    }
+  }
+
+  /** An event says that the table has no rows any more, or begins here: later rows are in the stream. */
+  emptied(schema: string, table: string): void {
+    for (const job of [...this.#jobs]) {
+      if (job.schema === schema && job.table === table) this.#finish(job, 'done');
+    }
+  }
+
+  #setPaused(isPaused: boolean): void {
+    if (this.#gate.isPaused === isPaused) return;
+    this.#gate.isPaused = isPaused;
+    this.#options.log.info(isPaused ? 'backfill: paused' : 'backfill: resumed');
+    this.#options.onProgress();
+  }
+
+  #startWorkers(): void {
+    const { signal } = this.#options;
+    while (this.#workers.size < this.#parallel && !signal.aborted && this.#hasWork()) {
+      const worker = new BackfillWorker(this.#context)
+        .run()
+        // An error here is one of this program; the stream goes on without a backfill.
+        .catch((error: unknown) => {
+          if (!signal.aborted) for (const job of [...this.#jobs]) this.#finish(job, 'failed', asCdcError(error));
+        })
+        .finally(() => this.#workers.delete(worker));
+      this.#workers.add(worker);
+    }
+  }
+
+  #hasWork(): boolean {
+    return this.#jobs.length > this.#workers.size || this.#findWork() !== undefined;
+  }
+
+  #take(): Work | undefined {
+    if (this.#workers.size > this.#parallel) return undefined;
+    const work = this.#findWork();
+    if (work === undefined) return undefined;
+    const { job, range, isSplit } = work;
+    if (!isSplit) range.isTaken = true;
+    job.state = 'reading';
+    return work;
+  }
+
+  /** A range that nobody reads, of a table in work before one of the next table; else the largest one, to divide. */
+  #findWork(): Work | undefined {
+    let largest: Work | undefined;
+    let largestRows = 0;
+    const inWork = new Set<string>();
+    for (const job of this.#jobs) {
+      // Parts of one table by different conditions are read one after the other.
+      if (inWork.has(job.name)) continue;
+      inWork.add(job.name);
+      const range = job.ranges.find(({ isTaken, isRead }) => !isTaken && !isRead);
+      if (range !== undefined) return { job, range, isSplit: false };
+      const rest = Math.max(1, job.estimatedRows - job.rowsRead) / job.ranges.length;
+      const divisible = job.ranges.find((other) => !other.isRead && other.unsplittableAt !== other.cursor);
+      if (divisible !== undefined && rest > largestRows) {
+        largest = { job, range: divisible, isSplit: true };
+        largestRows = rest;
+      }
+    }
+    return largest;
+  }
+
+  #delivered(job: TableJob, generation: number, range: RangeJob, { count, lastKey, isLast }: ChunkEnd): void {
+    if (!job.isOpen || job.generation !== generation) return;
+    if (job.delivered(range, count, lastKey, isLast)) {
+      if (job.where === undefined) {
+        const { schema, table } = job;
+        this.#options.coverage.add({ schema, table, since: new Date().toISOString(), why: 'backfilled' });
+      }
+      this.#finish(job, 'done');
+    }
+    this.#options.onProgress();
+    this.#startWorkers();
+  }
+
+  #finish(job: TableJob, state: 'done' | 'failed' | 'cancelled', error?: CdcError): void {
+    if (!job.isOpen) return;
+    const { watches, log, onProgress } = this.#options;
+    job.state = state;
+    job.error = error;
+    this.#jobs = this.#jobs.filter((other) => other !== job);
+    if (this.#finished.length >= FINISHED_TABLES_MAX) this.#finished.shift();
+    this.#finished.push(job.status);
+    // What was read of it and not merged yet is not wanted any more.
+    if (state !== 'done') watches.changed(job.schema, job.table, state);
+    const line = { table: job.name, rows: job.rows };
+    if (error === undefined) log.info(line, `backfill: ${state}`);
+    else log.error({ ...line, why: error.why, hint: error.hint }, `backfill: ${error.message}`);
+    onProgress();
+  }
+}

@@ -1,0 +1,257 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ByteWriter } from '../codec/bytes/byte-writer.ts';
+import type { ChunkWindow, TableWatches } from '../model/chunk-window.ts';
+import { exponentialBackoff } from '../runtime/backoff.ts';
+import { asCdcError, CdcError } from '../runtime/error.ts';
+import type { Log } from '../runtime/log.ts';
+import type { DeclaredTable } from '../source/schema/declared-table.ts';
+import { type MergeTools, mergeChunk, mergeRowsAgain } from './chunk-merge.ts';
+import { ChunkSize } from './chunk-size.ts';
+import { WHOLE_READS_MAX, WINDOW_TIMEOUT_MS } from './limits.ts';
+import type { RowChunk } from './read/row-chunk.ts';
+import type { SnapshotConnection, TableReader } from './read/snapshot-connection.ts';
+import type { RangeJob, TableJob } from './table-job.ts';
+import type { CreateTableOutput, TableOutput } from './table-output.ts';
+
+/** A part of a table to read; or one that another worker reads, to divide first. */
+export interface Work {
+  job: TableJob;
+  range: RangeJob;
+  isSplit: boolean;
+}
+
+/** What of a chunk its delivery changes. */
+export type ChunkEnd = Pick<RowChunk, 'count' | 'lastKey' | 'isLast'>;
+
+/** What workers share. */
+export interface WorkerContext extends MergeTools {
+  watches: TableWatches;
+  createOutput: CreateTableOutput;
+  log: Log;
+  chunkTimeMs: number;
+  openConnection(): Promise<SnapshotConnection>;
+  /** The next work; undefined if there is none for now. */
+  take(): Work | undefined;
+  /** A chunk is delivered. Chunks of an older generation do not count. */
+  delivered(job: TableJob, generation: number, range: RangeJob, chunk: ChunkEnd): void;
+  failed(job: TableJob, error: CdcError): void;
+}
+
+/** A table that this worker has described and can read. */
+interface OpenTable {
+  job: TableJob;
+  generation: number;
+  reader: TableReader;
+  output: TableOutput;
+  size: ChunkSize;
+}
+
+const RETRY_BASE_MS = 200;
+const RETRY_MAX_MS = 10_000;
+
+/** Reads ranges of tables over a connection of its own and merges their rows into the stream. */
+export class BackfillWorker {
+  readonly #context: WorkerContext;
+  readonly #out = new ByteWriter();
+  #connection: SnapshotConnection | undefined;
+  #open: OpenTable | undefined;
+  #failures = 0;
+
+  constructor(context: WorkerContext) {
+    this.#context = context;
+  }
+
+  /** Works until there is nothing left to take, or the signal aborts. */
+  async run(): Promise<void> {
+    const { signal, take } = this.#context;
+    try {
+      for (let work = take(); work !== undefined && !signal.aborted; work = take()) await this.#do(work);
+    } finally {
+      await this.#disconnect();
+    }
+  }
+
+  async #do({ job, range, isSplit }: Work): Promise<void> {
+    const { failed, log, signal } = this.#context;
+    try {
+      if (isSplit) await this.#split(job, range);
+      else await this.#readRange(job, range);
+      this.#failures = 0;
+    } catch (cause) {
+      await this.#disconnect();
+      if (signal.aborted) return;
+      const error = asCdcError(cause);
+      if (error.kind !== 'retry') return failed(job, error);
+      const retryInMs = exponentialBackoff(this.#failures++, { baseMs: RETRY_BASE_MS, maxMs: RETRY_MAX_MS });
+      log.warn({ table: job.name, why: error.why, hint: error.hint, retryInMs }, `backfill: ${error.message}`);
+      await sleep(retryInMs, undefined, { signal }).catch(() => {});
+    } finally {
+      if (!isSplit) range.isTaken = false;
+    }
+  }
+
+  /** Takes the second half of what another worker has left, and reads it. */
+  async #split(job: TableJob, range: RangeJob): Promise<void> {
+    range.unsplittableAt = range.cursor;
+    const table = await this.#table(job);
+    if (table?.reader.hasKey !== true) return;
+    const at = await table.reader.split(range.rest);
+    if (at === undefined || range.isRead || !job.ranges.includes(range)) return;
+    const second = job.split(range, at);
+    second.isTaken = true;
+    range.unsplittableAt = undefined;
+    await this.#do({ job, range: second, isSplit: false });
+  }
+
+  async #readRange(job: TableJob, range: RangeJob): Promise<void> {
+    const { gate } = this.#context;
+    const isLeft = (): boolean => job.isOpen && !range.isRead && job.ranges.includes(range);
+    while (isLeft()) {
+      await gate.canRead();
+      const table = await this.#table(job);
+      // A statement, or another worker that has seen another key, has begun the table again.
+      if (table === undefined || !isLeft()) return;
+      const isMerged = table.reader.hasKey ? await this.#readChunk(table, range) : await this.#readAll(table, range);
+      // Its columns can be others now.
+      if (!isMerged) this.#open = undefined;
+    }
+  }
+
+  /** Reads and merges the next chunk of the range. Returns false if it does not count and has to be read again. */
+  async #readChunk({ job, generation, reader, output, size }: OpenTable, range: RangeJob): Promise<boolean> {
+    const context = this.#context;
+    const { merge, gate, watches } = context;
+    const watch = watches.of(job.schema, job.table);
+    // At one point of the stream: what it processed before counts as processed, what it processes later is recorded.
+    const opened = await merge.atBoundary(() => ({ window: watch.open(), processed: merge.processed() }));
+    const { window } = opened;
+    try {
+      const after = range.cursor;
+      const chunk = await reader.read(range.rest, opened.processed, size.limits(gate.rate));
+      gate.wereRead(chunk.count);
+      size.adapt(chunk);
+      await this.#reached(chunk);
+      const onDelivered = (): void => context.delivered(job, generation, range, chunk);
+      const partly = await mergeChunk(context, output, chunk, window, onDelivered);
+      const again = { chunk, after, reader, window, onDelivered };
+      if (partly === undefined || !(await mergeRowsAgain(context, output, partly, again))) {
+        this.#logInvalid(job, window);
+        if (window.isOvergrown) size.halve();
+        return false;
+      }
+      job.rowsRead += chunk.count;
+      range.cursor = chunk.lastKey ?? range.cursor;
+      range.isRead = chunk.isLast;
+      job.keyFraction = job.ranges.length === 1 ? reader.fraction(range.rest) : undefined;
+      return true;
+    } finally {
+      watch.close(window);
+    }
+  }
+
+  /**
+   * A table that has no index for its key: all rows in one view, piece by piece, from the start again if that is
+   * interrupted. Rows that the stream touched meanwhile are left out if its events have a key.
+   */
+  async #readAll({ job, generation, reader, output }: OpenTable, range: RangeJob): Promise<boolean> {
+    const context = this.#context;
+    const { merge, gate, watches, delivery, log } = context;
+    log.warn({ table: job.name }, `backfill: ${job.name} is read in one view, because no index orders its rows by a key`);
+    const watch = watches.of(job.schema, job.table);
+    const hasKey = output.writer.table.key.length > 0;
+    const opened = await merge.atBoundary(() => ({ window: watch.open(hasKey), processed: merge.processed() }));
+    const { window } = opened;
+    const delivered = (end: ChunkEnd) => (): void => context.delivered(job, generation, range, end);
+    job.rows = 0;
+    try {
+      await reader.readAll(opened.processed, async (piece) => {
+        await gate.canRead();
+        gate.wereRead(piece.count);
+        const { count } = piece;
+        const end = { count, lastKey: undefined, isLast: false };
+        const partly = await mergeChunk(context, output, piece, window, delivered(end));
+        if (partly === undefined || partly.length > 0) throw unreadTable(job, window);
+        job.rowsRead += count;
+      });
+      await merge.atBoundary(() => delivery.commitSnapshot(delivered({ count: 0, lastKey: undefined, isLast: true })));
+      range.isRead = true;
+      return true;
+    } catch (error) {
+      const { message, why } = asCdcError(error);
+      if (++job.wholeReads < WHOLE_READS_MAX || context.signal.aborted) throw error;
+      throw new CdcError(`${job.name} could not be read in one view`, {
+        why: `it was interrupted ${WHOLE_READS_MAX} times, at last because: ${message}${why ? `: ${why}` : ''}`,
+        hint: 'give the table a primary key or a unique key of NOT NULL columns, or copy it while nothing writes to it',
+      });
+    } finally {
+      watch.close(window);
+    }
+  }
+
+  async #reached({ high }: RowChunk): Promise<void> {
+    const { merge, signal } = this.#context;
+    const timeout = AbortSignal.timeout(WINDOW_TIMEOUT_MS);
+    try {
+      await merge.reached(high, AbortSignal.any([signal, timeout]));
+    } catch (error) {
+      if (!timeout.aborted || signal.aborted) throw error;
+      throw new CdcError('the stream has not reached the rows that were read', {
+        kind: 'retry',
+        why: `it did not get there in ${WINDOW_TIMEOUT_MS / 1000} s`,
+      });
+    }
+  }
+
+  /** The table as it is now; undefined if its job has ended or has begun again with another key. */
+  async #table(job: TableJob): Promise<OpenTable | undefined> {
+    const open = this.#open;
+    if (open?.job === job && open.generation === job.generation) return open;
+    this.#open = undefined;
+    const { createOutput, chunkTimeMs } = this.#context;
+    this.#connection ??= await this.#context.openConnection();
+    const declared = await this.#connection.describe(job.schema, job.table);
+    if (!job.isOpen) return undefined;
+    if (declared === undefined) throw missingTable(job);
+    const key = keyOf(declared);
+    if (job.key !== '' && job.key !== key) job.restart();
+    job.key = key;
+    const { generation } = job;
+    const reader = await this.#connection.use(declared, job.where === undefined ? {} : { where: job.where });
+    const output = createOutput(declared, this.#out);
+    this.#open = { job, generation, reader, output, size: new ChunkSize(chunkTimeMs) };
+    return this.#open;
+  }
+
+  #logInvalid(job: TableJob, window: ChunkWindow): void {
+    if (window.invalid === undefined || !job.isOpen) return;
+    this.#context.log.info({ table: job.name, why: window.invalid }, 'backfill: a chunk is read again');
+  }
+
+  async #disconnect(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#open = undefined;
+    await connection?.close();
+  }
+}
+
+/** Ranges are positions in the order of these columns. */
+const keyOf = ({ columns, primaryKey }: DeclaredTable): string =>
+  JSON.stringify(
+    primaryKey.map((i) => {
+      const { name = '', type, meta, unsigned, collation } = columns[i] ?? {};
+      return [name, type, meta, unsigned, collation];
+    }),
+  );
+
+const missingTable = ({ name }: TableJob): CdcError =>
+  new CdcError(`${name} does not exist any more`, {
+    why: 'it was dropped or renamed while it was to be read',
+    hint: 'if it has another name now, run cdc backfill with that name',
+  });
+
+const unreadTable = ({ name }: TableJob, { invalid }: ChunkWindow): CdcError =>
+  new CdcError(`${name} was not read to its end`, {
+    kind: 'retry',
+    why: invalid ?? 'the server logged only some of the columns of rows that changed meanwhile',
+  });

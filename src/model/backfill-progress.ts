@@ -1,0 +1,26 @@
+import type { KeyRange } from './key-range.ts';
+
+/** What is left to read of a table. */
+export interface TableProgress {
+  schema: string;
+  table: string;
+  /** The request that asked for it. */
+  request: string;
+  /** The condition of the rows to read. */
+  where: string | null;
+  /** The columns of the key that the ranges belong to; empty until the table was read. */
+  key: string;
+  /** Rows that are delivered. */
+  rows: number;
+  ranges: readonly KeyRange[];
+}
+
+/** What a checkpoint keeps of the backfill. */
+export interface BackfillProgress {
+  paused: boolean;
+  /** Ordinals of `seq` below this number can have been used. */
+  ordinals: number;
+  tables: readonly TableProgress[];
+}
+
+export const NO_BACKFILL: BackfillProgress = { paused: false, ordinals: 0, tables: [] };

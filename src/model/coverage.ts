@@ -1,0 +1,81 @@
+import { type IncompleteTable, IncompleteTables } from './incomplete-tables.ts';
+
+/** Why the copy of a table in the lake is complete. */
+export const COMPLETE_BECAUSE = ['created', 'emptied', 'backfilled'] as const;
+
+/** A table whose every row is in the lake: the events that were delivered fold to it. */
+export interface CompleteTable {
+  schema: string;
+  table: string;
+  /** Since when, ISO 8601. */
+  since: string;
+  /** The stream has seen its CREATE, or the statement that emptied it, or a backfill has copied it. */
+  why: (typeof COMPLETE_BECAUSE)[number];
+}
+
+/** Whether the lake holds the whole table. `since` is null if that moment is not known. */
+export interface TableCoverage {
+  complete: boolean;
+  since: string | null;
+  why: string;
+}
+
+/** What a checkpoint keeps of it. */
+export interface SavedCoverage {
+  /** When the stream began, ISO 8601; null if an earlier version wrote the checkpoint. */
+  followedSince: string | null;
+  complete: readonly CompleteTable[];
+  incomplete: readonly IncompleteTable[];
+}
+
+/**
+ * Which tables the lake holds completely. A table is complete from the moment at which the stream saw it empty, or a
+ * backfill copied its last row, until a statement changes its rows without row events.
+ */
+export class Coverage {
+  readonly followedSince: string | null;
+  readonly #complete = new Map<string, CompleteTable>();
+  readonly #incomplete: IncompleteTables;
+
+  constructor({ followedSince, complete, incomplete }: SavedCoverage) {
+    this.followedSince = followedSince;
+    for (const table of complete) this.#complete.set(keyOf(table.schema, table.table), table);
+    this.#incomplete = new IncompleteTables(incomplete);
+  }
+
+  get incomplete(): IncompleteTable[] {
+    return this.#incomplete.list;
+  }
+
+  get complete(): CompleteTable[] {
+    return [...this.#complete.values()];
+  }
+
+  of(schema: string, table: string): TableCoverage {
+    const complete = this.#complete.get(keyOf(schema, table));
+    if (complete !== undefined) return { complete: true, since: complete.since, why: complete.why };
+    const mark = this.#incomplete.find(schema, table);
+    if (mark !== undefined) return { complete: false, since: mark.since, why: mark.why };
+    return { complete: false, since: this.followedSince, why: 'only changes since then' };
+  }
+
+  /** The table has no rows any more and an event says so, or it begins here, or its last row was copied. */
+  add(table: CompleteTable): void {
+    this.#complete.set(keyOf(table.schema, table.table), table);
+    this.#incomplete.remove(table.schema, table.table);
+  }
+
+  /** A statement changed rows of the table without row events. */
+  rewritten(mark: IncompleteTable): void {
+    this.#incomplete.add(mark);
+    if (mark.table !== '*') this.#complete.delete(keyOf(mark.schema, mark.table));
+    else for (const [key, { schema }] of this.#complete) if (schema === mark.schema) this.#complete.delete(key);
+  }
+
+  /** Changes of other tables are not followed, so they do not stay complete. */
+  keepOnly(isCaptured: (schema: string, table: string) => boolean): void {
+    for (const [key, { schema, table }] of this.#complete) if (!isCaptured(schema, table)) this.#complete.delete(key);
+  }
+}
+
+const keyOf = (schema: string, table: string): string => `${schema}\0${table}`;
