@@ -5,7 +5,7 @@ import type { ChangeHandler } from '../src/source/change-stream.ts';
 export function encodedEvent(line: string, key = '', keyHash = 0): EncodedEvent {
   const bytes = Buffer.from(line + key);
   const to = Buffer.byteLength(line);
-  return { bytes, from: 0, to, keyFrom: to, keyTo: bytes.length, keyHash, locateKey() {} };
+  return { bytes, from: 0, to, keyFrom: to, keyTo: bytes.length, keyHash, isPartial: false, locateKey() {} };
 }
 
 export const lineOf = ({ bytes, from, to }: EncodedEvent): string => bytes.toString('utf8', from, to);

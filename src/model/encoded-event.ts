@@ -15,6 +15,8 @@ export interface EncodedEvent {
   keyTo: number;
   /** Hash of the table's name and the key. Equal keys have equal hashes; different keys can have equal hashes too. */
   keyHash: number;
+  /** Whether the event is of a row image that lacks columns. */
+  isPartial: boolean;
   /**
    * Sets the key's offsets. A format without a key in its line writes the key here, after the line, so `bytes` can be
    * another buffer afterwards. Only receivers that want keys pay for it.

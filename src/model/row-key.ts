@@ -10,6 +10,8 @@ export interface IndexPart {
   unique: boolean;
   /** Null for an expression. */
   column: string | null;
+  /** Whether the index has only the beginning of the values. */
+  isPrefix: boolean;
 }
 
 /** The columns of a row of SHOW KEYS, by position: the names differ in case between servers. */
@@ -17,6 +19,7 @@ export const indexPart = (row: readonly unknown[]): IndexPart => ({
   unique: Number(row[1]) === 0,
   index: String(row[2]),
   column: row[4] == null ? null : String(row[4]),
+  isPrefix: row[7] != null,
 });
 
 /**

@@ -1,13 +1,21 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
+import type { SnapshotPoint } from '../../model/snapshot-point.ts';
 import { jsonString } from '../bytes/json-text.ts';
 import { putHex, putUint32 } from '../bytes/number-text.ts';
 import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
-import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
+import {
+  type EventFormatOptions,
+  type EventFormatter,
+  ORDINAL_LENGTH,
+  seqPrefix,
+  snapshotSeqPrefix,
+} from './event-format.ts';
 
 const NO_ORDINAL = '0'.repeat(ORDINAL_LENGTH);
 const INSERT = Buffer.from('{"op":"c","before":null,"after":');
 const UPDATE = Buffer.from('{"op":"u","before":');
 const DELETE = Buffer.from('{"op":"d","before":');
+const READ = Buffer.from('{"op":"r","before":null,"after":');
 const AFTER = Buffer.from(',"after":');
 const NO_AFTER = Buffer.from(',"after":null');
 
@@ -33,13 +41,32 @@ export class DebeziumFormat implements EventFormatter {
   begin(position: number, transaction: Transaction, now: number, partial: boolean): void {
     const { gtid, file, serverId, committedAt } = transaction;
     this.#partial = partial;
-    const seq = `,"seq":"${seqPrefix(this.#epoch, transaction, position)}`;
-    this.#ordinalAt = seq.length;
     const name = gtid === '' ? 'null' : `"${gtid}"`;
-    this.#sourceTail = Buffer.from(
-      `${seq}${NO_ORDINAL}${this.#sourceHead}${serverId},"gtid":${name},"file":${JSON.stringify(file)},"pos":${position},"row":`,
-    );
+    this.#share(seqPrefix(this.#epoch, transaction, position), `${serverId},"gtid":${name}`, file, position);
     this.#timeTail = Buffer.from(`,"ts_ms":${committedAt},"snapshot":"false"},"ts_ms":${now}}\n`);
+  }
+
+  beginSnapshot(at: SnapshotPoint, now: number): void {
+    this.#partial = false;
+    this.#share(snapshotSeqPrefix(this.#epoch, at), '0,"gtid":null', at.file, at.position);
+    this.#timeTail = Buffer.from(`,"ts_ms":${at.readAt},"snapshot":"true"},"ts_ms":${now}}\n`);
+  }
+
+  #share(seqHead: string, server: string, file: string, position: number): void {
+    const seq = `,"seq":"${seqHead}`;
+    this.#ordinalAt = seq.length;
+    this.#sourceTail = Buffer.from(
+      `${seq}${NO_ORDINAL}${this.#sourceHead}${server},"file":${JSON.stringify(file)},"pos":${position},"row":`,
+    );
+  }
+
+  snapshotRow(row: RowsEvent, at: number, ordinal: number, emit: EmitEvent): void {
+    const images = this.#images;
+    images.out.at = 0;
+    images.out.copy(READ);
+    images.writeSnapshotImage(row, at);
+    images.writeKeyMember(images.afterSpans);
+    this.#end(ordinal, 0, emit, 0);
   }
 
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, row: number, emit: EmitEvent): number {

@@ -1,5 +1,6 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import { formatSeq } from '../../model/seq.ts';
+import type { SnapshotPoint } from '../../model/snapshot-point.ts';
 import type { EmitEvent, ImageLayout, RowImageOptions } from '../row-image-writer.ts';
 
 /** The options that stay the same over a run of the daemon. */
@@ -16,6 +17,10 @@ export interface EventFormatter {
   begin(position: number, transaction: Transaction, now: number, partial: boolean): void;
   /** Writes the row at `at`: one event, or two where its key changes. Returns where the next row starts. */
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, row: number, emit: EmitEvent): number;
+  /** Prepares the parts that rows of a SELECT share. */
+  beginSnapshot(at: SnapshotPoint, now: number): void;
+  /** Writes a row of a SELECT. `ordinal` is the last part of its `seq`. */
+  snapshotRow(row: RowsEvent, at: number, ordinal: number, emit: EmitEvent): void;
   /** Writes the event of a TRUNCATE. `ordinal` is the last part of its `seq`. */
   truncate(ordinal: number, emit: EmitEvent): void;
 }
@@ -24,6 +29,11 @@ export interface EventFormatter {
 export const ORDINAL_LENGTH = 10;
 
 /** The `seq` of all events of a rows event, without the ordinal. */
-export function seqPrefix(epoch: number, { fileNumber }: Transaction, position: number): string {
+export function seqPrefix(epoch: number, { fileNumber }: { fileNumber: number }, position: number): string {
   return formatSeq({ epoch, file: fileNumber, position, ordinal: 0 }).slice(0, -ORDINAL_LENGTH);
+}
+
+/** A snapshot row sorts after all events of the last transaction, and no event starts at its last byte. */
+export function snapshotSeqPrefix(epoch: number, at: SnapshotPoint): string {
+  return seqPrefix(epoch, at, at.position - 1);
 }

@@ -1,10 +1,19 @@
 import { FLAT_FIELDS } from '../../model/flat-fields.ts';
 import type { RowOp, RowsEvent, Transaction } from '../../model/rows-event.ts';
+import type { SnapshotPoint } from '../../model/snapshot-point.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { jsonString } from '../bytes/json-text.ts';
 import { putHex } from '../bytes/number-text.ts';
 import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
-import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
+import {
+  type EventFormatOptions,
+  type EventFormatter,
+  ORDINAL_LENGTH,
+  seqPrefix,
+  snapshotSeqPrefix,
+} from './event-format.ts';
+
+type FlatOp = RowOp | 'r' | 't';
 
 /** Format `flat`: the columns of the row at the top level, then the metadata fields. A delete has the before image. */
 export class FlatFormat implements EventFormatter {
@@ -13,7 +22,7 @@ export class FlatFormat implements EventFormatter {
   readonly #tableTail: string;
   readonly #prefix: string;
   /** `"_op":"u","_seq":"` by op. */
-  readonly #heads: Readonly<Record<RowOp | 't', Buffer>>;
+  readonly #heads: Readonly<Record<FlatOp, Buffer>>;
   /** The fields after the seq. */
   readonly #deleted: Buffer;
   readonly #live: Buffer;
@@ -29,7 +38,7 @@ export class FlatFormat implements EventFormatter {
     this.#epoch = epoch;
     this.#prefix = flatPrefix;
     const head = (op: string): Buffer => Buffer.from(`"${flatPrefix}op":"${op}","${flatPrefix}seq":"`);
-    this.#heads = { c: head('c'), u: head('u'), d: head('d'), t: head('t') };
+    this.#heads = { c: head('c'), u: head('u'), d: head('d'), r: head('r'), t: head('t') };
     this.#deleted = Buffer.from(`","${flatPrefix}deleted":true`);
     this.#live = Buffer.from(`","${flatPrefix}deleted":false`);
     this.#partial = Buffer.from(`,"${flatPrefix}partial":true`);
@@ -42,6 +51,20 @@ export class FlatFormat implements EventFormatter {
     this.#isPartial = partial;
     this.#seqHead = Buffer.from(seqPrefix(this.#epoch, transaction, position));
     this.#timeTail = Buffer.from(`,"${this.#prefix}ts_ms":${transaction.committedAt}${this.#tableTail}`);
+  }
+
+  beginSnapshot(at: SnapshotPoint, _now: number): void {
+    this.#isPartial = false;
+    this.#seqHead = Buffer.from(snapshotSeqPrefix(this.#epoch, at));
+    this.#timeTail = Buffer.from(`,"${this.#prefix}ts_ms":${at.readAt}${this.#tableTail}`);
+  }
+
+  snapshotRow(row: RowsEvent, at: number, ordinal: number, emit: EmitEvent): void {
+    const images = this.#images;
+    images.out.at = 0;
+    images.writeSnapshotImage(row, at);
+    this.#end('r', ordinal, 0);
+    images.emitLineWithKey(images.afterSpans, 0, emit);
   }
 
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, _row: number, emit: EmitEvent): number {
@@ -84,7 +107,7 @@ export class FlatFormat implements EventFormatter {
   }
 
   /** Turns the closing brace of the image into the metadata fields. */
-  #end(op: RowOp | 't', ordinal: number, from: number): void {
+  #end(op: FlatOp, ordinal: number, from: number): void {
     const { out } = this.#images;
     out.at -= 1;
     if (out.at - from > 1) out.byte(0x2c);

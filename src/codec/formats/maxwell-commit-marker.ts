@@ -21,6 +21,7 @@ export class MaxwellCommitMarker implements TransactionHandler {
     keyFrom: 0,
     keyTo: 0,
     keyHash: 0,
+    isPartial: false,
     locateKey() {},
   };
   #hasDelayed = false;
@@ -50,6 +51,7 @@ export class MaxwellCommitMarker implements TransactionHandler {
     this.#target = target;
     this.#event.keyTo = this.#event.from = keyLength;
     this.#event.keyHash = keyHash;
+    this.#event.isPartial = event.isPartial;
   }
 
   savepoint(name: string): void {

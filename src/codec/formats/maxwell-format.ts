@@ -1,12 +1,20 @@
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
+import type { SnapshotPoint } from '../../model/snapshot-point.ts';
 import { jsonString } from '../bytes/json-text.ts';
 import { putHex } from '../bytes/number-text.ts';
 import type { EmitEvent, ImageLayout, RowImageWriter } from '../row-image-writer.ts';
-import { type EventFormatOptions, type EventFormatter, ORDINAL_LENGTH, seqPrefix } from './event-format.ts';
+import {
+  type EventFormatOptions,
+  type EventFormatter,
+  ORDINAL_LENGTH,
+  seqPrefix,
+  snapshotSeqPrefix,
+} from './event-format.ts';
 
 /** `xid` is the file number times this, plus the position. A double is exact up to file 2,097,151. */
 const XIDS_PER_FILE = 2 ** 32;
 
+const SNAPSHOT_END = Buffer.from('}\n');
 const TYPES = { c: 'insert', u: 'update', d: 'delete' } as const;
 
 /**
@@ -43,6 +51,24 @@ export class MaxwellFormat implements EventFormatter {
         `,"seq":"${seqPrefix(this.#epoch, transaction, position)}`,
     );
     this.#afterSeq = Buffer.from(`"${partial ? ',"partial":true' : ''},"data":`);
+  }
+
+  beginSnapshot(at: SnapshotPoint, _now: number): void {
+    const position = JSON.stringify(`${at.file}:${at.position}`);
+    this.#shared = Buffer.from(
+      `","ts":${Math.floor(at.readAt / 1000)},"position":${position},"seq":"${snapshotSeqPrefix(this.#epoch, at)}`,
+    );
+    this.#afterSeq = Buffer.from('","data":');
+  }
+
+  /** A row of a SELECT is of no transaction, so its line is finished. */
+  snapshotRow(row: RowsEvent, at: number, ordinal: number, emit: EmitEvent): void {
+    const images = this.#images;
+    images.out.at = 0;
+    this.#open('bootstrap-insert', ordinal);
+    images.writeSnapshotImage(row, at);
+    images.out.copy(SNAPSHOT_END);
+    images.emitLineWithKey(images.afterSpans, 0, emit);
   }
 
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, _row: number, emit: EmitEvent): number {

@@ -21,6 +21,7 @@ const MAXWELL_OPS = new Map<string, ParsedEvent['op']>([
   ['insert', 'c'],
   ['update', 'u'],
   ['delete', 'd'],
+  ['bootstrap-insert', 'r'],
   ['table-truncate', 't'],
 ]);
 

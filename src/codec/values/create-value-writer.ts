@@ -5,7 +5,7 @@ import { decimalLayout, putDecimal } from '../bytes/decimal.ts';
 import { putEscaped } from '../bytes/json-text.ts';
 import { doubleText, floatText, putInt32, putInt64, putUint32, putUint53, putUint64 } from '../bytes/number-text.ts';
 import { byteAt, checkLength, u16, u24, u32, u32be } from '../bytes/row-bytes.ts';
-import type { ValueWriter } from '../bytes/value-writer.ts';
+import type { BytesFormatter, ValueWriter } from '../bytes/value-writer.ts';
 import type { Charsets } from '../charset/charset.ts';
 import { putJsonDocument } from '../json/json-binary.ts';
 import { putInet4, putInet6, putUuid } from './mariadb-type.ts';
@@ -90,9 +90,9 @@ export function createValueWriter(column: Column, format: ValueFormat, charsets:
     case T.JSON:
       return jsonWriter(meta, format.json === 'nested');
     case T.GEOMETRY:
-      return geometryWriter(meta, format.binary);
+      return sizedWriter(meta, geometryFormatter(format.binary));
     case T.VECTOR:
-      return vectorWriter(meta);
+      return sizedWriter(meta, vectorFormatter);
     default:
       throw new CdcError(`column ${column.name} has the unknown binlog type ${type}`, {
         hint: 'exclude the table from `tables` and report the type',
@@ -227,25 +227,23 @@ function jsonWriter(width: number, nested: boolean): ValueWriter {
   });
 }
 
-function geometryWriter(width: number, encoding: 'base64' | 'hex'): ValueWriter {
-  return sizedWriter(width, (out, src, from, to) => {
+export function geometryFormatter(encoding: 'base64' | 'hex'): BytesFormatter {
+  return (out, src, from, to) => {
     checkLength(from, 4, to);
     out.ascii('{"srid":');
     putUint32(out, u32(src, from));
     out.ascii(',"wkb":');
     putBinary(out, src, from + 4, to, encoding);
     out.byte(0x7d);
-  });
+  };
 }
 
-function vectorWriter(width: number): ValueWriter {
-  return sizedWriter(width, (out, src, from, to) => {
-    if ((to - from) % 4 !== 0) throw new CdcError(`a VECTOR value has ${to - from} bytes, not a multiple of four`);
-    out.byte(0x5b);
-    for (let at = from; at < to; at += 4) {
-      if (at > from) out.byte(0x2c);
-      out.ascii(floatText(src.readFloatLE(at)));
-    }
-    out.byte(0x5d);
-  });
-}
+export const vectorFormatter: BytesFormatter = (out, src, from, to) => {
+  if ((to - from) % 4 !== 0) throw new CdcError(`a VECTOR value has ${to - from} bytes, not a multiple of four`);
+  out.byte(0x5b);
+  for (let at = from; at < to; at += 4) {
+    if (at > from) out.byte(0x2c);
+    out.ascii(floatText(src.readFloatLE(at)));
+  }
+  out.byte(0x5d);
+};

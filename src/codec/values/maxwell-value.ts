@@ -1,11 +1,15 @@
 import { type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { jsonString } from '../bytes/json-text.ts';
-import type { ValueWriter } from '../bytes/value-writer.ts';
+import type { BytesFormatter, ValueWriter } from '../bytes/value-writer.ts';
 import type { Charsets } from '../charset/charset.ts';
 import { createValueWriter } from './create-value-writer.ts';
+import { sizedWriter } from './string-column.ts';
 import type { ValueFormat } from './value-format.ts';
 import { putWkt } from './wkt.ts';
+
+/** The `values` options that format maxwell decides itself. */
+export const MAXWELL_VALUES = { temporal: 'mysql', decimal: 'number', json: 'nested' } as const;
 
 /**
  * Creates the writer of one column in format maxwell. Dates have a space and no zone, DECIMAL is a bare number, JSON is
@@ -17,13 +21,13 @@ export function maxwellValueWriter(column: Column, format: ValueFormat, charsets
     case T.SET:
       return setArrayWriter(column.labels, column.meta);
     case T.GEOMETRY:
-      return wktWriter(column.meta);
+      return sizedWriter(column.meta, putQuotedWkt);
     default:
-      return createValueWriter(column, { ...format, temporal: 'mysql', decimal: 'number', json: 'nested' }, charsets);
+      return createValueWriter(column, { ...format, ...MAXWELL_VALUES }, charsets);
   }
 }
 
-function setArrayWriter(labels: readonly string[], width: number): ValueWriter {
+export function setArrayWriter(labels: readonly string[], width: number): ValueWriter {
   const texts = labels.map(jsonString);
   return (src, at, end, out) => {
     if (at + width > end) throw new CdcError('a SET value is longer than its event');
@@ -43,15 +47,9 @@ function setArrayWriter(labels: readonly string[], width: number): ValueWriter {
   };
 }
 
-/** A stored geometry is `width` bytes of length, four bytes of SRID, then the WKB. */
-function wktWriter(width: number): ValueWriter {
-  return (src, at, end, out) => {
-    const from = at + width;
-    const to = from <= end ? from + src.readUIntLE(at, width) : end + 1;
-    if (to > end) throw new CdcError('a GEOMETRY value is longer than its event');
-    out.byte(0x22);
-    putWkt(out, src, from, to);
-    out.byte(0x22);
-    return to;
-  };
-}
+/** A stored geometry is four bytes of SRID, then the WKB. */
+export const putQuotedWkt: BytesFormatter = (out, src, from, to) => {
+  out.byte(0x22);
+  putWkt(out, src, from, to);
+  out.byte(0x22);
+};

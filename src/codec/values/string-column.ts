@@ -65,7 +65,8 @@ export function putBinary(out: ByteWriter, src: Buffer, from: number, to: number
   out.byte(QUOTE);
 }
 
-function bytesFormatter(column: Column, format: ValueFormat, charsets: Charsets): BytesFormatter {
+/** The formatter of the plain bytes of the same types. */
+export function bytesFormatter(column: Column, format: ValueFormat, charsets: Charsets): BytesFormatter {
   if (column.collation === BINARY_COLLATION) {
     return (out, src, from, to) => putBinary(out, src, from, to, format.binary);
   }

@@ -18,14 +18,15 @@ export async function readExactLabels(
   const uncertain = labels.flatMap((label, i) => (label.includes('?') ? [i] : []));
   const numbers = uncertain.map((i) => `SELECT ${i} AS i, ${isSet ? 1n << BigInt(i) : i + 1} AS number`);
   const [rows] = await connection
-    .query<RowDataPacket[]>(
-      `WITH RECURSIVE labels AS (
+    .query<RowDataPacket[]>({
+      rowsAsArray: true,
+      sql: `WITH RECURSIVE labels AS (
          SELECT -1 AS i, t.${quoteIdentifier(column)} AS label FROM (SELECT 1 AS one) one
            LEFT JOIN ${quoteIdentifier(schema)}.${quoteIdentifier(table)} t ON FALSE
          UNION ALL
          SELECT numbers.i, numbers.number FROM labels JOIN (${numbers.join(' UNION ALL ')}) numbers WHERE labels.i = -1
        ) SELECT i, HEX(CONVERT(label USING utf8mb4)) FROM labels WHERE i >= 0`,
-    )
+    })
     .catch((error: { code?: string }) => {
       if (error.code === 'ER_PARSE_ERROR') return [undefined];
       throw error;

@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { hasUncertainLabels, labelsOf } from '../../model/enum-labels.ts';
 import { quoteIdentifier } from '../../model/identifier.ts';
-import { indexPart, SHOW_GENERATED_KEY, serverPrimaryKey } from '../../model/row-key.ts';
+import { type IndexPart, indexPart, SHOW_GENERATED_KEY, serverPrimaryKey } from '../../model/row-key.ts';
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 import { readExactLabels } from './exact-labels.ts';
 
@@ -12,6 +12,10 @@ export interface InformationSchemaTable {
   primaryKey: number[];
   /** Whether that key is PRIMARY, which no other key can displace. */
   hasPrimaryKey: boolean;
+  /** The columns of all indexes, in the order of the server. */
+  indexParts: IndexPart[];
+  /** `BASE TABLE`, `VIEW`, `SYSTEM VERSIONED` … */
+  tableType: string;
   /** Columns of row images that INFORMATION_SCHEMA does not list, behind the others (MariaDB). */
   hidden: {
     /** Whether the table is system-versioned. Its period columns are hidden unless they were declared. */
@@ -72,7 +76,7 @@ export async function readInformationSchema(
   table: string,
 ): Promise<InformationSchemaTable | undefined> {
   const query = async <Row>(sql: string, values: unknown[] = []): Promise<Row[]> => {
-    const [rows] = await connection.query<RowDataPacket[]>(sql, values);
+    const [rows] = await connection.query<RowDataPacket[]>({ sql, values, rowsAsArray: true });
     return rows as unknown as Row[];
   };
   // Other servers do not know the variable, and do not hide the key.
@@ -83,18 +87,20 @@ export async function readInformationSchema(
   const keys = await query<unknown[]>(`SHOW KEYS FROM ${quoteIdentifier(schema)}.${quoteIdentifier(table)}`);
   const names = rows.map(([name]) => name);
   const marked = rows.filter((row) => row[9] === 'PRI').map(([name]) => name);
-  const primaryKey = serverPrimaryKey(marked, keys.map(indexPart)).map((name) => names.indexOf(name));
+  const indexParts = keys.map(indexPart);
+  const primaryKey = serverPrimaryKey(marked, indexParts).map((name) => names.indexOf(name));
   const unlisted = rows.flatMap((row) => (row[8] === null && row[11] !== null ? [row[11]] : []));
   const ids = new Map(unlisted.length > 0 ? await query<[string, string | number]>(COLLATION_IDS, [unlisted]) : []);
   const columns: InformationSchemaColumn[] = [];
   for (const row of rows) columns.push({ ...columnOf(row, ids), labels: await labels(connection, schema, table, row) });
   const isHashed = (key: unknown[]): boolean => indexPart(key).unique && key[10] === 'HASH' && engine !== 'MEMORY';
   const hashed = /mariadb/i.test(version ?? '') ? keys.filter(isHashed).map((key) => indexPart(key).index) : [];
-  const hasPrimaryKey = keys.some((key) => indexPart(key).index === 'PRIMARY');
   return {
     columns,
     primaryKey,
-    hasPrimaryKey,
+    hasPrimaryKey: indexParts.some(({ index }) => index === 'PRIMARY'),
+    indexParts,
+    tableType: type ?? '',
     hidden: { versioned: type === 'SYSTEM VERSIONED', hashes: new Set(hashed).size },
   };
 }
@@ -238,6 +244,13 @@ const LOGGED_AS_ANOTHER: Readonly<Record<string, number>> = {
   'tinyint(1)': T.TINY1,
 };
 const OLD_TEMPORAL: ReadonlySet<number> = new Set([T.TIME, T.DATETIME, T.TIMESTAMP]);
+
+/** The columns as the binlog has them, if the types that the server has now are those of the table. */
+export const presentColumns = (declared: InformationSchemaTable): Column[] =>
+  declared.columns.map((column) => {
+    const [type, meta] = expectedBinlogTypes(column)[0] ?? [T.NULL, 0];
+    return { name: '', type, meta, nullable: column.nullable, unsigned: false, collation: 0, labels: [] };
+  });
 
 /**
  * The columns of the binlog with the names, signs, character sets and labels of INFORMATION_SCHEMA; or the reason why

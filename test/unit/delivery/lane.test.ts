@@ -59,7 +59,16 @@ describe('a lane', () => {
             const source = Buffer.concat([Buffer.of(1, 2), bytes, Buffer.from(key), Buffer.of(3)]);
             const to = 2 + bytes.length;
             const isFirst = lane.append(
-              { bytes: source, from: 2, to, keyFrom: to, keyTo: to + key.length, keyHash: 0, locateKey() {} },
+              {
+                bytes: source,
+                from: 2,
+                to,
+                keyFrom: to,
+                keyTo: to + key.length,
+                keyHash: 0,
+                isPartial: false,
+                locateKey() {},
+              },
               number,
             );
             expect(isFirst).toBe(!isOpen);

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import { type IndexPart, indexPart, serverPrimaryKey } from '../../../src/model/row-key.ts';
 
-const part = (index: string, column: string | null, unique = true): IndexPart => ({ index, column, unique });
+const part = (index: string, column: string | null, unique = true): IndexPart => ({
+  index,
+  column,
+  unique,
+  isPrefix: false,
+});
 
 test('a table whose columns the server does not mark has no key', () => {
   expect(serverPrimaryKey([], [part('u', 'a')])).toEqual([]);
