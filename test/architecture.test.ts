@@ -12,6 +12,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   config: ['model'],
   checkpoint: ['model'],
 
+  'backfill/control.ts': [],
+
   'codec/bytes': [],
   'codec/charset': ['codec/bytes'],
   'codec/json': ['model', 'codec/bytes'],
@@ -100,7 +102,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'main.ts': ['commands'],
 };
-const PARTED = ['codec', 'source', 'sinks', 'local'];
+const PARTED = ['backfill', 'codec', 'source', 'sinks', 'local'];
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
@@ -184,7 +186,7 @@ describe('the modules of src', () => {
   });
 
   test('no message sends the operator to a command that does not exist yet', () => {
-    const later = /cdc (?:backfill|status|verify|sql)\b/;
+    const later = /cdc (?:status|verify|sql)\b/;
     expect(files.filter((file) => later.test(textOf(file)))).toEqual([]);
   });
 
