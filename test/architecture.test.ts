@@ -66,6 +66,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'sinks/firehose': ['model', 'config', 'sinks/sink.ts'],
   delivery: ['model', 'sinks/sink.ts'],
   'dead-letter': ['model', 'config', 'codec/formats', 'sinks/sink.ts'],
+  admin: ['model', 'config', 'backfill/control.ts'],
   preflight: ['model', 'config', 'checkpoint', 'source/server', 'source/select-host.ts', 'sinks/firehose'],
   lake: ['model', 'config'],
 
