@@ -29,7 +29,7 @@ Examples:
 
 /** @throws CdcError with exit code 2 if the text is not a start position */
 async function assertStart(from: string): Promise<void> {
-  const { parseStart } = await import('../config/schema.ts');
+  const { parseStart } = await import('../config/source-schema.ts');
   try {
     parseStart(from);
   } catch (error) {

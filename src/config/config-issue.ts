@@ -1,7 +1,7 @@
 import { distance } from 'fastest-levenshtein';
 import { type Document, isMap, isScalar, isSeq, type LineCounter, type Node } from 'yaml';
 import type { z } from 'zod';
-import { configSchema, RESERVED_KEYS, RESERVED_VALUES } from './schema.ts';
+import { configSchema, RESERVED_KEYS } from './schema.ts';
 
 /** One error in the configuration, and where it is. */
 export interface ConfigIssue {
@@ -50,14 +50,7 @@ export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): ConfigIssu
     const inner = union.map.map((each) => ({ ...each, path: [...issue.path, ...each.path] }) as z.core.$ZodIssue);
     return inner.flatMap((each) => describeIssue(each, raw));
   }
-  if (issue.code !== 'unrecognized_keys') {
-    const reserved = RESERVED_VALUES[keyPath(issue.path)];
-    const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
-    if (reserved !== undefined && value === reserved) {
-      return [{ path: issue.path, message: `${reserved} is not available in this version` }];
-    }
-    return [{ path: issue.path, message: issue.message }];
-  }
+  if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, message: issue.message }];
   return issue.keys.map((key) => {
     const path = [...issue.path, key];
     if (RESERVED_KEYS.includes(keyPath(path))) return { path, message: 'not available in this version' };

@@ -33,7 +33,10 @@ export function parseConfig(text: string, at: { file: string; directory: string;
 
   const issues: ConfigIssue[] = [];
   const raw = interpolate(document.toJS(), at.env, [], issues);
-  const read = readNamedFiles(raw, at.directory, issues);
+  const read = {
+    source: readNamedFiles(raw, 'source', at.directory, issues),
+    backfill: readNamedFiles(raw, 'backfill', at.directory, issues),
+  };
   readColumnSecrets(raw, at.directory, issues);
   const parsed = configSchema.safeParse(raw, { error: issueMessage });
   const pathsWithIssue = new Set(issues.map(({ path }) => keyPath(path)));
@@ -53,9 +56,11 @@ export function parseConfig(text: string, at: { file: string; directory: string;
   const deadLetters = resolve(at.directory, config.dead_letter.directory ?? join(dirname(checkpoint), 'dead-letter'));
   return {
     ...config,
-    source: { ...config.source, ...read },
+    source: { ...config.source, ...read.source },
     checkpoint: { file: checkpoint },
     dead_letter: { ...config.dead_letter, directory: deadLetters },
+    backfill: { ...config.backfill, ...read.backfill },
+    admin: { socket: resolve(at.directory, config.admin.socket ?? `${checkpoint.replace(/\.json$/, '')}.sock`) },
   };
 }
 
@@ -133,21 +138,22 @@ function readColumnSecrets(raw: unknown, directory: string, issues: ConfigIssue[
   }
 }
 
-/** The contents of source.ca_file, and the path of source.password_file, which is read again for each connection. */
+/** The contents of ca_file, and the path of password_file, which is read again for each connection. */
 function readNamedFiles(
   raw: unknown,
+  section: 'source' | 'backfill',
   directory: string,
   issues: ConfigIssue[],
 ): { password_file?: string; ca?: string } {
-  const source = (raw as { source?: Record<string, unknown> | null }).source;
+  const keys = (raw as Record<string, Record<string, unknown> | null | undefined>)[section];
   const read = (key: 'password_file' | 'ca_file'): string | undefined => {
-    const file = source?.[key];
-    return typeof file === 'string' ? readNamed(file, directory, ['source', key], issues) : undefined;
+    const file = keys?.[key];
+    return typeof file === 'string' ? readNamed(file, directory, [section, key], issues) : undefined;
   };
   const password = read('password_file');
   const ca = read('ca_file');
   return {
-    ...(password !== undefined && { password_file: resolve(directory, String(source?.password_file)) }),
+    ...(password !== undefined && { password_file: resolve(directory, String(keys?.password_file)) }),
     ...(ca !== undefined && { ca }),
   };
 }

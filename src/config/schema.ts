@@ -1,153 +1,18 @@
 import { z } from 'zod';
 import { type ColumnRule, parseColumnPattern } from '../model/column-rules.ts';
-import { parseCoordinates } from '../model/coordinates.ts';
-import { GtidSet } from '../model/gtid-set.ts';
-import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import { parseSeq } from '../model/seq.ts';
 import { compileTableFilter, parseTableName, parseTablePattern } from '../model/table-filter.ts';
-import { asCdcError } from '../runtime/error.ts';
+import { backfill } from './backfill-schema.ts';
+import { checkConnection } from './connection-schema.ts';
+import { numberWithUnit, parseInteger, plainName, runCheck } from './refinements.ts';
+import { source } from './source-schema.ts';
 import { parseDuration, parseSize } from './units.ts';
-import { canVerifyIdentity, hostUrls, parseSourceUrl, TLS_MODES, tlsMode } from './url.ts';
 
 /**
  * The only definition of the configuration: keys, types, defaults and descriptions. config/cdc.schema.json is generated
  * from it, and the example is tested against it. The form of strings is checked by refinements, which are not part of
  * the JSON Schema: an editor should accept `${ENV}` instead.
  */
-
-/** A number, or text with a unit, or text from an environment variable. */
-const numberWithUnit = (parse: (text: string | number) => number | undefined, rule: Rule) =>
-  z.union([z.string(), z.number()], { error: `must be ${rule.what}` }).transform((text, context) => {
-    const amount = parse(text);
-    if (amount !== undefined && amount >= rule.min && amount <= rule.max) return amount;
-    context.addIssue({ code: 'custom', message: `must be ${rule.what}` });
-    return z.NEVER;
-  });
-interface Rule {
-  min: number;
-  max: number;
-  what: string;
-}
-
-const parseInteger = (text: string | number) => (/^\d{1,10}$/.test(String(text)) ? Number(text) : undefined);
-
-/** A name that Firehose accepts for a stream, and that is a safe file name. */
-const plainName = z
-  .string()
-  .refine(
-    (name) => /^[A-Za-z0-9_.-]{1,64}$/.test(name),
-    'must be 1 to 64 letters, digits, dots, dashes or underscores',
-  );
-
-/** A string that `parse` accepts. The error that `parse` throws becomes the message. */
-const validatedString = (parse: (text: string) => unknown) =>
-  z.string().superRefine((text, context) => {
-    runCheck(context, () => parse(text));
-  });
-
-function runCheck(context: z.RefinementCtx, check: () => unknown, path: PropertyKey[] = []): boolean {
-  try {
-    check();
-    return true;
-  } catch (thrown) {
-    const { message, why, hint } = asCdcError(thrown);
-    context.addIssue({
-      code: 'custom',
-      path,
-      message: `${[message, why].filter(Boolean).join(': ')}${hint ? ` (${hint})` : ''}`,
-    });
-    return false;
-  }
-}
-
-/** @throws Error if the text is not a start position */
-export function parseStart(text: string): void {
-  if (text === 'now' || text === 'earliest' || text === 'start' || parseCoordinates(text)) return;
-  if (/^[0-9a-f]{8}-/i.test(text)) GtidSet.parse(text);
-  else if (/^\d+-/.test(text)) MariadbGtidPosition.parse(text);
-  else
-    throw new Error(
-      `"${text}" is not a start position: use now, earliest, a GTID set, or file:position such as binlog.000012:4`,
-    );
-}
-
-const EPOCH_MESSAGE = 'must be a whole number of up to 32 bits, such as 0x6b02e25f';
-
-const source = z
-  .strictObject({
-    url: validatedString((text) => hostUrls(text).forEach(parseSourceUrl)).describe(
-      'The source server: mysql://user[:password]@host[:port][,host[:port]]. With several hosts, cdc uses the first one that can continue from the checkpoint. Special characters in user and password are percent-encoded.',
-    ),
-    password: z
-      .string()
-      .optional()
-      .describe(
-        'The password; it takes precedence over the one in url. An environment variable keeps it out of the file, see the example.',
-      ),
-    password_file: z.string().optional().describe('A file that contains only the password.'),
-    tls: z
-      .enum(TLS_MODES)
-      .optional()
-      .describe(
-        'verify-identity checks chain and host name, verify-ca checks the chain, required only encrypts. Default: verify-identity, but disabled for a loopback host.',
-      ),
-    ca_file: z
-      .string()
-      .optional()
-      .describe('PEM file of the certificate authority, if Node does not trust it by default.'),
-    server_id: z
-      .union([z.string(), z.number()], { error: 'must be auto or a whole number from 1 to 4294967295' })
-      .default('auto')
-      .transform((text, context): 'auto' | number => {
-        const id = parseInteger(text) ?? 0;
-        if (text === 'auto' || (id >= 1 && id <= 4294967295)) return text === 'auto' ? text : id;
-        context.addIssue({ code: 'custom', message: 'must be auto or a whole number from 1 to 4294967295' });
-        return z.NEVER;
-      })
-      .describe('The replication server id, unique among the replicas of the source. auto chooses a random one.'),
-    start: validatedString(parseStart)
-      .default('now')
-      .describe('Where to begin if there is no checkpoint: now, earliest, a GTID set, or file:position.'),
-    epoch: z
-      .union([z.string(), z.number()], { error: EPOCH_MESSAGE })
-      .transform((text, context): number => {
-        const epoch = /^0x[0-9a-f]{1,8}$/i.test(String(text)) ? Number(text) : (parseInteger(text) ?? Number.NaN);
-        if (epoch <= 0xffffffff) return epoch;
-        context.addIssue({ code: 'custom', message: EPOCH_MESSAGE });
-        return z.NEVER;
-      })
-      .optional()
-      .describe(
-        'The lowest epoch of seq: a number above the first 8 hex digits of the highest seq in the lake, such as 0x6b02e25f. ' +
-          'Only needed if seq would go backwards, see docs/EVENTS.md.',
-      ),
-  })
-  .superRefine((value, context) => {
-    if (value.password !== undefined && value.password_file !== undefined) {
-      context.addIssue({
-        code: 'custom',
-        path: ['password_file'],
-        message: 'cannot be combined with source.password',
-      });
-    }
-    const urls = hostUrls(value.url);
-    let modes: ReturnType<typeof tlsMode>[];
-    try {
-      modes = urls.map((url) => tlsMode({ ...value, url }));
-    } catch {
-      return; // the URL has its own issue
-    }
-    const [mode = 'disabled'] = modes;
-    if (urls.some((url, i) => modes[i] === 'verify-identity' && !canVerifyIdentity(url))) {
-      const message =
-        'verify-identity needs a host name in source.url, not an IP address; use the name, or tls: verify-ca';
-      context.addIssue({ code: 'custom', path: ['tls'], message });
-    }
-    if (value.ca_file !== undefined && !modes.some((tls) => tls.startsWith('verify-'))) {
-      const message = `has no effect with tls: ${mode}; set source.tls to verify-identity or verify-ca`;
-      context.addIssue({ code: 'custom', path: ['ca_file'], message });
-    }
-  });
 
 const BOOLEAN_TYPES = ['tinyint1', 'bit1'] as const;
 
@@ -325,6 +190,14 @@ const deadLetter = z.strictObject({
     .describe('Events, by their seq, that are moved to the dead letters instead of Firehose.'),
 });
 
+const admin = z.strictObject({
+  socket: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The Unix socket of the daemon. Default: <checkpoint file without .json>.sock.'),
+});
+
 const sections = z.strictObject({
   name: plainName
     .default('cdc')
@@ -367,9 +240,11 @@ const sections = z.strictObject({
   dead_letter: deadLetter
     .prefault({})
     .describe('Where events are stored that Firehose rejects, see docs/DEAD-LETTERS.md.'),
+  backfill: backfill.prefault({}).describe('How cdc reads the rows that were there before, see docs/BACKFILL.md.'),
+  admin: admin.prefault({}).describe('Where the daemon takes commands.'),
 });
 
-export const configSchema = sections.superRefine(({ format, values, firehose }, context) => {
+export const configSchema = sections.superRefine(({ format, values, firehose, source, backfill }, context) => {
   if (format === 'maxwell' && values.temporal === 'epoch_micros') {
     const message =
       'epoch_micros cannot be used with format: maxwell, whose dates are text; remove it, or choose another format';
@@ -380,15 +255,14 @@ export const configSchema = sections.superRefine(({ format, values, firehose }, 
       'gzip cannot be used with aggregate: off, because it compresses records of many events; remove one of the two';
     context.addIssue({ code: 'custom', path: ['firehose', 'compression'], message });
   }
+  if (backfill.url !== undefined) {
+    const replica = { ...backfill, url: backfill.url, tls: backfill.tls ?? source.tls };
+    checkConnection('backfill', replica, context, ['backfill']);
+  }
 });
 
 /** Keys that later versions will have. The error for them says that this version does not. */
-export const RESERVED_KEYS: readonly string[] = ['admin'];
-
-/** Values that later versions will have, by key. */
-export const RESERVED_VALUES: Readonly<Record<string, string>> = {
-  'source.start': 'snapshot',
-};
+export const RESERVED_KEYS: readonly string[] = ['admin.listen', 'admin.token', 'admin.max_lag'];
 
 type Parsed = z.output<typeof configSchema>;
 /** The configuration as the program uses it: complete, paths absolute, secrets and certificates read. */
@@ -396,5 +270,7 @@ export type Config = Parsed & {
   checkpoint: { file: string };
   dead_letter: { directory: string };
   source: { ca?: string };
+  backfill: { ca?: string };
+  admin: { socket: string };
 };
 export type ValueOptions = Config['values'];

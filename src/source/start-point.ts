@@ -28,7 +28,7 @@ export interface StartPoint {
 
 /** Where to begin without a checkpoint. */
 export interface StartRequest {
-  /** `now`, `snapshot` (the same, and all tables are backfilled), `earliest` (or `start`), a GTID set, or `file:position`. */
+  /** `now`, `snapshot` (the same place), `earliest` (or `start`), a GTID set, or `file:position`. */
   start: string;
   /** An epoch is not below this one (source.epoch). */
   lowestEpoch?: number;
@@ -72,6 +72,7 @@ function initialStart(
 ): StreamStart {
   const { executed, purged, end } = server;
   const oldest = oldestOf(server);
+  // The rows that `snapshot` wants beside the changes from now on are the work of a backfill.
   if (start === 'now' || start === 'snapshot') {
     return executed ? fromGtids(executed.clone(), end, epoch) : fromCoordinates(end, server, epoch);
   }

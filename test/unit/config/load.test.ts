@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadConfig, parseConfig } from '../../../src/config/load.ts';
-import { sourceConnection } from '../../../src/config/source-connection.ts';
+import { backfillConnection, sourceConnection } from '../../../src/config/source-connection.ts';
+import { parseStart } from '../../../src/config/source-schema.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
 import { configFrom, thrownBy } from './config-from.ts';
 
@@ -52,6 +53,8 @@ describe('a valid configuration', () => {
       },
       checkpoint: { file: join(tmpdir(), 'state/cdc.json') },
       dead_letter: { directory: join(tmpdir(), 'state/dead-letter'), max_bytes: 1024 ** 3, events: [] },
+      backfill: { parallel: 4, chunk_time: 500, max_lag: 60_000 },
+      admin: { socket: join(tmpdir(), 'state/cdc.sock') },
     });
   });
 
@@ -177,11 +180,10 @@ describe('all errors are reported at once with their lines', () => {
     ]);
   });
 
-  test('keys and values of later versions are reported as not available instead of unknown', () => {
-    const yaml = `${LEAST.replace('  url', '  start: snapshot\n  url')}admin: {}`;
-    expect(errorLines(yaml)).toEqual([
-      'line 2, source.start: snapshot is not available in this version',
-      'line 6, admin: not available in this version',
+  test('keys of later versions are reported as not available instead of unknown', () => {
+    expect(errorLines(`${LEAST}admin: { listen: "127.0.0.1:8686", sockt: x }`)).toEqual([
+      'line 5, admin.listen: not available in this version',
+      'line 5, admin.sockt: unknown key, did you mean socket?',
     ]);
   });
 
@@ -329,6 +331,91 @@ describe('column rules', () => {
       expect.stringMatching(/^line 8, columns.*"!a.b.h" is not a column pattern/),
     ]);
   });
+});
+
+describe('backfill', () => {
+  const backfill = (...lines: string[]) => `${LEAST}backfill:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+  const connection = (yaml: string) => backfillConnection(configFrom(yaml));
+
+  test('a fresh start can backfill every captured table by itself, and cdc tail knows no such start', () => {
+    expect(configFrom(LEAST.replace('  url', '  start: snapshot\n  url')).source.start).toBe('snapshot');
+    expect(() => parseStart('snapshot')).toThrow(/not a start position/);
+  });
+
+  test('numbers and durations have bounds', () => {
+    const yaml = backfill('parallel: 8', 'rate: "20000"', 'chunk_time: 1s', 'max_lag: 5m');
+    const numbers = { parallel: 8, rate: 20_000, chunk_time: 1000, max_lag: 300_000 };
+    expect(configFrom(yaml).backfill).toEqual(numbers);
+    expect(errorLines(backfill('parallel: 65', 'rate: 0', 'chunk_time: 6s', 'max_lag: 999ms'))).toEqual([
+      'line 6, backfill.parallel: must be a whole number from 1 to 64',
+      'line 7, backfill.rate: must be a whole number of rows, at least 1',
+      'line 8, backfill.chunk_time: must be a duration such as 500ms, from 10ms to 5s',
+      'line 9, backfill.max_lag: must be a duration such as 60s, from 1s to 24h',
+    ]);
+    expect(errorLines(backfill('heartbeat_table: "shop.*"'))).toEqual([
+      expect.stringMatching(/^line 6, backfill.heartbeat_table: "shop.\*" is not a table pattern: a single table/),
+    ]);
+  });
+
+  test('rows are read from the source, or from the replica with what the source has and it does not name', () => {
+    writeFileSync(join(directory, 'replica-password'), 'of the replica\n');
+    writeFileSync(join(directory, 'ca.pem'), 'authority');
+    const source = (keys: string) =>
+      `source: { url: "mysql://cdc:in-url@db.example", ${keys} }\nfirehose: { stream: s }\n`;
+    const plain = source('tls: required');
+    expect(connection(plain)).toMatchObject({ host: 'db.example', password: 'in-url' });
+    expect(connection(`${plain}backfill: { url: "mysql://reader@replica:3307" }`)).toMatchObject({
+      host: 'replica',
+      port: 3307,
+      user: 'reader',
+      password: 'in-url',
+      ssl: { rejectUnauthorized: false },
+    });
+    const withCa = source(`password: secret, tls: verify-ca, ca_file: ${join(directory, 'ca.pem')}`);
+    expect(connection(`${withCa}backfill: { url: "mysql://reader@replica" }`)).toMatchObject({
+      password: 'secret',
+      ssl: { rejectUnauthorized: true, verifyIdentity: false, ca: 'authority' },
+    });
+    const own = `backfill: { url: "mysql://reader@127.0.0.1", password_file: ${join(directory, 'replica-password')}, tls: disabled }`;
+    expect(connection(`${withCa}${own}`)).toMatchObject({ password: 'of the replica' });
+    expect(connection(`${withCa}${own}`)).not.toHaveProperty('ssl');
+    expect(connection(`${plain}backfill: { url: "mysql://reader:other@replica" }`).password).toBe('other');
+  });
+
+  test('a replica that contradicts itself is rejected', () => {
+    expect(errorLines(backfill('url: mysql://a@one,two', 'chunk_time: 1s'))).toEqual([
+      expect.stringMatching(/^line 6, backfill.url: the source URL has no host/),
+    ]);
+    const both = backfill('url: mysql://a@h', 'password: x', `password_file: ${join(directory, 'replica-password')}`);
+    expect(errorLines(both)).toEqual(['line 8, backfill.password_file: cannot be combined with backfill.password']);
+    expect(errorLines(backfill('url: mysql://a@192.0.2.1'))).toEqual([
+      expect.stringMatching(/^line 5, backfill.tls: verify-identity needs a host name in backfill.url/),
+    ]);
+    expect(errorLines(backfill('password_file: /nonexistent', 'url: mysql://a@h'))).toEqual([
+      expect.stringMatching(/^line 6, backfill.password_file: cannot be read: ENOENT/),
+    ]);
+    expect(errorLines(backfill('password: x', 'tls: required'))).toEqual([
+      'line 6, backfill.password: has no effect without backfill.url; the rows are read from the source',
+      'line 7, backfill.tls: has no effect without backfill.url; the rows are read from the source',
+    ]);
+  });
+
+  test('a password file of the replica that is gone is named by its own key, and the pipeline tries again', () => {
+    writeFileSync(join(directory, 'gone'), 'x');
+    const config = configFrom(backfill('url: mysql://a@h', `password_file: ${join(directory, 'gone')}`));
+    rmSync(join(directory, 'gone'));
+    expect(thrownBy(() => backfillConnection(config))).toMatchObject({
+      kind: 'retry',
+      message: `cannot read backfill.password_file ${join(directory, 'gone')}`,
+    });
+  });
+});
+
+test('the socket of the daemon is beside the checkpoint file, or where the configuration says', () => {
+  const socket = (yaml: string) => configFrom(`${LEAST}${yaml}`).admin.socket;
+  expect(socket('checkpoint: { file: /var/lib/cdc/shop.json }')).toBe('/var/lib/cdc/shop.sock');
+  expect(socket('checkpoint: { file: position }')).toBe(join(tmpdir(), 'position.sock'));
+  expect(socket('admin: { socket: run/cdc.sock }')).toBe(join(tmpdir(), 'run/cdc.sock'));
 });
 
 describe('dead letters', () => {

@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import type { BackfillControl } from '../backfill/control.ts';
+import { MAX_LAG_MAX_MS, MAX_LAG_MIN_MS, PARALLEL_MAX, RATE_MAX } from '../config/backfill-schema.ts';
+import { runCheck } from '../config/refinements.ts';
+import { parseTableName, parseTablePattern } from '../model/table-filter.ts';
+import type { CdcError, ErrorDetails } from '../runtime/error.ts';
+import type { DaemonStatus, StatusSource } from './status.ts';
+
+/** The answer to a call, as JSON. */
+export interface AdminReply {
+  status: number;
+  body: unknown;
+  headers?: Record<string, string>;
+}
+
+/** The part of `DaemonStatus` that does not depend on the pipeline. */
+export type DaemonIdentity = Pick<DaemonStatus, 'name' | 'version' | 'pid' | 'startedAt'>;
+
+/** What a call is about: which daemon, and its pipeline. */
+export interface CallContext {
+  daemon: DaemonIdentity;
+  pipeline: StatusSource;
+}
+
+interface Endpoint {
+  method: 'GET' | 'POST';
+  /** @param body the JSON that was sent; undefined if nothing was */
+  handle(context: CallContext, body: unknown): Promise<unknown> | unknown;
+  /** The status of success; 200 by default. */
+  status?: number;
+}
+
+const TABLES_MAX = 20_000;
+const NAME_MAX_CHARACTERS = 1_000;
+const WHERE_MAX_CHARACTERS = 100_000;
+
+const wholeNumber = (min: number, max: number) => {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z.int(message).min(min, message).max(max, message);
+};
+
+const tableList = (parse: (text: string) => unknown) =>
+  z
+    .array(
+      z
+        .string('must be text')
+        .max(NAME_MAX_CHARACTERS, 'is too long')
+        .superRefine((text, context) => {
+          runCheck(context, () => parse(text));
+        }),
+      'must be a list of tables, such as ["shop.orders"]',
+    )
+    .max(TABLES_MAX, `must have at most ${TABLES_MAX} tables; use patterns`);
+
+const backfillRequest = z.strictObject({
+  tables: tableList(parseTablePattern),
+  where: z.string('must be text').min(1, 'must not be empty').max(WHERE_MAX_CHARACTERS, 'is too long').exactOptional(),
+  parallel: wholeNumber(1, PARALLEL_MAX).exactOptional(),
+  rate: wholeNumber(1, RATE_MAX).exactOptional(),
+  maxLagMs: wholeNumber(MAX_LAG_MIN_MS, MAX_LAG_MAX_MS).exactOptional(),
+});
+
+const cancelRequest = z.strictObject({ tables: tableList(parseTableName).min(1, 'must not be empty').optional() });
+
+/** A call that changes the backfill and is answered with its state. */
+const change = (act: (backfill: BackfillControl, body: unknown) => void): Endpoint => ({
+  method: 'POST',
+  handle({ pipeline: { backfill } }, body) {
+    act(backfill, body);
+    return backfill.status();
+  },
+});
+
+const ENDPOINTS: ReadonlyMap<string, readonly Endpoint[]> = new Map([
+  [
+    '/api/status',
+    [
+      {
+        method: 'GET',
+        handle: ({ daemon, pipeline }): DaemonStatus => ({
+          ...daemon,
+          backfill: pipeline.backfill.status(),
+          tables: pipeline.tables(),
+        }),
+      },
+    ],
+  ],
+  [
+    '/api/backfill',
+    [
+      { method: 'GET', handle: ({ pipeline }) => pipeline.backfill.status() },
+      {
+        method: 'POST',
+        status: 202,
+        handle: ({ pipeline }, body) => pipeline.backfill.start(parse(backfillRequest, body)),
+      },
+    ],
+  ],
+  ['/api/backfill/pause', [change((backfill) => backfill.pause())]],
+  ['/api/backfill/resume', [change((backfill) => backfill.resume())]],
+  ['/api/backfill/cancel', [change((backfill, body) => backfill.cancel(parse(cancelRequest, body ?? {}).tables))]],
+]);
+
+/** A call that is wrong in itself. */
+export class CallError extends Error {
+  readonly reply: AdminReply;
+
+  constructor(status: number, message: string, details: ErrorDetails = {}, headers: Record<string, string> = {}) {
+    super(message);
+    this.reply = { status, headers, body: errorBody(message, { exitCode: 2, ...details }) };
+  }
+}
+
+/** The endpoint of a method and a path. @throws CallError if there is none */
+export function findEndpoint(method: string, path: string): Endpoint {
+  const endpoints = ENDPOINTS.get(path);
+  if (endpoints === undefined) {
+    throw new CallError(404, 'there is no such path', { hint: `use ${[...ENDPOINTS.keys()].join(', ')}` });
+  }
+  const found = endpoints.find((endpoint) => endpoint.method === method);
+  if (found !== undefined) return found;
+  const allowed = endpoints.map((endpoint) => endpoint.method).join(', ');
+  throw new CallError(405, `${path} does not take this method`, { hint: `use ${allowed}` }, { Allow: allowed });
+}
+
+/** The body of an answer that reports an error. */
+export const errorBody = (message: string, { why, hint, exitCode }: ErrorDetails): unknown => ({
+  error: { message, ...(why && { why }), ...(hint && { hint }), exitCode: exitCode ?? 1 },
+});
+
+/** What a command of the operator met. The exit code tells whose fault it is. */
+export function errorReply(error: CdcError): AdminReply {
+  const status = error.exitCode === 2 ? 400 : error.kind === 'retry' ? 503 : error.exitCode === 1 ? 500 : 409;
+  const { why, hint, exitCode } = error;
+  return { status, body: errorBody(error.message, { ...(why && { why }), ...(hint && { hint }), exitCode }) };
+}
+
+/** @throws CallError that names each key that is wrong, never its value */
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const why = result.error.issues.map(({ path, message }) => `${path.join('.') || 'the body'}: ${message}`).join('; ');
+  throw new CallError(400, 'the request is not valid', { why });
+}
