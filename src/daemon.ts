@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startAdminServer } from './admin/server.ts';
+import type { StatusSource } from './admin/status.ts';
+import type { BackfillRequest, BackfillStatus, TableStatus } from './backfill/control.ts';
 import { CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import type { Config } from './config/schema.ts';
-import { runPipeline } from './pipeline.ts';
+import { type RunningPipeline, runPipeline } from './pipeline.ts';
 import { preflight } from './preflight/preflight.ts';
 import { exponentialBackoff } from './runtime/backoff.ts';
 import { asCdcError, CdcError } from './runtime/error.ts';
@@ -30,8 +33,17 @@ async function assertPreflight(config: Config, log: Log, signal: AbortSignal): P
   });
 }
 
-/** Runs the pipeline until `signal` aborts. It starts the pipeline again after each error of kind `retry`. */
-export async function runDaemon(config: Config, log: Log, signal: AbortSignal): Promise<void> {
+/**
+ * Runs the pipeline until `signal` aborts. It starts the pipeline again after each error of kind `retry`. Meanwhile
+ * `cdc status` and `cdc backfill` reach it through its socket.
+ * @param onRunning called with each pipeline that has started
+ */
+export async function runDaemon(
+  config: Config,
+  log: Log,
+  signal: AbortSignal,
+  onRunning?: (pipeline: RunningPipeline) => void,
+): Promise<void> {
   try {
     await assertPreflight(config, log, signal);
   } catch (error) {
@@ -39,8 +51,30 @@ export async function runDaemon(config: Config, log: Log, signal: AbortSignal): 
     throw error;
   }
   const unlock = await new CheckpointFile(config.checkpoint.file).lock();
+  let running: RunningPipeline | undefined;
+  let lastError: CdcError | undefined;
   try {
-    await runWithRestarts(config, log, signal);
+    const admin = await startAdminServer({
+      socket: config.admin.socket,
+      name: config.name,
+      source: () => running && statusSource(running),
+      whyUnavailable: () => lastError?.message,
+      log,
+    });
+    try {
+      await runWithRestarts(config, log, signal, {
+        onRunning(pipeline) {
+          running = pipeline;
+          onRunning?.(pipeline);
+        },
+        onEnded(error) {
+          running = undefined;
+          lastError = error;
+        },
+      });
+    } finally {
+      await admin.close();
+    }
   } finally {
     await unlock();
   }
@@ -61,20 +95,89 @@ function retriedWithPasswordFile(error: CdcError, { source }: Config): CdcError 
   });
 }
 
-async function runWithRestarts(config: Config, log: Log, signal: AbortSignal): Promise<void> {
+interface RestartHooks {
+  onRunning(pipeline: RunningPipeline): void;
+  onEnded(error: CdcError | undefined): void;
+}
+
+async function runWithRestarts(
+  config: Config,
+  log: Log,
+  signal: AbortSignal,
+  { onRunning, onEnded }: RestartHooks,
+): Promise<void> {
+  const finished: TableStatus[] = [];
   for (let attempt = 0; !signal.aborted; attempt++) {
     const startedAt = Date.now();
     try {
-      await runPipeline(config, log, signal);
+      await runPipeline(config, log, signal, { finished, onRunning }).finally(() => onEnded(undefined));
     } catch (cause) {
       // The signal aborted before the pipeline had read anything.
       if (cause === signal.reason) return;
       const error = retriedWithPasswordFile(asCdcError(cause), config);
       if (error.kind !== 'retry') throw error;
+      onEnded(error);
       if (Date.now() - startedAt > BACKOFF_RESET_AFTER_MS) attempt = 0;
       const retryInMs = exponentialBackoff(attempt, { baseMs: RESTART_DELAY_BASE_MS, maxMs: RESTART_DELAY_MAX_MS });
       log.warn({ why: error.why, hint: error.hint, retryInMs }, error.message);
       await sleep(retryInMs, undefined, { signal }).catch(() => {});
     }
   }
+}
+
+const statusSource = ({ backfill, tables }: RunningPipeline): StatusSource => ({ backfill, tables });
+
+/** How often a backfill without a daemon looks whether it is done, and tells how far it is. */
+const STATUS_INTERVAL_MS = 250;
+
+export interface StandaloneBackfill {
+  request: BackfillRequest;
+  /** Hears how far it is, until it is done. */
+  onStatus?: (status: BackfillStatus) => void;
+}
+
+/**
+ * A backfill where no daemon runs: the whole pipeline, until every row of the request is delivered. It leaves a
+ * checkpoint that `cdc run` goes on from. If `signal` aborts before that, the rest stays in the checkpoint.
+ * @returns the tables of the request and what became of each
+ */
+export async function runBackfill(
+  config: Config,
+  log: Log,
+  signal: AbortSignal,
+  { request, onStatus }: StandaloneBackfill,
+): Promise<TableStatus[]> {
+  const done = new AbortController();
+  let requested: string | undefined;
+  let failure: unknown;
+  let results: TableStatus[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const watch = ({ backfill }: RunningPipeline): void => {
+    clearInterval(timer);
+    timer = setInterval(() => {
+      const status = backfill.status();
+      onStatus?.(status);
+      results = status.tables.filter((table) => table.request === requested);
+      if (requested !== undefined && backfill.isDone) done.abort();
+    }, STATUS_INTERVAL_MS);
+  };
+  try {
+    await runDaemon(config, log, AbortSignal.any([signal, done.signal]), (pipeline) => {
+      if (requested !== undefined) return watch(pipeline);
+      pipeline.backfill.start(request).then(
+        (started) => {
+          requested = started.request;
+          watch(pipeline);
+        },
+        (error) => {
+          failure = error;
+          done.abort();
+        },
+      );
+    });
+  } finally {
+    clearInterval(timer);
+  }
+  if (failure !== undefined) throw failure;
+  return results;
 }

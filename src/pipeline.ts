@@ -1,3 +1,7 @@
+import type { Backfill } from './backfill/backfill.ts';
+import type { TableStatus } from './backfill/control.ts';
+import { MergePoint } from './backfill/merge-point.ts';
+import { openBackfill } from './backfill/open-backfill.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { EpochFile } from './checkpoint/epoch-file.ts';
@@ -6,8 +10,10 @@ import { DeliveryErrorHandler } from './dead-letter/delivery-error-handler.ts';
 import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/request-builder.ts';
 import type { DeliveredPosition } from './delivery/watermark-tracker.ts';
+import { TableWatches } from './model/chunk-window.ts';
+import type { Coverage } from './model/coverage.ts';
 import { compileRoutes } from './model/routes.ts';
-import { formatTableName } from './model/table-filter.ts';
+import { compileTableFilter, formatTableName } from './model/table-filter.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openSinks } from './sinks/firehose/open-sinks.ts';
@@ -17,15 +23,38 @@ import { type SelectedHost, selectHost } from './source/select-host.ts';
 /** How long delivery continues after the source has ended. */
 export const DRAIN_TIMEOUT_MS = 20_000;
 
+/** What a running pipeline shows and takes. */
+export interface RunningPipeline {
+  config: Config;
+  server: SelectedHost['server'];
+  backfill: Backfill;
+  /** The captured tables that the pipeline knows of, and whether the lake holds the whole of each. */
+  tables(): CoveredTable[];
+}
+
+export interface PipelineHooks {
+  /** Tables that backfills of this process have finished. */
+  finished?: TableStatus[];
+  /** The pipeline can be asked from here on. */
+  onRunning?: (pipeline: RunningPipeline) => void;
+}
+
 /**
  * The data flow, once from start to end:
  *
  *     binlog bytes -> row images -> event bytes in their lane -> PutRecordBatch -> ack -> watermark -> checkpoint
  *
+ * A backfill merges rows of the tables into it, between two transactions.
+ *
  * Runs until `signal` aborts, then delivers the events that were read, saves the checkpoint and resolves. Rejects with
  * the error that ended it. The checkpoint then holds the watermark: the last transaction up to which all are delivered.
  */
-export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal): Promise<void> {
+export async function runPipeline(
+  loaded: Config,
+  log: Log,
+  signal: AbortSignal,
+  { finished = [], onRunning }: PipelineHooks = {},
+): Promise<void> {
   const file = new CheckpointFile(loaded.checkpoint.file);
   const saved = await file.load(loaded.name);
   const epochFile = new EpochFile(loaded.checkpoint.file);
@@ -38,24 +67,30 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
   const fail = (error: unknown): void => failure.abort(asCdcError(error));
   const stopSignal = AbortSignal.any([signal, failure.signal]);
   if (start.epoch > usedEpoch) await epochFile.save(start.epoch);
-  // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
-  await file.save(checkpointOf(selected, start.delivered));
+  start.coverage.keepOnly(compileTableFilter(config.tables, server));
 
   const errorHandler = new DeliveryErrorHandler(config, log);
+  const watches = new TableWatches();
   const source = new ChangeStream({
     config,
     server,
     start,
     signal: stopSignal,
+    watches,
     onTable: (table) => errorHandler.registerTable(table),
-    onIncomplete: ({ schema, table, why, ...at }) =>
+    onEmptied: (schema, table) => backfill.emptied(schema, table),
+    onIncomplete: ({ schema, table, why, ...at }) => {
+      backfill.rewritten(schema, table);
       log.warn(
         { table: `${schema}.${table}`, statement: why, ...at },
-        `${why} can have changed rows of ${schema}.${table} without row events: copy the table again`,
-      ),
+        `${why} can have changed rows of ${schema}.${table} without row events: copy the table again with cdc backfill`,
+      );
+    },
     onSkippedTruncate: (schema, name, { gtid, file }) =>
       log.info({ table: formatTableName(schema, name), gtid, file }, 'a TRUNCATE is left out (truncate: skip)'),
   });
+  const pauses = new StreamPauses(source);
+  let endBackpressure: (() => void) | undefined;
   const targets = await openTargets(config, server);
   /** A sink rejects everything, so draining would wait in vain. */
   let sinkFailed = false;
@@ -67,26 +102,49 @@ export async function runPipeline(loaded: Config, log: Log, signal: AbortSignal)
     shouldDeadLetter: errorHandler.shouldDeadLetter,
     deadLetter: (request) => errorHandler.deadLetter(request),
     onRetry: (report) => errorHandler.logRetry(report),
-    onBackpressure: (paused) => (paused ? source.pause() : source.resume()),
+    onBackpressure(paused) {
+      endBackpressure?.();
+      endBackpressure = paused ? pauses.begin() : undefined;
+    },
     onDelivered: () => checkpointer.markDirty(),
     onFatal(error) {
       sinkFailed = true;
       fail(error);
     },
   });
-  const checkpointer = new Checkpointer(file, () => checkpointOf(selected, delivery.delivered), fail);
+  const merge = new MergePoint(delivery, {
+    ...{ watches, stream: source, start: start.delivered, signal: stopSignal },
+  });
+  const { backfill, ordinals } = openBackfill({
+    ...{ config, server, start, saved: saved?.backfill, finished, delivery, merge, watches, log, signal: stopSignal },
+    pauseStream: () => pauses.begin(),
+    onProgress: () => checkpointer.markDirty(),
+  });
+  const current = (): Checkpoint => ({
+    ...checkpointOf(selected, delivery.delivered),
+    backfill: backfill.progress,
+  });
+  const onSaved = ({ backfill }: Checkpoint): void => ordinals.saved(backfill?.ordinals ?? 0);
+  const checkpointer = new Checkpointer(file, current, fail, onSaved);
+  if (saved === undefined && config.source.start === 'snapshot') await backfill.start({ tables: [] });
+  // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
+  checkpointer.markDirty();
+  await checkpointer.save();
 
   log.info(
     { host, server: server.version, from: start.dump, epoch: start.epoch, resumed: saved !== undefined },
     'following the binlog',
   );
+  backfill.run();
+  onRunning?.({ config, server, backfill, coverage: start.coverage });
   try {
-    await source.follow(delivery);
+    await source.follow(merge);
     if (!failure.signal.aborted)
       log.info({ waiting: delivery.bufferedBytes }, 'stopping: delivering the events that were read');
   } catch (error) {
     fail(error);
   } finally {
+    await backfill.stopped();
     if (!sinkFailed) await drainWithTimeout(delivery, log);
     delivery.stop();
     for (const { sink } of targets) sink.close();
@@ -106,9 +164,31 @@ function checkpointOf({ config, server, start }: SelectedHost, delivered: Delive
     gtids: delivered.gtids?.toString() ?? null,
     ...delivered.coordinates,
     tables: start.tableSchemas.entriesFrom(delivered.coordinates),
-    incomplete: start.incompleteTables.list,
+    incomplete: start.coverage.incomplete,
     binlog: delivered.fingerprint,
+    coverage: { followedSince: start.coverage.followedSince, complete: start.coverage.complete },
   };
+}
+
+/** Pauses the stream while at least one reason to pause lasts. */
+class StreamPauses {
+  readonly #stream: Pick<ChangeStream, 'pause' | 'resume'>;
+  #count = 0;
+
+  constructor(stream: Pick<ChangeStream, 'pause' | 'resume'>) {
+    this.#stream = stream;
+  }
+
+  /** Returns the function that ends this pause. */
+  begin(): () => void {
+    if (this.#count++ === 0) this.#stream.pause();
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      if (--this.#count === 0) this.#stream.resume();
+    };
+  }
 }
 
 function openTargets({ firehose }: Config, server: SelectedHost['server']): ReturnType<typeof openSinks> {

@@ -26,6 +26,8 @@ export interface RequestedTable {
 export interface BackfillOptions {
   config: Config['backfill'];
   saved: BackfillProgress;
+  /** The status of tables that are finished; a pipeline that is started again shows them too. */
+  finished: TableStatus[];
   coverage: Coverage;
   delivery: Delivery;
   merge: MergePoint;
@@ -52,13 +54,14 @@ export class Backfill implements BackfillControl {
   readonly #context: WorkerContext;
   /** Tables that are queued or being read. */
   #jobs: TableJob[];
-  #finished: TableStatus[] = [];
-  #workers = new Set<Promise<void>>();
+  readonly #finished: TableStatus[];
+  readonly #workers = new Set<Promise<void>>();
   #parallel: number;
 
   constructor(options: BackfillOptions) {
     const { config, saved, delivery, merge, signal } = options;
     this.#options = options;
+    this.#finished = options.finished;
     this.#parallel = config.parallel;
     this.#gate = new ReadingGate(delivery, merge, {
       isPaused: saved.paused,

@@ -1,10 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { SnapshotPoint } from '../codec/event-writer.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { ChunkWindow } from '../model/chunk-window.ts';
 import type { Key } from '../model/key-range.ts';
 import { fileNumber } from '../model/coordinates.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
+import type { SnapshotPoint } from '../model/snapshot-point.ts';
+import { nextTurn } from '../runtime/abort.ts';
 import { CHUNK_BYTES_MAX, SLICE_CHECK_ROWS, SLICE_MS } from './limits.ts';
 import type { MergePoint } from './merge-point.ts';
 import type { Ordinals } from './ordinals.ts';
@@ -24,6 +24,16 @@ export interface MergeTools {
   pauseStream(): () => void;
 }
 
+/** A chunk that was read while its window was open. */
+export interface ReadChunk {
+  chunk: RowChunk;
+  /** When it was read, in milliseconds. */
+  readAt: number;
+  window: ChunkWindow;
+  /** Called when all its rows, and everything before them in the stream, are delivered. */
+  onDelivered: () => void;
+}
+
 /** Rows of a chunk, by their number in it, that have to be read again one by one: the stream has only parts of them. */
 export type PartlyTouched = readonly number[];
 
@@ -33,16 +43,12 @@ export type PartlyTouched = readonly number[];
  * it. Rows that the stream touched are left out: it has them newer.
  *
  * Call it once the stream has reached the high watermark of the chunk.
- * @param select only rows for which it returns true are merged; all of them by default
- * @param onDelivered called when all rows, and everything before them in the stream, are delivered
  * @returns the rows that the stream touched with partial images; undefined if the window became invalid
  */
 export async function mergeChunk(
   tools: MergeTools,
   { writer, target }: TableOutput,
-  chunk: RowChunk,
-  window: ChunkWindow,
-  onDelivered: (() => void) | undefined,
+  { chunk, readAt, window, onDelivered }: ReadChunk,
 ): Promise<PartlyTouched | undefined> {
   const { delivery, merge, gate, ordinals, signal } = tools;
   const partly: number[] = [];
@@ -55,7 +61,7 @@ export async function mergeChunk(
   const mergeSlice = (): void => {
     if (window.invalid !== undefined) return;
     const end = performance.now() + SLICE_MS;
-    writer.beginSnapshot(pointOf(merge, chunk), Date.now());
+    writer.beginSnapshot(pointOf(merge, readAt), Date.now());
     const first = row;
     while (row < chunk.count && ordinals.available > 0) {
       writer.writeSnapshotRow(chunk.bytes, startOf(chunk, row), chunk.ends[row] as number, ordinals.next++, emit);
@@ -93,7 +99,7 @@ export async function mergeRowsAgain(
   tools: MergeTools,
   output: TableOutput,
   partly: PartlyTouched,
-  source: { chunk: RowChunk; after: Key | null; reader: TableReader; window: ChunkWindow; onDelivered: () => void },
+  source: ReadChunk & { reader: TableReader; after: Key | null },
 ): Promise<boolean> {
   for (let i = 0; i < partly.length; i += ROWS_PER_PAUSE) {
     const isLast = i + ROWS_PER_PAUSE >= partly.length;
@@ -121,7 +127,7 @@ async function mergeDuringPause(
       const range = { after: row === 0 ? after : reader.keyOf(chunk, row - 1), upTo: reader.keyOf(chunk, row) };
       const found = await reader.read(range, paused.processed, limits);
       if (window.invalid !== undefined || !found.isLast) return false;
-      writer.beginSnapshot(pointOf(merge, found), Date.now());
+      writer.beginSnapshot(pointOf(merge, Date.now()), Date.now());
       for (let i = 0; i < found.count; i++) {
         writer.writeSnapshotRow(found.bytes, startOf(found, i), found.ends[i] as number, ordinals.next++, emit);
       }
@@ -140,7 +146,7 @@ const startOf = ({ ends }: RowChunk, row: number): number =>
   (row === 0 ? 0 : (ends[row - 1] as number)) + PACKET_HEADER_LENGTH;
 
 /** Rows are written as of the last transaction that the stream has processed. */
-function pointOf(merge: MergePoint, { readAt }: RowChunk): SnapshotPoint {
+function pointOf(merge: MergePoint, readAt: number): SnapshotPoint {
   const { file, position } = merge.coordinates;
   return { file, fileNumber: fileNumber(file), position, readAt };
 }

@@ -1,17 +1,25 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
 import { type Coordinates, isBefore } from '../model/coordinates.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
 import { GtidSet } from '../model/gtid-set.ts';
 import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
-import { ReplicationPosition } from '../model/replication-position.ts';
+import type { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
+import { onAbort, sleepUnlessAborted } from '../runtime/abort.ts';
 import type { ChangeHandler, ChangeStream } from '../source/change-stream.ts';
 import type { HighWatermark, Processed } from './read/row-chunk.ts';
 
 /** How often it is asked whether the stream has reached a watermark. */
 const POLL_MS = 5;
+
+export interface MergePointOptions {
+  watches: TableWatches;
+  stream: Pick<ChangeStream, 'boundary'>;
+  /** Where the stream starts. */
+  start: ReplicationPosition;
+  signal: AbortSignal;
+}
 
 /**
  * Where rows of a backfill can join the stream: between two transactions. It stands between the stream and delivery,
@@ -26,7 +34,8 @@ export class MergePoint implements ChangeHandler {
   readonly #watches: TableWatches;
   readonly #stream: Pick<ChangeStream, 'boundary'>;
   readonly #processed: ReplicationPosition;
-  #waiting: (() => void)[] = [];
+  readonly #signal: AbortSignal;
+  #waiting: { run: () => void; reject: (reason: unknown) => void }[] = [];
   /** A run of GTIDs of one source, `first..last`, that is not in the set yet; empty if the first is behind the last. */
   #source = '';
   #first = 1;
@@ -34,9 +43,14 @@ export class MergePoint implements ChangeHandler {
 
   constructor(
     delivery: Delivery,
-    { watches, stream, start }: { watches: TableWatches; stream: Pick<ChangeStream, 'boundary'>; start: ReplicationPosition },
+    { watches, stream, start, signal }: MergePointOptions,
   ) {
     this.#delivery = delivery;
+    this.#signal = signal;
+    // The open transaction does not end any more.
+    onAbort(signal, () => {
+      for (const { reject } of this.#waiting.splice(0)) reject(signal.reason);
+    });
     this.#watches = watches;
     this.#stream = stream;
     this.#processed = start.clone();
@@ -121,7 +135,10 @@ export class MergePoint implements ChangeHandler {
     return boundary !== undefined && isBefore(coordinates, boundary) ? boundary : coordinates;
   }
 
-  /** Runs the callback between two transactions: now, or when the open one ends. Resolves after it has run. */
+  /**
+   * Runs the callback between two transactions: now, or when the open one ends. Resolves with its result, rejects with
+   * its error, and when the pipeline ends.
+   */
   atBoundary<Result>(callback: () => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       const run = (): void => {
@@ -131,14 +148,15 @@ export class MergePoint implements ChangeHandler {
           reject(error);
         }
       };
-      if (!this.#watches.isTransactionOpen && this.#delivery.isBetweenTransactions) run();
-      else this.#waiting.push(run);
+      if (this.#signal.aborted) reject(this.#signal.reason);
+      else if (!this.#watches.isTransactionOpen && this.#delivery.isBetweenTransactions) run();
+      else this.#waiting.push({ run, reject });
     });
   }
 
   /** Resolves once the stream has processed everything up to the watermark. */
-  async reached(high: HighWatermark, signal: AbortSignal): Promise<void> {
-    while (!this.#hasReached(high)) await sleep(POLL_MS, undefined, { signal });
+  async reached(high: HighWatermark, signal: AbortSignal = this.#signal): Promise<void> {
+    while (!this.#hasReached(high)) await sleepUnlessAborted(POLL_MS, signal);
   }
 
   #hasReached(high: HighWatermark): boolean {
@@ -150,9 +168,7 @@ export class MergePoint implements ChangeHandler {
   }
 
   #runWaiting(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const run of waiting) run();
+    for (const { run } of this.#waiting.splice(0)) run();
   }
 
   #addGtid({ gtidSource, gtidNumber }: Transaction): void {

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Delivery } from '../delivery/delivery.ts';
+import { sleepUnlessAborted } from '../runtime/abort.ts';
 import { GATE_POLL_MS, WAITING_BYTES_MAX, WAITING_BYTES_MIN } from './limits.ts';
 import type { MergePoint } from './merge-point.ts';
 
@@ -59,7 +59,7 @@ export class ReadingGate {
 
   /** A moment, while something holds reading or merging back. */
   wait(): Promise<void> {
-    return sleep(GATE_POLL_MS, undefined, { signal: this.#signal });
+    return sleepUnlessAborted(GATE_POLL_MS, this.#signal);
   }
 
   /** Rows were read: with a rate, the next ones have to wait. */

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ByteWriter } from '../codec/bytes/byte-writer.ts';
 import type { ChunkWindow, TableWatches } from '../model/chunk-window.ts';
+import { sleepUnlessAborted } from '../runtime/abort.ts';
 import { exponentialBackoff } from '../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
@@ -84,7 +84,7 @@ export class BackfillWorker {
       if (error.kind !== 'retry') return failed(job, error);
       const retryInMs = exponentialBackoff(this.#failures++, { baseMs: RETRY_BASE_MS, maxMs: RETRY_MAX_MS });
       log.warn({ table: job.name, why: error.why, hint: error.hint, retryInMs }, `backfill: ${error.message}`);
-      await sleep(retryInMs, undefined, { signal }).catch(() => {});
+      await sleepUnlessAborted(retryInMs, signal).catch(() => {});
     } finally {
       if (!isSplit) range.isTaken = false;
     }
@@ -128,13 +128,14 @@ export class BackfillWorker {
     try {
       const after = range.cursor;
       const chunk = await reader.read(range.rest, opened.processed, size.limits(gate.rate));
+      const readAt = Date.now();
       gate.wereRead(chunk.count);
       size.adapt(chunk);
       await this.#reached(chunk);
       const onDelivered = (): void => context.delivered(job, generation, range, chunk);
-      const partly = await mergeChunk(context, output, chunk, window, onDelivered);
-      const again = { chunk, after, reader, window, onDelivered };
-      if (partly === undefined || !(await mergeRowsAgain(context, output, partly, again))) {
+      const read = { chunk, readAt, window, onDelivered };
+      const partly = await mergeChunk(context, output, read);
+      if (partly === undefined || !(await mergeRowsAgain(context, output, partly, { ...read, reader, after }))) {
         this.#logInvalid(job, window);
         if (window.isOvergrown) size.halve();
         return false;
@@ -163,13 +164,15 @@ export class BackfillWorker {
     const { window } = opened;
     const delivered = (end: ChunkEnd) => (): void => context.delivered(job, generation, range, end);
     job.rows = 0;
+    const startedAt = Date.now();
     try {
       await reader.readAll(opened.processed, async (piece) => {
         await gate.canRead();
         gate.wereRead(piece.count);
         const { count } = piece;
         const end = { count, lastKey: undefined, isLast: false };
-        const partly = await mergeChunk(context, output, piece, window, delivered(end));
+        const read = { chunk: piece, readAt: startedAt, window, onDelivered: delivered(end) };
+        const partly = await mergeChunk(context, output, read);
         if (partly === undefined || partly.length > 0) throw unreadTable(job, window);
         job.rowsRead += count;
       });

@@ -21,3 +21,18 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
     work.then(resolve, reject).finally(removeListener);
   });
 }
+
+/**
+ * Resolves after that time, and rejects with the reason of `signal` if that aborts first. (The timers of
+ * node:timers/promises do not follow the virtual time of tests.)
+ */
+export function sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const slept = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  return abortable(slept, signal).finally(() => clearTimeout(timer));
+}
+
+/** Resolves in the next turn of the event loop, after waiting I/O had its turn. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

@@ -10,7 +10,7 @@ import { type Config, configSchema } from '../../src/config/schema.ts';
 import type { DeadLetter } from '../../src/dead-letter/dead-letter.ts';
 import { DeadLetterStore } from '../../src/dead-letter/dead-letter-store.ts';
 import { compileColumnRules } from '../../src/model/column-rules.ts';
-import { IncompleteTables } from '../../src/model/incomplete-tables.ts';
+import { Coverage } from '../../src/model/coverage.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import type { Transaction } from '../../src/model/rows-event.ts';
 import type { Table } from '../../src/model/table.ts';
@@ -297,7 +297,7 @@ export function serverOf(fixture: Fixture): { facts: ServerInfo; start: StartPoi
       epoch: EPOCH,
       dump: { coordinates: start },
       tableSchemas: new TableSchemaCache([]),
-      incompleteTables: new IncompleteTables(),
+      coverage: new Coverage({ followedSince: null, complete: [], incomplete: [] }),
       readGtidsFromFirstFile: fixture.gtids,
     },
   };

@@ -6,7 +6,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
-import { IncompleteTables } from '../../src/model/incomplete-tables.ts';
+import { Coverage } from '../../src/model/coverage.ts';
 import { MariadbGtidPosition } from '../../src/model/mariadb-gtid-position.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
@@ -210,8 +210,8 @@ describe('a server without GTIDs', () => {
       const delivered = new ReplicationPosition(undefined, place);
       let lowest = Number.POSITIVE_INFINITY;
       const tableSchemas = new TableSchemaCache([]);
-      const incompleteTables = new IncompleteTables();
-      const start = { delivered, epoch: 1, tableSchemas, incompleteTables, readGtidsFromFirstFile: false, ...over };
+      const coverage = new Coverage({ followedSince: null, complete: [], incomplete: [] });
+      const start = { delivered, epoch: 1, tableSchemas, coverage, readGtidsFromFirstFile: false, ...over };
       const stream = new ChangeStream({ config: configOf(url), server: facts, start, signal: done.signal });
       await stream.follow({
         ...IGNORE_CHANGES,

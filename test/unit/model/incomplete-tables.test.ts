@@ -22,8 +22,8 @@ test('a table has one mark: the time of the first statement, and the kind and pl
 
 test('a table that was emptied needs no other copy, and the marks of others stay', () => {
   const tables = new IncompleteTables([mark('s', 'a'), mark('s', 'b'), mark('r', 'a')]);
-  tables.emptied('s', 'a');
-  tables.emptied('s', 'never');
+  tables.remove('s', 'a');
+  tables.remove('s', 'never');
   expect(tables.list).toEqual([mark('s', 'b'), mark('r', 'a')]);
 });
 

@@ -1,0 +1,86 @@
+import type { RowDataPacket } from 'mysql2/promise';
+import type { Config } from '../config/schema.ts';
+import { backfillConnection, sourceConnection } from '../config/source-connection.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import { type BackfillProgress, NO_BACKFILL } from '../model/backfill-progress.ts';
+import type { TableWatches } from '../model/chunk-window.ts';
+import type { Log } from '../runtime/log.ts';
+import { connect, type ServerInfo } from '../source/server/server-info.ts';
+import type { StartPoint } from '../source/start-point.ts';
+import { Backfill, type RequestedTable } from './backfill.ts';
+import type { BackfillRequest, TableStatus } from './control.ts';
+import type { MergePoint } from './merge-point.ts';
+import { Ordinals } from './ordinals.ts';
+import { SnapshotConnection } from './read/snapshot-connection.ts';
+import { resolveTables } from './resolve-tables.ts';
+import { tableOutputs } from './table-output.ts';
+
+export interface OpenBackfillOptions {
+  config: Config;
+  server: ServerInfo;
+  start: StartPoint;
+  saved: BackfillProgress | undefined;
+  /** Tables that earlier pipelines of this process have finished. */
+  finished: TableStatus[];
+  delivery: Delivery;
+  merge: MergePoint;
+  watches: TableWatches;
+  log: Log;
+  signal: AbortSignal;
+  pauseStream(): () => void;
+  onProgress(): void;
+}
+
+/** The backfill of a pipeline, with what it needs of the configuration. */
+export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill; ordinals: Ordinals } {
+  const { config, server, start, signal } = options;
+  const saved = options.saved ?? NO_BACKFILL;
+  const ordinals = new Ordinals(saved.ordinals);
+  const isReplica = config.backfill.url !== undefined;
+  const heartbeatTable = config.backfill.heartbeat_table;
+  const backfill = new Backfill({
+    ...options,
+    config: config.backfill,
+    saved,
+    coverage: start.coverage,
+    ordinals,
+    createOutput: tableOutputs(config, server, start.epoch),
+    openConnection: () =>
+      SnapshotConnection.open({
+        connection: backfillConnection(config),
+        ...(isReplica && { source: sourceConnection(config.source) }),
+        server,
+        isReplica,
+        ...(heartbeatTable !== undefined && { heartbeatTable }),
+        signal,
+      }),
+    resolveTables: (request) => requestedTables(config, request),
+  });
+  return { backfill, ordinals };
+}
+
+/** The tables of a request, and about how many rows each has. */
+async function requestedTables(config: Config, request: BackfillRequest): Promise<RequestedTable[]> {
+  const connection = await connect(backfillConnection(config));
+  try {
+    const tables = await resolveTables(connection, config, request);
+    const schemas = [...new Set(tables.map(({ schema }) => schema))];
+    if (schemas.length === 0) return [];
+    const [rows] = await connection.query<RowDataPacket[]>(
+      'SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA IN (?)',
+      [schemas],
+    );
+    const estimates = new Map(
+      (rows as unknown as [string, string, number | string | null][]).map(
+        ([schema, table, count]) => [`${schema}\0${table}`, Number(count ?? 0)] as const,
+      ),
+    );
+    return tables.map(({ schema, table }) => ({
+      schema,
+      table,
+      estimatedRows: estimates.get(`${schema}\0${table}`) ?? 0,
+    }));
+  } finally {
+    connection.destroy();
+  }
+}
