@@ -6,17 +6,19 @@ import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { EpochFile } from './checkpoint/epoch-file.ts';
 import type { Config } from './config/schema.ts';
+import { sourceConnection } from './config/source-connection.ts';
 import { DeliveryErrorHandler } from './dead-letter/delivery-error-handler.ts';
 import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/request-builder.ts';
 import type { DeliveredPosition } from './delivery/watermark-tracker.ts';
 import { TableWatches } from './model/chunk-window.ts';
-import type { Coverage } from './model/coverage.ts';
+import type { TableCoverage } from './model/coverage.ts';
 import { compileRoutes } from './model/routes.ts';
 import { compileTableFilter, formatTableName } from './model/table-filter.ts';
 import { asCdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openSinks } from './sinks/firehose/open-sinks.ts';
+import { CapturedTables } from './source/captured-tables.ts';
 import { ChangeStream } from './source/change-stream.ts';
 import { type SelectedHost, selectHost } from './source/select-host.ts';
 
@@ -29,7 +31,7 @@ export interface RunningPipeline {
   server: SelectedHost['server'];
   backfill: Backfill;
   /** The captured tables that the pipeline knows of, and whether the lake holds the whole of each. */
-  tables(): CoveredTable[];
+  tables(): Promise<{ schema: string; table: string; coverage: TableCoverage }[]>;
 }
 
 export interface PipelineHooks {
@@ -67,7 +69,8 @@ export async function runPipeline(
   const fail = (error: unknown): void => failure.abort(asCdcError(error));
   const stopSignal = AbortSignal.any([signal, failure.signal]);
   if (start.epoch > usedEpoch) await epochFile.save(start.epoch);
-  start.coverage.keepOnly(compileTableFilter(config.tables, server));
+  const isCaptured = compileTableFilter(config.tables, server);
+  start.coverage.keepOnly(isCaptured);
 
   const errorHandler = new DeliveryErrorHandler(config, log);
   const watches = new TableWatches();
@@ -136,7 +139,10 @@ export async function runPipeline(
     'following the binlog',
   );
   backfill.run();
-  onRunning?.({ config, server, backfill, coverage: start.coverage });
+  const captured = new CapturedTables(() => sourceConnection(config.source), isCaptured);
+  const tables: RunningPipeline['tables'] = async () =>
+    (await captured.list()).map((id) => ({ ...id, coverage: start.coverage.of(id.schema, id.table) }));
+  onRunning?.({ config, server, backfill, tables });
   try {
     await source.follow(merge);
     if (!failure.signal.aborted)

@@ -80,7 +80,7 @@ const ENDPOINTS: ReadonlyMap<string, readonly Endpoint[]> = new Map([
         handle: ({ daemon, pipeline }): DaemonStatus => ({
           ...daemon,
           backfill: pipeline.backfill.status(),
-          tables: pipeline.tables(),
+          tables: await pipeline.tables(),
         }),
       },
     ],
