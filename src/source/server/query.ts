@@ -1,18 +1,18 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import { quoteIdentifier } from '../model/identifier.ts';
-import { CHECK_QUERY_TIMEOUT_MS } from './limits.ts';
+import { quoteIdentifier } from '../../model/identifier.ts';
+import { QUERY_TIMEOUT_MS } from '../limits.ts';
 
 /** Runs a query whose rows are arrays. */
 export type Query = (sql: string, values?: unknown[]) => Promise<(string | number | null)[][]>;
 
 export const queryOn =
-  (connection: Connection): Query =>
+  (connection: Connection, timeoutMs = QUERY_TIMEOUT_MS): Query =>
   async (sql, values) => {
     const [rows] = await connection.query<RowDataPacket[]>({
       sql,
       values: values ?? [],
       rowsAsArray: true,
-      timeout: CHECK_QUERY_TIMEOUT_MS,
+      timeout: timeoutMs,
     });
     return rows as unknown as (string | number | null)[][];
   };
@@ -31,7 +31,8 @@ export async function undefinedIfDenied<T>(answer: Promise<T>): Promise<T | unde
 }
 
 /**
- * Whether the account can read a table of that name. The answer is yes for a table that does not exist or is broken.
+ * Whether the account can read a table of that name. The answer is yes for a table that does not exist or is broken:
+ * the server checks privileges before existence.
  */
 export async function canSelect(query: Query, schema: string, table: string): Promise<boolean> {
   const answer = query(`SELECT * FROM ${quoteIdentifier(schema)}.${quoteIdentifier(table)} LIMIT 0`).catch((thrown) => {
