@@ -52,8 +52,8 @@ export class AdminClient {
   }
 
   /**
-   * @throws CdcError: of kind `retry` if the daemon does not answer or its pipeline does not run, otherwise the error of
-   * the daemon
+   * @throws CdcError: of kind `retry` if the daemon does not answer or its pipeline does not run, otherwise what the
+   * daemon reports
    */
   #call<T>(method: string, path: string, body?: unknown, timeoutMs = ANSWER_TIMEOUT_MS): Promise<T> {
     return new Promise<T>((resolve, reject) => {

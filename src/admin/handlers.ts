@@ -128,8 +128,8 @@ export const errorBody = (message: string, { why, hint, exitCode }: ErrorDetails
   error: { message, ...(why && { why }), ...(hint && { hint }), exitCode: exitCode ?? 1 },
 });
 
-/** What a command of the operator met. The exit code tells whose fault it is. */
-export function errorReply(error: CdcError): AdminReply {
+/** The answer for an error of the backfill. */
+export function commandErrorReply(error: CdcError): AdminReply {
   const status = error.exitCode === 2 ? 400 : error.kind === 'retry' ? 503 : error.exitCode === 1 ? 500 : 409;
   const { why, hint, exitCode } = error;
   return { status, body: errorBody(error.message, { ...(why && { why }), ...(hint && { hint }), exitCode }) };

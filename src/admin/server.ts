@@ -2,7 +2,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
 import { version } from '../runtime/version.ts';
-import { type AdminReply, CallError, type DaemonIdentity, errorBody, errorReply, findEndpoint } from './handlers.ts';
+import {
+  type AdminReply,
+  CallError,
+  commandErrorReply,
+  type DaemonIdentity,
+  errorBody,
+  findEndpoint,
+} from './handlers.ts';
 import type { StatusSource } from './status.ts';
 import { listenOnSocket } from './unix-socket.ts';
 
@@ -115,7 +122,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 
 function replyTo(error: unknown, log: Log): AdminReply {
   if (error instanceof CallError) return error.reply;
-  if (error instanceof CdcError) return errorReply(error);
+  if (error instanceof CdcError) return commandErrorReply(error);
   // Its message can hold anything, a value of a row too.
   const { name, code } = error as { name?: string; code?: string };
   log.warn({ why: code ?? name }, 'a call to the socket failed');

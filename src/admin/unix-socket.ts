@@ -22,8 +22,8 @@ export function assertSocketPath(path: string): void {
 }
 
 /**
- * Listens on a Unix socket that only this account can use. The socket of a process that no longer runs is replaced. Node
- * removes the socket when the server closes.
+ * Listens on a Unix socket that only this account can use. The socket of a process that no longer runs is replaced.
+ * Node removes the socket when the server closes.
  * @throws CdcError if another process listens there, or the socket cannot be made
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {

@@ -1,8 +1,9 @@
 import type { Connection } from 'mysql2/promise';
 import type { Config } from '../config/schema.ts';
 import { compileTableFilter, parseTablePattern, type TablePattern } from '../model/table-filter.ts';
+import { canSelect, type Query, queryOn, undefinedIfDenied } from '../source/server/query.ts';
 import { gatherTables, type TableFacts } from './gather-tables.ts';
-import { canSelect, type Query, queryOn, undefinedIfDenied } from './query.ts';
+import { CHECK_QUERY_TIMEOUT_MS } from './limits.ts';
 
 /** What the queries found out about the source, as plain data; the check-*.ts files decide what is wrong. */
 export interface PreflightFacts {
@@ -51,7 +52,7 @@ const VARIABLES = [
 export type Variable = (typeof VARIABLES)[number];
 
 export async function gatherServer(connection: Connection, config: Config): Promise<PreflightFacts> {
-  const query = queryOn(connection);
+  const query = queryOn(connection, CHECK_QUERY_TIMEOUT_MS);
   const [[versionText, account] = []] = await query('SELECT VERSION(), CURRENT_USER()');
   const flavor = /mariadb/i.test(String(versionText)) ? 'mariadb' : 'mysql';
   const version = parseVersion(String(versionText));

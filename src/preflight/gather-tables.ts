@@ -1,7 +1,7 @@
 import { hasUncertainLabels } from '../model/enum-labels.ts';
 import { quoteIdentifier } from '../model/identifier.ts';
 import { SHOW_GENERATED_KEY } from '../model/row-key.ts';
-import type { Query } from './query.ts';
+import type { Query } from '../source/server/query.ts';
 
 /** A captured table as INFORMATION_SCHEMA shows it to this account. */
 export interface TableFacts {

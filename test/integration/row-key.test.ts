@@ -4,8 +4,8 @@ import { configSchema } from '../../src/config/schema.ts';
 import { describeTable } from '../../src/lake/source-table.ts';
 import { seededRandom } from '../../src/local/demo/random.ts';
 import { gatherTables } from '../../src/preflight/gather-tables.ts';
-import { queryOn } from '../../src/preflight/query.ts';
 import { readInformationSchema } from '../../src/source/schema/information-schema.ts';
+import { queryOn } from '../../src/source/server/query.ts';
 import { connect } from '../../src/source/server/server-info.ts';
 import { History } from './follow.ts';
 
