@@ -77,7 +77,7 @@ const ENDPOINTS: ReadonlyMap<string, readonly Endpoint[]> = new Map([
     [
       {
         method: 'GET',
-        handle: ({ daemon, pipeline }): DaemonStatus => ({
+        handle: async ({ daemon, pipeline }): Promise<DaemonStatus> => ({
           ...daemon,
           backfill: pipeline.backfill.status(),
           tables: await pipeline.tables(),

@@ -1,5 +1,5 @@
-import type { TableCoverage } from '../model/coverage.ts';
 import type { BackfillControl, BackfillStatus } from '../backfill/control.ts';
+import type { TableCoverage } from '../model/coverage.ts';
 
 /** What the admin server asks of a running pipeline. */
 export interface StatusSource {

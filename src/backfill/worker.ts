@@ -9,7 +9,8 @@ import { type MergeTools, mergeChunk, mergeRowsAgain } from './chunk-merge.ts';
 import { ChunkSize } from './chunk-size.ts';
 import { WHOLE_READS_MAX, WINDOW_TIMEOUT_MS } from './limits.ts';
 import type { RowChunk } from './read/row-chunk.ts';
-import type { SnapshotConnection, TableReader } from './read/snapshot-connection.ts';
+import type { SnapshotConnection } from './read/snapshot-connection.ts';
+import type { TableReader } from './read/table-reader.ts';
 import type { RangeJob, TableJob } from './table-job.ts';
 import type { CreateTableOutput, TableOutput } from './table-output.ts';
 
@@ -94,7 +95,7 @@ export class BackfillWorker {
   async #split(job: TableJob, range: RangeJob): Promise<void> {
     range.unsplittableAt = range.cursor;
     const table = await this.#table(job);
-    if (table?.reader.hasKey !== true) return;
+    if (table === undefined || table.reader.key.length === 0) return;
     const at = await table.reader.split(range.rest);
     if (at === undefined || range.isRead || !job.ranges.includes(range)) return;
     const second = job.split(range, at);
@@ -111,7 +112,8 @@ export class BackfillWorker {
       const table = await this.#table(job);
       // A statement, or another worker that has seen another key, has begun the table again.
       if (table === undefined || !isLeft()) return;
-      const isMerged = table.reader.hasKey ? await this.#readChunk(table, range) : await this.#readAll(table, range);
+      const isMerged =
+        table.reader.key.length > 0 ? await this.#readChunk(table, range) : await this.#readAll(table, range);
       // Its columns can be others now.
       if (!isMerged) this.#open = undefined;
     }
@@ -143,7 +145,6 @@ export class BackfillWorker {
       job.rowsRead += chunk.count;
       range.cursor = chunk.lastKey ?? range.cursor;
       range.isRead = chunk.isLast;
-      job.keyFraction = job.ranges.length === 1 ? reader.fraction(range.rest) : undefined;
       return true;
     } finally {
       watch.close(window);
@@ -157,7 +158,10 @@ export class BackfillWorker {
   async #readAll({ job, generation, reader, output }: OpenTable, range: RangeJob): Promise<boolean> {
     const context = this.#context;
     const { merge, gate, watches, delivery, log } = context;
-    log.warn({ table: job.name }, `backfill: ${job.name} is read in one view, because no index orders its rows by a key`);
+    log.warn(
+      { table: job.name },
+      `backfill: ${job.name} is read in one view, because no index orders its rows by a key`,
+    );
     const watch = watches.of(job.schema, job.table);
     const hasKey = output.writer.table.key.length > 0;
     const opened = await merge.atBoundary(() => ({ window: watch.open(hasKey), processed: merge.processed() }));

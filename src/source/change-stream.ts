@@ -183,7 +183,9 @@ export class ChangeStream {
           watches?.emptied(schema, name);
           if (config.truncate === 'skip') return onSkippedTruncate?.(schema, name, transaction);
           const { writer, target } = this.#createWriter({ schema, name, columns: [], key: [] });
-          writer.writeTruncate(position, ordinal, transaction, Date.now(), (event) => transactions.append(target, event));
+          writer.writeTruncate(position, ordinal, transaction, Date.now(), (event) =>
+            transactions.append(target, event),
+          );
           this.#complete(schema, name, 'emptied', transaction);
         },
         savepoint: (name) => transactions.savepoint(name),

@@ -7,7 +7,11 @@ import { CdcError } from '../runtime/error.ts';
 import type { ServerInfo } from './server/server-info.ts';
 
 /** How the events of a pipeline are written. Stream and backfill share it, so that both write the same bytes. */
-export function eventFormat(config: Config, { caseSensitive, charsets }: ServerInfo, epoch: number): EventFormatOptions {
+export function eventFormat(
+  config: Config,
+  { caseSensitive, charsets }: ServerInfo,
+  epoch: number,
+): EventFormatOptions {
   return {
     format: config.format,
     name: config.name,

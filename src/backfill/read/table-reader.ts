@@ -47,6 +47,7 @@ export class TableReader {
   readonly #from: string;
   readonly #keyPositions: readonly number[];
   #definitions: Buffer | undefined;
+  #columns: readonly ResultColumn[] = [];
   /** Of the last chunk: so that the next one has a buffer of the right size, and about as many rows as it may have. */
   #chunkBytes = CHUNK_BUFFER_BYTES;
   #rowBytes = 0;
@@ -59,6 +60,11 @@ export class TableReader {
     const index = table.keyIndex === undefined ? '' : ` FORCE INDEX (${quoteIdentifier(table.keyIndex)})`;
     this.#from = `FROM ${table.from}${index}`;
     this.#keyPositions = key.map(({ index }) => index);
+  }
+
+  /** The key of a row of the last chunk, or of one before it. */
+  keyOf(chunk: CollectedRows, row: number): Key {
+    return this.#keyOf(chunk, this.#columns, row);
   }
 
   /** Prepares the first statement, so that a table that cannot be read is known before a window opens. */
@@ -99,6 +105,7 @@ export class TableReader {
     const parameters = [...rangeParameters(this.key, of), integerParameter(maxRows)];
     const { rows, columns, isCut } = await this.#collect(session, this.rowsSql(of), parameters, maxRows, limits.bytes);
     this.#learn(rows);
+    this.#columns = columns;
     const lastRow = rows.count === 0 ? undefined : this.#keyOf(rows, columns, rows.count - 1);
     if (this.#where === undefined || isCut) {
       return { ...rows, lastKey: lastRow, isLast: !isCut && rows.count < limit };

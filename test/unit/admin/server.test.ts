@@ -41,7 +41,7 @@ class Pipeline implements StatusSource {
     resume: () => void (this.state = 'running'),
     cancel: (tables?: string[]) => void this.calls.push({ cancel: tables }),
   };
-  tables() {
+  async tables() {
     return [{ schema: 'shop', table: 'orders', coverage: { complete: true, since: '2026-01-01', why: 'created' } }];
   }
 }
