@@ -13,6 +13,7 @@ import type { Aggregation } from './delivery/request-builder.ts';
 import type { DeliveredPosition } from './delivery/watermark-tracker.ts';
 import { TableWatches } from './model/chunk-window.ts';
 import type { TableCoverage } from './model/coverage.ts';
+import type { IncompleteTable } from './model/incomplete-tables.ts';
 import { compileRoutes } from './model/routes.ts';
 import { compileTableFilter, formatTableName } from './model/table-filter.ts';
 import { asCdcError } from './runtime/error.ts';
@@ -21,6 +22,7 @@ import { openSinks } from './sinks/firehose/open-sinks.ts';
 import { CapturedTables } from './source/captured-tables.ts';
 import { ChangeStream } from './source/change-stream.ts';
 import { type SelectedHost, selectHost } from './source/select-host.ts';
+import { StreamPauses } from './source/stream-pauses.ts';
 
 /** How long delivery continues after the source has ended. */
 export const DRAIN_TIMEOUT_MS = 20_000;
@@ -67,27 +69,70 @@ export async function runPipeline(
 
   const failure = new AbortController();
   const fail = (error: unknown): void => failure.abort(asCdcError(error));
-  const stopSignal = AbortSignal.any([signal, failure.signal]);
   if (start.epoch > usedEpoch) await epochFile.save(start.epoch);
   const isCaptured = compileTableFilter(config.tables, server);
   start.coverage.keepOnly(isCaptured);
+  const stopSignal = AbortSignal.any([signal, failure.signal]);
+  const parts = await connectParts(selected, { file, saved, finished, log, signal: stopSignal, fail });
+  const { source, merge, backfill, delivery, checkpointer } = parts;
+  if (saved === undefined && config.source.start === 'snapshot') await backfill.start({ tables: [] });
+  // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
+  checkpointer.markDirty();
+  await checkpointer.save();
 
+  log.info(
+    { host, server: server.version, from: start.dump, epoch: start.epoch, resumed: saved !== undefined },
+    'following the binlog',
+  );
+  backfill.run();
+  const captured = new CapturedTables(() => sourceConnection(config.source), isCaptured);
+  const tables: RunningPipeline['tables'] = async () =>
+    (await captured.list()).map((id) => ({ ...id, coverage: start.coverage.of(id.schema, id.table) }));
+  onRunning?.({ config, server, backfill, tables });
+  try {
+    await source.follow(merge);
+    if (!failure.signal.aborted)
+      log.info({ waiting: delivery.bufferedBytes }, 'stopping: delivering the events that were read');
+  } catch (error) {
+    fail(error);
+  } finally {
+    await backfill.stopped();
+    if (!parts.hasSinkFailed()) await drainWithTimeout(delivery, log);
+    delivery.stop();
+    for (const { sink } of parts.targets) sink.close();
+    await checkpointer.save().catch(fail);
+    const { coordinates, gtids } = delivery.delivered;
+    const last = failure.signal.aborted ? 'the pipeline ended with an error' : 'stopped';
+    log.info({ ...delivery.counters, ...coordinates, gtids: gtids?.toString() }, last);
+  }
+  if (failure.signal.aborted) throw failure.signal.reason;
+}
+
+interface PipelineContext {
+  file: CheckpointFile;
+  saved: Checkpoint | undefined;
+  finished: TableStatus[];
+  log: Log;
+  signal: AbortSignal;
+  fail: (error: unknown) => void;
+}
+
+/** The parts of the pipeline, each connected with the next one. Nothing flows yet. */
+async function connectParts(selected: SelectedHost, { file, saved, finished, log, signal, fail }: PipelineContext) {
+  const { config, server, start } = selected;
   const errorHandler = new DeliveryErrorHandler(config, log);
   const watches = new TableWatches();
   const source = new ChangeStream({
     config,
     server,
     start,
-    signal: stopSignal,
+    signal,
     watches,
     onTable: (table) => errorHandler.registerTable(table),
     onEmptied: (schema, table) => backfill.emptied(schema, table),
-    onIncomplete: ({ schema, table, why, ...at }) => {
-      backfill.rewritten(schema, table);
-      log.warn(
-        { table: `${schema}.${table}`, statement: why, ...at },
-        `${why} can have changed rows of ${schema}.${table} without row events: copy the table again with cdc backfill`,
-      );
+    onIncomplete(mark) {
+      backfill.rewritten(mark.schema, mark.table);
+      logIncomplete(log, mark);
     },
     onSkippedTruncate: (schema, name, { gtid, file }) =>
       log.info({ table: formatTableName(schema, name), gtid, file }, 'a TRUNCATE is left out (truncate: skip)'),
@@ -115,54 +160,32 @@ export async function runPipeline(
       fail(error);
     },
   });
-  const merge = new MergePoint(delivery, {
-    ...{ watches, stream: source, start: start.delivered, signal: stopSignal },
-  });
+  const merge = new MergePoint(delivery, { watches, stream: source, start: start.delivered, signal });
   const { backfill, ordinals } = openBackfill({
-    ...{ config, server, start, saved: saved?.backfill, finished, delivery, merge, watches, log, signal: stopSignal },
+    ...{ config, server, start, saved: saved?.backfill, finished, delivery, merge, watches, log, signal },
     pauseStream: () => pauses.begin(),
     onProgress: () => checkpointer.markDirty(),
   });
-  const current = (): Checkpoint => ({
-    ...checkpointOf(selected, delivery.delivered),
-    backfill: backfill.progress,
-  });
-  const onSaved = ({ backfill }: Checkpoint): void => ordinals.saved(backfill?.ordinals ?? 0);
+  const current = (): Checkpoint => checkpointOf(selected, delivery.delivered, backfill);
+  const onSaved = (checkpoint: Checkpoint): void => ordinals.saved(checkpoint.backfill?.ordinals ?? 0);
   const checkpointer = new Checkpointer(file, current, fail, onSaved);
-  if (saved === undefined && config.source.start === 'snapshot') await backfill.start({ tables: [] });
-  // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
-  checkpointer.markDirty();
-  await checkpointer.save();
-
-  log.info(
-    { host, server: server.version, from: start.dump, epoch: start.epoch, resumed: saved !== undefined },
-    'following the binlog',
-  );
-  backfill.run();
-  const captured = new CapturedTables(() => sourceConnection(config.source), isCaptured);
-  const tables: RunningPipeline['tables'] = async () =>
-    (await captured.list()).map((id) => ({ ...id, coverage: start.coverage.of(id.schema, id.table) }));
-  onRunning?.({ config, server, backfill, tables });
-  try {
-    await source.follow(merge);
-    if (!failure.signal.aborted)
-      log.info({ waiting: delivery.bufferedBytes }, 'stopping: delivering the events that were read');
-  } catch (error) {
-    fail(error);
-  } finally {
-    await backfill.stopped();
-    if (!sinkFailed) await drainWithTimeout(delivery, log);
-    delivery.stop();
-    for (const { sink } of targets) sink.close();
-    await checkpointer.save().catch(fail);
-    const { coordinates, gtids } = delivery.delivered;
-    const last = failure.signal.aborted ? 'the pipeline ended with an error' : 'stopped';
-    log.info({ ...delivery.counters, ...coordinates, gtids: gtids?.toString() }, last);
-  }
-  if (failure.signal.aborted) throw failure.signal.reason;
+  return { source, targets, delivery, merge, backfill, checkpointer, hasSinkFailed: () => sinkFailed };
 }
 
-function checkpointOf({ config, server, start }: SelectedHost, delivered: DeliveredPosition): Checkpoint {
+function logIncomplete(log: Log, { schema, table, why, ...at }: IncompleteTable): void {
+  const name = table === '*' ? `the tables of ${schema}` : `${schema}.${table}`;
+  const copy = `cdc backfill ${schema}.${table}`;
+  log.warn(
+    { table: `${schema}.${table}`, statement: why, ...at },
+    `${why} can have changed rows of ${name} without row events: copy them again (${copy})`,
+  );
+}
+
+function checkpointOf(
+  { config, server, start }: SelectedHost,
+  delivered: DeliveredPosition,
+  backfill: Backfill,
+): Checkpoint {
   return {
     name: config.name,
     server: { flavor: server.flavor, identity: server.identity },
@@ -173,28 +196,8 @@ function checkpointOf({ config, server, start }: SelectedHost, delivered: Delive
     incomplete: start.coverage.incomplete,
     binlog: delivered.fingerprint,
     coverage: { followedSince: start.coverage.followedSince, complete: start.coverage.complete },
+    backfill: backfill.progress,
   };
-}
-
-/** Pauses the stream while at least one reason to pause lasts. */
-class StreamPauses {
-  readonly #stream: Pick<ChangeStream, 'pause' | 'resume'>;
-  #count = 0;
-
-  constructor(stream: Pick<ChangeStream, 'pause' | 'resume'>) {
-    this.#stream = stream;
-  }
-
-  /** Returns the function that ends this pause. */
-  begin(): () => void {
-    if (this.#count++ === 0) this.#stream.pause();
-    let ended = false;
-    return () => {
-      if (ended) return;
-      ended = true;
-      if (--this.#count === 0) this.#stream.resume();
-    };
-  }
 }
 
 function openTargets({ firehose }: Config, server: SelectedHost['server']): ReturnType<typeof openSinks> {

@@ -12,6 +12,8 @@ export class RangeJob {
   /** The last key of the range, moved when a worker takes its second half. */
   upTo: Key | null;
   isTaken = false;
+  /** Rows of the chunk that is being read behind the cursor, at most. */
+  readingRows = 0;
   /** Whether its last chunk was read. It ends when that is delivered. */
   isRead = false;
   /** Where a split found nothing to divide. */

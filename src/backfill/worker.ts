@@ -8,6 +8,7 @@ import type { DeclaredTable } from '../source/schema/declared-table.ts';
 import { type MergeTools, mergeChunk, mergeRowsAgain } from './chunk-merge.ts';
 import { ChunkSize } from './chunk-size.ts';
 import { WHOLE_READS_MAX, WINDOW_TIMEOUT_MS } from './limits.ts';
+import { SPLIT_MIN_ROWS } from './read/limits.ts';
 import type { RowChunk } from './read/row-chunk.ts';
 import type { SnapshotConnection } from './read/snapshot-connection.ts';
 import type { TableReader } from './read/table-reader.ts';
@@ -96,7 +97,7 @@ export class BackfillWorker {
     range.unsplittableAt = range.cursor;
     const table = await this.#table(job);
     if (table === undefined || table.reader.key.length === 0) return;
-    const at = await table.reader.split(range.rest);
+    const at = await table.reader.split(range.rest, range.readingRows + SPLIT_MIN_ROWS);
     if (at === undefined || range.isRead || !job.ranges.includes(range)) return;
     const second = job.split(range, at);
     second.isTaken = true;
@@ -129,7 +130,9 @@ export class BackfillWorker {
     const { window } = opened;
     try {
       const after = range.cursor;
-      const chunk = await reader.read(range.rest, opened.processed, size.limits(gate.rate));
+      const limits = size.limits(gate.rate);
+      range.readingRows = limits.rows;
+      const chunk = await reader.read(range.rest, opened.processed, limits);
       const readAt = Date.now();
       gate.wereRead(chunk.count);
       size.adapt(chunk);
@@ -144,6 +147,7 @@ export class BackfillWorker {
       }
       job.rowsRead += chunk.count;
       range.cursor = chunk.lastKey ?? range.cursor;
+      range.readingRows = 0;
       range.isRead = chunk.isLast;
       return true;
     } finally {
