@@ -39,7 +39,7 @@ interface RowText {
   keyHash: number;
 }
 
-interface Snapshot {
+export interface Snapshot {
   declared: DeclaredTable;
   packets: Buffer[];
 }
@@ -150,6 +150,13 @@ async function followDeletes(
     (table) => versions.set(table.name, table),
   );
   return { rows, versions };
+}
+
+/** The rows of a snapshot as events of format debezium, parsed. */
+export async function writtenRows(url: string, snapshot: Snapshot): Promise<{ key: unknown; after: unknown }[]> {
+  const config = configOf(url, snapshot.declared.schema, VARIANTS[0] as Variant);
+  const rows = writeSnapshot(snapshot, config, await readServerInfo(sourceConnection(config.source)));
+  return rows.map(({ text }) => JSON.parse(`{"after":${text}}`));
 }
 
 function writeSnapshot({ declared, packets }: Snapshot, config: Config, server: ServerInfo): RowText[] {
