@@ -77,8 +77,8 @@ export class EventWriter {
   }
 
   /**
-   * Writes the row packet `packet[from..to)`, without its header of four bytes, as one `r` event. Changes the NULL bitmap
-   * of the packet. `ordinal` is unique among the rows of one epoch.
+   * Writes the row packet `packet[from..to)`, without its header of four bytes, as one `r` event. Changes the NULL
+   * bitmap of the packet. `ordinal` is unique among the rows of one epoch.
    */
   writeSnapshotRow(packet: Buffer, from: number, to: number, ordinal: number, emit: EmitEvent): void {
     const row = this.#snapshotRow;

@@ -100,20 +100,16 @@ function keylessWarning(keyless: TableFacts[]): Finding {
 /** The labels come from INFORMATION_SCHEMA if the binlog does not have them; a recursive CTE shows them as they are. */
 function checkLabels({ flavor, version, tables, variables }: Tables): Finding[] {
   if (variables.binlog_row_metadata?.toUpperCase() === 'FULL') return [];
-  const isExact = flavor === 'mariadb' || atLeast(version, 8, 0);
+  if (flavor === 'mariadb' || atLeast(version, 8, 0)) return [];
   const uncertain = tables.flatMap((table) =>
-    table.uncertainLabels
-      .filter(({ charset }) => charset === 'binary' || !isExact)
-      .map(({ column }) => `${fullName(table)}.${column}`),
+    table.uncertainLabels.map(({ column }) => `${fullName(table)}.${column}`),
   );
   if (uncertain.length === 0) return [];
   return [
     error(
       `labels of ENUM or SET columns contain "?": ${shortList(uncertain)}`,
       'this server shows other characters as "?" too, so the first row of such a table stops the daemon',
-      atLeast(version, 8, 0)
-        ? 'SET GLOBAL binlog_row_metadata=FULL, which logs the labels'
-        : 'give the column a character set such as utf8 or latin1, or labels without "?"; or leave the table out',
+      'give the column a character set such as utf8 or latin1, or labels without "?"; or leave the table out',
     ),
   ];
 }

@@ -53,7 +53,8 @@ export async function gatherTables(query: Query, showsConstraints: boolean): Pro
         }
       };
       await forEachRow(
-        `SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_KEY, COLUMN_TYPE, CHARACTER_SET_NAME
+        `SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_KEY, COLUMN_TYPE,
+           COALESCE(CHARACTER_SET_NAME, 'binary')
          FROM information_schema.COLUMNS WHERE TABLE_SCHEMA IN (?) ORDER BY ORDINAL_POSITION`,
         (table, column = '', key, type = '', charset = '') => {
           table.columns.push(column);

@@ -5,6 +5,7 @@ import { compareWithSelect } from '../oracle/oracle.ts';
 import { RANDOM_ROWS, randomTable, SEED, SNAPSHOT_ROWS } from '../oracle/random-rows.ts';
 import { compareSnapshot } from '../oracle/snapshot.ts';
 import { specialTables } from '../oracle/special-tables.ts';
+import { TYPE_CASES, type TypeCase } from '../oracle/type-cases.ts';
 
 const server = 'MySQL 9.7';
 
@@ -39,4 +40,19 @@ test('on MySQL 9.7 a row of a SELECT becomes the bytes of the same row in the bi
   ]);
   expect(differences).toEqual([]);
   expect(rows).toBeGreaterThan(20_000);
+});
+
+test.each([
+  ['FLOAT through text', 'FLOAT', { select: (v: string) => (v === '`v`' ? 'CAST(CAST(v AS CHAR) AS FLOAT)' : v) }],
+  ['a padded CHAR', 'CHAR(5) CHARACTER SET utf8mb4', { session: "SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'" }],
+  ['a TIMESTAMP in another zone', 'TIMESTAMP NULL', { session: "SET time_zone = '+05:00'" }],
+  [
+    'text in the character set of the connection',
+    'VARCHAR(300) CHARACTER SET cp1251',
+    { session: 'SET NAMES utf8mb4' },
+  ],
+])('the comparison of rows of a SELECT finds %s', async (_, type, mistake) => {
+  const tables = caseTables(server, [TYPE_CASES.find((typeCase) => typeCase.type === type) as TypeCase]);
+  expect((await compareSnapshot(inject('mysqlUrl'), tables)).differences).toEqual([]);
+  expect((await compareSnapshot(inject('mysqlUrl'), tables, mistake)).differences).not.toEqual([]);
 });

@@ -39,7 +39,7 @@ interface RowText {
   keyHash: number;
 }
 
-interface Snapshot {
+export interface Snapshot {
   declared: DeclaredTable;
   packets: Buffer[];
 }
@@ -51,9 +51,13 @@ export interface SnapshotComparison {
 }
 
 const MAX_DIFFERENCES = 40;
-/** The session of a SELECT, and statements of a test that damage it. */
-interface SnapshotOptions {
+
+/** Deliberate mistakes, which the comparison must find. */
+interface Mistakes {
+  /** A statement after those that prepare the session. */
   session?: string;
+  /** Changes the expression of a column. */
+  select?: (expression: string) => string;
 }
 
 /**
@@ -64,7 +68,7 @@ interface SnapshotOptions {
 export async function compareSnapshot(
   url: string,
   tables: readonly OracleTable[],
-  { session = SNAPSHOT_SESSION }: SnapshotOptions = {},
+  mistakes: Mistakes = {},
 ): Promise<SnapshotComparison> {
   return inSchema(url, async (connection, schema) => {
     for (const { create } of tables) await run(connection, create);
@@ -73,7 +77,7 @@ export async function compareSnapshot(
       await connection.query('SET sql_mode = ?', [mode]);
       await run(connection, fill);
     }
-    const snapshots = await readSnapshots(url, schema, tables, session);
+    const snapshots = await readSnapshots(url, schema, tables, mistakes);
     const server = await readServerInfo(sourceConnection(configOf(url, schema, VARIANTS[0]!).source));
     for (const { name } of tables) await connection.query(`DELETE FROM ${quoteIdentifier(name)}`);
     await connection.query('INSERT INTO done VALUES (1)');
@@ -98,13 +102,14 @@ async function readSnapshots(
   url: string,
   schema: string,
   tables: readonly OracleTable[],
-  session: string,
+  { session, select }: Mistakes,
 ): Promise<Map<string, Snapshot>> {
   const connection = await connect(url);
   try {
-    await connection.query(session);
+    await connection.query(SNAPSHOT_SESSION);
+    if (session !== undefined) await connection.query(session);
     const snapshots = new Map<string, Snapshot>();
-    for (const { name } of tables) snapshots.set(name, await readSnapshot(connection, schema, name));
+    for (const { name } of tables) snapshots.set(name, await readSnapshot(connection, schema, name, select));
     return snapshots;
   } finally {
     connection.destroy();
@@ -112,10 +117,15 @@ async function readSnapshots(
 }
 
 /** Reads the rows of a table as packets of a prepared SELECT. */
-export async function readSnapshot(connection: Connection, schema: string, name: string): Promise<Snapshot> {
+export async function readSnapshot(
+  connection: Connection,
+  schema: string,
+  name: string,
+  select = (expression: string): string => expression,
+): Promise<Snapshot> {
   const declared = await readDeclaredTable(connection, schema, name);
   if (declared === undefined) throw new Error(`${name} is not declared`);
-  const sql = `SELECT ${declared.select.join(', ')} FROM ${declared.from}`;
+  const sql = `SELECT ${declared.select.map(select).join(', ')} FROM ${declared.from}`;
   return { declared, packets: await selectRowPackets(connection, sql) };
 }
 
@@ -150,6 +160,13 @@ async function followDeletes(
     (table) => versions.set(table.name, table),
   );
   return { rows, versions };
+}
+
+/** The rows of a snapshot as events of format debezium, parsed. */
+export async function writtenRows(url: string, snapshot: Snapshot): Promise<{ key: unknown; after: unknown }[]> {
+  const config = configOf(url, snapshot.declared.schema, VARIANTS[0] as Variant);
+  const rows = writeSnapshot(snapshot, config, await readServerInfo(sourceConnection(config.source)));
+  return rows.map(({ text }) => JSON.parse(`{"after":${text}}`));
 }
 
 function writeSnapshot({ declared, packets }: Snapshot, config: Config, server: ServerInfo): RowText[] {

@@ -7,9 +7,9 @@ import { putDate, putDateTime, putDuration, type TemporalFormat, type TemporalSt
 const MAX_HOUR = 838;
 
 /**
- * Creates the writer of a DATE, TIME, DATETIME or TIMESTAMP column in a row packet. A value has a length byte, then only
- * the parts that are not zero: date 4 bytes, time of day 3, microseconds 4 (MySQL: Protocol_binary::store_datetime). A
- * TIMESTAMP is in the time zone of the session, which is UTC.
+ * Creates the writer of a DATE, TIME, DATETIME or TIMESTAMP column in a row packet. A value has a length byte, then the
+ * date (4 bytes), the time of day (3) and the microseconds (4), without those at the end that are all zero (MySQL:
+ * Protocol_binary::store_datetime). A TIMESTAMP is in the time zone of the session, which is UTC.
  */
 export function packetTemporalWriter({ type, meta }: Column, style: TemporalStyle, zeroNull: boolean): ValueWriter {
   const utc = type === T.TIMESTAMP || type === T.TIMESTAMP2;

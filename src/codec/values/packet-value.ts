@@ -43,10 +43,8 @@ export function createPacketValueWriter(column: Column, format: ValueFormat, cha
     case T.TIMESTAMP2:
       return packetTemporalWriter(column, format.temporal, format.zero_dates === 'null');
     case T.ENUM:
-      if (column.labels.length === 0) break;
       return numberWriter(enumWriter(column.labels, 2));
     case T.SET:
-      if (column.labels.length === 0) break;
       return numberWriter(setWriter(column.labels, meta));
     case T.UUID:
     case T.INET4:
@@ -80,10 +78,7 @@ export function maxwellPacketWriter(column: Column, format: ValueFormat, charset
   const { type, labels, meta } = column;
   if (type === T.GEOMETRY) return lenencWriter(putQuotedWkt);
   if (type !== T.SET) return createPacketValueWriter(column, { ...format, ...MAXWELL_VALUES }, charsets);
-  if (labels.length > 0) return numberWriter(setArrayWriter(labels, meta));
-  throw new CdcError(`the labels of the SET column ${column.name} cannot be read, and format maxwell lists them`, {
-    hint: 'use another format, drop the column (columns:), or rename the labels that contain "?"',
-  });
+  return numberWriter(setArrayWriter(labels, meta));
 }
 
 /** Reads a length-encoded length, then passes that many bytes to `put`. */

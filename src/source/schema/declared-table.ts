@@ -17,7 +17,7 @@ import {
  */
 export const SNAPSHOT_SESSION = "SET SESSION time_zone = '+00:00', character_set_results = NULL, sql_mode = ''";
 
-/** A table as it is declared now, and how its rows are selected so that they become the same events as in the stream. */
+/** A table as it is declared now, and how to select its rows so that they become the same events as in the stream. */
 export interface DeclaredTable {
   schema: string;
   name: string;
@@ -86,15 +86,13 @@ async function declaresPeriod(connection: Connection, schema: string, name: stri
 }
 
 function columnsOf(declared: InformationSchemaTable, schema: string, name: string): Column[] {
-  // Without labels, the text of an ENUM or SET is selected instead of its number.
-  const listed = declared.columns.map((column) => ({ ...column, labels: column.labels ?? [] }));
-  const table = { ...declared, columns: listed };
-  const columns = mergeColumns(presentColumns(table), table);
+  const present = presentColumns(declared);
+  const columns = typeof present === 'string' ? present : mergeColumns(present, declared);
   if (typeof columns !== 'string') return columns.filter((column) => column.name !== '');
   throw new CdcError(`the columns of ${schema}.${name} cannot be read`, {
     exitCode: 4,
     why: columns,
-    hint: 'exclude the table from `tables` and report the type',
+    hint: 'exclude the table from `tables`, or change the column',
   });
 }
 
@@ -116,7 +114,7 @@ function keyIndexOf({ columns, primaryKey, hasPrimaryKey, indexParts }: Informat
  * The labels of ENUM and SET are written from their number, as in the stream. `| 0` makes it a BIGINT UNSIGNED on every
  * server (MariaDB gives the CAST of a short column as INT), and is exact for 64 members.
  */
-function selectExpression({ name, type, labels }: Column): string {
+function selectExpression({ name, type }: Column): string {
   const column = quoteIdentifier(name);
-  return (type === T.ENUM || type === T.SET) && labels.length > 0 ? `CAST(${column} AS UNSIGNED) | 0` : column;
+  return type === T.ENUM || type === T.SET ? `CAST(${column} AS UNSIGNED) | 0` : column;
 }

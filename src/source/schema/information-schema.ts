@@ -129,8 +129,7 @@ async function labels(
 ): Promise<readonly string[] | undefined> {
   if (!/^(?:enum|set)$/i.test(dataType)) return [];
   if (!hasUncertainLabels(columnType, charset)) return labelsOf(columnType);
-  if (charset === 'binary') return undefined;
-  return readExactLabels(connection, { schema, table, column, columnType });
+  return readExactLabels(connection, { schema, table, column, columnType, charset });
 }
 
 const NO_DETAILS = { octetLength: 0, precision: 0, scale: 0, fraction: 0, collation: 0, labels: [], nullable: false };
@@ -245,12 +244,17 @@ const LOGGED_AS_ANOTHER: Readonly<Record<string, number>> = {
 };
 const OLD_TEMPORAL: ReadonlySet<number> = new Set([T.TIME, T.DATETIME, T.TIMESTAMP]);
 
-/** The columns as the binlog has them, if the types that the server has now are those of the table. */
-export const presentColumns = (declared: InformationSchemaTable): Column[] =>
-  declared.columns.map((column) => {
-    const [type, meta] = expectedBinlogTypes(column)[0] ?? [T.NULL, 0];
-    return { name: '', type, meta, nullable: column.nullable, unsigned: false, collation: 0, labels: [] };
-  });
+/** The columns as the binlog has them now, without what `mergeColumns` adds; or which type cdc does not know. */
+export function presentColumns({ columns }: InformationSchemaTable): Column[] | string {
+  const present: Column[] = [];
+  for (const column of columns) {
+    const [first] = expectedBinlogTypes(column);
+    if (first === undefined) return `column ${column.name} has the unknown type ${column.columnType}`;
+    const [type, meta] = first;
+    present.push({ name: '', type, meta, nullable: column.nullable, unsigned: false, collation: 0, labels: [] });
+  }
+  return present;
+}
 
 /**
  * The columns of the binlog with the names, signs, character sets and labels of INFORMATION_SCHEMA; or the reason why
@@ -271,7 +275,7 @@ export function mergeColumns(logged: readonly Column[], declared: InformationSch
     if (known.labels === undefined) {
       return `the labels of ${known.name} contain "?", and INFORMATION_SCHEMA shows every character beyond the BMP as "?"`;
     }
-    const isBytes = known.collation === 0 && /binary|blob/.test(known.dataType);
+    const isBytes = known.collation === 0 && /binary|blob|^enum$|^set$/.test(known.dataType);
     merged.push({
       name: known.name,
       type: LOGGED_AS_ANOTHER[known.dataType] ?? LOGGED_AS_ANOTHER[known.columnType.toLowerCase()] ?? column.type,

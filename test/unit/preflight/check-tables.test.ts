@@ -60,14 +60,13 @@ describe('columns that the stream could not name or would leave out', () => {
   test('labels with "?" are an error if neither the binlog nor the server shows them as they are', () => {
     const unnamed = (version: [number, number, number]) =>
       soundServer({ version, variables: { ...soundServer().variables, binlog_row_metadata: 'MINIMAL' } });
-    expect(found([labelled('utf8mb4')])).toEqual([]);
-    expect(found([labelled('utf8mb4')], '', unnamed([8, 4, 0]))).toEqual([]);
-    expect(found([labelled('utf8mb4')], '', unnamed([5, 6, 24]))).toEqual([
-      'error labels of ENUM or SET columns contain "?": shop.t.kind -> give the column a character set such as utf8 or latin1, or labels without "?"; or leave the table out',
-    ]);
-    expect(found([labelled('binary')], '', unnamed([8, 4, 0]))).toEqual([
-      'error labels of ENUM or SET columns contain "?": shop.t.kind -> SET GLOBAL binlog_row_metadata=FULL, which logs the labels',
-    ]);
+    for (const charset of ['utf8mb4', 'binary']) {
+      expect(found([labelled(charset)])).toEqual([]);
+      expect(found([labelled(charset)], '', unnamed([8, 4, 0]))).toEqual([]);
+      expect(found([labelled(charset)], '', unnamed([5, 6, 24]))).toEqual([
+        'error labels of ENUM or SET columns contain "?": shop.t.kind -> give the column a character set such as utf8 or latin1, or labels without "?"; or leave the table out',
+      ]);
+    }
   });
 
   test('a column with the name of a hidden column of MariaDB is an error there', () => {
