@@ -52,7 +52,9 @@ async function readByChunks(
       }
     }
     const chunk = await reader.read(rest, processed, { rows: 1 + random.below(50), bytes: 1e9 });
-    found.push(...firstColumn(chunk, reader.table.columns.length));
+    found.push(
+      ...firstColumn(chunk, reader.table.columns.length, reader.table.columns[0]?.name === 'my_row_id' ? 8 : 0),
+    );
     if (chunk.isLast) return found;
     rest = { after: chunk.lastKey as NonNullable<typeof chunk.lastKey>, upTo: rest.upTo };
   }
@@ -86,9 +88,11 @@ describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => 
       const expected = await createTable(url, keyCase, random);
       const table = await connection.describe(SCHEMA, 't');
       expect(table).toBeDefined();
+      const inOrder = (rows: number[]): number[] => (keyCase.hasOwnOrder ? rows.toSorted((a, b) => a - b) : rows);
       const reader = await connection.use(table as NonNullable<typeof table>, {});
       for (let run = 0; run < 3; run++) {
-        expect(await readByChunks(reader, url, WHOLE_TABLE, random)).toEqual(expected);
+        const found = await readByChunks(reader, url, WHOLE_TABLE, random);
+        expect(inOrder(found)).toEqual(inOrder(expected));
       }
       expect(expected.length).toBeGreaterThan(1);
     },

@@ -1,6 +1,7 @@
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { PACKET_HEADER_LENGTH, type Processed, type RowChunk } from '../../../src/backfill/read/row-chunk.ts';
-import { SnapshotConnection, type SnapshotConnectionOptions } from '../../../src/backfill/read/snapshot-connection.ts';
+import { SnapshotConnection } from '../../../src/backfill/read/snapshot-connection.ts';
+import type { SnapshotConnectionOptions } from '../../../src/backfill/read/snapshot-options.ts';
 import { sourceConnection } from '../../../src/config/source-connection.ts';
 import { readServerInfo } from '../../../src/source/server/server-info.ts';
 
@@ -42,11 +43,11 @@ export async function processedNow(url: string): Promise<Processed> {
   return { gtids: executed, coordinates: end };
 }
 
-/** The first column of each row, an INT NOT NULL. */
-export function firstColumn({ count, bytes, ends }: RowChunk, columns: number): number[] {
+/** The first column of each row, an INT NOT NULL; the columns before it have `before` bytes. */
+export function firstColumn({ count, bytes, ends }: RowChunk, columns: number, before = 0): number[] {
   const bitmap = (columns + 9) >> 3;
   return Array.from({ length: count }, (_, i) => {
     const from = (i === 0 ? 0 : (ends[i - 1] as number)) + PACKET_HEADER_LENGTH;
-    return bytes.readInt32LE(from + 1 + bitmap);
+    return bytes.readInt32LE(from + 1 + bitmap + before);
   });
 }
