@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { ReadSession } from '../../../src/backfill/read/session.ts';
 import type { SnapshotConnection } from '../../../src/backfill/read/snapshot-connection.ts';
 import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
+import { sourceConnection } from '../../../src/config/source-connection.ts';
 import { type Random, seededRandom } from '../../../src/local/demo/random.ts';
 import { type LocalServer, type ServerKind, startLocalServer } from '../../../src/local/mysql/server.ts';
 import { type KeyRange, WHOLE_TABLE } from '../../../src/model/key-range.ts';
 import { KEY_CASES, type KeyCase } from './key-types.ts';
-import { firstColumn, openSnapshot, processedNow, query } from './snapshot-fixture.ts';
+import { firstColumn, openSnapshot, processedNow, query, readPlan } from './snapshot-fixture.ts';
 
 const ROWS = 300;
 const SCHEMA = 'backfill_keys';
@@ -64,6 +66,7 @@ describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => 
   let url: string;
   let own: LocalServer | undefined;
   let connection: SnapshotConnection;
+  let session: ReadSession;
   beforeAll(async () => {
     if (kind === 'mysql-5.6') own = await startLocalServer({ flavor: kind });
     url = own?.url ?? inject(kind === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
@@ -73,9 +76,15 @@ describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => 
       `CREATE DATABASE ${SCHEMA}`,
       `CREATE TABLE ${HEARTBEAT} (id INT PRIMARY KEY, beat BIGINT UNSIGNED NOT NULL)`,
     );
+    session = await ReadSession.open(
+      sourceConnection({ url }),
+      kind === 'mariadb' ? kind : 'mysql',
+      new AbortController().signal,
+    );
     connection = await openSnapshot(url, kind === 'mysql-5.6' ? { heartbeatTable: HEARTBEAT } : {});
   });
   afterAll(async () => {
+    session?.destroy();
     await connection?.close();
     await own?.stop();
   });
@@ -95,6 +104,9 @@ describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => 
         expect(inOrder(found)).toEqual(inOrder(expected));
       }
       expect(expected.length).toBeGreaterThan(1);
+      const { lastKey } = await reader.read(WHOLE_TABLE, await processedNow(url), { rows: 1, bytes: 1e9 });
+      const { explain, touched } = await readPlan(session, reader, { after: lastKey!, upTo: null }, 10);
+      if (process.env.CDC_PLAN) console.log(kind, keyCase.name, touched, JSON.stringify(explain));
     },
   );
 });
