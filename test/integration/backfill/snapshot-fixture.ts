@@ -75,7 +75,7 @@ export async function readPlan(
   const reads = async (): Promise<number> =>
     (await session.query("SHOW SESSION STATUS LIKE 'Handler_read%'")).reduce((sum, [, n]) => sum + Number(n), 0);
   const sql = reader.rowsSql(range);
-  const explain = await run(`EXPLAIN ${sql}`);
+  const explain = await run(`EXPLAIN FORMAT=TRADITIONAL ${sql}`);
   await run(sql);
   const idle = -(await reads()) + (await reads());
   const before = await reads();
