@@ -91,6 +91,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   preflight: ['model', 'config', 'checkpoint', 'source/server', 'source/select-host.ts', 'sinks/firehose'],
   lake: ['model', 'config'],
 
+  'backfill/read': ['model', 'source/limits.ts', 'source/server', 'source/schema'],
+
   'pipeline.ts': [
     'model',
     'config',
@@ -124,7 +126,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'main.ts': ['commands'],
 };
-const PARTED = ['backfill', 'codec', 'source', 'sinks', 'local'];
+const PARTED = ['codec', 'source', 'sinks', 'backfill', 'local'];
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))

@@ -1,3 +1,4 @@
+import { quoteIdentifier } from '../../model/identifier.ts';
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { Parameter } from './execute-command.ts';
@@ -21,13 +22,17 @@ export interface KeyColumn extends KeyPart {
   unsigned: boolean;
   /** The digits of the fraction of a DECIMAL. */
   scale: number;
-  /** The expression of one parameter that compares as the column itself does. */
+  /** What is compared and sorted: the column itself, unless `isIndexed` is false. */
+  expression: string;
+  /** Whether the server compares the column with a parameter in the order of the index. */
+  isIndexed: boolean;
+  /** The expression of one parameter that compares as `expression` does. */
   parameter: string;
   toParameter: (value: Buffer) => Parameter;
 }
 
 /** How the values of a key can be used apart from comparing them. */
-export type KeyKind = 'integer' | 'decimal' | 'date' | 'bit' | 'bytes' | 'other';
+export type KeyKind = 'integer' | 'decimal' | 'date' | 'bit' | 'bytes' | 'text' | 'other';
 
 /** A parameter of a string, decimal or bytes has its length in front. */
 export function lengthEncoded(value: Buffer): Buffer {
@@ -56,7 +61,8 @@ export function integerParameter(value: bigint, unsigned = false): Parameter {
 const bitParameter = (value: Buffer): Parameter =>
   integerParameter(value.length === 0 ? 0n : BigInt(`0x${value.toString('hex')}`), true);
 
-type ColumnKey = Pick<KeyColumn, 'kind' | 'parameter' | 'toParameter'>;
+type ColumnKey = Pick<KeyColumn, 'kind' | 'parameter' | 'toParameter'> &
+  Partial<Pick<KeyColumn, 'expression' | 'isIndexed'>>;
 
 const plain = (kind: KeyKind, toParameter: KeyColumn['toParameter']): ColumnKey => ({
   kind,
@@ -65,7 +71,7 @@ const plain = (kind: KeyKind, toParameter: KeyColumn['toParameter']): ColumnKey 
 });
 
 /** @throws CdcError if the server cannot compare values of the type as parameters */
-function columnKey(column: Column, { charset, collation }: KeyPart): ColumnKey {
+function columnKey(column: Column, name: string, { charset, collation }: KeyPart): ColumnKey {
   switch (column.type) {
     case T.TINY:
     case T.TINY1:
@@ -100,6 +106,11 @@ function columnKey(column: Column, { charset, collation }: KeyPart): ColumnKey {
     case T.ENUM:
     case T.SET:
       if (column.labels.length === 0) break;
+      // The server compares the 64th member as the sign of a number, and the index does not.
+      if (column.labels.length === 64) {
+        const expression = `CAST(${name} AS UNSIGNED) | 0`;
+        return { ...plain('other', fixedParameter(T.LONGLONG, true)), expression, isIndexed: false };
+      }
       return plain('other', fixedParameter(T.LONGLONG, true));
     case T.UUID:
     case T.INET4:
@@ -117,8 +128,14 @@ function columnKey(column: Column, { charset, collation }: KeyPart): ColumnKey {
   if (column.collation === BINARY_COLLATION || charset === null || charset === 'binary') {
     return plain('bytes', lengthEncodedParameter(T.BLOB));
   }
+  // MariaDB's index has CHAR padded, and a comparison has it without: "a" is behind "a\t" in one and before it in the
+  // other. Its sort takes "" and "\0" for equal. MySQL compares and sorts in the order of the index.
+  if (column.type === T.STRING && /_nopad_/.test(collation ?? '')) {
+    const toParameter = lengthEncodedParameter(T.BLOB);
+    return { kind: 'other', expression: `HEX(${name})`, isIndexed: false, parameter: 'HEX(?)', toParameter };
+  }
   return {
-    kind: 'other',
+    kind: 'text',
     parameter: `CONVERT(? USING ${charset}) COLLATE ${collation}`,
     toParameter: lengthEncodedParameter(T.BLOB),
   };
@@ -130,5 +147,7 @@ export function keyColumn(column: Column, index: number, part: KeyPart): KeyColu
   if (NOT_COMPARABLE.has(column.type)) throw new CdcError(`column ${column.name} has no order, so it cannot be a key`);
   const { name, unsigned, type, meta } = column;
   const scale = type === T.NEWDECIMAL ? meta & 0xff : 0;
-  return { name, index, unsigned, scale, ...part, ...columnKey(column, part) };
+  const expression = quoteIdentifier(name);
+  const isIndexed = !part.prefix;
+  return { name, index, unsigned, scale, expression, isIndexed, ...part, ...columnKey(column, expression, part) };
 }

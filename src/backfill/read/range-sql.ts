@@ -1,4 +1,3 @@
-import { quoteIdentifier } from '../../model/identifier.ts';
 import type { Key, KeyRange } from '../../model/key-range.ts';
 import type { Parameter } from './execute-command.ts';
 import type { KeyColumn } from './key-column.ts';
@@ -16,7 +15,7 @@ const isDescending = (column: KeyColumn, direction: Direction): boolean =>
 function beyond(key: readonly KeyColumn[], direction: Direction, inclusive: boolean): string {
   let text = '';
   for (const column of [...key].reverse()) {
-    const name = quoteIdentifier(column.name);
+    const name = column.expression;
     const operator = isDescending(column, direction) ? '<' : '>';
     if (text === '') text = `${name} ${operator}${inclusive ? '=' : ''} ${column.parameter}`;
     else text = `${name} ${operator} ${column.parameter} OR (${name} = ${column.parameter} AND (${text}))`;
@@ -48,9 +47,7 @@ export function rangeCondition(columns: readonly KeyColumn[], after: boolean, up
 
 /** The order of the index, so that the server sorts nothing. */
 export const orderBy = (columns: readonly KeyColumn[], direction: Direction): string =>
-  columns
-    .map((column) => `${quoteIdentifier(column.name)}${isDescending(column, direction) ? ' DESC' : ''}`)
-    .join(', ');
+  columns.map((column) => `${column.expression}${isDescending(column, direction) ? ' DESC' : ''}`).join(', ');
 
 /** The text of a condition of the operator, which can end with a comment. */
 export const parenthesized = (where: string): string => `(\n${where}\n)`;

@@ -1,8 +1,8 @@
+import { quoteIdentifier } from '../../model/identifier.ts';
 import { indexPart } from '../../model/row-key.ts';
 import type { DeclaredTable } from '../../source/schema/declared-table.ts';
 import { type KeyColumn, keyColumn } from './key-column.ts';
 import type { ReadSession } from './session.ts';
-import { qualifiedName } from './where.ts';
 
 /** SHOW KEYS: whether the index is descending, and how much of the column it holds. */
 const COLLATION = 5;
@@ -11,7 +11,7 @@ const SUB_PART = 7;
 /** The columns of the key in the order of its index; empty if the table has none. */
 export async function readKeyColumns(session: ReadSession, table: DeclaredTable): Promise<KeyColumn[]> {
   if (table.keyIndex === undefined || table.primaryKey.length === 0) return [];
-  const parts = await session.query(`SHOW KEYS FROM ${qualifiedName(table.schema, table.name)}`);
+  const parts = await session.query(`SHOW KEYS FROM ${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`);
   const declared = await session.query(
     `SELECT COLUMN_NAME, CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLUMNS
      WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`,

@@ -15,16 +15,21 @@ const FIXED_LENGTHS: Readonly<Record<number, number>> = {
 };
 
 /**
- * The values of some columns of a row packet, whose payload begins at `from`. None of them is NULL. (MySQL: Binary
+ * The values of some columns of a row packet, none of which is NULL. Its payload begins at `start`. (MySQL: Binary
  * Protocol Resultset Row)
  */
-export function readKey(bytes: Buffer, from: number, columns: readonly ResultColumn[], wanted: readonly number[]): Key {
+export function readKey(
+  bytes: Buffer,
+  start: number,
+  columns: readonly ResultColumn[],
+  wanted: readonly number[],
+): Key {
   const last = Math.max(...wanted);
   const values = new Map<number, string>();
-  let at = from + 1 + ((columns.length + 9) >> 3);
+  let at = start + 1 + ((columns.length + 9) >> 3);
   for (let i = 0; i <= last; i++) {
     const bit = i + 2;
-    if (((bytes[from + 1 + (bit >> 3)] as number) >> (bit & 7)) & 1) continue;
+    if (((bytes[start + 1 + (bit >> 3)] as number) >> (bit & 7)) & 1) continue;
     let length = FIXED_LENGTHS[(columns[i] as ResultColumn).type];
     if (length === undefined) {
       // The length of a date or time is one byte, which is the same for lengths below 0xfb.

@@ -16,11 +16,11 @@ import {
 } from './limits.ts';
 import { type Direction, orderBy, parenthesized, rangeCondition, rangeParameters } from './range-sql.ts';
 import { isStatementTimeout, readError } from './read-error.ts';
+import type { ReconnectingSession } from './reconnecting-session.ts';
 import { type HighWatermark, PACKET_HEADER_LENGTH, type Processed, type RowChunk } from './row-chunk.ts';
 import { type CollectedRows, type ResultColumn, RowCollector } from './row-collector.ts';
 import { readKey } from './row-packet-key.ts';
 import type { ReadSession } from './session.ts';
-import type { SnapshotConnection } from './snapshot-connection.ts';
 
 export interface ChunkLimits {
   rows: number;
@@ -42,22 +42,27 @@ const ALL_ROWS = 2n ** 63n - 1n;
 export class TableReader {
   readonly table: DeclaredTable;
   readonly key: readonly KeyColumn[];
-  readonly #connection: SnapshotConnection;
+  readonly #connection: ReconnectingSession;
   readonly #where: string | undefined;
   readonly #from: string;
+  /** Whether a range of the key is a range of its index. */
+  readonly #isIndexed: boolean;
   readonly #keyPositions: readonly number[];
+  #bounds: { first: Key; last: Key } | undefined;
   #definitions: Buffer | undefined;
   #columns: readonly ResultColumn[] = [];
   /** Of the last chunk: so that the next one has a buffer of the right size, and about as many rows as it may have. */
   #chunkBytes = CHUNK_BUFFER_BYTES;
   #rowBytes = 0;
 
-  constructor(connection: SnapshotConnection, table: DeclaredTable, key: readonly KeyColumn[], where?: string) {
+  constructor(connection: ReconnectingSession, table: DeclaredTable, key: readonly KeyColumn[], where?: string) {
     this.#connection = connection;
     this.table = table;
     this.key = key;
     this.#where = where;
-    const index = table.keyIndex === undefined ? '' : ` FORCE INDEX (${quoteIdentifier(table.keyIndex)})`;
+    this.#isIndexed = key.length > 0 && key.every(({ isIndexed }) => isIndexed);
+    // Without the index the server sorts. A range of an index of prefixes can lack rows whose collation has expansions.
+    const index = this.#isIndexed ? ` FORCE INDEX (${quoteIdentifier(table.keyIndex as string)})` : ' USE INDEX ()';
     this.#from = `FROM ${table.from}${index}`;
     this.#keyPositions = key.map(({ index }) => index);
   }
@@ -67,9 +72,10 @@ export class TableReader {
     return this.#keyOf(chunk, this.#columns, row);
   }
 
-  /** Prepares the first statement, so that a table that cannot be read is known before a window opens. */
+  /** Prepares the first statement and reads the bounds, so that errors are known before a window opens. */
   async prepare(): Promise<void> {
     await this.#run((session) => session.prepare(this.rowsSql(WHOLE_TABLE)));
+    await this.bounds();
   }
 
   /**
@@ -85,7 +91,7 @@ export class TableReader {
       const part = await this.#readRange(session, range, limits);
       const elapsedMs = performance.now() - start;
       // A result set can have been cut by ending its connection.
-      const open = session.isBroken ? await this.#connection.session() : session;
+      const open = session.isBroken ? await this.#connection.open() : session;
       const high = await visibility.high(open);
       if (!session.isBroken) await visibility.close(session);
       if (part.lastKey !== undefined) await this.#verifyKey(open, part.lastKey);
@@ -128,11 +134,11 @@ export class TableReader {
   }
 
   /**
-   * A key of the range with rows on both sides of it, near the middle if the key is a number, a date or bytes. Undefined
-   * if the range has no more than about `minRows` rows.
+   * A key of the range with rows on both sides of it, near the middle if the key is a number, a date or bytes.
+   * Undefined if the range has no more than about `minRows` rows.
    */
   async split(range: KeyRange, minRows = SPLIT_MIN_ROWS): Promise<Key | undefined> {
-    if (this.key.length === 0 || this.table.isPrefixKey) return undefined;
+    if (!this.#isIndexed) return undefined;
     return this.#run(async (session) => {
       const low = await this.#keyAt(session, range, minRows - 1);
       if (low === undefined) return undefined;
@@ -146,6 +152,35 @@ export class TableReader {
     });
   }
 
+  /**
+   * The share of `whole` that `range` covers, by the values of the first key column: 0..1. Undefined if these values do
+   * not show it. Where a bound is null, the first or last key of `bounds` is meant.
+   */
+  fraction(range: KeyRange, whole: KeyRange): number | undefined {
+    const [column] = this.key;
+    const scale = column && keyScale(column);
+    const position = (key: Key | null | undefined): bigint | undefined =>
+      key ? scale?.position(Buffer.from(key[0] as string, 'base64')) : undefined;
+    const first = position(whole.after ?? this.#bounds?.first);
+    const last = position(whole.upTo ?? this.#bounds?.last);
+    if (first === undefined || last === undefined) return undefined;
+    const from = position(range.after) ?? first;
+    const to = position(range.upTo) ?? last;
+    const share = first === last ? 0 : Number(to - from) / Number(last - first);
+    return Math.min(1, Math.max(0, share));
+  }
+
+  /** The first and the last key of the table now; undefined if it is empty or has no order. */
+  async bounds(): Promise<{ first: Key; last: Key } | undefined> {
+    if (!this.#isIndexed) return undefined;
+    this.#bounds = await this.#run(async (session) => {
+      const first = await this.#selectKey(session, 'TRUE', [], 'forward');
+      const last = await this.#selectKey(session, 'TRUE', [], 'backward');
+      return first && last && { first, last };
+    });
+    return this.#bounds;
+  }
+
   /** The middle by value, moved to the next existing key. While there is none before `high`, it looks further down. */
   async #bisect(session: ReadSession, range: KeyRange, low: Key, high: Key): Promise<Key | undefined> {
     const [column] = this.key;
@@ -155,7 +190,7 @@ export class TableReader {
     const from = position(low);
     let to = position(high);
     const step = to > from ? 1n : -1n;
-    const beyond = `${quoteIdentifier(column.name)} ${column.descending ? '<=' : '>='} ?`;
+    const beyond = `${column.expression} ${column.descending ? '<=' : '>='} ?`;
     const condition = `${rangeCondition(this.key, range.after !== null, range.upTo !== null)} AND ${beyond}`;
     for (let i = 0; i < BISECTIONS_MAX; i++) {
       const middle = (from + to + step) / 2n;
@@ -308,10 +343,9 @@ export class TableReader {
    * in its character set, and a range that begins there would lose rows.
    */
   async #verifyKey(session: ReadSession, key: Key): Promise<void> {
-    const texts = this.key.flatMap((column, i) =>
-      column.charset === null ? [] : [{ column, value: key[i] as string }],
+    const converted = this.key.flatMap((column, i) =>
+      column.kind === 'text' ? [{ column, value: key[i] as string }] : [],
     );
-    const converted = texts.filter(({ column }) => column.parameter !== '?');
     if (converted.length === 0) return;
     const checks = converted.map(({ column }) => `CAST(${column.parameter} AS BINARY) <=> CAST(? AS BINARY)`);
     const parameters = converted.flatMap(({ column, value }) => {
@@ -331,7 +365,7 @@ export class TableReader {
   /** Runs reads on the open session. After an error the session is in an unknown state, so it is ended. */
   async #run<T>(read: (session: ReadSession) => Promise<T>): Promise<T> {
     const { options } = this.#connection;
-    const session = await this.#connection.session();
+    const session = await this.#connection.open();
     try {
       return await read(session);
     } catch (error) {

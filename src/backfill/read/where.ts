@@ -1,7 +1,7 @@
-import { quoteIdentifier } from '../../model/identifier.ts';
 import { CdcError } from '../../runtime/error.ts';
+import type { DeclaredTable } from '../../source/schema/declared-table.ts';
 import { parenthesized } from './range-sql.ts';
-import type { ReadSession, Statement } from './session.ts';
+import type { PreparedStatement, ReadSession } from './session.ts';
 
 /**
  * Checks that `where` is one condition. The server parses it twice: without parentheses it refuses `1) OR (1`, and
@@ -9,9 +9,9 @@ import type { ReadSession, Statement } from './session.ts';
  *
  * @throws CdcError otherwise
  */
-export async function checkWhere(session: ReadSession, table: string, where: string): Promise<void> {
+export async function checkWhere(session: ReadSession, table: DeclaredTable, where: string): Promise<void> {
   const invalid = (why: string, cause?: unknown): CdcError =>
-    new CdcError(`--where is not a condition for ${table}`, {
+    new CdcError(`--where is not a condition for ${table.schema}.${table.name}`, {
       exitCode: 2,
       why,
       hint: "give what follows WHERE, as one condition: --where \"created_at >= '2026-01-01' AND region = 'eu'\"",
@@ -19,9 +19,9 @@ export async function checkWhere(session: ReadSession, table: string, where: str
     });
   if (where.trim() === '') throw invalid('it is empty');
   for (const condition of [where, parenthesized(where)]) {
-    let statement: Statement;
+    let statement: PreparedStatement;
     try {
-      statement = await session.prepare(`SELECT 1 FROM ${table} WHERE ${condition}`);
+      statement = await session.prepare(`SELECT 1 FROM ${table.from} WHERE ${condition}`);
     } catch (error) {
       if ((error as { fatal?: boolean }).fatal) throw error;
       throw invalid((error as Error).message, error);
@@ -29,6 +29,3 @@ export async function checkWhere(session: ReadSession, table: string, where: str
     if (statement.parameters > 0) throw invalid('it contains a "?", which is a parameter');
   }
 }
-
-export const qualifiedName = (schema: string, name: string): string =>
-  `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;

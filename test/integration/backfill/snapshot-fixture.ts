@@ -1,8 +1,15 @@
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { integerParameter } from '../../../src/backfill/read/key-column.ts';
+import { rangeParameters } from '../../../src/backfill/read/range-sql.ts';
 import { PACKET_HEADER_LENGTH, type Processed, type RowChunk } from '../../../src/backfill/read/row-chunk.ts';
-import { SnapshotConnection, type SnapshotConnectionOptions } from '../../../src/backfill/read/snapshot-connection.ts';
+import { RowCollector } from '../../../src/backfill/read/row-collector.ts';
+import type { ReadSession } from '../../../src/backfill/read/session.ts';
+import { SnapshotConnection } from '../../../src/backfill/read/snapshot-connection.ts';
+import type { SnapshotConnectionOptions } from '../../../src/backfill/read/snapshot-options.ts';
+import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
 import { sourceConnection } from '../../../src/config/source-connection.ts';
-import { readServerInfo } from '../../../src/source/server/server-info.ts';
+import type { KeyRange } from '../../../src/model/key-range.ts';
+import { readServerInfo, type ServerInfo } from '../../../src/source/server/server-info.ts';
 
 /** Statements run in one session of root, rows as arrays. */
 export async function query(url: string, ...statements: string[]): Promise<unknown[][]> {
@@ -25,11 +32,12 @@ export async function query(url: string, ...statements: string[]): Promise<unkno
 export async function openSnapshot(
   url: string,
   options: Partial<SnapshotConnectionOptions> = {},
+  server: Partial<ServerInfo> = {},
 ): Promise<SnapshotConnection> {
   const connection = sourceConnection({ url });
   return SnapshotConnection.open({
     connection,
-    server: await readServerInfo(connection),
+    server: { ...(await readServerInfo(connection)), ...server },
     isReplica: false,
     signal: new AbortController().signal,
     ...options,
@@ -42,11 +50,35 @@ export async function processedNow(url: string): Promise<Processed> {
   return { gtids: executed, coordinates: end };
 }
 
-/** The first column of each row, an INT NOT NULL. */
-export function firstColumn({ count, bytes, ends }: RowChunk, columns: number): number[] {
+/** The first column of each row, an INT NOT NULL; the columns before it have `before` bytes. */
+export function firstColumn({ count, bytes, ends }: RowChunk, columns: number, before = 0): number[] {
   const bitmap = (columns + 9) >> 3;
   return Array.from({ length: count }, (_, i) => {
     const from = (i === 0 ? 0 : (ends[i - 1] as number)) + PACKET_HEADER_LENGTH;
-    return bytes.readInt32LE(from + 1 + bitmap);
+    return bytes.readInt32LE(from + 1 + bitmap + before);
   });
+}
+
+/** What EXPLAIN says of a chunk, and how many rows the server touches to return it. */
+export async function readPlan(
+  session: ReadSession,
+  reader: TableReader,
+  range: KeyRange,
+  limit: number,
+): Promise<{ explain: string; touched: number }> {
+  const run = async (sql: string): Promise<string> => {
+    const collector = new RowCollector();
+    const parameters = [...rangeParameters(reader.key, range), integerParameter(BigInt(limit))];
+    await session.execute(await session.prepare(sql), parameters, collector, () => {});
+    return collector.rows().bytes.toString('latin1');
+  };
+  const reads = async (): Promise<number> =>
+    (await session.query("SHOW SESSION STATUS LIKE 'Handler_read%'")).reduce((sum, [, n]) => sum + Number(n), 0);
+  const sql = reader.rowsSql(range);
+  const explain = await run(`EXPLAIN FORMAT=TRADITIONAL ${sql}`);
+  await run(sql);
+  const idle = -(await reads()) + (await reads());
+  const before = await reads();
+  await run(sql);
+  return { explain, touched: (await reads()) - before - idle };
 }

@@ -1,0 +1,15 @@
+import type { ConnectionOptions } from 'mysql2';
+import type { ServerInfo } from '../../source/server/server-info.ts';
+
+export interface SnapshotConnectionOptions {
+  /** The server to read from: the source, or a replica. */
+  connection: ConnectionOptions;
+  /** The source. */
+  server: ServerInfo;
+  isReplica: boolean;
+  /** How to reach the source, if the rows come from a replica: the two are compared. */
+  source?: ConnectionOptions;
+  /** `schema.table`, for a server without GTIDs. */
+  heartbeatTable?: string;
+  signal: AbortSignal;
+}
