@@ -13,6 +13,7 @@ process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 // Imported after the handlers are set, because a signal can arrive during the import. A command imports its own
 // modules when it is called.
 const commands = [
+  (await import('./commands/backfill.ts')).backfillCommand,
   (await import('./commands/check.ts')).checkCommand,
   (await import('./commands/dead-letter.ts')).deadLetterCommand,
   (await import('./commands/demo.ts')).demoCommand,

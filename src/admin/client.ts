@@ -130,6 +130,9 @@ export class AdminClient {
   }
 }
 
+/** Whether nobody answered. Otherwise the daemon itself reported the error. */
+export const isUnanswered = (error: CdcError): boolean => error.kind === 'retry' && error.cause !== undefined;
+
 interface DaemonError {
   message?: string;
   why?: string;

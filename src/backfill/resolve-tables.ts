@@ -137,6 +137,6 @@ const conditionError = (why: string, cause?: unknown): CdcError =>
   new CdcError('--where is not a condition on this table', {
     exitCode: 2,
     why,
-    hint: `write what stands behind WHERE, such as --where 'created_at >= "2026-01-01"'`,
+    hint: `write what follows WHERE, such as --where 'created_at >= "2026-01-01"'`,
     cause,
   });

@@ -124,7 +124,7 @@ const headings = (page: string): string[] =>
 
 async function allCommands(): Promise<Map<string, Command>> {
   const commands = new Map<string, Command>();
-  for (const file of readdirSync(join(root, 'src/commands'))) {
+  for (const file of readdirSync(join(root, 'src/commands')).filter((name) => name.endsWith('.ts'))) {
     const module = await import(`../../src/commands/${file.replace(/\.ts$/, '')}.ts`);
     const make = Object.entries(module).find(([name]) => name.endsWith('Command'))?.[1];
     const command = (make as (signal: AbortSignal) => Command)(new AbortController().signal);

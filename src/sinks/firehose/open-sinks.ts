@@ -18,7 +18,7 @@ export async function openSinks(
   connection: FirehoseConnection,
   options: { gzip: boolean; quota: QuotaOption },
 ): Promise<FirehoseStream[]> {
-  const quota = await effectiveQuota(connection, options.quota);
+  const quota = await streamQuota(connection, options.quota);
   const bodyPool: Buffer[] = [];
   return names.map((name) => ({
     name,
@@ -27,7 +27,8 @@ export async function openSinks(
   }));
 }
 
-async function effectiveQuota(connection: FirehoseConnection, configured: QuotaOption): Promise<Quota> {
+/** What each stream accepts per second: as configured, otherwise what AWS gives a stream of the region. */
+export async function streamQuota(connection: FirehoseConnection, configured: QuotaOption): Promise<Quota> {
   if (configured === 'off') return UNLIMITED;
   const defaults = isLocal(connection.endpoint) ? UNLIMITED : defaultQuota(await regionOf(connection));
   const { records = defaults.records, requests = defaults.requests, bytes = defaults.bytes } = configured;
