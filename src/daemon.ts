@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startAdminServer } from './admin/server.ts';
-import type { StatusSource } from './admin/status.ts';
-import type { BackfillRequest, BackfillStatus, TableStatus } from './backfill/control.ts';
+import type { TableStatus } from './backfill/control.ts';
 import { CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import type { Config } from './config/schema.ts';
 import { type RunningPipeline, runPipeline } from './pipeline.ts';
@@ -57,7 +56,7 @@ export async function runDaemon(
     const admin = await startAdminServer({
       socket: config.admin.socket,
       name: config.name,
-      source: () => running && statusSource(running),
+      source: () => running,
       whyUnavailable: () => lastError?.message,
       log,
     });
@@ -123,61 +122,4 @@ async function runWithRestarts(
       await sleep(retryInMs, undefined, { signal }).catch(() => {});
     }
   }
-}
-
-const statusSource = ({ backfill, tables }: RunningPipeline): StatusSource => ({ backfill, tables });
-
-/** How often a backfill without a daemon looks whether it is done, and tells how far it is. */
-const STATUS_INTERVAL_MS = 250;
-
-export interface StandaloneBackfill {
-  request: BackfillRequest;
-  /** Hears how far it is, until it is done. */
-  onStatus?: (status: BackfillStatus) => void;
-}
-
-/**
- * A backfill where no daemon runs: the whole pipeline, until every row of the request is delivered. It leaves a
- * checkpoint that `cdc run` goes on from. If `signal` aborts before that, the rest stays in the checkpoint.
- * @returns the tables of the request and what became of each
- */
-export async function runBackfill(
-  config: Config,
-  log: Log,
-  signal: AbortSignal,
-  { request, onStatus }: StandaloneBackfill,
-): Promise<TableStatus[]> {
-  const done = new AbortController();
-  let requested: string | undefined;
-  let failure: unknown;
-  let results: TableStatus[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  const watch = ({ backfill }: RunningPipeline): void => {
-    clearInterval(timer);
-    timer = setInterval(() => {
-      const status = backfill.status();
-      onStatus?.(status);
-      results = status.tables.filter((table) => table.request === requested);
-      if (requested !== undefined && backfill.isDone) done.abort();
-    }, STATUS_INTERVAL_MS);
-  };
-  try {
-    await runDaemon(config, log, AbortSignal.any([signal, done.signal]), (pipeline) => {
-      if (requested !== undefined) return watch(pipeline);
-      pipeline.backfill.start(request).then(
-        (started) => {
-          requested = started.request;
-          watch(pipeline);
-        },
-        (error) => {
-          failure = error;
-          done.abort();
-        },
-      );
-    });
-  } finally {
-    clearInterval(timer);
-  }
-  if (failure !== undefined) throw failure;
-  return results;
 }

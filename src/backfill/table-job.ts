@@ -1,5 +1,5 @@
 import type { TableProgress } from '../model/backfill-progress.ts';
-import type { Key, KeyRange } from '../model/key-range.ts';
+import { type Key, type KeyRange, WHOLE_TABLE } from '../model/key-range.ts';
 import type { CdcError } from '../runtime/error.ts';
 import type { TableStatus } from './control.ts';
 
@@ -29,8 +29,6 @@ export class RangeJob {
     return { after: this.cursor, upTo: this.upTo };
   }
 }
-
-const WHOLE: KeyRange = { after: null, upTo: null };
 
 /** A table of a backfill: what of it is left, and what became of it. */
 export class TableJob {
@@ -72,7 +70,7 @@ export class TableJob {
     where: string | undefined,
     estimatedRows: number,
   ): TableJob {
-    const progress = { schema, table, request, where: where ?? null, key: '', rows: 0, ranges: [WHOLE] };
+    const progress = { schema, table, request, where: where ?? null, key: '', rows: 0, ranges: [WHOLE_TABLE] };
     return new TableJob(progress, estimatedRows);
   }
 
@@ -106,7 +104,7 @@ export class TableJob {
   /** All that was read does not count: the key is another one, or rows changed without row events. */
   restart(): void {
     this.generation++;
-    this.ranges = [new RangeJob(WHOLE)];
+    this.ranges = [new RangeJob(WHOLE_TABLE)];
     this.key = '';
     this.rows = this.rowsRead = 0;
     this.keyFraction = undefined;

@@ -1,5 +1,6 @@
 import { ByteWriter } from '../codec/bytes/byte-writer.ts';
 import type { ChunkWindow, TableWatches } from '../model/chunk-window.ts';
+import { WHOLE_TABLE } from '../model/key-range.ts';
 import { sleepUnlessAborted } from '../runtime/abort.ts';
 import { exponentialBackoff } from '../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
@@ -149,6 +150,7 @@ export class BackfillWorker {
       range.cursor = chunk.lastKey ?? range.cursor;
       range.readingRows = 0;
       range.isRead = chunk.isLast;
+      job.keyFraction = doneFraction(job, reader);
       return true;
     } finally {
       watch.close(window);
@@ -244,6 +246,17 @@ export class BackfillWorker {
     this.#open = undefined;
     await connection?.close();
   }
+}
+
+/** How much of the table is done by the values of its keys. */
+function doneFraction(job: TableJob, reader: TableReader): number | undefined {
+  let left = 0;
+  for (const { rest, isRead } of job.ranges) {
+    const part = isRead ? 0 : reader.fraction(rest, WHOLE_TABLE);
+    if (part === undefined) return undefined;
+    left += part;
+  }
+  return 1 - left;
 }
 
 /** Ranges are positions in the order of these columns. */

@@ -178,8 +178,7 @@ async function runHere(
   json: boolean,
   signal: AbortSignal,
 ): Promise<TableStatus[] | undefined> {
-  const { standalone } = await import('./backfill/standalone.ts');
-  const runBackfill = await standalone('runBackfill');
+  const { runBackfill } = await import('../standalone-backfill.ts');
   const { createLog } = await import('../runtime/log.ts');
   const { openPrinter, logLine } = await import('./backfill/printer.ts');
   const { ProgressMeter } = await import('./backfill/progress.ts');
@@ -253,8 +252,8 @@ async function control(
       else status = await client.changeBackfill(action, tables.length > 0 ? tables : undefined);
     } else {
       if (action !== 'status') throw noDaemon(config, action);
-      const { standalone } = await import('./backfill/standalone.ts');
-      status = await (await standalone('savedBackfill'))(config);
+      const { savedBackfill } = await import('../standalone-backfill.ts');
+      status = await savedBackfill(config);
     }
     const { formatStatus } = await import('./backfill/text.ts');
     process.stdout.write(json ? `${JSON.stringify(status)}\n` : formatStatus(status));
