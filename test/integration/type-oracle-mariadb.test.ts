@@ -3,7 +3,15 @@ import { type LocalServer, startLocalServer } from '../../src/local/mysql/server
 import { caseTables } from '../oracle/case-tables.ts';
 import { charsetTables } from '../oracle/charset-tables.ts';
 import { captureLines, compareWithSelect } from '../oracle/oracle.ts';
-import { MARIADB_COLUMNS, RANDOM_ROWS, randomTable, SEED, TEMPORAL_COLUMNS } from '../oracle/random-rows.ts';
+import {
+  MARIADB_COLUMNS,
+  RANDOM_ROWS,
+  randomTable,
+  SEED,
+  SNAPSHOT_ROWS,
+  TEMPORAL_COLUMNS,
+} from '../oracle/random-rows.ts';
+import { compareSnapshot } from '../oracle/snapshot.ts';
 import { specialTables } from '../oracle/special-tables.ts';
 import { MARIADB_CASES, OLD_TEMPORAL_CASES } from '../oracle/type-cases.ts';
 
@@ -38,6 +46,21 @@ test('UUID, INET4 and INET6, which only INFORMATION_SCHEMA distinguishes from BI
   expect(differences).toEqual([]);
 });
 
+test('on MariaDB 10.11 a row of a SELECT becomes the bytes of the same row in the binlog: every type, format, option and rule', async () => {
+  const tables = [...caseTables(server), ...specialTables(server), ...charsetTables(server)];
+  const { differences, rows } = await compareSnapshot(inject('mariadbUrl'), [
+    ...tables,
+    randomTable(server, SNAPSHOT_ROWS, SEED),
+  ]);
+  expect(differences).toEqual([]);
+  expect(rows).toBeGreaterThan(20_000);
+});
+
+test('a UUID, INET4 or INET6 of a SELECT becomes the bytes of the same row in the binlog', async () => {
+  const tables = [...caseTables(server, MARIADB_CASES), randomTable(server, SNAPSHOT_ROWS, SEED, MARIADB_COLUMNS)];
+  expect((await compareSnapshot(inject('mariadbUrl'), tables)).differences).toEqual([]);
+});
+
 describe('the temporal formats before MySQL 5.6', () => {
   let old: LocalServer;
   beforeAll(async () => {
@@ -52,6 +75,11 @@ describe('the temporal formats before MySQL 5.6', () => {
     const tables = [...caseTables(server, OLD_TEMPORAL_CASES), randomTable(server, 500, SEED, TEMPORAL_COLUMNS)];
     const { differences } = await compareWithSelect(old.url, tables);
     expect(differences).toEqual([]);
+  });
+
+  test('a value of a SELECT becomes the bytes of the same row in the binlog', async () => {
+    const tables = [...caseTables(server, OLD_TEMPORAL_CASES), randomTable(server, 100, SEED, TEMPORAL_COLUMNS)];
+    expect((await compareSnapshot(old.url, tables)).differences).toEqual([]);
   });
 
   test.each(['TIME(3)', 'DATETIME(6)', 'TIMESTAMP(1) NULL'])(

@@ -3,7 +3,8 @@ import { type LocalServer, startLocalServer } from '../../src/local/mysql/server
 import { caseTables } from '../oracle/case-tables.ts';
 import { charsetTables } from '../oracle/charset-tables.ts';
 import { compareWithSelect } from '../oracle/oracle.ts';
-import { RANDOM_ROWS, randomTable, SEED } from '../oracle/random-rows.ts';
+import { RANDOM_ROWS, randomTable, SEED, SNAPSHOT_ROWS } from '../oracle/random-rows.ts';
+import { compareSnapshot } from '../oracle/snapshot.ts';
 import { specialTables } from '../oracle/special-tables.ts';
 
 const server = 'MySQL 5.6';
@@ -39,5 +40,12 @@ describe.skipIf(skipped)('MySQL 5.6, whose binlog does not describe its tables',
     expect(differences).toEqual([]);
     expect(RANDOM_ROWS * (table.columns.length - 2)).toBeGreaterThanOrEqual(100_000);
     expect(values).toBeGreaterThanOrEqual(100_000 * 12);
+  });
+
+  test('a row of a SELECT becomes the bytes of the same row in the binlog: every type, format, option and rule', async () => {
+    const tables = [...caseTables(server), ...specialTables(server), ...charsetTables(server)];
+    const { differences, rows } = await compareSnapshot(old.url, [...tables, randomTable(server, SNAPSHOT_ROWS, SEED)]);
+    expect(differences).toEqual([]);
+    expect(rows).toBeGreaterThan(20_000);
   });
 });

@@ -2,7 +2,8 @@ import { expect, inject, test } from 'vitest';
 import { caseTables } from '../oracle/case-tables.ts';
 import { charsetTables } from '../oracle/charset-tables.ts';
 import { compareWithSelect } from '../oracle/oracle.ts';
-import { RANDOM_ROWS, randomTable, SEED } from '../oracle/random-rows.ts';
+import { RANDOM_ROWS, randomTable, SEED, SNAPSHOT_ROWS } from '../oracle/random-rows.ts';
+import { compareSnapshot } from '../oracle/snapshot.ts';
 import { specialTables } from '../oracle/special-tables.ts';
 
 const server = 'MySQL 9.7';
@@ -28,4 +29,14 @@ test(`on MySQL 9.7 100,000 random values equal the result of SELECT in every eve
   expect(differences).toEqual([]);
   expect(RANDOM_ROWS * (table.columns.length - 2)).toBeGreaterThanOrEqual(100_000);
   expect(values).toBeGreaterThanOrEqual(100_000 * 12);
+});
+
+test('on MySQL 9.7 a row of a SELECT becomes the bytes of the same row in the binlog: every type, format, option and rule', async () => {
+  const tables = [...caseTables(server), ...specialTables(server), ...charsetTables(server)];
+  const { differences, rows } = await compareSnapshot(inject('mysqlUrl'), [
+    ...tables,
+    randomTable(server, SNAPSHOT_ROWS, SEED),
+  ]);
+  expect(differences).toEqual([]);
+  expect(rows).toBeGreaterThan(20_000);
 });

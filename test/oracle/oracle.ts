@@ -1,7 +1,9 @@
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
+import type { EncodedEvent } from '../../src/model/encoded-event.ts';
 import { quoteIdentifier } from '../../src/model/identifier.ts';
+import type { Table } from '../../src/model/table.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
 import { readServerInfo, type ServerInfo } from '../../src/source/server/server-info.ts';
@@ -94,7 +96,10 @@ export async function captureLines(url: string, statements: readonly string[]): 
   });
 }
 
-async function inSchema<T>(url: string, work: (connection: Connection, schema: string) => Promise<T>): Promise<T> {
+export async function inSchema<T>(
+  url: string,
+  work: (connection: Connection, schema: string) => Promise<T>,
+): Promise<T> {
   const schema = `oracle_${process.pid}_${Math.random().toString(36).slice(2, 8)}`;
   const connection = await connect(url);
   try {
@@ -107,7 +112,7 @@ async function inSchema<T>(url: string, work: (connection: Connection, schema: s
   }
 }
 
-async function run(connection: Connection, statements: readonly string[]): Promise<void> {
+export async function run(connection: Connection, statements: readonly string[]): Promise<void> {
   for (const statement of statements) {
     try {
       await connection.query(statement);
@@ -243,21 +248,23 @@ const brief = (text: string): string => {
 };
 
 /** Follows the binlog from the server's position with the daemon's own change stream. */
-async function follow(
+export async function follow(
   config: Config,
   server: ServerInfo,
   tableSchemas: TableSchemaCache,
   take: TakeLine,
+  onTable?: (table: Table) => void,
 ): Promise<void> {
   const done = new AbortController();
   const start = { ...startPoint({ start: 'now' }, undefined, server), tableSchemas };
-  await new ChangeStream({ config, server, start, signal: done.signal }).follow({
+  await new ChangeStream({ config, server, start, signal: done.signal, ...(onTable && { onTable }) }).follow({
     ...IGNORE_CHANGES,
+    needsKeys: true,
     append(_target, event) {
-      if (!done.signal.aborted && take(lineOf(event))) done.abort();
+      if (!done.signal.aborted && take(lineOf(event), event)) done.abort();
     },
   });
 }
 
 /** Receives a line. Returns true to end the run. */
-type TakeLine = (line: string) => boolean;
+type TakeLine = (line: string, event: EncodedEvent) => boolean;

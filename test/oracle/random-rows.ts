@@ -5,6 +5,8 @@ import { isOn, type Server } from './type-cases.ts';
 /** To use another seed: CDC_SEED=… npx vitest run --project integration test/integration/type-oracle.test.ts. */
 export const SEED = Number(process.env.CDC_SEED ?? 1);
 export const RANDOM_ROWS = 1700;
+/** Rows that are compared in each of nine variants. */
+export const SNAPSHOT_ROWS = 200;
 
 /** A seeded random number generator (mulberry32). */
 export class RandomSource {

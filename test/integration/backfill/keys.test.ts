@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { SnapshotConnection } from '../../../src/backfill/read/snapshot-connection.ts';
+import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
+import { type Random, seededRandom } from '../../../src/local/demo/random.ts';
+import { type LocalServer, type ServerKind, startLocalServer } from '../../../src/local/mysql/server.ts';
+import { type KeyRange, WHOLE_TABLE } from '../../../src/model/key-range.ts';
+import { KEY_CASES, type KeyCase } from './key-types.ts';
+import { firstColumn, openSnapshot, processedNow, query } from './snapshot-fixture.ts';
+
+const ROWS = 300;
+const SCHEMA = 'backfill_keys';
+const HEARTBEAT = `${SCHEMA}.heartbeat`;
+
+/** Creates the table with random rows. Returns its rows in the order of the server. */
+async function createTable(url: string, keyCase: KeyCase, random: Random): Promise<number[]> {
+  const { columns, key, options = '', row } = keyCase;
+  const rows = Array.from({ length: ROWS }, (_, n) => `(${[n, ...row(random)].join(',')})`);
+  const isGenerated = key === '';
+  const names = ['n', ...[...columns.matchAll(/(?:^|, )(\w+) [A-Z]/g)].map((match) => match[1])];
+  const found = await query(
+    url,
+    `DROP TABLE IF EXISTS ${SCHEMA}.t`,
+    "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'",
+    ...(isGenerated ? ['SET SESSION sql_generate_invisible_primary_key = 1'] : []),
+    `CREATE TABLE ${SCHEMA}.t (n INT NOT NULL, ${columns}${isGenerated ? '' : `, PRIMARY KEY (${key})`}) ENGINE=InnoDB ROW_FORMAT=DYNAMIC ${options}`,
+    `INSERT IGNORE INTO ${SCHEMA}.t (${names.join(',')}) VALUES ${rows.join(',')}`,
+    `SELECT n FROM ${SCHEMA}.t ORDER BY ${isGenerated ? 'my_row_id' : key.replace(/\(\d+\)/g, '')}`,
+  );
+  return found.map(([n]) => Number(n));
+}
+
+/** Reads a range by chunks of random sizes; from time to time it splits the rest and reads both halves. */
+async function readByChunks(
+  reader: TableReader,
+  url: string,
+  range: KeyRange,
+  random: Random,
+  splits = 3,
+): Promise<number[]> {
+  const processed = await processedNow(url);
+  const found: number[] = [];
+  let rest: KeyRange = range;
+  for (;;) {
+    if (splits > 0 && random.chance(0.3)) {
+      const middle = await reader.split(rest, 3);
+      if (middle !== undefined) {
+        const left = await readByChunks(reader, url, { after: rest.after, upTo: middle }, random, splits - 1);
+        const right = await readByChunks(reader, url, { after: middle, upTo: rest.upTo }, random, splits - 1);
+        expect(left.length, 'the left half of a split').toBeGreaterThan(0);
+        expect(right.length, 'the right half of a split').toBeGreaterThan(0);
+        return [...found, ...left, ...right];
+      }
+    }
+    const chunk = await reader.read(rest, processed, { rows: 1 + random.below(50), bytes: 1e9 });
+    found.push(...firstColumn(chunk, reader.table.columns.length));
+    if (chunk.isLast) return found;
+    rest = { after: chunk.lastKey as NonNullable<typeof chunk.lastKey>, upTo: rest.upTo };
+  }
+}
+
+describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => {
+  let url: string;
+  let own: LocalServer | undefined;
+  let connection: SnapshotConnection;
+  beforeAll(async () => {
+    if (kind === 'mysql-5.6') own = await startLocalServer({ flavor: kind });
+    url = own?.url ?? inject(kind === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
+    await query(
+      url,
+      `DROP DATABASE IF EXISTS ${SCHEMA}`,
+      `CREATE DATABASE ${SCHEMA}`,
+      `CREATE TABLE ${HEARTBEAT} (id INT PRIMARY KEY, beat BIGINT UNSIGNED NOT NULL)`,
+    );
+    connection = await openSnapshot(url, kind === 'mysql-5.6' ? { heartbeatTable: HEARTBEAT } : {});
+  });
+  afterAll(async () => {
+    await connection?.close();
+    await own?.stop();
+  });
+
+  const cases = KEY_CASES.filter(({ on }) => on === undefined || on.includes(kind));
+  test.each(cases.map((one) => [one.name, one] as const))(
+    'chunks and splits of a key of type %s give each row once, in the order of the server',
+    async (_, keyCase) => {
+      const random = seededRandom(Number(process.env.CDC_SEED ?? 7));
+      const expected = await createTable(url, keyCase, random);
+      const table = await connection.describe(SCHEMA, 't');
+      expect(table).toBeDefined();
+      const reader = await connection.use(table as NonNullable<typeof table>, {});
+      for (let run = 0; run < 3; run++) {
+        expect(await readByChunks(reader, url, WHOLE_TABLE, random)).toEqual(expected);
+      }
+      expect(expected.length).toBeGreaterThan(1);
+    },
+  );
+});
