@@ -161,6 +161,8 @@ export class Backfill implements BackfillControl {
     for (const job of this.#jobs) {
       if (job.schema === schema && (table === '*' || job.table === table)) job.restart();
     }
+    // All workers have ended if only the delivery of the last chunk was awaited.
+    this.#startWorkers();
   }
 
   /** An event says that the table has no rows any more, or begins here: later rows are in the stream. */
