@@ -62,6 +62,7 @@ interface Saved {
   coverage: SavedCoverage;
 }
 
+globalThis.TRACE = [];
 class World {
   readonly server: SimulatedServer;
   readonly setup: BackfillSetup;
@@ -150,6 +151,7 @@ class World {
     const count = this.server.countBefore({ file: `binlog.${String(file).padStart(6, '0')}`, position: position + 1 });
     const row = JSON.stringify({ a, b });
     const isTrueAfter = (n: number): boolean => JSON.stringify(this.server.stateAfter(n).get(key)) === row;
+    if (process.env.RP && !isAgain && !isTrueAfter(count)) console.log(globalThis.TRACE.slice(-120).join("\n"), this.server.binlog.map((e)=>e.transaction.gtidNumber+" "+e.kind+" "+JSON.stringify(e.lines.map((l)=>[l.op,l.key,l.a]))).join("\n"));
     if (!isAgain) expect(isTrueAfter(count), `key ${key} is ${row} after ${count} transactions`).toBe(true);
     const later = Array.from({ length: this.server.flushed - count + 1 }, (_, i) => count + i);
     expect(later.some(isTrueAfter), `key ${key} is ${row} after ${count} transactions or more`).toBe(true);
@@ -254,6 +256,7 @@ class Daemon {
         default:
           this.#readStream();
       }
+      if (process.env.RP) globalThis.TRACE.push(`${round} proc ${this.#merge.processed().gtids} at ${JSON.stringify(this.#merge.coordinates)} exec ${server.executed} vis ${server['visibleCount']} rest ${this.#rest[0]?.transaction.gtidNumber} steps ${this.#steps.length} fl ${server.flushed}`.replaceAll(UUID+':',''));
       await vi.advanceTimersByTimeAsync(roll(3) === 0 ? 5 : 0);
       this.#delivery.assertCounters();
       this.#checkFinished();
@@ -557,6 +560,8 @@ export async function checkBackfill(parts: BackfillParts, setup: BackfillSetup, 
         const world = new World(new SimulatedServer(scripts, before, setup.watermarks), setup, dice);
         const clock = vi.spyOn(performance, 'now');
         let skew = 0;
+        vi.setSystemTime(1e12);
+        vi.spyOn(Math, 'random').mockImplementation(() => world.roll(1000) / 1000);
         clock.mockImplementation(() => {
           // Time passes while rows are merged, so that slices end anywhere.
           skew += world.roll(3);
@@ -579,6 +584,6 @@ export async function checkBackfill(parts: BackfillParts, setup: BackfillSetup, 
         }
       },
     ),
-    { numRuns: runs, endOnFailure: true },
+    { numRuns: runs, endOnFailure: true, ...(process.env.RP && JSON.parse(process.env.RP)) },
   );
 }

@@ -65,6 +65,7 @@ export class SimulatedReader {
     const inRange = [...server.view()].filter(([key]) => isWithin(key, wanted)).sort(([a], [b]) => a - b);
     await this.#step();
     const high = await this.#high(snapshot);
+    globalThis.TRACE.push(`READ ${JSON.stringify(wanted)} processed ${processed.gtids} view ${JSON.stringify([...inRange])} high ${JSON.stringify(high)} ${high.gtids}`);
     const isAgain = limits.rows === NEIGHBOURS_MAX;
     const rows = inRange.slice(0, isAgain ? limits.rows : 1 + this.#roll(limits.rows));
     const isLast = rows.length === inRange.length && (rows.length === 0 || isAgain || this.#roll(2) === 0);
