@@ -161,6 +161,8 @@ export class Backfill implements BackfillControl {
     for (const job of this.#jobs) {
       if (job.schema === schema && (table === '*' || job.table === table)) job.restart();
     }
+    // All workers have ended if only the delivery of the last chunk was awaited.
+    this.#startWorkers();
   }
 
   /** An event says that the table has no rows any more, or begins here: later rows are in the stream. */
@@ -248,7 +250,7 @@ export class Backfill implements BackfillControl {
     if (this.#finished.length >= FINISHED_TABLES_MAX) this.#finished.shift();
     this.#finished.push(job.status);
     // What was read of it and not merged yet is not wanted any more.
-    if (state !== 'done') watches.changed(job.schema, job.table, state);
+    if (state !== 'done') watches.invalidate(job.schema, job.table, state);
     const line = { table: job.name, rows: job.rows };
     if (error === undefined) log.info(line, `backfill: ${state}`);
     else log.error({ ...line, why: error.why, hint: error.hint }, `backfill: ${error.message}`);

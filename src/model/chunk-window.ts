@@ -138,9 +138,16 @@ export class TableWatches {
 
   /** A statement can have changed the columns or the rows of the table, or of all tables of the schema. */
   changed(schema: string, table: string | undefined, statement: string): void {
+    // It counts as processed once its transaction has ended: a window that opens before would miss it.
+    this.isTransactionOpen = true;
+    this.invalidate(schema, table, `${statement} while the chunk was read`);
+  }
+
+  /** Rows of the table, or of all tables of the schema, that were read and not merged yet do not count. */
+  invalidate(schema: string, table: string | undefined, why: string): void {
     for (const [key, { windows }] of this.#tables) {
       if (table === undefined ? !key.startsWith(`${schema}\0`) : key !== `${schema}\0${table}`) continue;
-      for (const window of windows) window.invalid = `${statement} while the chunk was read`;
+      for (const window of windows) window.invalid = why;
     }
   }
 }
