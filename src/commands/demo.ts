@@ -15,8 +15,9 @@ interface DemoFlags {
 }
 
 const HELP = `
-Starts a MySQL server, a workload of a small shop, a local Firehose, and cdc run in a process of its own.
-Kills cdc run with SIGKILL in the middle and starts it again. At the end it folds the lake (deduplicates the
+Starts a MySQL server, a workload of a small shop, a local Firehose, and cdc run in a process of its own, which
+copies the rows that were there before while the workload continues.
+Kills cdc run with SIGKILL in the middle of both and starts it again. At the end it folds the lake (deduplicates the
 events and merges them to current rows) and compares it with MySQL row by row. Exit code 0 if they are equal,
 4 if not.
 

@@ -20,7 +20,12 @@ export function demoReport(result: DemoResult, kept: boolean): string {
       `${count(workload.inserted)} inserted, ${count(workload.updated)} updated, ${count(workload.deleted)} deleted, ` +
         `${count(workload.moved)} given another primary key`,
     ],
-    ['change events', count(result.expectedEvents), 'expected: a new primary key makes two; one row marks the end'],
+    ['change events', count(result.expectedChanges), 'expected: a new primary key makes two; one row marks the end'],
+    [
+      'rows copied',
+      count(result.copiedRows),
+      `by the backfill; ${count(result.history)} rows were there before the daemon`,
+    ],
     [
       'events landed',
       count(result.lines - result.repeats),

@@ -2,16 +2,18 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import type { RowDataPacket } from 'mysql2/promise';
 import { stringify } from 'yaml';
+import { CheckpointFile } from '../../checkpoint/checkpoint-file.ts';
 import { loadConfig } from '../../config/load.ts';
 import { listObjects } from '../../lake/objects.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { startLocalFirehose } from '../firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../mysql/server.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
-import { SHOP, SHOP_DDL } from './shop.ts';
+import { SHOP, SHOP_DDL, SHOP_TABLES } from './shop.ts';
 import { type VerifyResult, verifyDemo } from './verify.ts';
-import { connectShop, expectedEvents, runWorkload, type WorkloadCounts } from './workload.ts';
+import { connectShop, expectedEvents, Workload, type WorkloadCounts } from './workload.ts';
 
 export interface DemoOptions {
   seconds: number;
@@ -29,6 +31,8 @@ export interface DemoOptions {
 export interface DemoResult extends VerifyResult {
   seed: number;
   server: string;
+  /** Rows that were there before the daemon. */
+  history: number;
   workload: WorkloadCounts;
   kills: number;
   objects: number;
@@ -40,6 +44,10 @@ const STREAM = 'shop-changes';
 const READY_TIMEOUT_MS = 30_000;
 const DELIVERY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 30_000;
+const BACKFILL_TIMEOUT_MS = 60_000;
+/** Transactions before the daemon starts: about 16,000 rows. */
+const HISTORY_TRANSACTIONS = 8_000;
+const HISTORY_TIMEOUT_MS = 8_000;
 
 /** Runs the whole data flow on this machine and kills the daemon in the middle. Ends every process that it started. */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
@@ -60,9 +68,18 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     cleanup.push(() => firehose.close());
     report(`MySQL ${server.version} on port ${server.port}, local Firehose on ${firehose.endpoint}`);
 
+    const customers = await Workload.open({ url: server.url, seed: options.seed });
+    cleanup.push(async () => customers.close());
+    report('customers come before the daemon does');
+    await customers.run({ transactions: HISTORY_TRANSACTIONS, withinMs: HISTORY_TIMEOUT_MS, signal });
+    const history = await countRows(server.url);
+
     const configFile = join(directory, 'cdc.yaml');
-    writeFileSync(configFile, configText(server.url, firehose.endpoint));
-    const { workload, kills } = await runThroughKill(options, server, configFile, lake, cleanup);
+    // The backfill takes longer than the daemon lives the first time.
+    const backfillRate = Math.ceil((history + options.rate * options.seconds) / (options.seconds * 0.9));
+    writeFileSync(configFile, configText(server.url, firehose.endpoint, backfillRate));
+    report(`${history} rows are there already; the daemon copies ${backfillRate} a second while the customers go on`);
+    const { workload, kills } = await runThroughKill(options, customers, server, configFile, lake, cleanup);
 
     await firehose.close();
     report('folding the lake and comparing it with MySQL row by row');
@@ -72,13 +89,14 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       database: join(directory, 'lake.duckdb'),
       sourceUrl: server.url,
       values: loadConfig(configFile).values,
-      expectedEvents: expectedEvents(workload) + 1, // the marker
+      expectedChanges: expectedEvents(workload) + 1, // the marker
     });
     const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
     return {
       ...verified,
       seed: options.seed,
       server: server.version,
+      history,
       workload,
       kills,
       objects: objects.length,
@@ -96,6 +114,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
  */
 async function runThroughKill(
   options: DemoOptions,
+  customers: Workload,
   server: LocalServer,
   configFile: string,
   lake: string,
@@ -126,11 +145,13 @@ async function runThroughKill(
     reportedAt = Date.now();
     report(`${counts.committed + counts.rolledBack} transactions, ${expectedEvents(counts)} changes`);
   };
-  const working = runWorkload({ url: server.url, seed, rate, seconds, signal, onProgress });
+  const phase = { rate, transactions: Math.round(rate * seconds), withinMs: 2000 * seconds };
+  const working = customers.run({ ...phase, signal, onProgress });
   working.catch(() => {}); // awaited below, after the kill
   await Promise.race([sleep(seconds * 500, undefined, { signal }), daemon.died, working]);
+  const left = await tablesLeft(configFile);
   await daemon.kill();
-  report('killed the daemon with SIGKILL');
+  report(`killed the daemon with SIGKILL${left > 0 ? ', in the middle of the backfill' : ''}`);
   await sleep(Math.min(500, seconds * 100), undefined, { signal });
   daemon = start();
   report('started the daemon again');
@@ -150,6 +171,9 @@ async function runThroughKill(
     return false;
   };
   await waitUntil(landed, DELIVERY_TIMEOUT_MS, daemon, signal, 'the last change did not reach the lake');
+  report('waiting until the last row of the backfill is in the lake');
+  const isCopied = async (): Promise<boolean> => (await tablesLeft(configFile)) === 0;
+  await waitUntil(isCopied, BACKFILL_TIMEOUT_MS, daemon, signal, 'the backfill did not end');
   await daemon.stop(STOP_TIMEOUT_MS);
   return { workload, kills: 1 };
 }
@@ -183,12 +207,33 @@ async function insertMarker(url: string, marker: string): Promise<void> {
   await connection.query('INSERT INTO demo_marker VALUES (?)', [marker]).finally(() => connection.destroy());
 }
 
-const configText = (url: string, endpoint: string): string =>
+/** Tables that the backfill has not copied to their end, by the checkpoint of the daemon. */
+async function tablesLeft(configFile: string): Promise<number> {
+  const { checkpoint, name } = loadConfig(configFile);
+  return (await new CheckpointFile(checkpoint.file).load(name))?.backfill?.tables.length ?? 0;
+}
+
+async function countRows(url: string): Promise<number> {
+  const connection = await connectShop(url);
+  try {
+    let rows = 0;
+    for (const table of SHOP_TABLES) {
+      const [[counted]] = await connection.query<RowDataPacket[]>(`SELECT COUNT(*) AS n FROM ${table}`);
+      rows += Number(counted?.n);
+    }
+    return rows;
+  } finally {
+    connection.destroy();
+  }
+}
+
+const configText = (url: string, endpoint: string, backfillRate: number): string =>
   stringify({
     name: SHOP,
-    source: { url },
+    source: { url, start: 'snapshot' },
     tables: [`${SHOP}.*`],
     firehose: { region: 'us-east-1', stream: STREAM, endpoint },
+    backfill: { rate: backfillRate, chunk_time: '100ms' },
   });
 
 async function waitUntil(

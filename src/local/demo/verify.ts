@@ -1,6 +1,6 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import { compareTable, isEqual, type TableComparison } from '../../lake/compare.ts';
-import { type Fold, foldLake } from '../../lake/fold.ts';
+import { type Fold, foldLake, selectRows } from '../../lake/fold.ts';
 import { connectSource } from '../../lake/source-table.ts';
 import { createViews } from '../../lake/views.ts';
 import { REVENUE_BY_SOURCE, SHOP, SHOP_TABLES } from './shop.ts';
@@ -11,7 +11,9 @@ export interface VerifyResult {
   /** The lines that landed, and how many of them repeat an earlier event. */
   lines: number;
   repeats: number;
-  expectedEvents: number;
+  /** The events of changes that were expected, and the rows of the backfill that landed. */
+  expectedChanges: number;
+  copiedRows: number;
   tables: (TableComparison & { events: number })[];
   revenue: { source: string; customers: string; payments: string; revenue: string }[];
 }
@@ -22,7 +24,7 @@ interface VerifyInput {
   database: string;
   sourceUrl: string;
   values: ValueOptions;
-  expectedEvents: number;
+  expectedChanges: number;
 }
 
 /** Folds the landed objects and compares every table of the shop with the source. */
@@ -31,7 +33,7 @@ export async function verifyDemo({
   database,
   sourceUrl,
   values,
-  expectedEvents,
+  expectedChanges,
 }: VerifyInput): Promise<VerifyResult> {
   const fold = await foldLake({ objects, database });
   try {
@@ -45,16 +47,30 @@ export async function verifyDemo({
     } finally {
       source.destroy();
     }
-    const problems = findProblems(fold, tables, expectedEvents);
+    const copiedRows = await countCopiedRows(fold);
+    const problems = findProblems(fold, tables, { expectedChanges, copiedRows });
     const { events: lines, repeats } = fold;
     const revenue = problems.length > 0 ? [] : await revenueBySource(fold);
-    return { problems, lines, repeats, expectedEvents, tables, revenue };
+    return { problems, lines, repeats, expectedChanges, copiedRows, tables, revenue };
   } finally {
     fold.close();
   }
 }
 
-function findProblems(fold: Fold, tables: readonly TableComparison[], expectedEvents: number): string[] {
+/** Rows that the backfill sent, without repeats. */
+async function countCopiedRows(fold: Fold): Promise<number> {
+  const [[rows] = []] = await selectRows(
+    fold.connection,
+    "SELECT count(DISTINCT seq) FROM cdc_lake.events WHERE op = 'r'",
+  );
+  return Number(rows);
+}
+
+function findProblems(
+  fold: Fold,
+  tables: readonly TableComparison[],
+  { expectedChanges, copiedRows }: Pick<VerifyResult, 'expectedChanges' | 'copiedRows'>,
+): string[] {
   const problems = [];
   for (const result of tables) {
     const name = `${result.schema}.${result.table}`;
@@ -62,8 +78,10 @@ function findProblems(fold: Fold, tables: readonly TableComparison[], expectedEv
     if (result.lakeOnlyColumns.length > 0) problems.push(`${name} has columns only in the lake`);
     if (result.sourceRows === 0) problems.push(`${name} is empty, so the comparison proves nothing`);
   }
-  const events = fold.events - fold.repeats;
-  if (events !== expectedEvents) problems.push(`${expectedEvents} changes were committed, but ${events} events landed`);
+  const events = fold.events - fold.repeats - copiedRows;
+  if (events !== expectedChanges)
+    problems.push(`${expectedChanges} changes were committed, but ${events} events landed`);
+  if (copiedRows === 0) problems.push('the backfill copied no row');
   if (fold.conflicts > 0) problems.push(`${fold.conflicts} events were repeated with different content`);
   return problems;
 }

@@ -17,13 +17,13 @@ export interface WorkloadCounts {
   moved: number;
 }
 
-export interface WorkloadOptions {
-  url: string;
-  seed: number;
-  /** Transactions per second, over all clients. */
-  rate: number;
-  seconds: number;
-  clients?: number;
+/** One part of the workload. */
+export interface WorkloadPhase {
+  /** Transactions per second, over all clients; undefined for as many as the server takes. */
+  rate?: number;
+  transactions: number;
+  /** The phase ends early after this time, in milliseconds. */
+  withinMs: number;
   signal: AbortSignal;
   onProgress?: (counts: Readonly<WorkloadCounts>) => void;
 }
@@ -42,33 +42,52 @@ const noCounts = (): WorkloadCounts => ({
 export const expectedEvents = ({ inserted, updated, deleted, moved }: WorkloadCounts): number =>
   inserted + updated + deleted + 2 * moved;
 
-/**
- * Runs `rate * seconds` transactions on several connections. Each transaction starts at its scheduled time, or later if
- * the server is slower. The workload ends early after twice the time.
- */
-export async function runWorkload(options: WorkloadOptions): Promise<WorkloadCounts> {
-  const { rate, seconds, seed, signal, clients = 4 } = options;
-  const counts = noCounts();
-  const total = Math.max(clients, Math.round(rate * seconds));
-  const connections = await Promise.all(Array.from({ length: clients }, () => connectShop(options.url)));
-  try {
-    await run(connections[0]!, openingTransaction(seed), counts);
+/** The customers of the shop. A later phase goes on with the rows of the earlier ones. */
+export class Workload {
+  readonly #seed: number;
+  readonly #clients: readonly { connection: Connection; transactions: ReturnType<typeof shopTransactions> }[];
+  #isOpened = false;
+
+  private constructor(seed: number, connections: readonly Connection[]) {
+    this.#seed = seed;
+    this.#clients = connections.map((connection, number) => ({
+      connection,
+      transactions: shopTransactions(seed, number),
+    }));
+  }
+
+  static async open({ url, seed, clients = 4 }: { url: string; seed: number; clients?: number }): Promise<Workload> {
+    return new Workload(seed, await Promise.all(Array.from({ length: clients }, () => connectShop(url))));
+  }
+
+  close(): void {
+    for (const { connection } of this.#clients) connection.destroy();
+  }
+
+  /**
+   * Runs transactions on all connections. With a rate each transaction starts at its scheduled time, or later if the
+   * server is slower.
+   */
+  async run({ rate, transactions, withinMs, signal, onProgress }: WorkloadPhase): Promise<WorkloadCounts> {
+    const counts = noCounts();
+    const clients = this.#clients;
+    const total = Math.max(clients.length, transactions);
+    if (!this.#isOpened) await run(clients[0]!.connection, openingTransaction(this.#seed), counts);
+    this.#isOpened = true;
     const begin = performance.now();
-    const client = async (connection: Connection, number: number) => {
-      const transactions = shopTransactions(seed, number);
-      for (let i = number; i < total; i += clients) {
-        const late = performance.now() - begin - (i / rate) * 1000;
-        if (late < -2) await sleep(-late, undefined, { signal });
-        signal.throwIfAborted();
-        if (performance.now() - begin > 2000 * seconds) return;
-        await run(connection, transactions.next().value, counts);
-        options.onProgress?.(counts);
-      }
-    };
-    await Promise.all(connections.map(client));
+    await Promise.all(
+      clients.map(async (client, number) => {
+        for (let i = number; i < total; i += clients.length) {
+          const late = rate === undefined ? 0 : performance.now() - begin - (i / rate) * 1000;
+          if (late < -2) await sleep(-late, undefined, { signal });
+          signal.throwIfAborted();
+          if (performance.now() - begin > withinMs) return;
+          await run(client.connection, client.transactions.next().value, counts);
+          onProgress?.(counts);
+        }
+      }),
+    );
     return counts;
-  } finally {
-    for (const connection of connections) connection.destroy();
   }
 }
 

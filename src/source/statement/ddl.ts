@@ -200,7 +200,9 @@ function readTableDdl(
   }
   // IF NOT EXISTS is logged too when the table exists, so it proves nothing. Otherwise the table was dropped or renamed
   // before, which counts itself.
-  const changes = isIfNotExists ? [] : changesOf(name, 'created', 'columns');
+  // A sequence begins with its one row.
+  const created = object === 'SEQUENCE' ? changesOf(name, 'columns') : changesOf(name, 'created', 'columns');
+  const changes = isIfNotExists ? [] : created;
   if (isReplace) changes.unshift(...changesOf(name, 'emptied'));
   return isFromQuery(tokens) ? { ...dml, changes, writes: [name] } : ddl(label, changes);
 }
