@@ -180,9 +180,24 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
     ...delivered.coordinates,
     tables: memory.entriesFrom(delivered.coordinates),
     incomplete: [],
+    coverage: { followedSince: '2026-01-02T03:04:05.000Z', complete: COVERED },
+    backfill: BACKFILLED,
   };
   return { lines: committed.lines, journal, tables, checkpoint };
 }
+
+/** A table that is copied, and one that is half copied. */
+const COVERED = [{ schema: 'shop', table: 'a', since: '2026-01-02T03:04:05.000Z', why: 'backfilled' as const }];
+const BACKFILLED = {
+  paused: false,
+  ordinals: 2_097_152,
+  tables: [
+    {
+      ...{ schema: 'shop', table: 'b', request: 'golden', where: null, key: '[["id",3,0,true,0]]', rows: 7 },
+      ranges: [{ after: ['BwAAAA=='], upTo: null }],
+    },
+  ],
+};
 
 /** Remembers what the server answered at the same place when the fixture was recorded. */
 export function lookUp(

@@ -43,9 +43,15 @@ const end: fc.Arbitrary<End> = fc.oneof(
   { weight: 3, arbitrary: fc.constant('rollback' as const) },
   { weight: 1, arbitrary: fc.constant('truncate' as const) },
   { weight: 1, arbitrary: fc.constant('rewrite' as const) },
-  { weight: 2, arbitrary: fc.record({ xa: fc.constantFrom('commit' as const, 'rollback' as const), after: fc.nat(3) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ xa: fc.constantFrom('commit' as const, 'rollback' as const), after: fc.nat(3) }),
+  },
 );
-export const script: fc.Arbitrary<Script> = fc.record({ changes: fc.array(change, { minLength: 1, maxLength: 5 }), end });
+export const script: fc.Arbitrary<Script> = fc.record({
+  changes: fc.array(change, { minLength: 1, maxLength: 5 }),
+  end,
+});
 
 /** An event of the stream: `c`, `u`, `d`, `t` for TRUNCATE; `r` for a row of the backfill. */
 export interface Line {

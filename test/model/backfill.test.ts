@@ -45,7 +45,9 @@ afterAll(() => {
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
-const BACKFILL_FILES = readdirSync('src/backfill').filter((name) => name.endsWith('.ts') && name !== 'open-backfill.ts');
+const BACKFILL_FILES = readdirSync('src/backfill').filter(
+  (name) => name.endsWith('.ts') && name !== 'open-backfill.ts',
+);
 const COPIED = [
   ...BACKFILL_FILES.map((name) => `backfill/${name}`),
   ...readdirSync('src/delivery').map((name) => `delivery/${name}`),

@@ -35,6 +35,28 @@ const sample: Checkpoint = {
     },
   ],
   binlog: { created: 1_700_000_000, position: 1000, digest: 77, gtid: 'x:5', committed: 1_700_000_000_000_001 },
+  coverage: {
+    followedSince: '2026-01-01T00:00:00.000Z',
+    complete: [{ schema: 's', table: 'u', since: '2026-01-02T00:00:00.000Z', why: 'backfilled' }],
+  },
+  backfill: {
+    paused: true,
+    ordinals: 2 ** 33,
+    tables: [
+      {
+        schema: 's',
+        table: 'v',
+        request: 'r1',
+        where: 'id > 7',
+        key: '[["id",8]]',
+        rows: 12,
+        ranges: [
+          { after: null, upTo: ['BQAAAA=='] },
+          { after: ['BQAAAA=='], upTo: null },
+        ],
+      },
+    ],
+  },
 };
 
 let directory: string;
@@ -59,7 +81,7 @@ describe('the checkpoint file', () => {
     ['no text', () => ''],
     ['a changed number', (text: string) => text.replace('1234', '1235')],
     ['an unknown field', (text: string) => text.replace('{', '{"extra":1,')],
-    ['another version', (text: string) => text.replace('"version": 2', '"version": 0')],
+    ['another version', (text: string) => text.replace('"version": 3', '"version": 0')],
     ['other JSON', () => 'null'],
   ])('a file with %s is rejected and not changed', async (_, damage) => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
@@ -75,30 +97,39 @@ describe('the checkpoint file', () => {
 
   test('a file of a later version is rejected with its own message', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
-    writeFileSync(file.path, '{ "version": 3, "more": true }');
+    writeFileSync(file.path, '{ "version": 4, "more": true }');
     await expect(file.load('shop')).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringContaining('a later version of cdc'),
-      why: 'its format is 3, and this cdc supports up to 2',
+      why: 'its format is 4, and this cdc supports up to 3',
     });
   });
 
-  test('a checkpoint of version 1 is read, without what only later versions know, and saved in the new format', async () => {
-    const path = join(directory, 'golden.json');
-    copyFileSync('test/golden/files/checkpoints/version-1.json', path);
-    const file = new CheckpointFile(path);
-    const loaded = await file.load('golden');
-    expect(loaded).toMatchObject({ epoch: 1_767_300_000, position: expect.any(Number) });
-    expect(loaded).not.toHaveProperty('binlog');
-    await file.save(loaded as Checkpoint);
-    expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ version: 2, binlog: null });
-    expect(await file.load('golden')).toEqual(loaded);
-    writeFileSync(
-      path,
-      readFileSync('test/golden/files/checkpoints/version-1.json', 'utf8').replace('"epoch": 1', '"epoch": 2'),
-    );
-    await expect(file.load('golden')).rejects.toMatchObject({ why: 'its checksum does not match its content' });
-  });
+  test.each([1, 2])(
+    'a checkpoint of version %i is read, without what only later versions know, and saved in the new format',
+    async (version) => {
+      const path = join(directory, 'golden.json');
+      copyFileSync(`test/golden/files/checkpoints/version-${version}.json`, path);
+      const file = new CheckpointFile(path);
+      const loaded = await file.load('golden');
+      expect(loaded).toMatchObject({ epoch: 1_767_300_000, position: expect.any(Number) });
+      if (version === 1) expect(loaded).not.toHaveProperty('binlog');
+      expect(loaded).not.toHaveProperty('coverage');
+      expect(loaded).not.toHaveProperty('backfill');
+      await file.save(loaded as Checkpoint);
+      const saved = {
+        ...{ version: 3, coverage: { followedSince: null, complete: [] } },
+        backfill: { paused: false, ordinals: 0, tables: [] },
+      };
+      expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject(saved);
+      expect(await file.load('golden')).toEqual({ ...loaded, coverage: saved.coverage, backfill: saved.backfill });
+      writeFileSync(
+        path,
+        readFileSync('test/golden/files/checkpoints/version-1.json', 'utf8').replace('"epoch": 1', '"epoch": 2'),
+      );
+      await expect(file.load('golden')).rejects.toMatchObject({ why: 'its checksum does not match its content' });
+    },
+  );
 
   test('a symbolic link to it stays a link; the file that it leads to is written, and locked', async () => {
     mkdirSync(join(directory, 'disk'));

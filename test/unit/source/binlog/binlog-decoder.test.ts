@@ -47,7 +47,7 @@ describe('transactions', () => {
   test('one statement without BEGIN commits by itself, and rows of other tables are left out', () => {
     expect(
       callsOf(gtid(1), query('CREATE TABLE x (id INT)'), gtid(2), BEGIN, tableMap(9, 'other'), insert(9, 1), xid()),
-    ).toEqual(['CREATE TABLE: columns s.x', 'commit :1', 'commit :2']);
+    ).toEqual(['CREATE TABLE: created s.x, columns s.x', 'commit :1', 'commit :2']);
   });
 
   test('a transaction that a crash of the server cut off is rolled back', () => {
