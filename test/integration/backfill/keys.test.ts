@@ -106,7 +106,11 @@ describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => 
       expect(expected.length).toBeGreaterThan(1);
       const { lastKey } = await reader.read(WHOLE_TABLE, await processedNow(url), { rows: 1, bytes: 1e9 });
       const { explain, touched } = await readPlan(session, reader, { after: lastKey!, upTo: null }, 10);
-      if (process.env.CDC_PLAN) console.log(kind, keyCase.name, touched, JSON.stringify(explain));
+      // Without the index, the server sorts what is left.
+      if (!reader.key.every(({ isIndexed }) => isIndexed)) return;
+      expect(explain).toMatch(/range/);
+      expect(explain).not.toMatch(/filesort|temporary/);
+      expect(touched).toBeLessThan(30);
     },
   );
 });
