@@ -4,20 +4,15 @@ import type { DeclaredTable } from '../../source/schema/declared-table.ts';
 import type { Parameter } from './execute-command.ts';
 import { integerParameter, type KeyColumn } from './key-column.ts';
 import { type KeyBounds, KeySearch } from './key-search.ts';
-import {
-  CHUNK_BUFFER_BYTES,
-  DISCARD_MAX_BYTES,
-  PIECE_MAX_BYTES,
-  SPLIT_MIN_ROWS,
-  STATEMENT_TIMEOUT_MS,
-} from './limits.ts';
+import { CHUNK_BUFFER_BYTES, DISCARD_MAX_BYTES, PIECE_MAX_BYTES, SPLIT_MIN_ROWS } from './limits.ts';
 import { orderBy, parenthesized, rangeCondition } from './range-sql.ts';
 import { isStatementTimeout, readError } from './read-error.ts';
 import type { ReconnectingSession } from './reconnecting-session.ts';
 import { type HighWatermark, PACKET_HEADER_LENGTH, type Processed, type RowChunk } from './row-chunk.ts';
 import { type CollectedRows, type ResultColumn, RowCollector } from './row-collector.ts';
 import { readKey } from './row-packet-key.ts';
-import type { ReadSession } from './session.ts';
+import type { PreparedStatement, ReadSession } from './session.ts';
+import { useSchema } from './where.ts';
 
 export interface ChunkLimits {
   rows: number;
@@ -59,7 +54,7 @@ export class TableReader {
 
   /** Prepares the first statement and reads the bounds, so that errors are known before a window opens. */
   async prepare(): Promise<void> {
-    await this.#run((session) => session.prepare(this.rowsSql(WHOLE_TABLE)));
+    await this.#run((session) => this.#prepareRows(session, WHOLE_TABLE));
     await this.bounds();
   }
 
@@ -110,13 +105,18 @@ export class TableReader {
     return `SELECT ${this.table.select.join(', ')} ${this.#search.from} WHERE ${sql}${where}${order} LIMIT ?`;
   }
 
+  async #prepareRows(session: ReadSession, range: KeyRange): Promise<PreparedStatement> {
+    if (this.#where !== undefined) await useSchema(session, this.table);
+    return session.prepare(this.rowsSql(range));
+  }
+
   parameters(range: KeyRange, rows: number): Parameter[] {
     return [...rangeCondition(this.key, range).parameters, integerParameter(BigInt(rows))];
   }
 
   /** Runs a statement and keeps rows up to `maxBytes`. The rest is dropped; if it is large, with its connection. */
   async #collect(session: ReadSession, range: KeyRange, maxRows: number, maxBytes: number): Promise<PartialResult> {
-    const statement = await session.prepare(this.rowsSql(range));
+    const statement = await this.#prepareRows(session, range);
     const collector = new RowCollector(this.#chunkBytes);
     let kept: CollectedRows | undefined;
     let dropped = 0;
@@ -181,7 +181,7 @@ export class TableReader {
       const high = await visibility.high(session);
       await this.#stream(session, high, onPiece);
       await visibility.close(session);
-      await session.limitStatements(STATEMENT_TIMEOUT_MS);
+      await session.limitStatements(this.#connection.statementTimeoutMs);
     });
   }
 
@@ -209,7 +209,7 @@ export class TableReader {
           },
         );
     };
-    const statement = await session.prepare(this.rowsSql(WHOLE_TABLE));
+    const statement = await this.#prepareRows(session, WHOLE_TABLE);
     try {
       await session.execute(statement, this.parameters(WHOLE_TABLE, ALL_ROWS), collector, onRows);
     } catch (error) {
