@@ -59,7 +59,7 @@ export class KeySearch {
     return (await this.#bisect(session, range, low, high)) ?? (await this.#sample(session, range, high)) ?? low;
   }
 
-  /** The middle by value, moved to the next existing key. While there is none before `high`, it looks further down. */
+  /** The middle by value, moved to the next existing key. If there is none before `high`, it looks at the rows below. */
   async #bisect(session: ReadSession, range: KeyRange, low: Key, high: Key): Promise<Key | undefined> {
     const [column] = this.#key;
     if (column === undefined || this.#scale === undefined) return undefined;
@@ -67,14 +67,18 @@ export class KeySearch {
     const position = (key: Key): bigint => scale.position(Buffer.from(key[0] as string, 'base64'));
     const from = position(low);
     let to = position(high);
-    const sql = `${column.expression} ${column.descending ? '<=' : '>='} ?`;
+    const above = `${column.expression} ${column.descending ? '<=' : '>='} ?`;
+    const below = `${column.expression} ${column.descending ? '>' : '<'} ?`;
+    const rows = rangeCondition(this.#key, range);
     for (let i = 0; i < BISECTIONS_MAX; i++) {
       const middle = (from + to) / 2n;
       if (middle === from || middle === to) return undefined;
-      const beyond = { sql, parameters: [scale.parameterAt(middle)] };
-      const key = await this.#select(session, both(rangeCondition(this.#key, range), beyond), 'forward');
+      const parameters = [scale.parameterAt(middle)];
+      const key = await this.#select(session, both(rows, { sql: above, parameters }), 'forward');
       if (key !== undefined && !keysEqual(key, high)) return key;
-      to = middle;
+      const last = await this.#select(session, both(rows, { sql: below, parameters }), 'backward');
+      if (last === undefined) return undefined;
+      to = position(last);
     }
     return undefined;
   }
