@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../../model/identifier.ts';
 import { BINARY_COLLATION, type Column, ColumnType as T } from '../../model/table.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { Parameter } from './execute-command.ts';
+import { LISTED_MEMBERS_MAX } from './limits.ts';
 
 /** What SHOW KEYS and INFORMATION_SCHEMA add to a column of a key. */
 export interface KeyPart {
@@ -26,6 +27,8 @@ export interface KeyColumn extends KeyPart {
   expression: string;
   /** Whether the server compares the column with a parameter in the order of the index. */
   isIndexed: boolean;
+  /** The labels of an ENUM, if they are few enough to be listed; otherwise 0. */
+  members: number;
   /** The expression of one parameter that compares as `expression` does. */
   parameter: string;
   toParameter: (value: Buffer) => Parameter;
@@ -145,9 +148,20 @@ const NOT_COMPARABLE: ReadonlySet<number> = new Set([T.JSON, T.GEOMETRY, T.VECTO
 
 export function keyColumn(column: Column, index: number, part: KeyPart): KeyColumn {
   if (NOT_COMPARABLE.has(column.type)) throw new CdcError(`column ${column.name} has no order, so it cannot be a key`);
-  const { name, unsigned, type, meta } = column;
+  const { name, unsigned, type, meta, labels } = column;
   const scale = type === T.NEWDECIMAL ? meta & 0xff : 0;
   const expression = quoteIdentifier(name);
   const isIndexed = !part.prefix;
-  return { name, index, unsigned, scale, expression, isIndexed, ...part, ...columnKey(column, expression, part) };
+  const members = type === T.ENUM && labels.length <= LISTED_MEMBERS_MAX ? labels.length : 0;
+  return {
+    name,
+    index,
+    unsigned,
+    scale,
+    expression,
+    isIndexed,
+    members,
+    ...part,
+    ...columnKey(column, expression, part),
+  };
 }

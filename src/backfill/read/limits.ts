@@ -18,7 +18,7 @@ export const CHUNK_BUFFER_BYTES = 1024 * 1024;
 /** Up to this size a buffer doubles; a larger one grows by half of it. */
 export const BUFFER_DOUBLING_MAX_BYTES = 128 * 1024 * 1024;
 
-/** The rows and bytes of one piece of a table that is read in one view. */
+/** The bytes of one piece of a table that is read in one view. */
 export const PIECE_MAX_BYTES = 4 * 1024 * 1024;
 
 /** How many rows a sample for a split skips, most first: a shorter range has fewer. */
@@ -29,3 +29,6 @@ export const BISECTIONS_MAX = 12;
 
 /** A range is halved only if its left half has at least this many rows. */
 export const SPLIT_MIN_ROWS = 2_000;
+
+/** An ENUM with more labels is compared by its number: the server reads the index from its start for each chunk. */
+export const LISTED_MEMBERS_MAX = 256;

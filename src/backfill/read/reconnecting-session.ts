@@ -2,6 +2,7 @@ import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
 import { identityQuery } from '../../source/server/server-info.ts';
 import { createVisibility } from './create-visibility.ts';
+import { STATEMENT_TIMEOUT_MS } from './limits.ts';
 import { checkReplica } from './replica-check.ts';
 import { ReadSession } from './session.ts';
 import type { SnapshotConnectionOptions } from './snapshot-options.ts';
@@ -25,6 +26,10 @@ export class ReconnectingSession {
     if (!options.isReplica) this.#identity = options.server.identity;
   }
 
+  get statementTimeoutMs(): number {
+    return this.options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
+  }
+
   /** The open session, or a new one. @throws CdcError if rows of the server cannot be ordered against the stream */
   async open(): Promise<ReadSession> {
     if (this.#session !== undefined && !this.#session.isBroken) return this.#session;
@@ -36,6 +41,7 @@ export class ReconnectingSession {
       await this.#verifyIdentity(session);
       if (this.options.isReplica) await checkReplica(session, this.options);
       await this.visibility.prepare(session);
+      await session.limitStatements(this.statementTimeoutMs);
       await session.query('SET SESSION TRANSACTION READ ONLY');
     } catch (error) {
       session?.destroy();

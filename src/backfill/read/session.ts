@@ -5,7 +5,7 @@ import { NET_WRITE_TIMEOUT_S } from '../../source/limits.ts';
 import type { Flavor } from '../../source/server/server-info.ts';
 import { connect } from '../../source/server/server-info.ts';
 import { type DriverConnection, ExecuteCommand, type OnRows, type Parameter } from './execute-command.ts';
-import { ANSWER_TIMEOUT_MS, STATEMENT_TIMEOUT_MS } from './limits.ts';
+import { ANSWER_TIMEOUT_MS } from './limits.ts';
 import type { RowCollector } from './row-collector.ts';
 
 /** A prepared statement of one connection. */
@@ -75,7 +75,6 @@ export class ReadSession {
     session.#removeListener = onAbort(signal, () => session.destroy());
     try {
       for (const sql of SETTINGS) await session.query(sql);
-      await session.limitStatements(STATEMENT_TIMEOUT_MS);
       // The last one: after it, names in answers are in their own character sets.
       await session.query('SET SESSION character_set_results = NULL');
       return session;

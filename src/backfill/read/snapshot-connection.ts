@@ -1,5 +1,7 @@
+import { CdcError } from '../../runtime/error.ts';
 import { type DeclaredTable, readDeclaredTable } from '../../source/schema/declared-table.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
+import { readError } from './read-error.ts';
 import { readKeyColumns } from './read-key-columns.ts';
 import { ReconnectingSession } from './reconnecting-session.ts';
 import type { SnapshotConnectionOptions } from './snapshot-options.ts';
@@ -35,14 +37,28 @@ export class SnapshotConnection {
 
   /** @throws CdcError if the table cannot be read, or the condition is none */
   async use(table: DeclaredTable, { where }: { where?: string }): Promise<TableReader> {
+    const { connection, signal } = this.#session.options;
+    if (table.kind === 'view') throw viewError(table);
     const session = await this.#session.open();
-    if (where !== undefined) await checkWhere(session, table, where);
-    const reader = new TableReader(this.#session, table, await readKeyColumns(session, table), where);
-    await reader.prepare();
-    return reader;
+    try {
+      if (where !== undefined) await checkWhere(session, table, where);
+      const reader = new TableReader(this.#session, table, await readKeyColumns(session, table), where);
+      await reader.prepare();
+      return reader;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw readError(error, { table: `${table.schema}.${table.name}`, connection });
+    }
   }
 
   async close(): Promise<void> {
     this.#session.close();
   }
 }
+
+const viewError = ({ schema, name }: DeclaredTable): CdcError =>
+  new CdcError(`${schema}.${name} is a view`, {
+    exitCode: 2,
+    why: 'the stream has no changes of a view, so nothing could keep its copy up to date',
+    hint: 'name the tables that the view reads',
+  });

@@ -11,5 +11,7 @@ export interface SnapshotConnectionOptions {
   source?: ConnectionOptions;
   /** `schema.table`, for a server without GTIDs. */
   heartbeatTable?: string;
+  /** How long a statement runs at most; rows that have arrived by then are kept. */
+  statementTimeoutMs?: number;
   signal: AbortSignal;
 }

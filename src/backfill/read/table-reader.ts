@@ -1,30 +1,22 @@
-import { quoteIdentifier } from '../../model/identifier.ts';
-import { type Key, type KeyRange, keysEqual, WHOLE_TABLE } from '../../model/key-range.ts';
+import { type Key, type KeyRange, WHOLE_TABLE } from '../../model/key-range.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { DeclaredTable } from '../../source/schema/declared-table.ts';
 import type { Parameter } from './execute-command.ts';
 import { integerParameter, type KeyColumn } from './key-column.ts';
-import { keyScale } from './key-scale.ts';
-import {
-  BISECTIONS_MAX,
-  CHUNK_BUFFER_BYTES,
-  DISCARD_MAX_BYTES,
-  PIECE_MAX_BYTES,
-  SAMPLE_OFFSETS,
-  SPLIT_MIN_ROWS,
-  STATEMENT_TIMEOUT_MS,
-} from './limits.ts';
-import { type Direction, orderBy, parenthesized, rangeCondition, rangeParameters } from './range-sql.ts';
+import { type KeyBounds, KeySearch } from './key-search.ts';
+import { CHUNK_BUFFER_BYTES, DISCARD_MAX_BYTES, PIECE_MAX_BYTES, SPLIT_MIN_ROWS } from './limits.ts';
+import { orderBy, parenthesized, rangeCondition } from './range-sql.ts';
 import { isStatementTimeout, readError } from './read-error.ts';
 import type { ReconnectingSession } from './reconnecting-session.ts';
 import { type HighWatermark, PACKET_HEADER_LENGTH, type Processed, type RowChunk } from './row-chunk.ts';
 import { type CollectedRows, type ResultColumn, RowCollector } from './row-collector.ts';
 import { readKey } from './row-packet-key.ts';
-import type { ReadSession } from './session.ts';
+import type { PreparedStatement, ReadSession } from './session.ts';
+import { useSchema } from './where.ts';
 
 export interface ChunkLimits {
   rows: number;
-  /** A chunk ends after the row that reaches this many bytes. */
+  /** A chunk ends before the row that exceeds this many bytes, but not before its first row. */
   bytes: number;
 }
 
@@ -36,19 +28,17 @@ interface PartialResult {
 }
 
 /** No table has more rows. */
-const ALL_ROWS = 2n ** 63n - 1n;
+const ALL_ROWS = 2 ** 53;
 
 /** Reads the rows of one table. Its statements are prepared once a connection. */
 export class TableReader {
   readonly table: DeclaredTable;
+  /** The columns of the key; empty if only `readAll` can read the table. */
   readonly key: readonly KeyColumn[];
   readonly #connection: ReconnectingSession;
   readonly #where: string | undefined;
-  readonly #from: string;
-  /** Whether a range of the key is a range of its index. */
-  readonly #isIndexed: boolean;
-  readonly #keyPositions: readonly number[];
-  #bounds: { first: Key; last: Key } | undefined;
+  readonly #search: KeySearch;
+  #bounds: KeyBounds | undefined;
   #definitions: Buffer | undefined;
   #columns: readonly ResultColumn[] = [];
   /** Of the last chunk: so that the next one has a buffer of the right size, and about as many rows as it may have. */
@@ -60,11 +50,7 @@ export class TableReader {
     this.table = table;
     this.key = key;
     this.#where = where;
-    this.#isIndexed = key.length > 0 && key.every(({ isIndexed }) => isIndexed);
-    // Without the index the server sorts. A range of an index of prefixes can lack rows whose collation has expansions.
-    const index = this.#isIndexed ? ` FORCE INDEX (${quoteIdentifier(table.keyIndex as string)})` : ' USE INDEX ()';
-    this.#from = `FROM ${table.from}${index}`;
-    this.#keyPositions = key.map(({ index }) => index);
+    this.#search = new KeySearch(table, key);
   }
 
   /** The key of a row of the last chunk, or of one before it. */
@@ -74,7 +60,7 @@ export class TableReader {
 
   /** Prepares the first statement and reads the bounds, so that errors are known before a window opens. */
   async prepare(): Promise<void> {
-    await this.#run((session) => session.prepare(this.rowsSql(WHOLE_TABLE)));
+    await this.#run((session) => this.#prepareRows(session, WHOLE_TABLE));
     await this.bounds();
   }
 
@@ -93,8 +79,8 @@ export class TableReader {
       // A result set can have been cut by ending its connection.
       const open = session.isBroken ? await this.#connection.open() : session;
       const high = await visibility.high(open);
-      if (!session.isBroken) await visibility.close(session);
-      if (part.lastKey !== undefined) await this.#verifyKey(open, part.lastKey);
+      if (open === session) await visibility.close(session);
+      if (part.lastKey !== undefined) await this.#search.verify(open, part.lastKey);
       return { ...part, elapsedMs, high };
     });
   }
@@ -105,11 +91,10 @@ export class TableReader {
     limits: ChunkLimits,
   ): Promise<CollectedRows & Pick<RowChunk, 'lastKey' | 'isLast'>> {
     const limit = this.#rowLimit(limits);
-    const lookAt = this.#where === undefined ? undefined : await this.#keyAt(session, range, limit - 1);
+    const lookAt = this.#where === undefined ? undefined : await this.#search.keyAt(session, range, limit - 1);
     const of = lookAt === undefined ? range : { ...range, upTo: lookAt };
-    const maxRows = this.#where === undefined ? BigInt(limit) : ALL_ROWS;
-    const parameters = [...rangeParameters(this.key, of), integerParameter(maxRows)];
-    const { rows, columns, isCut } = await this.#collect(session, this.rowsSql(of), parameters, maxRows, limits.bytes);
+    const maxRows = this.#where === undefined ? limit : ALL_ROWS;
+    const { rows, columns, isCut } = await this.#collect(session, of, maxRows, limits.bytes);
     this.#learn(rows);
     this.#columns = columns;
     const lastRow = rows.count === 0 ? undefined : this.#keyOf(rows, columns, rows.count - 1);
@@ -120,124 +105,25 @@ export class TableReader {
   }
 
   /** The statement of a chunk. Its parameters are those of the range, then the number of rows. */
-  rowsSql({ after, upTo }: KeyRange): string {
+  rowsSql(range: KeyRange): string {
     const where = this.#where === undefined ? '' : ` AND ${parenthesized(this.#where)}`;
-    const condition = rangeCondition(this.key, after !== null, upTo !== null);
     const order = this.key.length === 0 ? '' : ` ORDER BY ${orderBy(this.key, 'forward')}`;
-    return `SELECT ${this.table.select.join(', ')} ${this.#from} WHERE ${condition}${where}${order} LIMIT ?`;
+    const { sql } = rangeCondition(this.key, range);
+    return `SELECT ${this.table.select.join(', ')} ${this.#search.from} WHERE ${sql}${where}${order} LIMIT ?`;
   }
 
-  /** The key that follows `offset` rows of the range. */
-  async #keyAt(session: ReadSession, range: KeyRange, offset: number): Promise<Key | undefined> {
-    const condition = rangeCondition(this.key, range.after !== null, range.upTo !== null);
-    return this.#selectKey(session, condition, rangeParameters(this.key, range), 'forward', offset);
+  async #prepareRows(session: ReadSession, range: KeyRange): Promise<PreparedStatement> {
+    if (this.#where !== undefined) await useSchema(session, this.table);
+    return session.prepare(this.rowsSql(range));
   }
 
-  /**
-   * A key of the range with rows on both sides of it, near the middle if the key is a number, a date or bytes.
-   * Undefined if the range has no more than about `minRows` rows.
-   */
-  async split(range: KeyRange, minRows = SPLIT_MIN_ROWS): Promise<Key | undefined> {
-    if (!this.#isIndexed) return undefined;
-    return this.#run(async (session) => {
-      const low = await this.#keyAt(session, range, minRows - 1);
-      if (low === undefined) return undefined;
-      const condition = rangeCondition(this.key, range.after !== null, range.upTo !== null);
-      const high = await this.#selectKey(session, condition, rangeParameters(this.key, range), 'backward');
-      if (high === undefined || keysEqual(low, high)) return undefined;
-      const middle =
-        (await this.#bisect(session, range, low, high)) ?? (await this.#sample(session, range, high)) ?? low;
-      await this.#verifyKey(session, middle);
-      return middle;
-    });
-  }
-
-  /**
-   * The share of `whole` that `range` covers, by the values of the first key column: 0..1. Undefined if these values do
-   * not show it. Where a bound is null, the first or last key of `bounds` is meant.
-   */
-  fraction(range: KeyRange, whole: KeyRange): number | undefined {
-    const [column] = this.key;
-    const scale = column && keyScale(column);
-    const position = (key: Key | null | undefined): bigint | undefined =>
-      key ? scale?.position(Buffer.from(key[0] as string, 'base64')) : undefined;
-    const first = position(whole.after ?? this.#bounds?.first);
-    const last = position(whole.upTo ?? this.#bounds?.last);
-    if (first === undefined || last === undefined) return undefined;
-    const from = position(range.after) ?? first;
-    const to = position(range.upTo) ?? last;
-    const share = first === last ? 0 : Number(to - from) / Number(last - first);
-    return Math.min(1, Math.max(0, share));
-  }
-
-  /** The first and the last key of the table now; undefined if it is empty or has no order. */
-  async bounds(): Promise<{ first: Key; last: Key } | undefined> {
-    if (!this.#isIndexed) return undefined;
-    this.#bounds = await this.#run(async (session) => {
-      const first = await this.#selectKey(session, 'TRUE', [], 'forward');
-      const last = await this.#selectKey(session, 'TRUE', [], 'backward');
-      return first && last && { first, last };
-    });
-    return this.#bounds;
-  }
-
-  /** The middle by value, moved to the next existing key. While there is none before `high`, it looks further down. */
-  async #bisect(session: ReadSession, range: KeyRange, low: Key, high: Key): Promise<Key | undefined> {
-    const [column] = this.key;
-    const scale = column && keyScale(column);
-    if (column === undefined || scale === undefined) return undefined;
-    const position = (key: Key): bigint => scale.position(Buffer.from(key[0] as string, 'base64'));
-    const from = position(low);
-    let to = position(high);
-    const step = to > from ? 1n : -1n;
-    const beyond = `${column.expression} ${column.descending ? '<=' : '>='} ?`;
-    const condition = `${rangeCondition(this.key, range.after !== null, range.upTo !== null)} AND ${beyond}`;
-    for (let i = 0; i < BISECTIONS_MAX; i++) {
-      const middle = (from + to + step) / 2n;
-      if (middle === from || middle === to) return undefined;
-      const parameters = [...rangeParameters(this.key, range), scale.parameterAt(middle)];
-      const key = await this.#selectKey(session, condition, parameters, 'forward');
-      if (key !== undefined && !keysEqual(key, high)) return key;
-      to = middle;
-    }
-    return undefined;
-  }
-
-  /** The key behind a number of rows that the server can skip in a moment. */
-  async #sample(session: ReadSession, range: KeyRange, high: Key): Promise<Key | undefined> {
-    for (const offset of SAMPLE_OFFSETS) {
-      const key = await this.#keyAt(session, range, offset);
-      if (key !== undefined && !keysEqual(key, high)) return key;
-    }
-    return undefined;
-  }
-
-  async #selectKey(
-    session: ReadSession,
-    condition: string,
-    parameters: readonly Parameter[],
-    direction: Direction,
-    offset = 0,
-  ): Promise<Key | undefined> {
-    const columns = this.key.map(({ index }) => this.table.select[index]).join(', ');
-    const sql = `SELECT ${columns} ${this.#from} WHERE ${condition} ORDER BY ${orderBy(this.key, direction)} LIMIT 1 OFFSET ?`;
-    const collector = new RowCollector(0, 1);
-    const statement = await session.prepare(sql);
-    await session.execute(statement, [...parameters, integerParameter(BigInt(offset))], collector, () => {});
-    if (collector.count === 0) return undefined;
-    const positions = this.key.map((_, i) => i);
-    return readKey(collector.bytes, PACKET_HEADER_LENGTH, collector.columns, positions);
+  parameters(range: KeyRange, rows: number): Parameter[] {
+    return [...rangeCondition(this.key, range).parameters, integerParameter(BigInt(rows))];
   }
 
   /** Runs a statement and keeps rows up to `maxBytes`. The rest is dropped; if it is large, with its connection. */
-  async #collect(
-    session: ReadSession,
-    sql: string,
-    parameters: readonly Parameter[],
-    maxRows: bigint,
-    maxBytes: number,
-  ): Promise<PartialResult> {
-    const statement = await session.prepare(sql);
+  async #collect(session: ReadSession, range: KeyRange, maxRows: number, maxBytes: number): Promise<PartialResult> {
+    const statement = await this.#prepareRows(session, range);
     const collector = new RowCollector(this.#chunkBytes);
     let kept: CollectedRows | undefined;
     let dropped = 0;
@@ -247,13 +133,13 @@ export class TableReader {
         collector.clear();
         if (dropped + collector.length > DISCARD_MAX_BYTES) session.destroy();
       } else if (collector.length >= maxBytes && collector.count > 0) {
-        const rest = (collector.end / collector.count) * (Number(maxRows) - collector.count);
+        const rest = (collector.end / collector.count) * (maxRows - collector.count);
         kept = collector.detach();
         if (rest > DISCARD_MAX_BYTES) session.destroy();
       }
     };
     try {
-      await session.execute(statement, parameters, collector, onRows);
+      await session.execute(statement, this.parameters(range, maxRows), collector, onRows);
     } catch (error) {
       this.#connection.options.signal.throwIfAborted();
       // What the server sent before its time limit is in order and complete.
@@ -265,6 +151,34 @@ export class TableReader {
     return { rows: kept ?? collector.rows(), columns: collector.columns, isCut: kept !== undefined };
   }
 
+  /**
+   * A key of the range with rows on both sides of it, near the middle if the key is a number, a date or bytes.
+   * Undefined if the range has no more than about `minRows` rows.
+   */
+  async split(range: KeyRange, minRows = SPLIT_MIN_ROWS): Promise<Key | undefined> {
+    if (!this.#search.isIndexed) return undefined;
+    return this.#run(async (session) => {
+      const middle = await this.#search.split(session, range, minRows);
+      if (middle !== undefined) await this.#search.verify(session, middle);
+      return middle;
+    });
+  }
+
+  /**
+   * The share of `whole` that `range` covers, by the values of the first key column: 0..1. Undefined if these values do
+   * not show it. Where a bound is null, the first or last key of `bounds` is meant.
+   */
+  fraction(range: KeyRange, whole: KeyRange): number | undefined {
+    return this.#search.fraction(range, whole, this.#bounds);
+  }
+
+  /** The first and the last key of the table now; undefined if it is empty or has no order. */
+  async bounds(): Promise<KeyBounds | undefined> {
+    if (!this.#search.isIndexed) return undefined;
+    this.#bounds = await this.#run((session) => this.#search.bounds(session));
+    return this.#bounds;
+  }
+
   /** All rows in one view, piece by piece. Nothing is read while `onPiece` runs. */
   async readAll(processed: Processed, onPiece: (piece: RowChunk) => Promise<void>): Promise<void> {
     const { visibility } = this.#connection;
@@ -274,7 +188,7 @@ export class TableReader {
       const high = await visibility.high(session);
       await this.#stream(session, high, onPiece);
       await visibility.close(session);
-      await session.limitStatements(STATEMENT_TIMEOUT_MS);
+      await session.limitStatements(this.#connection.statementTimeoutMs);
     });
   }
 
@@ -282,34 +196,35 @@ export class TableReader {
     const collector = new RowCollector(PIECE_MAX_BYTES * 2);
     let start = performance.now();
     let failure: unknown;
-    let isPaused = false;
-    const give = async (isLast: boolean): Promise<void> => {
-      const rows = isLast ? collector.rows() : collector.detach();
+    /** The pieces that are given, one after the other. */
+    let giving = Promise.resolve();
+    const give = async (rows: CollectedRows, isLast: boolean): Promise<void> => {
       await onPiece({ ...rows, lastKey: undefined, isLast, elapsedMs: performance.now() - start, high });
       start = performance.now();
     };
     const onRows = (): void => {
-      if (isPaused || collector.end < PIECE_MAX_BYTES) return;
-      isPaused = true;
+      if (collector.end < PIECE_MAX_BYTES) return;
+      const rows = collector.detach();
       session.pause();
-      give(false).then(
-        () => {
-          isPaused = false;
-          session.resume();
-        },
-        (error) => {
-          failure = error;
-          session.destroy();
-        },
-      );
+      giving = giving
+        .then(() => give(rows, false))
+        .then(
+          () => session.resume(),
+          (error) => {
+            failure = error;
+            session.destroy();
+          },
+        );
     };
-    const statement = await session.prepare(this.rowsSql(WHOLE_TABLE));
+    const statement = await this.#prepareRows(session, WHOLE_TABLE);
     try {
-      await session.execute(statement, [integerParameter(ALL_ROWS)], collector, onRows);
+      await session.execute(statement, this.parameters(WHOLE_TABLE, ALL_ROWS), collector, onRows);
     } catch (error) {
       throw failure ?? error;
     }
-    await give(true);
+    await giving;
+    if (failure !== undefined) throw failure;
+    await give(collector.rows(), true);
   }
 
   #rowLimit({ rows, bytes }: ChunkLimits): number {
@@ -324,8 +239,13 @@ export class TableReader {
   }
 
   #keyOf({ bytes, ends }: CollectedRows, columns: readonly ResultColumn[], row: number): Key {
-    const from = (row === 0 ? 0 : (ends[row - 1] as number)) + PACKET_HEADER_LENGTH;
-    return readKey(bytes, from, columns, this.#keyPositions);
+    const start = (row === 0 ? 0 : (ends[row - 1] as number)) + PACKET_HEADER_LENGTH;
+    return readKey(
+      bytes,
+      start,
+      columns,
+      this.key.map(({ index }) => index),
+    );
   }
 
   /** The columns of every result set are those of the first: otherwise the codec would misread the rows. */
@@ -335,30 +255,6 @@ export class TableReader {
     throw new CdcError(`the columns of ${this.#name} changed between two reads`, {
       kind: 'retry',
       hint: 'the chunk is read again',
-    });
-  }
-
-  /**
-   * The server must take the bytes of a string back as they are. It does not if the column holds bytes that are invalid
-   * in its character set, and a range that begins there would lose rows.
-   */
-  async #verifyKey(session: ReadSession, key: Key): Promise<void> {
-    const converted = this.key.flatMap((column, i) =>
-      column.kind === 'text' ? [{ column, value: key[i] as string }] : [],
-    );
-    if (converted.length === 0) return;
-    const checks = converted.map(({ column }) => `CAST(${column.parameter} AS BINARY) <=> CAST(? AS BINARY)`);
-    const parameters = converted.flatMap(({ column, value }) => {
-      const parameter = column.toParameter(Buffer.from(value, 'base64'));
-      return [parameter, parameter];
-    });
-    const collector = new RowCollector(0, 1);
-    const statement = await session.prepare(`SELECT 1 FROM DUAL WHERE ${checks.join(' AND ')}`);
-    await session.execute(statement, parameters, collector, () => {});
-    if (collector.count === 1) return;
-    throw new CdcError(`a key of ${this.#name} cannot be compared`, {
-      why: `${converted.map(({ column }) => column.name).join(', ')} has bytes that are invalid in its character set`,
-      hint: `find the row with its bytes (HEX) and correct it, then start the backfill again`,
     });
   }
 

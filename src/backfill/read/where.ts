@@ -1,3 +1,4 @@
+import { quoteIdentifier } from '../../model/identifier.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { DeclaredTable } from '../../source/schema/declared-table.ts';
 import { parenthesized } from './range-sql.ts';
@@ -18,6 +19,7 @@ export async function checkWhere(session: ReadSession, table: DeclaredTable, whe
       cause,
     });
   if (where.trim() === '') throw invalid('it is empty');
+  await useSchema(session, table);
   for (const condition of [where, parenthesized(where)]) {
     let statement: PreparedStatement;
     try {
@@ -28,4 +30,9 @@ export async function checkWhere(session: ReadSession, table: DeclaredTable, whe
     }
     if (statement.parameters > 0) throw invalid('it contains a "?", which is a parameter');
   }
+}
+
+/** The condition can name functions and other tables of the schema. */
+export async function useSchema(session: ReadSession, { schema }: DeclaredTable): Promise<void> {
+  await session.query(`USE ${quoteIdentifier(schema)}`);
 }

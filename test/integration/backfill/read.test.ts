@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { RowChunk } from '../../../src/backfill/read/row-chunk.ts';
 import type { SnapshotConnection } from '../../../src/backfill/read/snapshot-connection.ts';
 import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
-import { WHOLE_TABLE } from '../../../src/model/key-range.ts';
+import { type Key, WHOLE_TABLE } from '../../../src/model/key-range.ts';
 import { firstColumn, openSnapshot, processedNow, query } from './snapshot-fixture.ts';
 
 const SCHEMA = 'backfill_read';
@@ -125,6 +125,36 @@ describe.each(['mysql', 'mariadb'] as const)('a snapshot connection to %s', (kin
     const rare = await use('wide', 'id = 99');
     const empty = await rare.read(WHOLE_TABLE, processed, { rows: 50, bytes: 1e9 });
     expect(empty).toMatchObject({ count: 0, isLast: false, lastKey: first.lastKey });
+  });
+
+  test('a view is refused by name', async () => {
+    await query(url, `CREATE VIEW ${SCHEMA}.looks AS SELECT * FROM ${SCHEMA}.wide`);
+    await expect(use('looks')).rejects.toMatchObject({ exitCode: 2, message: `${SCHEMA}.looks is a view` });
+  });
+
+  test('a split halves the values of a key with gaps, and fractions add up', async () => {
+    await query(
+      url,
+      `CREATE TABLE ${SCHEMA}.gaps (id BIGINT UNSIGNED PRIMARY KEY)`,
+      `INSERT INTO ${SCHEMA}.gaps SELECT id FROM ${SCHEMA}.wide`,
+      `INSERT INTO ${SCHEMA}.gaps SELECT 18446744073709551000 + id FROM ${SCHEMA}.wide`,
+      `INSERT INTO ${SCHEMA}.gaps VALUES (5000)`,
+    );
+    const reader = await use('gaps');
+    const number = (key: Key): bigint => Buffer.from(key[0] as string, 'base64').readBigUInt64LE();
+    const middle = (await reader.split(WHOLE_TABLE, 10))!;
+    expect(number(middle)).toBe(18446744073709551000n);
+    // Above the middle of the lower half there is only 5000: the split moves down to where the rows are.
+    const lower = (await reader.split({ after: null, upTo: middle }, 10))!;
+    expect(number(lower)).toBeLessThanOrEqual(5000n);
+    expect(number(lower)).toBeGreaterThan(9n);
+    expect(await reader.split({ after: null, upTo: lower }, 1000)).toBeUndefined();
+    const shares = [
+      { after: null, upTo: lower },
+      { after: lower, upTo: middle },
+      { after: middle, upTo: null },
+    ].map((range) => reader.fraction(range, WHOLE_TABLE) as number);
+    expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
   });
 
   test.each([

@@ -1,6 +1,4 @@
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
-import { integerParameter } from '../../../src/backfill/read/key-column.ts';
-import { rangeParameters } from '../../../src/backfill/read/range-sql.ts';
 import { PACKET_HEADER_LENGTH, type Processed, type RowChunk } from '../../../src/backfill/read/row-chunk.ts';
 import { RowCollector } from '../../../src/backfill/read/row-collector.ts';
 import type { ReadSession } from '../../../src/backfill/read/session.ts';
@@ -68,8 +66,7 @@ export async function readPlan(
 ): Promise<{ explain: string; touched: number }> {
   const run = async (sql: string): Promise<string> => {
     const collector = new RowCollector();
-    const parameters = [...rangeParameters(reader.key, range), integerParameter(BigInt(limit))];
-    await session.execute(await session.prepare(sql), parameters, collector, () => {});
+    await session.execute(await session.prepare(sql), reader.parameters(range, limit), collector, () => {});
     return collector.rows().bytes.toString('latin1');
   };
   const reads = async (): Promise<number> =>

@@ -20,8 +20,8 @@ const SETUP = [
 const stateOf = (chunk: RowChunk): string => chunk.bytes.toString('latin1', 11, 14);
 
 /**
- * Updates the row, and calls `during` once the update is in the binlog and SELECT does not see it yet. The position that
- * it gets is that of a stream that has the update.
+ * Updates the row, and calls `during` once the update is in the binlog and SELECT does not see it yet. The position
+ * that it gets is that of a stream that has the update.
  */
 async function inTheGap(url: string, to: string, during: (processed: Processed) => Promise<void>): Promise<void> {
   const before = await processedNow(url);
