@@ -131,14 +131,19 @@ describe('the frame on a terminal', () => {
   test('no line is wider, and there are not more lines, than the terminal has', () => {
     const state = fc.constantFrom<TableStatus['state']>('queued', 'reading', 'done', 'failed', 'cancelled');
     const any = fc.record({
-      ...{ name: fc.string({ minLength: 1, maxLength: 64 }), state, rows: fc.nat(), estimatedRows: fc.nat() },
-      ...{ fraction: fc.double({ min: 0, max: 1, noNaN: true }), message: fc.string() },
+      ...{
+        name: fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 64 }),
+        state,
+        rows: fc.nat(),
+        estimatedRows: fc.nat(),
+      },
+      ...{ fraction: fc.double({ min: 0, max: 1, noNaN: true }), message: fc.string({ unit: 'binary-ascii' }) },
     });
     const property = fc.property(
       fc.array(any, { minLength: 1, maxLength: 40 }),
       fc.integer({ min: 20, max: 300 }),
       fc.integer({ min: 5, max: 60 }),
-      fc.option(fc.string({ maxLength: 300 }), { nil: null }),
+      fc.option(fc.string({ unit: 'binary-ascii', maxLength: 300 }), { nil: null }),
       (drawn, columns, rows, waitingFor) => {
         const tables = drawn.map(({ name, message, ...rest }) => table(name, { ...rest, error: { message } }));
         const frame = progressFrame(snapshot(tables, { waitingFor }), { ...STYLE, columns, rows });
