@@ -21,7 +21,13 @@ const LINES_OF_TABLES_MAX = 100;
 
 /** A terminal gets bars that are drawn again, another standard error gets lines, and a script gets JSON. */
 export async function openPrinter(json: boolean): Promise<ProgressPrinter> {
-  if (json) return jsonPrinter((line) => void process.stdout.write(line));
+  if (json) {
+    // A reader such as `head` that has seen enough ends neither the backfill nor its exit code.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+    return jsonPrinter((line) => void process.stdout.write(line));
+  }
   const toStderr = (line: string): void => void process.stderr.write(line);
   return process.stderr.isTTY && process.env.TERM !== 'dumb' ? terminalPrinter(process.stderr) : linePrinter(toStderr);
 }

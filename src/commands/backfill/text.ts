@@ -62,7 +62,7 @@ export function formatEstimate(estimate: BackfillEstimate): string {
     ['binlog', `the server keeps it ${kept}${now}`],
     ['Firehose', `bills about ${formatBytes(billedBytes)}: ${formatUsd(usd)} at $${usdPerGb} a GB (us-east-1)`],
   ];
-  const largest = tables < 2 ? [] : estimate.largest.slice(0, 3);
+  const largest = tables < 2 ? [] : estimate.largest.filter((table) => table.rows > 0).slice(0, 3);
   const names = largest.map(({ schema, table, rows }) => `${formatTableName(schema, table)} (${plural(rows, 'row')})`);
   if (names.length > 0) lines.push(['largest', names.join(', ')]);
   const warnings = estimate.warnings.map(
