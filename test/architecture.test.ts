@@ -88,7 +88,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'dead-letter': ['model', 'config', 'codec/formats', 'sinks/sink.ts'],
   admin: ['model', 'config', 'backfill/control.ts'],
-  preflight: ['model', 'config', 'checkpoint', 'source/server', 'source/select-host.ts', 'sinks/firehose'],
+  preflight: ['model', 'config', 'checkpoint', 'admin', 'source/server', 'source/select-host.ts', 'sinks/firehose'],
   lake: ['model', 'config'],
 
   'backfill/read': ['model', 'source/limits.ts', 'source/server', 'source/schema'],

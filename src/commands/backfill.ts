@@ -122,7 +122,7 @@ async function run(config: Config, request: BackfillRequest, flags: BackfillFlag
           ? await runInDaemon(client, config, request, json, signal)
           : await runHere(config, request, names, json, signal);
       if (finished === undefined) interrupted(signal);
-      else report(finished, json);
+      else await report(finished, json);
     } finally {
       client.close();
     }
@@ -211,19 +211,19 @@ function interrupted(signal: AbortSignal): void {
 }
 
 /** The end of a request: 0 if every row is delivered, otherwise 1. */
-function report(tables: readonly TableStatus[], json: boolean): void {
-  const failed = tables.filter(({ state }) => state === 'failed');
-  const cancelled = tables.filter(({ state }) => state === 'cancelled');
-  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
-  const done = tables.length - failed.length - cancelled.length;
+async function report(tables: readonly TableStatus[], json: boolean): Promise<void> {
+  const { wholeOf } = await import('./backfill/progress.ts');
+  const { plural } = await import('./backfill/text.ts');
+  const { rows, count } = wholeOf(tables);
+  const { done, failed, cancelled } = count;
   if (json) {
     process.stdout.write(`${JSON.stringify({ ok: done === tables.length, rows, tables })}\n`);
   } else {
     const parts = [
-      `${done} of ${tables.length} table${tables.length === 1 ? '' : 's'} complete`,
-      `${rows.toLocaleString('en-US')} rows delivered`,
-      ...(failed.length > 0 ? [`${failed.length} failed`] : []),
-      ...(cancelled.length > 0 ? [`${cancelled.length} cancelled`] : []),
+      `${done} of ${plural(tables.length, 'table')} complete`,
+      `${plural(rows, 'row')} delivered`,
+      ...(failed > 0 ? [`${failed} failed`] : []),
+      ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
     ];
     process.stdout.write(`${parts.join(', ')}\n`);
   }

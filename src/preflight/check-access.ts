@@ -45,7 +45,7 @@ function checkPattern(
     return [error(`${account} lacks SELECT on what "${pattern.text}" matches`, why, grant)];
   }
   if (unreadableTables.length > 0) {
-    const why = 'without SELECT, cdc cannot look up columns or compare rows of these tables';
+    const why = 'without SELECT, cdc cannot look up columns of these tables, nor backfill or compare their rows';
     return [error(`${account} lacks SELECT on ${shortList(unreadableTables)}`, why, grant)];
   }
   const why = 'their changes are captured, but this check knows nothing about them';

@@ -85,7 +85,7 @@ export async function gatherServer(connection: Connection, config: Config): Prom
   };
 }
 
-async function gatherPatterns(
+export async function gatherPatterns(
   query: Query,
   texts: readonly string[],
   visible: readonly (readonly [string, string])[],

@@ -7,6 +7,7 @@ import { abortable, onAbort } from '../runtime/abort.ts';
 import { CdcError } from '../runtime/error.ts';
 import { checkStreams } from '../sinks/firehose/preflight.ts';
 import { checkAccess } from './check-access.ts';
+import { checkReplica, checkSocket } from './check-backfill.ts';
 import { checkSettings } from './check-settings.ts';
 import { checkTables } from './check-tables.ts';
 import { connectionFinding } from './connection-finding.ts';
@@ -20,15 +21,15 @@ import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
  * @throws CdcError if `signal` aborts: mysql2 settles no query of a destroyed connection, so nothing else ends the wait
  */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  const facts = Promise.all([checkSource(config, signal), checkStreams(config)]);
-  const [source, stream] = await abortable(facts, signal).catch((error) => {
+  const facts = Promise.all([checkSource(config, signal), checkStreams(config), checkReplica(config, signal)]);
+  const [source, stream, replica] = await abortable(facts, signal).catch((error) => {
     throw signal.aborted ? new CdcError('the check was interrupted') : error;
   });
   const files = [
     ...(await checkCheckpointFile(config.checkpoint.file)),
     ...(await checkDeadLetterFolder(config.dead_letter.directory)),
   ];
-  return [...source, ...stream, ...files].sort(
+  return [...source, ...stream, ...replica, ...checkSocket(config), ...files].sort(
     (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),
   );
 }

@@ -78,6 +78,21 @@ describe.each(FLAVORS)('on a sound %s', (flavor) => {
   });
   afterAll(() => withRoot(url, (root) => root.query(`DROP SCHEMA shop_check; DROP USER '${user}'@'%'`)));
 
+  test('a replica that cannot be used for a backfill is a warning, and a path that no socket can have an error', async () => {
+    const from = (replica: string, more = '') => check({ url, more: `backfill: { url: "${replica}" }\n${more}` });
+    const about = (findings: Finding[]) => whats(findings).filter((what) => /backfill|socket/.test(what));
+    expect(about(await from(url))).toEqual([]);
+    expect(about(await from('mysql://cdc@127.0.0.1:1'))).toEqual([
+      expect.stringMatching(/^warning backfill.url: .*127.0.0.1:1/),
+    ]);
+    expect(about(await from(as(url, `${user}:secret`)))).toEqual([
+      'warning backfill.url: the account lacks SELECT on shop_check.*',
+    ]);
+    expect(about(await check({ url, more: `admin: { socket: ${'x'.repeat(110)} }` }))).toEqual([
+      expect.stringMatching(/^error the path of the socket is too long/),
+    ]);
+  });
+
   test('there is nothing to say, in less than a second', async () => {
     // A busy machine can delay one run, and not the best of ten.
     let best = Number.POSITIVE_INFINITY;

@@ -1,8 +1,8 @@
 import { styleText } from 'node:util';
 import type { TableStatus } from '../../backfill/control.ts';
 import { formatTableName } from '../../model/table-filter.ts';
-import { isOver, type ProgressSnapshot, progressFrame, progressJson, progressSummary } from './progress.ts';
-import { formatCount } from './text.ts';
+import { isOver, type ProgressSnapshot, printable, progressFrame, progressJson, progressSummary } from './progress.ts';
+import { plural } from './text.ts';
 
 /** Shows the progress of a backfill to a person, a log or a script. */
 export interface ProgressPrinter {
@@ -21,7 +21,13 @@ const LINES_OF_TABLES_MAX = 100;
 
 /** A terminal gets bars that are drawn again, another standard error gets lines, and a script gets JSON. */
 export async function openPrinter(json: boolean): Promise<ProgressPrinter> {
-  if (json) return jsonPrinter((line) => void process.stdout.write(line));
+  if (json) {
+    // A reader such as `head` that has seen enough ends neither the backfill nor its exit code.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+    return jsonPrinter((line) => void process.stdout.write(line));
+  }
   const toStderr = (line: string): void => void process.stderr.write(line);
   return process.stderr.isTTY && process.env.TERM !== 'dumb' ? terminalPrinter(process.stderr) : linePrinter(toStderr);
 }
@@ -40,8 +46,9 @@ async function terminalPrinter(stream: NodeJS.WriteStream): Promise<ProgressPrin
   let last: ProgressSnapshot | undefined;
   const redraw = (): void => {
     if (last === undefined) return;
-    const { columns = 80, rows = 24 } = stream;
-    draw(progressFrame(last, { columns, rows, unicode, paint }));
+    // A terminal that does not know its size says 0.
+    const size = { columns: stream.columns || 80, rows: stream.rows || 24 };
+    draw(progressFrame(last, { ...size, unicode, paint }));
   };
   const keep = (line: string): void => {
     draw.clear();
@@ -116,8 +123,8 @@ function newlyOver(tables: readonly TableStatus[], over: Set<string>): TableStat
 }
 
 function endOfTable({ schema, table, state, rows, error }: TableStatus): string {
-  const name = formatTableName(schema, table);
-  if (state !== 'failed') return `${name}: ${state}, ${formatCount(rows)} rows`;
+  const name = printable(formatTableName(schema, table));
+  if (state !== 'failed') return `${name}: ${state}, ${plural(rows, 'row')}`;
   const { message, why, hint } = error ?? { message: 'see the log of the daemon' };
-  return `${name}: failed: ${[message, why].filter(Boolean).join(': ')}${hint ? `\n  do:  ${hint}` : ''}`;
+  return `${name}: failed: ${printable([message, why].filter(Boolean).join(': '))}${hint ? `\n  do:  ${hint}` : ''}`;
 }

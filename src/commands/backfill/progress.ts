@@ -1,6 +1,6 @@
 import type { BackfillStatus, TableStatus } from '../../backfill/control.ts';
 import { formatTableName } from '../../model/table-filter.ts';
-import { formatCount, formatPercent, formatSeconds } from './text.ts';
+import { formatCount, formatPercent, formatSeconds, plural } from './text.ts';
 
 /** What a table, or the whole, did lately. */
 export interface Speed {
@@ -28,7 +28,10 @@ export interface Whole {
 
 /** Over how long a speed is measured. */
 const WINDOW_MS = 15_000;
-const nameOf = ({ schema, table }: { schema: string; table: string }): string => formatTableName(schema, table);
+/** A text of the server as one line that a terminal only prints: a name can hold line ends and escape sequences. */
+export const printable = (text: string): string => text.replace(/\p{Cc}/gu, '?');
+const nameOf = ({ schema, table }: { schema: string; table: string }): string =>
+  printable(formatTableName(schema, table));
 
 export const isOver = ({ state }: TableStatus): boolean =>
   state === 'done' || state === 'failed' || state === 'cancelled';
@@ -135,11 +138,12 @@ function tableLine(table: TableStatus, { speedOf }: ProgressSnapshot): FrameLine
   const name = `  ${nameOf(table)}`;
   if (state === 'reading') return { name, fraction, numbers: numbersOf(table, speedOf(table)) };
   if (state === 'done') return { name, word: `done, ${plural(rows, 'row')}`, color: 'done' };
-  if (state === 'failed') return { name, word: `failed: ${error?.message ?? 'the log says why'}`, color: 'failed' };
+  if (state === 'failed')
+    return { name, word: printable(`failed: ${error?.message ?? 'the log says why'}`), color: 'failed' };
   return { name, word: state, color: 'dim' };
 }
 
-/** What stands behind a bar, the most important first: what does not fit is left out from the end. */
+/** What follows a bar, the most important first: what does not fit is left out from the end. */
 const numbersOf = ({ rows }: { rows: number }, { rowsPerSecond, secondsLeft }: Speed): string[] => [
   plural(rows, 'row'),
   rowsPerSecond === undefined ? '' : `${formatCount(rowsPerSecond)} rows/s`,
@@ -148,11 +152,12 @@ const numbersOf = ({ rows }: { rows: number }, { rowsPerSecond, secondsLeft }: S
 
 /** Puts names, bars and numbers below each other. */
 function layOut(lines: readonly FrameLine[], style: FrameStyle): string[] {
-  const nameWidth = Math.min(NAME_MAX, Math.max(...lines.map(({ name }) => name.length)));
+  const columns = style.columns - 1;
+  const percentWidth = 7;
+  const longest = Math.max(...lines.map(({ name }) => name.length));
+  const nameWidth = Math.min(NAME_MAX, longest, columns - percentWidth);
   const bars = lines.flatMap((line) => ('numbers' in line ? [line.numbers] : []));
   const widths = [0, 1, 2].map((i) => Math.max(...bars.map((numbers) => numbers[i]?.length ?? 0)));
-  const percentWidth = 7;
-  const columns = style.columns - 1;
   const barWidth = (shown: number): number =>
     columns - nameWidth - 2 - percentWidth - widths.slice(0, shown).reduce((sum, width) => sum + width + 2, 0);
   let shown = widths.length;
@@ -180,7 +185,7 @@ function bar(fraction: number, width: number, { unicode, paint }: FrameStyle): s
 
 export function waitingLine({ state, waitingFor }: BackfillStatus): string | undefined {
   if (state === 'paused') return 'paused; cdc backfill --resume continues';
-  return waitingFor === null ? undefined : `reading waits: ${waitingFor}`;
+  return waitingFor === null ? undefined : printable(`reading waits: ${waitingFor}`);
 }
 
 function restLine({ count }: Whole, shown: number): string {
@@ -231,6 +236,7 @@ export function progressJson({ whole, tables, status, speedOf }: ProgressSnapsho
   };
 }
 
-const cut = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 1)}…`);
-
-const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+function cut(text: string, width: number): string {
+  if (text.length <= width) return text;
+  return width < 1 ? '' : `${text.slice(0, width - 1)}…`;
+}

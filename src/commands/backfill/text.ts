@@ -5,6 +5,9 @@ import { formatTableName } from '../../model/table-filter.ts';
 const COUNT = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 export const formatCount = (count: number): string => COUNT.format(count);
 
+/** `1 row`, `2,000 rows`. */
+export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+
 /** `43.2 %`. It is 100 only at the end. */
 export function formatPercent(fraction: number): string {
   if (fraction >= 1) return '100 %';
@@ -50,19 +53,17 @@ const LIMITS: Record<BackfillEstimate['limit'], string> = {
 export function formatEstimate(estimate: BackfillEstimate): string {
   const { tables, rows, bytes, eventBytes, records, seconds, limit, billedBytes, usd, usdPerGb, binlog } = estimate;
   const kept = binlog.retentionSeconds === null ? 'without end' : `for ${formatSeconds(binlog.retentionSeconds)}`;
-  const now = binlog.bytes === null ? '' : `; ${formatBytes(binlog.bytes)} in ${binlog.files} files now`;
+  const now = binlog.bytes === null ? '' : `; ${formatBytes(binlog.bytes)} in ${plural(binlog.files ?? 0, 'file')} now`;
   const lines = [
     ['tables', formatCount(tables)],
     ['rows', `about ${formatCount(rows)}, ${formatBytes(bytes)} in the source`],
-    ['events', `about ${formatBytes(eventBytes)} in ${formatCount(records)} Firehose records`],
+    ['events', `about ${formatBytes(eventBytes)} in ${plural(records, 'Firehose record')}`],
     ['time', `about ${formatSeconds(seconds)} ${LIMITS[limit]}; the changes of the stream go first`],
     ['binlog', `the server keeps it ${kept}${now}`],
     ['Firehose', `bills about ${formatBytes(billedBytes)}: ${formatUsd(usd)} at $${usdPerGb} a GB (us-east-1)`],
   ];
-  const largest = tables < 2 ? [] : estimate.largest.slice(0, 3);
-  const names = largest.map(
-    ({ schema, table, rows }) => `${formatTableName(schema, table)} (${formatCount(rows)} rows)`,
-  );
+  const largest = tables < 2 ? [] : estimate.largest.filter((table) => table.rows > 0).slice(0, 3);
+  const names = largest.map(({ schema, table, rows }) => `${formatTableName(schema, table)} (${plural(rows, 'row')})`);
   if (names.length > 0) lines.push(['largest', names.join(', ')]);
   const warnings = estimate.warnings.map(
     ({ message, why, hint }) => `warning: ${message}\n  why: ${why}\n  do:  ${hint}\n`,
@@ -75,18 +76,20 @@ const formatUsd = (usd: number): string => (usd < 0.01 ? 'less than $0.01' : `$$
 /** The answer of `cdc backfill --status`. */
 export function formatStatus(status: BackfillStatus): string {
   const { state, waitingFor, parallel, rate, tables } = status;
-  const how = `${parallel} connection${parallel === 1 ? '' : 's'}${rate === null ? '' : `, at most ${formatCount(rate)} rows/s`}`;
+  const how = `${plural(parallel, 'connection')}${rate === null ? '' : `, at most ${formatCount(rate)} rows/s`}`;
   const head = `the backfill is ${state}${state === 'idle' ? '' : ` (${how})`}\n`;
   const waits = waitingFor === null ? '' : `reading waits: ${waitingFor}\n`;
   if (tables.length === 0) return `${head}${waits}no table was asked for; cdc backfill starts one\n`;
-  const rows = tables.map(({ schema, table, state, rows, estimatedRows, fraction, error }) => [
-    formatTableName(schema, table),
-    state,
-    formatPercent(state === 'done' ? 1 : fraction),
-    formatCount(rows),
-    state === 'done' ? '' : `of about ${formatCount(Math.max(rows, estimatedRows))}`,
-    error === undefined ? '' : [error.message, error.why].filter(Boolean).join(': '),
-  ]);
+  const rows = tables.map(({ schema, table, state, rows, estimatedRows, fraction, error }) =>
+    [
+      formatTableName(schema, table),
+      state,
+      formatPercent(state === 'done' ? 1 : fraction),
+      formatCount(rows),
+      state === 'done' ? '' : `of about ${formatCount(Math.max(rows, estimatedRows))}`,
+      error === undefined ? '' : [error.message, error.why].filter(Boolean).join(': '),
+    ].map((cell) => cell.replace(/\p{Cc}/gu, '?')),
+  );
   const header = ['table', 'state', 'done', 'rows', '', ''];
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
   const line = (cells: string[]): string =>

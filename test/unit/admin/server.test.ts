@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { AdminClient } from '../../../src/admin/client.ts';
 import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
 import type { StatusSource } from '../../../src/admin/status.ts';
-import { SOCKET_PATH_MAX_BYTES, stateOfFailure } from '../../../src/admin/unix-socket.ts';
+import { listenOnSocket, SOCKET_PATH_MAX_BYTES, stateOfFailure } from '../../../src/admin/unix-socket.ts';
 import type { BackfillRequest, BackfillStatus } from '../../../src/backfill/control.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
 import { createLog } from '../../../src/runtime/log.ts';
@@ -180,6 +180,18 @@ describe('the socket', () => {
   test('only its owner can use it, from its first moment', async () => {
     const { socket } = await start(() => new Pipeline(), join(directory, 'missing', 'folder', 'a.sock'));
     expect(statSync(socket).mode & 0o777).toBe(0o600);
+    const bare = createServer();
+    open.push(bare);
+    const path = newSocket();
+    let atFirst = 0;
+    const listen = bare.listen.bind(bare) as (path: string, done: () => void) => Server;
+    bare.listen = ((at: string, done: () => void) => {
+      const result = listen(at, done);
+      atFirst = statSync(path).mode & 0o077;
+      return result;
+    }) as typeof bare.listen;
+    await listenOnSocket(bare, path);
+    expect(atFirst).toBe(0);
     if (process.getuid?.() !== 0) return;
     chmodSync(directory, 0o755);
     const script = `require('node:net').connect(${JSON.stringify(socket)}).on('error', (e) => console.log(e.code))`;
@@ -257,9 +269,9 @@ describe('the socket', () => {
   });
 
   test('what listens there and is no cdc is named as such', async () => {
-    const { createServer } = await import('node:http');
+    const { createServer: createHttpServer } = await import('node:http');
     const socket = newSocket();
-    const other = createServer((_, response) => response.end('<html>'));
+    const other = createHttpServer((_, response) => response.end('<html>'));
     await new Promise<void>((resolve) => other.listen(socket, resolve));
     open.push(other);
     const client = new AdminClient(socket);
