@@ -25,7 +25,7 @@ class Daemon implements BackfillControl {
   async listen(name = 'shop'): Promise<void> {
     this.#server = await startAdminServer({
       ...{ socket, name, log: createLog('shop', 'fatal') },
-      source: () => (this.isReady ? { backfill: this, tables: () => [] } : undefined),
+      source: () => (this.isReady ? { backfill: this, tables: async () => [] } : undefined),
       whyUnavailable: () => 'MySQL is away',
     });
   }

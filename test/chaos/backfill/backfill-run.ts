@@ -87,7 +87,8 @@ export class BackfillRun {
     const firehose = await startLocalFirehose({
       listen: { host: '127.0.0.1', port: 0 },
       lake,
-      streams: [{ name: STREAM, bufferSeconds: 0.5 }],
+      // One object at most in a second: their names tell the order to the second.
+      streams: [{ name: STREAM, bufferSeconds: 1.2, bufferSize: 128 * 2 ** 20 }],
     });
     const configFile = join(directory, 'cdc.yaml');
     writeFileSync(configFile, this.#configText(proxy.port, firehose.endpoint));

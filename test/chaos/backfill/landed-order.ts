@@ -1,12 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { listObjects } from '../../../src/lake/objects.ts';
 
-interface LandedEvent {
-  op: string;
-  seq: string;
-  key: Record<string, unknown> | null;
-  source: { table: string };
-}
+/** The parts of a line, as text: a number of JavaScript does not hold every key. */
+const LINE = /^\{"op":"(\w)".*,"key":(.*?),"seq":"([0-9a-f]{36})",.*"table":"(\w+)",/;
 
 export interface LandedOrder {
   events: number;
@@ -27,10 +23,10 @@ export async function checkLandedOrder(lake: string, stream: string): Promise<La
   for (const { path } of await listObjects(lake, stream)) {
     for (const line of readFileSync(path, 'utf8').split('\n')) {
       if (line === '') continue;
-      const { op, seq, key, source } = JSON.parse(line) as LandedEvent;
+      const [, op, key, seq = '', table] = LINE.exec(line) ?? [];
       result.events++;
       if (op === 'r') result.copied++;
-      const row = `${source.table} ${JSON.stringify(key)}`;
+      const row = `${table} ${key}`;
       if (seen.has(seq)) {
         result.repeats++;
         if (seen.get(seq) !== row) result.problems.push(`two rows have the seq ${seq}: ${seen.get(seq)} and ${row}`);
