@@ -243,8 +243,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'source/schema/information-schema',
-        'ORDER BY c.ORDINAL_POSITION',
-        "ORDER BY c.ORDINAL_POSITION + CASE c.COLUMN_NAME WHEN 'ver' THEN 1 WHEN 'tx' THEN -1 ELSE 0 END",
+        'ORDER BY ORDINAL_POSITION',
+        "ORDER BY ORDINAL_POSITION + CASE COLUMN_NAME WHEN 'ver' THEN 1 WHEN 'tx' THEN -1 ELSE 0 END",
       ),
     ],
     options: { minimalMetadata: true },
