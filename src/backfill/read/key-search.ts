@@ -59,7 +59,7 @@ export class KeySearch {
     return (await this.#bisect(session, range, low, high)) ?? (await this.#sample(session, range, high)) ?? low;
   }
 
-  /** The middle by value, moved to the next existing key. If there is none before `high`, it looks at the rows below. */
+  /** The middle by value, moved to the next existing key. If there is none before `high`, it looks below. */
   async #bisect(session: ReadSession, range: KeyRange, low: Key, high: Key): Promise<Key | undefined> {
     const [column] = this.#key;
     if (column === undefined || this.#scale === undefined) return undefined;

@@ -57,6 +57,7 @@ async function readByChunks(
     found.push(
       ...firstColumn(chunk, reader.table.columns.length, reader.table.columns[0]?.name === 'my_row_id' ? 8 : 0),
     );
+    expect(found.length, 'no row is read twice').toBeLessThanOrEqual(ROWS);
     if (chunk.isLast) return found;
     rest = { after: chunk.lastKey as NonNullable<typeof chunk.lastKey>, upTo: rest.upTo };
   }
