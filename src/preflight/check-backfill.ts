@@ -8,6 +8,7 @@ import { asCdcError, CdcError } from '../runtime/error.ts';
 import { connectionError } from '../source/server/connection-error.ts';
 import { queryOn } from '../source/server/query.ts';
 import { connect } from '../source/server/server-info.ts';
+import type { Settings } from './check-settings.ts';
 import { gatherPatterns } from './gather-server.ts';
 import { gatherTables } from './gather-tables.ts';
 import { CHECK_QUERY_TIMEOUT_MS } from './limits.ts';
@@ -21,6 +22,19 @@ export function checkSocket({ admin }: Config): Finding[] {
     const { message, why = '', hint = '' } = asCdcError(thrown);
     return [error(message, why, hint)];
   }
+}
+
+/** Whether the server has what a backfill compares its reads with, where the configuration wants one. */
+export function checkBackfillServer({ flavor, variables }: Settings, { source, backfill }: Config): Finding[] {
+  const isComparable = flavor === 'mariadb' || variables.gtid_mode?.toUpperCase() === 'ON';
+  if (source.start !== 'snapshot' || isComparable || backfill.heartbeat_table !== undefined) return [];
+  return [
+    warning(
+      'source.start: snapshot cannot read the rows that are there',
+      `gtid_mode is ${variables.gtid_mode?.toUpperCase() ?? 'unknown to this server'}: a SELECT cannot be compared with the binlog`,
+      'set gtid_mode = ON, or name a table that cdc may write to: backfill: { heartbeat_table: shop.cdc_heartbeat }',
+    ),
+  ];
 }
 
 /**

@@ -7,7 +7,7 @@ import { abortable, onAbort } from '../runtime/abort.ts';
 import { CdcError } from '../runtime/error.ts';
 import { checkStreams } from '../sinks/firehose/preflight.ts';
 import { checkAccess } from './check-access.ts';
-import { checkReplica, checkSocket } from './check-backfill.ts';
+import { checkBackfillServer, checkReplica, checkSocket } from './check-backfill.ts';
 import { checkSettings } from './check-settings.ts';
 import { checkTables } from './check-tables.ts';
 import { connectionFinding } from './connection-finding.ts';
@@ -67,7 +67,12 @@ async function checkHost(config: Config, signal: AbortSignal): Promise<Finding[]
     const removeListener = onAbort(signal, () => connection.destroy());
     try {
       const facts = await gatherServer(connection, config);
-      return [...checkSettings(facts, config), ...checkAccess(facts, config), ...checkTables(facts, config)];
+      return [
+        ...checkSettings(facts, config),
+        ...checkBackfillServer(facts, config),
+        ...checkAccess(facts, config),
+        ...checkTables(facts, config),
+      ];
     } finally {
       removeListener();
       connection.destroy();
