@@ -34,7 +34,7 @@ async function assertPreflight(config: Config, log: Log, signal: AbortSignal): P
 
 /**
  * Runs the pipeline until `signal` aborts. It starts the pipeline again after each error of kind `retry`. Meanwhile
- * `cdc status` and `cdc backfill` reach it through its socket.
+ * `cdc backfill` reaches it through its socket.
  * @param onRunning called with each pipeline that has started
  */
 export async function runDaemon(

@@ -1,6 +1,6 @@
 import type { Backfill } from './backfill/backfill.ts';
 import type { TableStatus } from './backfill/control.ts';
-import { MergePoint } from './backfill/merge-point.ts';
+import { MergePoint } from './backfill/merge/merge-point.ts';
 import { openBackfill } from './backfill/open-backfill.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';

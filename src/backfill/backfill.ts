@@ -8,13 +8,13 @@ import { asCdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BackfillControl, BackfillRequest, BackfillStatus, StartedBackfill, TableStatus } from './control.ts';
 import { FINISHED_TABLES_MAX } from './limits.ts';
-import type { MergePoint } from './merge-point.ts';
-import type { Ordinals } from './ordinals.ts';
+import type { MergePoint } from './merge/merge-point.ts';
+import type { Ordinals } from './merge/ordinals.ts';
+import { ReadingGate } from './merge/reading-gate.ts';
+import type { CreateTableOutput } from './merge/table-output.ts';
 import type { SnapshotConnection } from './read/snapshot-connection.ts';
-import { ReadingGate } from './reading-gate.ts';
-import { type RangeJob, TableJob } from './table-job.ts';
-import type { CreateTableOutput } from './table-output.ts';
-import { BackfillWorker, type ChunkEnd, type Work, type WorkerContext } from './worker.ts';
+import { type RangeJob, TableJob } from './work/table-job.ts';
+import { BackfillWorker, type ChunkEnd, type Work, type WorkerContext } from './work/worker.ts';
 
 /** A table to read, and about how many rows it has. */
 export interface RequestedTable {

@@ -9,11 +9,11 @@ import { connect, type ServerInfo } from '../source/server/server-info.ts';
 import type { StartPoint } from '../source/start-point.ts';
 import { Backfill, type RequestedTable } from './backfill.ts';
 import type { BackfillRequest, TableStatus } from './control.ts';
-import type { MergePoint } from './merge-point.ts';
-import { Ordinals } from './ordinals.ts';
+import type { MergePoint } from './merge/merge-point.ts';
+import { Ordinals } from './merge/ordinals.ts';
+import { tableOutputs } from './merge/table-output.ts';
 import { SnapshotConnection } from './read/snapshot-connection.ts';
-import { resolveTables } from './resolve-tables.ts';
-import { tableOutputs } from './table-output.ts';
+import { resolveTables } from './request/resolve-tables.ts';
 
 export interface OpenBackfillOptions {
   config: Config;

@@ -178,7 +178,7 @@ async function runHere(
   json: boolean,
   signal: AbortSignal,
 ): Promise<TableStatus[] | undefined> {
-  const { runBackfill } = await import('../standalone-backfill.ts');
+  const { runBackfill } = await import('./backfill/standalone.ts');
   const { createLog } = await import('../runtime/log.ts');
   const { openPrinter, logLine } = await import('./backfill/printer.ts');
   const { ProgressMeter } = await import('./backfill/progress.ts');
@@ -252,7 +252,7 @@ async function control(
       else status = await client.changeBackfill(action, tables.length > 0 ? tables : undefined);
     } else {
       if (action !== 'status') throw noDaemon(config, action);
-      const { savedBackfill } = await import('../standalone-backfill.ts');
+      const { savedBackfill } = await import('./backfill/standalone.ts');
       status = await savedBackfill(config);
     }
     const { formatStatus } = await import('./backfill/text.ts');

@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { estimateBackfill } from '../../src/backfill/estimate.ts';
-import { resolveTables } from '../../src/backfill/resolve-tables.ts';
+import { estimateBackfill } from '../../src/backfill/request/estimate.ts';
+import { resolveTables } from '../../src/backfill/request/resolve-tables.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { asCdcError } from '../../src/runtime/error.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, vi } from 'vitest';
 import type { Backfill } from '../../src/backfill/backfill.ts';
-import type { MergePoint } from '../../src/backfill/merge-point.ts';
-import type { Ordinals } from '../../src/backfill/ordinals.ts';
+import type { MergePoint } from '../../src/backfill/merge/merge-point.ts';
+import type { Ordinals } from '../../src/backfill/merge/ordinals.ts';
 import type { Checkpoint, CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.ts';
 import type { Delivery } from '../../src/delivery/delivery.ts';
@@ -24,8 +24,8 @@ import {
   KEYS,
   type Line,
   rotationAfter,
-  START,
   SimulatedServer,
+  START,
   script,
   type Watermarks,
 } from './backfill-server.ts';
@@ -151,7 +151,16 @@ class World {
     const count = this.server.countBefore({ file: `binlog.${String(file).padStart(6, '0')}`, position: position + 1 });
     const row = JSON.stringify({ a, b });
     const isTrueAfter = (n: number): boolean => JSON.stringify(this.server.stateAfter(n).get(key)) === row;
-    if (process.env.RP && !isAgain && !isTrueAfter(count)) console.log(globalThis.TRACE.slice(-120).join("\n"), this.server.binlog.map((e)=>e.transaction.gtidNumber+" "+e.kind+" "+JSON.stringify(e.lines.map((l)=>[l.op,l.key,l.a]))).join("\n"));
+    if (process.env.RP && !isAgain && !isTrueAfter(count))
+      console.log(
+        globalThis.TRACE.slice(-120).join('\n'),
+        this.server.binlog
+          .map(
+            (e) =>
+              e.transaction.gtidNumber + ' ' + e.kind + ' ' + JSON.stringify(e.lines.map((l) => [l.op, l.key, l.a])),
+          )
+          .join('\n'),
+      );
     if (!isAgain) expect(isTrueAfter(count), `key ${key} is ${row} after ${count} transactions`).toBe(true);
     const later = Array.from({ length: this.server.flushed - count + 1 }, (_, i) => count + i);
     expect(later.some(isTrueAfter), `key ${key} is ${row} after ${count} transactions or more`).toBe(true);
@@ -256,7 +265,13 @@ class Daemon {
         default:
           this.#readStream();
       }
-      if (process.env.RP) globalThis.TRACE.push(`${round} proc ${this.#merge.processed().gtids} at ${JSON.stringify(this.#merge.coordinates)} exec ${server.executed} vis ${server['visibleCount']} rest ${this.#rest[0]?.transaction.gtidNumber} steps ${this.#steps.length} fl ${server.flushed}`.replaceAll(UUID+':',''));
+      if (process.env.RP)
+        globalThis.TRACE.push(
+          `${round} proc ${this.#merge.processed().gtids} at ${JSON.stringify(this.#merge.coordinates)} exec ${server.executed} vis ${server['visibleCount']} rest ${this.#rest[0]?.transaction.gtidNumber} steps ${this.#steps.length} fl ${server.flushed}`.replaceAll(
+            UUID + ':',
+            '',
+          ),
+        );
       await vi.advanceTimersByTimeAsync(roll(3) === 0 ? 5 : 0);
       this.#delivery.assertCounters();
       this.#checkFinished();
@@ -297,8 +312,7 @@ class Daemon {
 
   #createBackfill(): Backfill {
     const { saved, setup, server, roll } = this.#world;
-    const step = (): Promise<void> =>
-      new Promise((resolve) => this.#waiting.push({ kind: 'reader', go: resolve }));
+    const step = (): Promise<void> => new Promise((resolve) => this.#waiting.push({ kind: 'reader', go: resolve }));
     const connection = {
       describe: async () => {
         await step();
@@ -424,7 +438,9 @@ class Daemon {
       this.#boundary = rotationAfter(transaction) ?? this.#boundary;
     };
     const commit = end(() =>
-      merge.commit(prepared === undefined ? transaction : { ...transaction, preparedTransaction: prepared.transaction }),
+      merge.commit(
+        prepared === undefined ? transaction : { ...transaction, preparedTransaction: prepared.transaction },
+      ),
     );
     const at = { schema: SCHEMA, table: TABLE };
     switch (kind) {
@@ -518,7 +534,10 @@ class Daemon {
       ...{ isQuiet, flushed, rest: this.#rest.length, steps: this.#steps.length, pauses: this.#pauses },
       ...{ buffered: this.#delivery.bufferedBytes, waiting: this.#waiting.map(({ kind }) => kind) },
       ...{ status: this.#backfill.status(), ordinals: this.#ordinals.available },
-      ...{ processed: this.#merge.processed().gtids?.toString().slice(37), executed: this.#world.server.executed.toString().slice(37) },
+      ...{
+        processed: this.#merge.processed().gtids?.toString().slice(37),
+        executed: this.#world.server.executed.toString().slice(37),
+      },
       kinds: this.#world.server.binlog.map(({ kind }, i) => `${i + 1} ${kind}`).join(),
     });
   }

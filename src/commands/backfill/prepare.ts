@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises';
 import type { Connection } from 'mysql2/promise';
 import type { BackfillRequest } from '../../backfill/control.ts';
-import { type BackfillEstimate, estimateBackfill } from '../../backfill/estimate.ts';
-import { type BackfillTable, resolveTables } from '../../backfill/resolve-tables.ts';
+import { type BackfillEstimate, estimateBackfill } from '../../backfill/request/estimate.ts';
+import { type BackfillTable, resolveTables } from '../../backfill/request/resolve-tables.ts';
 import type { Config } from '../../config/schema.ts';
 import { configPerHost, sourceConnection } from '../../config/source-connection.ts';
 import { abortable, onAbort } from '../../runtime/abort.ts';

@@ -1,5 +1,5 @@
 import type { BackfillStatus } from '../../backfill/control.ts';
-import type { BackfillEstimate } from '../../backfill/estimate.ts';
+import type { BackfillEstimate } from '../../backfill/request/estimate.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 
 const COUNT = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });

@@ -113,7 +113,7 @@ const WRONG: Readonly<Record<string, readonly Edit[]>> = {
       to: 'return { low: this.low, coordinates: await currentBinlogPosition(session.connection) };',
     },
     {
-      file: 'backfill/worker',
+      file: 'backfill/work/worker',
       from: 'await this.#reached(chunk);',
       to: 'await this.#reached({ high: { coordinates: chunk.high.low } }); window.forget(); await this.#reached(chunk);',
     },

@@ -1,15 +1,15 @@
-import type { Delivery } from '../delivery/delivery.ts';
-import type { ChunkWindow } from '../model/chunk-window.ts';
-import { fileNumber } from '../model/coordinates.ts';
-import type { EncodedEvent } from '../model/encoded-event.ts';
-import type { Key } from '../model/key-range.ts';
-import type { SnapshotPoint } from '../model/snapshot-point.ts';
-import { nextTurn } from '../runtime/abort.ts';
-import { CHUNK_BYTES_MAX, SLICE_CHECK_ROWS, SLICE_MS } from './limits.ts';
+import type { Delivery } from '../../delivery/delivery.ts';
+import type { ChunkWindow } from '../../model/chunk-window.ts';
+import { fileNumber } from '../../model/coordinates.ts';
+import type { EncodedEvent } from '../../model/encoded-event.ts';
+import type { Key } from '../../model/key-range.ts';
+import type { SnapshotPoint } from '../../model/snapshot-point.ts';
+import { nextTurn } from '../../runtime/abort.ts';
+import { CHUNK_BYTES_MAX, SLICE_CHECK_ROWS, SLICE_MS } from '../limits.ts';
+import { PACKET_HEADER_LENGTH, type RowChunk } from '../read/row-chunk.ts';
+import type { TableReader } from '../read/table-reader.ts';
 import type { MergePoint } from './merge-point.ts';
 import type { Ordinals } from './ordinals.ts';
-import { PACKET_HEADER_LENGTH, type RowChunk } from './read/row-chunk.ts';
-import type { TableReader } from './read/table-reader.ts';
 import type { ReadingGate } from './reading-gate.ts';
 import type { TableOutput } from './table-output.ts';
 

@@ -1,11 +1,11 @@
 import type { Connection } from 'mysql2/promise';
-import type { Config } from '../config/schema.ts';
-import { quoteIdentifier } from '../model/identifier.ts';
-import { compileRoutes } from '../model/routes.ts';
-import type { Quota } from '../sinks/sink.ts';
-import { type Query, queryOn } from '../source/server/query.ts';
+import type { Config } from '../../config/schema.ts';
+import { quoteIdentifier } from '../../model/identifier.ts';
+import { compileRoutes } from '../../model/routes.ts';
+import type { Quota } from '../../sinks/sink.ts';
+import { type Query, queryOn } from '../../source/server/query.ts';
+import type { BackfillRequest } from '../control.ts';
 import { type BinlogRetention, readBinlogRetention } from './binlog-retention.ts';
-import type { BackfillRequest } from './control.ts';
 import { type ColumnTypes, estimateEventBytes, PAGE_BYTES } from './event-size.ts';
 import type { BackfillTable } from './resolve-tables.ts';
 

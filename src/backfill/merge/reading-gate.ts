@@ -1,6 +1,6 @@
-import type { Delivery } from '../delivery/delivery.ts';
-import { sleepUnlessAborted } from '../runtime/abort.ts';
-import { GATE_POLL_MS, WAITING_BYTES_MAX, WAITING_BYTES_MIN } from './limits.ts';
+import type { Delivery } from '../../delivery/delivery.ts';
+import { sleepUnlessAborted } from '../../runtime/abort.ts';
+import { GATE_POLL_MS, WAITING_BYTES_MAX, WAITING_BYTES_MIN } from '../limits.ts';
 import type { MergePoint } from './merge-point.ts';
 
 /** What holds reading back, in the words of the status. */

@@ -1,11 +1,11 @@
 import type { Connection } from 'mysql2/promise';
-import type { Config } from '../config/schema.ts';
-import { quoteIdentifier } from '../model/identifier.ts';
-import { formatTableName } from '../model/table-filter.ts';
-import { CdcError } from '../runtime/error.ts';
-import { canSelect, type Query, queryOn } from '../source/server/query.ts';
-import { type LexicalModes, Tokenizer, UNCLOSED } from '../source/statement/tokenizer.ts';
-import type { BackfillRequest } from './control.ts';
+import type { Config } from '../../config/schema.ts';
+import { quoteIdentifier } from '../../model/identifier.ts';
+import { formatTableName } from '../../model/table-filter.ts';
+import { CdcError } from '../../runtime/error.ts';
+import { canSelect, type Query, queryOn } from '../../source/server/query.ts';
+import { type LexicalModes, Tokenizer, UNCLOSED } from '../../source/statement/tokenizer.ts';
+import type { BackfillRequest } from '../control.ts';
 import { matchRequest, type RequestProblem, requestError, type VisibleTable } from './match-request.ts';
 
 /** A table that a backfill reads. */

@@ -1,20 +1,20 @@
-import { ByteWriter } from '../codec/bytes/byte-writer.ts';
-import type { ChunkWindow, TableWatches } from '../model/chunk-window.ts';
-import { WHOLE_TABLE } from '../model/key-range.ts';
-import { sleepUnlessAborted } from '../runtime/abort.ts';
-import { exponentialBackoff } from '../runtime/backoff.ts';
-import { asCdcError, CdcError } from '../runtime/error.ts';
-import type { Log } from '../runtime/log.ts';
-import type { DeclaredTable } from '../source/schema/declared-table.ts';
-import { type MergeTools, mergeChunk, mergeRowsAgain } from './chunk-merge.ts';
+import { ByteWriter } from '../../codec/bytes/byte-writer.ts';
+import type { ChunkWindow, TableWatches } from '../../model/chunk-window.ts';
+import { WHOLE_TABLE } from '../../model/key-range.ts';
+import { sleepUnlessAborted } from '../../runtime/abort.ts';
+import { exponentialBackoff } from '../../runtime/backoff.ts';
+import { asCdcError, CdcError } from '../../runtime/error.ts';
+import type { Log } from '../../runtime/log.ts';
+import type { DeclaredTable } from '../../source/schema/declared-table.ts';
+import { WHOLE_READS_MAX, WINDOW_TIMEOUT_MS } from '../limits.ts';
+import { type MergeTools, mergeChunk, mergeRowsAgain } from '../merge/chunk-merge.ts';
+import type { CreateTableOutput, TableOutput } from '../merge/table-output.ts';
+import { SPLIT_MIN_ROWS } from '../read/limits.ts';
+import type { RowChunk } from '../read/row-chunk.ts';
+import type { SnapshotConnection } from '../read/snapshot-connection.ts';
+import type { TableReader } from '../read/table-reader.ts';
 import { ChunkSize } from './chunk-size.ts';
-import { WHOLE_READS_MAX, WINDOW_TIMEOUT_MS } from './limits.ts';
-import { SPLIT_MIN_ROWS } from './read/limits.ts';
-import type { RowChunk } from './read/row-chunk.ts';
-import type { SnapshotConnection } from './read/snapshot-connection.ts';
-import type { TableReader } from './read/table-reader.ts';
 import type { RangeJob, TableJob } from './table-job.ts';
-import type { CreateTableOutput, TableOutput } from './table-output.ts';
 
 /** A part of a table to read; or one that another worker reads, to divide first. */
 export interface Work {

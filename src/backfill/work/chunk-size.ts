@@ -1,5 +1,5 @@
-import { CHUNK_BYTES_MAX, CHUNK_GROWTH_MAX, CHUNK_ROWS_MAX, FIRST_CHUNK_ROWS } from './limits.ts';
-import type { RowChunk } from './read/row-chunk.ts';
+import { CHUNK_BYTES_MAX, CHUNK_GROWTH_MAX, CHUNK_ROWS_MAX, FIRST_CHUNK_ROWS } from '../limits.ts';
+import type { RowChunk } from '../read/row-chunk.ts';
 
 /** How much of a rate one chunk takes at most, in seconds of it. */
 const RATE_SHARE_S = 0.5;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { retention } from '../../../src/backfill/binlog-retention.ts';
-import { type SummaryInput, summarize } from '../../../src/backfill/estimate.ts';
-import { estimateEventBytes } from '../../../src/backfill/event-size.ts';
-import { configFrom } from '../config/config-from.ts';
+import { retention } from '../../../../src/backfill/request/binlog-retention.ts';
+import { type SummaryInput, summarize } from '../../../../src/backfill/request/estimate.ts';
+import { estimateEventBytes } from '../../../../src/backfill/request/event-size.ts';
+import { configFrom } from '../../config/config-from.ts';
 
 const NO_QUOTA = { records: Infinity, requests: Infinity, bytes: Infinity };
 const KEPT = { retentionSeconds: null, variable: 'binlog_expire_logs_seconds', bytes: 0, files: 1 };

@@ -1,6 +1,6 @@
 import { distance } from 'fastest-levenshtein';
-import { compileTableFilter, formatTableName, parseTablePattern, type TablePattern } from '../model/table-filter.ts';
-import { CdcError } from '../runtime/error.ts';
+import { compileTableFilter, formatTableName, parseTablePattern, type TablePattern } from '../../model/table-filter.ts';
+import { CdcError } from '../../runtime/error.ts';
 
 /** What is in a schema, as far as the account can see. */
 export interface VisibleTable {

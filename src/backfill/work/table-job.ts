@@ -1,7 +1,7 @@
-import type { TableProgress } from '../model/backfill-progress.ts';
-import { type Key, type KeyRange, WHOLE_TABLE } from '../model/key-range.ts';
-import type { CdcError } from '../runtime/error.ts';
-import type { TableStatus } from './control.ts';
+import type { TableProgress } from '../../model/backfill-progress.ts';
+import { type Key, type KeyRange, WHOLE_TABLE } from '../../model/key-range.ts';
+import type { CdcError } from '../../runtime/error.ts';
+import type { TableStatus } from '../control.ts';
 
 /** A part of a table that one worker reads, chunk after chunk. */
 export class RangeJob {

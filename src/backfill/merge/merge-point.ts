@@ -1,14 +1,14 @@
-import type { Delivery } from '../delivery/delivery.ts';
-import type { TableWatches } from '../model/chunk-window.ts';
-import { type Coordinates, isBefore } from '../model/coordinates.ts';
-import type { EncodedEvent } from '../model/encoded-event.ts';
-import { GtidSet } from '../model/gtid-set.ts';
-import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
-import type { ReplicationPosition } from '../model/replication-position.ts';
-import type { Transaction } from '../model/rows-event.ts';
-import { onAbort, sleepUnlessAborted } from '../runtime/abort.ts';
-import type { ChangeHandler, ChangeStream } from '../source/change-stream.ts';
-import type { HighWatermark, Processed } from './read/row-chunk.ts';
+import type { Delivery } from '../../delivery/delivery.ts';
+import type { TableWatches } from '../../model/chunk-window.ts';
+import { type Coordinates, isBefore } from '../../model/coordinates.ts';
+import type { EncodedEvent } from '../../model/encoded-event.ts';
+import { GtidSet } from '../../model/gtid-set.ts';
+import { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
+import type { ReplicationPosition } from '../../model/replication-position.ts';
+import type { Transaction } from '../../model/rows-event.ts';
+import { onAbort, sleepUnlessAborted } from '../../runtime/abort.ts';
+import type { ChangeHandler, ChangeStream } from '../../source/change-stream.ts';
+import type { HighWatermark, Processed } from '../read/row-chunk.ts';
 
 /** How often it is asked whether the stream has reached a watermark. */
 const POLL_MS = 5;

@@ -1,10 +1,10 @@
-import type { BackfillRequest, BackfillStatus } from './backfill/control.ts';
-import { TableJob } from './backfill/table-job.ts';
-import { CheckpointFile } from './checkpoint/checkpoint-file.ts';
-import type { Config } from './config/schema.ts';
-import { runDaemon } from './daemon.ts';
-import type { RunningPipeline } from './pipeline.ts';
-import type { Log } from './runtime/log.ts';
+import type { BackfillRequest, BackfillStatus } from '../../backfill/control.ts';
+import { TableJob } from '../../backfill/work/table-job.ts';
+import { CheckpointFile } from '../../checkpoint/checkpoint-file.ts';
+import type { Config } from '../../config/schema.ts';
+import { runDaemon } from '../../daemon.ts';
+import type { RunningPipeline } from '../../pipeline.ts';
+import type { Log } from '../../runtime/log.ts';
 
 /** How often it looks how far the backfill is. */
 const STATUS_INTERVAL_MS = 250;

@@ -1,4 +1,4 @@
-import { type Query, undefinedIfDenied } from '../source/server/query.ts';
+import { type Query, undefinedIfDenied } from '../../source/server/query.ts';
 
 /** How long a server keeps its binlogs. */
 export interface BinlogRetention {

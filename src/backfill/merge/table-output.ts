@@ -1,10 +1,10 @@
-import type { ByteWriter } from '../codec/bytes/byte-writer.ts';
-import { EventWriter } from '../codec/event-writer.ts';
-import type { Config } from '../config/schema.ts';
-import { compileRoutes } from '../model/routes.ts';
-import { compileFallbackKeys, eventFormat, withRowKey } from '../source/event-table.ts';
-import type { DeclaredTable } from '../source/schema/declared-table.ts';
-import type { ServerInfo } from '../source/server/server-info.ts';
+import type { ByteWriter } from '../../codec/bytes/byte-writer.ts';
+import { EventWriter } from '../../codec/event-writer.ts';
+import type { Config } from '../../config/schema.ts';
+import { compileRoutes } from '../../model/routes.ts';
+import { compileFallbackKeys, eventFormat, withRowKey } from '../../source/event-table.ts';
+import type { DeclaredTable } from '../../source/schema/declared-table.ts';
+import type { ServerInfo } from '../../source/server/server-info.ts';
 
 /** Where the rows of a table go, and how they are written. */
 export interface TableOutput {
