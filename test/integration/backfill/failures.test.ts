@@ -96,10 +96,21 @@ describe.each(['mysql', 'mariadb'] as const)('a read of %s', (kind) => {
 
   test('whose connection was killed is a retry, and the next read connects again', async () => {
     await createTable();
-    const reader = await use();
+    // A user of its own: other tests have sessions on the server too.
+    await query(
+      url,
+      'DROP USER IF EXISTS backfill_killed',
+      "CREATE USER backfill_killed IDENTIFIED BY 'x'",
+      'GRANT SELECT, REPLICATION CLIENT ON *.* TO backfill_killed',
+    );
+    const killed = new URL(url);
+    killed.username = 'backfill_killed';
+    killed.password = 'x';
+    const reader = await use({ connection: sourceConnection({ url: killed.href }) });
     const processed = await processedNow(url);
     await reader.read(WHOLE_TABLE, processed, LIMITS);
-    const sessions = await query(url, "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Sleep'");
+    const sessions = await query(url, "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'backfill_killed'");
+    expect(sessions).toHaveLength(1);
     for (const [id] of sessions) await query(url, `KILL ${id}`).catch(() => {});
     const again = async () => reader.read(WHOLE_TABLE, processed, LIMITS);
     const chunk = await again().catch((error) => {
