@@ -34,6 +34,8 @@ export interface BackfillOptions {
   watches: TableWatches;
   ordinals: Ordinals;
   createOutput: CreateTableOutput;
+  /** Whether TRUNCATE is an event (`truncate: event`). */
+  sendsTruncates: boolean;
   log: Log;
   signal: AbortSignal;
   openConnection(): Promise<SnapshotConnection>;
@@ -69,13 +71,14 @@ export class Backfill implements BackfillControl {
       rate: config.rate,
       signal,
     });
-    this.#jobs = saved.tables.map((progress) => new TableJob(progress, progress.rows));
+    this.#jobs = saved.tables.map((progress) => new TableJob(progress, progress.rows, options.sendsTruncates));
     this.#context = {
       ...options,
       gate: this.#gate,
       chunkTimeMs: config.chunk_time,
       take: () => this.#take(),
       delivered: (job, generation, range, end) => this.#delivered(job, generation, range, end),
+      begun: (job, generation) => this.#begun(job, generation),
       failed: (job, error) => this.#finish(job, 'failed', error),
     };
   }
@@ -131,7 +134,16 @@ export class Backfill implements BackfillControl {
       );
       // It attaches to a table that is being read.
       if (running !== undefined) running.request = id;
-      else this.#jobs.push(TableJob.of(schema, table, id, request.where, estimatedRows));
+      else {
+        const begun = !this.#replaces(schema, table, request.where);
+        this.#jobs.push(
+          TableJob.of(
+            { schema, table, estimatedRows },
+            { request: id, where: request.where, begun },
+            this.#options.sendsTruncates,
+          ),
+        );
+      }
     }
     log.info({ tables: tables.length, parallel: this.#parallel, rate: this.#gate.rate }, 'backfill: requested');
     onProgress();
@@ -170,6 +182,15 @@ export class Backfill implements BackfillControl {
     for (const job of [...this.#jobs]) {
       if (job.schema === schema && job.table === table) this.#finish(job, 'done');
     }
+  }
+
+  /**
+   * Whether the copy of a table replaces what was sent of it. Rows can be gone from a table that is not complete without
+   * an event for them, so an event empties it first.
+   */
+  #replaces(schema: string, table: string, where: string | undefined): boolean {
+    const { coverage, sendsTruncates } = this.#options;
+    return sendsTruncates && where === undefined && !coverage.of(schema, table).complete;
   }
 
   #setPaused(isPaused: boolean): void {
@@ -219,6 +240,7 @@ export class Backfill implements BackfillControl {
       const range = job.ranges.find(({ isTaken, isRead }) => !isTaken && !isRead);
       if (range !== undefined) return { job, range, isSplit: false };
       const rest = Math.max(1, job.estimatedRows - job.rowsRead) / job.ranges.length;
+      if (!job.isBegun) continue;
       const divisible = job.ranges.find((other) => !other.isRead && other.unsplittableAt !== other.cursor);
       if (divisible !== undefined && rest > largestRows) {
         largest = { job, range: divisible, isSplit: true };
@@ -226,6 +248,13 @@ export class Backfill implements BackfillControl {
       }
     }
     return largest;
+  }
+
+  #begun(job: TableJob, generation: number): void {
+    if (job.generation !== generation) return;
+    job.isBegun = true;
+    this.#options.onProgress();
+    this.#startWorkers();
   }
 
   #delivered(job: TableJob, generation: number, range: RangeJob, { count, lastKey, isLast }: ChunkEnd): void {

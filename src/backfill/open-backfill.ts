@@ -43,6 +43,7 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
     config: config.backfill,
     saved,
     coverage: start.coverage,
+    sendsTruncates: config.truncate === 'event',
     ordinals,
     createOutput: tableOutputs(config, server, start.epoch),
     openConnection: () =>

@@ -110,6 +110,7 @@ const tableProgress = z.strictObject({
   request: z.string(),
   where: z.string().nullable(),
   key: z.string(),
+  begun: z.boolean(),
   rows: z.int().min(0),
   ranges: z.array(z.strictObject({ after: key, upTo: key })),
 });
@@ -161,12 +162,13 @@ const NO_COVERAGE = { followedSince: null, complete: [] };
 
 const storedComplete = ({ schema, table, since, why }: CompleteTable): CompleteTable => ({ schema, table, since, why });
 
-const storedProgress = ({ schema, table, request, where, key, rows, ranges }: TableProgress): TableProgress => ({
+const storedProgress = ({ schema, table, request, where, key, begun, rows, ranges }: TableProgress): TableProgress => ({
   schema,
   table,
   request,
   where,
   key,
+  begun,
   rows,
   ranges: ranges.map(({ after, upTo }) => ({ after, upTo })),
 });

@@ -87,6 +87,11 @@ export class EventWriter {
     this.#format.snapshotRow(row, asRowImage(packet, from, to, this.table.columns.length), ordinal, emit);
   }
 
+  /** Writes the event that empties the table, before the first row of a copy that replaces what was sent of it. */
+  writeSnapshotTruncate(ordinal: number, emit: EmitEvent): void {
+    this.#format.truncate(ordinal, emit, true);
+  }
+
   /** All rows of the SELECT were written. */
   endSnapshot(): void {
     this.#snapshotRow.bytes = EMPTY;

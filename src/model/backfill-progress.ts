@@ -10,6 +10,11 @@ export interface TableProgress {
   where: string | null;
   /** The columns of the key that the ranges belong to; empty until the table was read. */
   key: string;
+  /**
+   * Whether the copy has begun: what the lake had of the table before does not count, because an event has emptied it
+   * there, or because it was complete.
+   */
+  begun: boolean;
   /** Rows that are delivered. */
   rows: number;
   ranges: readonly KeyRange[];

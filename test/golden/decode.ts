@@ -193,7 +193,15 @@ const BACKFILLED = {
   ordinals: 2_097_152,
   tables: [
     {
-      ...{ schema: 'shop', table: 'b', request: 'golden', where: null, key: '[["id",3,0,true,0]]', rows: 7 },
+      ...{
+        schema: 'shop',
+        table: 'b',
+        request: 'golden',
+        where: null,
+        key: '[["id",3,0,true,0]]',
+        begun: true,
+        rows: 7,
+      },
       ranges: [{ after: ['BwAAAA=='], upTo: null }],
     },
   ],

@@ -84,6 +84,25 @@ export async function mergeChunk(
   return partly;
 }
 
+/**
+ * Merges the event that empties the table into the stream, for a copy that replaces what was sent of it before.
+ * @param onDelivered called when it, and everything before it in the stream, is delivered
+ */
+export async function mergeTruncate(
+  { delivery, merge, gate, ordinals }: MergeTools,
+  { writer, target }: TableOutput,
+  onDelivered: () => void,
+): Promise<void> {
+  while (ordinals.available === 0) await gate.wait();
+  await merge.atBoundary(() => {
+    const now = Date.now();
+    writer.beginSnapshot(pointOf(merge, now), now);
+    writer.writeSnapshotTruncate(ordinals.next++, (event) => delivery.append(target, event));
+    writer.endSnapshot();
+    delivery.commitSnapshot(onDelivered);
+  });
+}
+
 /** Rows that are read again while the stream is paused once. */
 const ROWS_PER_PAUSE = 20;
 /** Rows that can have come between two neighbours of a chunk since it was read. The stream has those. */

@@ -53,6 +53,11 @@ export class TableReader {
     this.#search = new KeySearch(table, key);
   }
 
+  /** Whether an index orders the rows by the key, so that a range of it is read without the rest of the table. */
+  get isIndexed(): boolean {
+    return this.#search.isIndexed;
+  }
+
   /** The key of a row of the last chunk, or of one before it. */
   keyOf(chunk: CollectedRows, row: number): Key {
     return this.#keyOf(chunk, this.#columns, row);

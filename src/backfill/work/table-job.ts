@@ -42,6 +42,10 @@ export class TableJob {
   ranges: RangeJob[];
   /** The columns of the key that the ranges belong to; empty until a worker has read them. */
   key: string;
+  /** Whether the copy has begun, as TableProgress says; and whether a worker has sent the event that begins it. */
+  isBegun: boolean;
+  isBeginning = false;
+  readonly #replaces: boolean;
   /** Rows that are delivered, and rows that were read. */
   rows: number;
   rowsRead: number;
@@ -52,26 +56,28 @@ export class TableJob {
   /** How much of it is done by the values of the keys, from 0 to 1; undefined if the keys do not tell. */
   keyFraction: number | undefined;
 
-  constructor(progress: TableProgress, estimatedRows: number) {
+  /** @param sendsTruncates whether an event can empty the table in the lake */
+  constructor(progress: TableProgress, estimatedRows: number, sendsTruncates: boolean) {
+    this.#replaces = sendsTruncates && progress.where === null;
     this.schema = progress.schema;
     this.table = progress.table;
     this.where = progress.where ?? undefined;
     this.request = progress.request;
     this.key = progress.key;
+    this.isBegun = progress.begun;
     this.rows = this.rowsRead = progress.rows;
     this.ranges = progress.ranges.map((range) => new RangeJob(range));
     this.estimatedRows = estimatedRows;
   }
 
+  /** @param begun whether no event has to empty the table before its rows */
   static of(
-    schema: string,
-    table: string,
-    request: string,
-    where: string | undefined,
-    estimatedRows: number,
+    { schema, table, estimatedRows }: { schema: string; table: string; estimatedRows: number },
+    { request, where, begun }: { request: string; where: string | undefined; begun: boolean },
+    sendsTruncates: boolean,
   ): TableJob {
-    const progress = { schema, table, request, where: where ?? null, key: '', rows: 0, ranges: [WHOLE_TABLE] };
-    return new TableJob(progress, estimatedRows);
+    const progress = { schema, table, request, where: where ?? null, key: '', begun, rows: 0, ranges: [WHOLE_TABLE] };
+    return new TableJob(progress, estimatedRows, sendsTruncates);
   }
 
   get name(): string {
@@ -83,8 +89,8 @@ export class TableJob {
   }
 
   get progress(): TableProgress {
-    const { schema, table, request, where = null, key, rows, ranges } = this;
-    return { schema, table, request, where, key, rows, ranges };
+    const { schema, table, request, where = null, key, isBegun: begun, rows, ranges } = this;
+    return { schema, table, request, where, key, begun, rows, ranges };
   }
 
   get status(): TableStatus {
@@ -101,9 +107,13 @@ export class TableJob {
     };
   }
 
-  /** All that was read does not count: the key is another one, or rows changed without row events. */
+  /**
+   * All that was read does not count: the key is another one, or rows changed without row events. Neither does what was
+   * sent of it.
+   */
   restart(): void {
     this.generation++;
+    this.isBegun = this.isBeginning = !this.#replaces;
     this.ranges = [new RangeJob(WHOLE_TABLE)];
     this.key = '';
     this.rows = this.rowsRead = 0;

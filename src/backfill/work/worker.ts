@@ -7,7 +7,7 @@ import { asCdcError, CdcError } from '../../runtime/error.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { DeclaredTable } from '../../source/schema/declared-table.ts';
 import { WHOLE_READS_MAX, WINDOW_TIMEOUT_MS } from '../limits.ts';
-import { type MergeTools, mergeChunk, mergeRowsAgain } from '../merge/chunk-merge.ts';
+import { type MergeTools, mergeChunk, mergeRowsAgain, mergeTruncate } from '../merge/chunk-merge.ts';
 import type { CreateTableOutput, TableOutput } from '../merge/table-output.ts';
 import { SPLIT_MIN_ROWS } from '../read/limits.ts';
 import type { RowChunk } from '../read/row-chunk.ts';
@@ -37,6 +37,8 @@ export interface WorkerContext extends MergeTools {
   take(): Work | undefined;
   /** A chunk is delivered. Chunks of an older generation do not count. */
   delivered(job: TableJob, generation: number, range: RangeJob, chunk: ChunkEnd): void;
+  /** The event that begins the copy of a table is delivered. */
+  begun(job: TableJob, generation: number): void;
   failed(job: TableJob, error: CdcError): void;
 }
 
@@ -97,7 +99,7 @@ export class BackfillWorker {
   async #split(job: TableJob, range: RangeJob): Promise<void> {
     range.unsplittableAt = range.cursor;
     const table = await this.#table(job);
-    if (table === undefined || table.reader.key.length === 0) return;
+    if (table?.reader.isIndexed !== true) return;
     const at = await table.reader.split(range.rest, range.readingRows + SPLIT_MIN_ROWS);
     if (at === undefined || range.isRead || !job.ranges.includes(range)) return;
     const second = job.split(range, at);
@@ -114,10 +116,18 @@ export class BackfillWorker {
       const table = await this.#table(job);
       // A statement, or another worker that has seen another key, has begun the table again.
       if (table === undefined || !isLeft()) return;
-      const isMerged =
-        table.reader.key.length > 0 ? await this.#readChunk(table, range) : await this.#readAll(table, range);
+      if (!job.isBegun) await this.#begin(table);
+      const isMerged = table.reader.isIndexed ? await this.#readChunk(table, range) : await this.#readAll(table, range);
       // Its columns can be others now.
       if (!isMerged) this.#open = undefined;
+    }
+  }
+
+  /** Empties the table in the lake, before the first row of it. */
+  async #begin({ job, generation, output }: OpenTable): Promise<void> {
+    if (!job.isBeginning) {
+      job.isBeginning = true;
+      await mergeTruncate(this.#context, output, () => this.#context.begun(job, generation));
     }
   }
 

@@ -21,8 +21,11 @@ export interface EventFormatter {
   beginSnapshot(at: SnapshotPoint, now: number): void;
   /** Writes a row of a SELECT. `ordinal` is the last part of its `seq`. */
   snapshotRow(row: RowsEvent, at: number, ordinal: number, emit: EmitEvent): void;
-  /** Writes the event of a TRUNCATE. `ordinal` is the last part of its `seq`. */
-  truncate(ordinal: number, emit: EmitEvent): void;
+  /**
+   * Writes the event of a TRUNCATE. `ordinal` is the last part of its `seq`.
+   * @param isSnapshot whether a copy of the table begins here, after `beginSnapshot`
+   */
+  truncate(ordinal: number, emit: EmitEvent, isSnapshot?: boolean): void;
 }
 
 /** Hex digits of the ordinal, the last part of `seq`. Only this part differs between the events of a rows event. */

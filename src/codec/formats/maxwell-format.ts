@@ -103,11 +103,12 @@ export class MaxwellFormat implements EventFormatter {
     return next;
   }
 
-  truncate(ordinal: number, emit: EmitEvent): void {
+  truncate(ordinal: number, emit: EmitEvent, isSnapshot = false): void {
     const images = this.#images;
     images.out.at = 0;
     this.#open('table-truncate', ordinal);
     images.out.ascii('{}');
+    if (isSnapshot) images.out.copy(SNAPSHOT_END);
     images.noKey();
     images.emitLine(0, emit);
   }

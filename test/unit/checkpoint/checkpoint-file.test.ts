@@ -49,6 +49,7 @@ const sample: Checkpoint = {
         request: 'r1',
         where: 'id > 7',
         key: '[["id",8]]',
+        begun: true,
         rows: 12,
         ranges: [
           { after: null, upTo: ['BQAAAA=='] },
