@@ -330,6 +330,6 @@ function rolledBackAfterSendError(): CdcError {
   return new CdcError('a transaction was rolled back after part of it had been sent', {
     exitCode: 4,
     why: 'it was larger than the part of a transaction that is held back until its COMMIT',
-    hint: 'move the checkpoint file away (but not its .epoch file), start again with source.start after that transaction, and copy its tables again, because the lake contains changes that were rolled back',
+    hint: 'move the checkpoint file away (but not its .epoch file), start again with source.start after that transaction, and copy its tables again (cdc backfill), because the lake contains changes that were rolled back',
   });
 }

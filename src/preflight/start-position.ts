@@ -1,34 +1,41 @@
 import { type Checkpoint, CheckpointFile } from '../checkpoint/checkpoint-file.ts';
 import { EpochFile } from '../checkpoint/epoch-file.ts';
 import type { Config } from '../config/schema.ts';
-import { error, type Finding, warning } from '../model/finding.ts';
+import { sourceConnection } from '../config/source-connection.ts';
+import { Coverage } from '../model/coverage.ts';
+import { error, type Finding } from '../model/finding.ts';
+import { compileTableFilter } from '../model/table-filter.ts';
 import { asCdcError } from '../runtime/error.ts';
-import { selectHost } from '../source/select-host.ts';
+import { CapturedTables } from '../source/captured-tables.ts';
+import { type SelectedHost, selectHost } from '../source/select-host.ts';
+import { checkCoverage, checkMarks } from './check-coverage.ts';
 
 /**
  * Whether `cdc run` could begin: the checkpoint can be read and belongs to this pipeline, and a server can continue.
- * A warning for each table that needs another copy.
+ * A warning for the tables that the lake does not hold completely.
  */
 export async function checkStart(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  let incomplete: Finding[] = [];
+  let saved: Checkpoint | undefined;
   try {
-    const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
-    incomplete = saved?.incomplete.map(incompleteFinding) ?? [];
+    saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
     await new EpochFile(config.checkpoint.file).load();
-    await selectHost(config, saved, signal);
-    return incomplete;
+    return await coverageFindings(await selectHost(config, saved, signal), saved);
   } catch (cause) {
     const { message, why = '', hint = '', exitCode } = asCdcError(cause);
+    const marks = checkMarks(saved?.incomplete ?? []);
     // The other checks report every other problem of the server in more detail.
-    return exitCode === 2 || exitCode === 4 ? [error(message, why, hint), ...incomplete] : incomplete;
+    return exitCode === 2 || exitCode === 4 ? [error(message, why, hint), ...marks] : marks;
   }
 }
 
-function incompleteFinding({ schema, table, since, why, file, position }: Checkpoint['incomplete'][number]): Finding {
-  const subject = table === '*' ? `the tables of ${schema} are` : `${schema}.${table} is`;
-  return warning(
-    `${subject} incomplete in the lake since ${since}`,
-    `${why} can have changed rows without row events (last at ${file}:${position})`,
-    'copy the rows into the lake again',
-  );
+async function coverageFindings({ config, server }: SelectedHost, saved: Checkpoint | undefined): Promise<Finding[]> {
+  const isCaptured = compileTableFilter(config.tables, server);
+  const tables = await new CapturedTables(() => sourceConnection(config.source), isCaptured).list();
+  const coverage = new Coverage({
+    ...(saved?.coverage ?? { followedSince: null, complete: [] }),
+    incomplete: saved?.incomplete ?? [],
+  });
+  coverage.keepOnly(isCaptured);
+  const willCopy = saved === undefined && config.source.start === 'snapshot';
+  return willCopy ? [] : checkCoverage(tables, coverage, saved);
 }

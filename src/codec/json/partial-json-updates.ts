@@ -88,6 +88,6 @@ function noDocument(name: Buffer): CdcError {
     why: `column ${column} is neither in the before image nor complete in the after image`,
     hint:
       "SET GLOBAL binlog_row_image=FULL or SET GLOBAL binlog_row_value_options='', also in sessions that set them; " +
-      'then move the checkpoint past this point and copy the table again',
+      'then move the checkpoint past this point and copy the table again (cdc backfill)',
   });
 }

@@ -257,5 +257,5 @@ const missingXaRows = (xid: string): CdcError =>
   new CdcError(`no binlog has the rows of the XA transaction ${xid} any more`, {
     exitCode: 4,
     why: 'the transaction was prepared before the start position, in a binlog that has been purged, and commits here',
-    hint: 'move the checkpoint file away (but not its .epoch file), start again with source.start: now, and copy its tables again',
+    hint: 'move the checkpoint file away (but not its .epoch file), start again with source.start: now, and copy its tables again (cdc backfill)',
   });

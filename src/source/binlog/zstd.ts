@@ -42,7 +42,7 @@ function* decompressFrame(bytes: Buffer, from: number, to: number): Generator<Ui
   if (window > ZSTD_WINDOW_MAX_BYTES) {
     throw new CdcError('a compressed transaction needs more memory to decompress than cdc allows', {
       why: `it was compressed with a window of ${window} bytes, the limit is ${ZSTD_WINDOW_MAX_BYTES}`,
-      hint: 'SET GLOBAL binlog_transaction_compression_level_zstd=20 or lower; then move the checkpoint past the transaction and copy its tables again',
+      hint: 'SET GLOBAL binlog_transaction_compression_level_zstd=20 or lower; then move the checkpoint past the transaction and copy its tables again (cdc backfill)',
     });
   }
   const blockLimit = Math.min(window, BLOCK_MAX_BYTES);

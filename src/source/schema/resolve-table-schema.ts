@@ -20,10 +20,10 @@ export interface BinlogTable {
 
 const ATTEMPTS_MAX = 3;
 const FULL_METADATA_HINT =
-  'SET GLOBAL binlog_row_metadata=FULL (and in the configuration of the server), so that the binlog names the columns; for rows logged before that, start after them and copy the table again';
+  'SET GLOBAL binlog_row_metadata=FULL (and in the configuration of the server), so that the binlog names the columns; for rows logged before that, start after them and copy the table again (cdc backfill)';
 /** The names are in the binlog, but not which of its types a column has. */
 const UNKNOWN_TYPE_HINT =
-  'the binlog does not show UUID and INET of MariaDB, and TINYINT(1), which values.boolean asks for: start after the statement and copy the table again, exclude the table, or remove tinyint1 from values.boolean';
+  'the binlog does not show UUID and INET of MariaDB, and TINYINT(1), which values.boolean asks for: start after the statement and copy the table again (cdc backfill), exclude the table, or remove tinyint1 from values.boolean';
 
 /**
  * Reads the columns of a table from INFORMATION_SCHEMA, which knows only the present ones, and proves that they are the
