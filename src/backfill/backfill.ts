@@ -2,12 +2,13 @@ import type { Config } from '../config/schema.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { BackfillProgress } from '../model/backfill-progress.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
+import type { Coordinates } from '../model/coordinates.ts';
 import type { Coverage } from '../model/coverage.ts';
 import type { CdcError } from '../runtime/error.ts';
 import { asCdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BackfillControl, BackfillRequest, BackfillStatus, StartedBackfill, TableStatus } from './control.ts';
-import { FINISHED_TABLES_MAX } from './limits.ts';
+import { FINISHED_TABLES_MAX, REPLICA_LAG_POLL_MS } from './limits.ts';
 import type { MergePoint } from './merge/merge-point.ts';
 import type { Ordinals } from './merge/ordinals.ts';
 import { ReadingGate } from './merge/reading-gate.ts';
@@ -39,9 +40,13 @@ export interface BackfillOptions {
   log: Log;
   signal: AbortSignal;
   openConnection(): Promise<SnapshotConnection>;
+  /** The end of the binlog when the pipeline began. */
+  binlogEnd: Coordinates;
   /** The tables that a request names. @throws CdcError that names every table that cannot be read */
   resolveTables(request: BackfillRequest): Promise<RequestedTable[]>;
   pauseStream(): () => void;
+  /** The lag of the replica that is read, in seconds; undefined if it cannot be seen, or if the source is read. */
+  readReplicaLag?: () => Promise<number | undefined>;
   /** Something that the checkpoint keeps has changed. */
   onProgress(): void;
 }
@@ -59,6 +64,8 @@ export class Backfill implements BackfillControl {
   readonly #finished: TableStatus[];
   readonly #workers = new Set<Promise<void>>();
   #parallel: number;
+  #caughtUp: Promise<void> | undefined;
+  #replicaTimer: NodeJS.Timeout | undefined;
 
   constructor(options: BackfillOptions) {
     const { config, saved, delivery, merge, signal } = options;
@@ -76,6 +83,7 @@ export class Backfill implements BackfillControl {
       ...options,
       gate: this.#gate,
       chunkTimeMs: config.chunk_time,
+      caughtUp: () => (this.#caughtUp ??= merge.reached({ coordinates: options.binlogEnd })),
       take: () => this.#take(),
       delivered: (job, generation, range, end) => this.#delivered(job, generation, range, end),
       begun: (job, generation) => this.#begun(job, generation),
@@ -202,6 +210,7 @@ export class Backfill implements BackfillControl {
 
   #startWorkers(): void {
     const { signal } = this.#options;
+    if (this.#jobs.length > 0) this.#watchReplica();
     while (this.#workers.size < this.#parallel && !signal.aborted && this.#hasWork()) {
       const worker = new BackfillWorker(this.#context)
         .run()
@@ -212,6 +221,20 @@ export class Backfill implements BackfillControl {
         .finally(() => this.#workers.delete(worker));
       this.#workers.add(worker);
     }
+  }
+
+  /** Asks for the lag of the replica while there is work. */
+  #watchReplica(): void {
+    const { readReplicaLag, signal } = this.#options;
+    if (readReplicaLag === undefined || this.#replicaTimer !== undefined || signal.aborted) return;
+    const ask = async (): Promise<void> => {
+      // A replica that does not answer also fails the reads, which report it.
+      this.#gate.replicaLag = (await readReplicaLag().catch(() => undefined)) ?? 0;
+      if (this.#jobs.length > 0 && !signal.aborted) {
+        this.#replicaTimer = setTimeout(ask, REPLICA_LAG_POLL_MS).unref();
+      } else this.#replicaTimer = undefined;
+    };
+    this.#replicaTimer = setTimeout(ask, 0).unref();
   }
 
   #hasWork(): boolean {

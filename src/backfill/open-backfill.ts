@@ -12,6 +12,7 @@ import type { BackfillRequest, TableStatus } from './control.ts';
 import type { MergePoint } from './merge/merge-point.ts';
 import { Ordinals } from './merge/ordinals.ts';
 import { tableOutputs } from './merge/table-output.ts';
+import { readReplicaLag } from './read/replica-lag.ts';
 import { SnapshotConnection } from './read/snapshot-connection.ts';
 import { resolveTables } from './request/resolve-tables.ts';
 
@@ -45,6 +46,7 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
     coverage: start.coverage,
     sendsTruncates: config.truncate === 'event',
     ordinals,
+    binlogEnd: server.end,
     createOutput: tableOutputs(config, server, start.epoch),
     openConnection: () =>
       SnapshotConnection.open({
@@ -55,6 +57,7 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
         ...(heartbeatTable !== undefined && { heartbeatTable }),
         signal,
       }),
+    ...(isReplica && { readReplicaLag: () => readReplicaLag(backfillConnection(config)) }),
     resolveTables: (request) => requestedTables(config, request),
   });
   return { backfill, ordinals };

@@ -33,6 +33,11 @@ export interface WorkerContext extends MergeTools {
   log: Log;
   chunkTimeMs: number;
   openConnection(): Promise<SnapshotConnection>;
+  /**
+   * Resolves once the stream has passed everything that an earlier run can have sent. A `t` of it must not lie behind
+   * what a window records here: the recorded events would count as gone, and their rows would be left out.
+   */
+  caughtUp(): Promise<void>;
   /** The next work; undefined if there is none for now. */
   take(): Work | undefined;
   /** A chunk is delivered. Chunks of an older generation do not count. */
@@ -68,8 +73,9 @@ export class BackfillWorker {
 
   /** Works until there is nothing left to take, or the signal aborts. */
   async run(): Promise<void> {
-    const { signal, take } = this.#context;
+    const { signal, take, caughtUp } = this.#context;
     try {
+      await caughtUp();
       for (let work = take(); work !== undefined && !signal.aborted; work = take()) await this.#do(work);
     } finally {
       await this.#disconnect();
