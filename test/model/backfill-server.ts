@@ -38,20 +38,18 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ savepoint: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ rollbackTo: fc.nat(1) }) },
 );
-const end: fc.Arbitrary<End> = fc.oneof(
-  { weight: 14, arbitrary: fc.constant('commit' as const) },
-  { weight: 3, arbitrary: fc.constant('rollback' as const) },
-  { weight: 1, arbitrary: fc.constant('truncate' as const) },
-  { weight: 1, arbitrary: fc.constant('rewrite' as const) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ xa: fc.constantFrom('commit' as const, 'rollback' as const), after: fc.nat(3) }),
-  },
-);
-export const script: fc.Arbitrary<Script> = fc.record({
-  changes: fc.array(change, { minLength: 1, maxLength: 5 }),
-  end,
-});
+const endsOf = (statements: boolean): fc.Arbitrary<End> => {
+  const xa = fc.record({ xa: fc.constantFrom('commit' as const, 'rollback' as const), after: fc.nat(3) });
+  return fc.oneof(
+    { weight: statements ? 6 : 14, arbitrary: fc.constant('commit' as const) },
+    { weight: statements ? 1 : 3, arbitrary: fc.constant('rollback' as const) },
+    { weight: 1, arbitrary: fc.constant('truncate' as const) },
+    { weight: statements ? 5 : 2, arbitrary: fc.constant('rewrite' as const) },
+    { weight: statements ? 8 : 4, arbitrary: xa },
+  );
+};
+export const scriptOf = (statements: boolean): fc.Arbitrary<Script> =>
+  fc.record({ changes: fc.array(change, { minLength: 1, maxLength: 5 }), end: endsOf(statements) });
 
 /** An event of the stream: `c`, `u`, `d`, `t` for TRUNCATE; `r` for a row of the backfill. */
 export interface Line {
@@ -97,7 +95,7 @@ export const rotationAfter = ({ gtidNumber, fileNumber: number }: Transaction): 
 
 export const endOf = ({ file, endPosition }: Transaction): Coordinates => ({ file, position: endPosition });
 
-function binlogOf(scripts: readonly Script[], before: Rows): Entry[] {
+function binlogOf(scripts: readonly Script[], before: Rows, losesRows: boolean): Entry[] {
   const entries: Entry[] = [];
   const rows = new Map(before);
   const pending: { at: number; kind: Entry['kind']; prepared: Entry; changes: Change[] }[] = [];
@@ -116,7 +114,10 @@ function binlogOf(scripts: readonly Script[], before: Rows): Entry[] {
     } else if (kind === 'rewrite') {
       const a = made.gtidNumber * 10 + 9;
       entry.apply = (all) => {
-        for (const [each, row] of all) all.set(each, { ...row, a });
+        for (const [each, row] of all) {
+          if (losesRows && each % 3 === 0) all.delete(each);
+          else all.set(each, { ...row, a });
+        }
       };
     }
     entry.apply(rows);
@@ -231,9 +232,10 @@ export class SimulatedServer {
   /** The table after each number of transactions. */
   readonly #states: Rows[];
 
-  constructor(scripts: readonly Script[], before: readonly number[], watermarks: Watermarks) {
+  /** @param losesRows whether statements that give no row events delete rows too */
+  constructor(scripts: readonly Script[], before: readonly number[], watermarks: Watermarks, losesRows = false) {
     this.before = new Map(before.map((each) => [each, { a: 1, b: -1 }]));
-    this.binlog = binlogOf(scripts, this.before);
+    this.binlog = binlogOf(scripts, this.before, losesRows);
     this.watermarks = watermarks;
     this.#phase = this.binlog.map(() => Phase.none);
     const rows = new Map(this.before);

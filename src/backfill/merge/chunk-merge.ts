@@ -20,6 +20,8 @@ export interface MergeTools {
   gate: ReadingGate;
   ordinals: Ordinals;
   signal: AbortSignal;
+  /** Saves the checkpoint soon, which reserves ordinals. */
+  onProgress(): void;
   /** Stops the stream between two events. Returns the function that lets it go on. */
   pauseStream(): () => void;
 }
@@ -50,7 +52,7 @@ export async function mergeChunk(
   { writer, target }: TableOutput,
   { chunk, readAt, window, onDelivered }: ReadChunk,
 ): Promise<PartlyTouched | undefined> {
-  const { delivery, merge, gate, ordinals, signal } = tools;
+  const { delivery, merge, gate, ordinals, signal, onProgress } = tools;
   const partly: number[] = [];
   let row = 0;
   const emit = (event: EncodedEvent): void => {
@@ -75,6 +77,7 @@ export async function mergeChunk(
   do {
     await nextTurn();
     while ((gate.isPaused || !gate.hasRoom || ordinals.available === 0) && window.invalid === undefined) {
+      if (ordinals.available === 0) onProgress();
       await gate.wait();
     }
     signal.throwIfAborted();
@@ -89,11 +92,14 @@ export async function mergeChunk(
  * @param onDelivered called when it, and everything before it in the stream, is delivered
  */
 export async function mergeTruncate(
-  { delivery, merge, gate, ordinals }: MergeTools,
+  { delivery, merge, gate, ordinals, onProgress }: MergeTools,
   { writer, target }: TableOutput,
   onDelivered: () => void,
 ): Promise<void> {
-  while (ordinals.available === 0) await gate.wait();
+  while (ordinals.available === 0) {
+    onProgress();
+    await gate.wait();
+  }
   await merge.atBoundary(() => {
     const now = Date.now();
     writer.beginSnapshot(pointOf(merge, now), now);
@@ -129,13 +135,16 @@ export async function mergeRowsAgain(
 }
 
 async function mergeDuringPause(
-  { delivery, merge, gate, ordinals, pauseStream }: MergeTools,
+  { delivery, merge, gate, ordinals, pauseStream, onProgress }: MergeTools,
   { writer, target }: TableOutput,
   rows: PartlyTouched,
   { chunk, after, reader, window, onDelivered }: Parameters<typeof mergeRowsAgain>[3],
   isLast: boolean,
 ): Promise<boolean> {
-  while (ordinals.available < rows.length * NEIGHBOURS_MAX || !gate.hasRoom) await gate.wait();
+  while (ordinals.available < rows.length * NEIGHBOURS_MAX || !gate.hasRoom) {
+    onProgress();
+    await gate.wait();
+  }
   const paused = await merge.atBoundary(() => ({ resume: pauseStream(), processed: merge.processed() }));
   const emit = (event: EncodedEvent): void => {
     if (window.touchOf(event) === 'partial') delivery.append(target, event);
