@@ -35,6 +35,8 @@ export class MergePoint implements ChangeHandler {
   readonly #stream: Pick<ChangeStream, 'boundary'>;
   readonly #processed: ReplicationPosition;
   readonly #signal: AbortSignal;
+  /** The furthest point that was asked for: the stream does not tell it any more once a transaction has begun. */
+  #point: Coordinates;
   #waiting: { run: () => void; reject: (reason: unknown) => void }[] = [];
   /** A run of GTIDs of one source, `first..last`, that is not in the set yet; empty if the first is behind the last. */
   #source = '';
@@ -54,6 +56,7 @@ export class MergePoint implements ChangeHandler {
     this.#watches = watches;
     this.#stream = stream;
     this.#processed = start.clone();
+    this.#point = start.coordinates;
   }
 
   get needsKeys(): boolean {
@@ -77,6 +80,8 @@ export class MergePoint implements ChangeHandler {
     this.#watches.rolledBack();
     this.#watches.transactionEnded();
     this.#delivery.rollback();
+    // No commit follows if a crash of the server cut the transaction off.
+    if (this.#waiting.length > 0) this.#runWaiting();
   }
 
   commit(transaction: Transaction): void {
@@ -118,7 +123,9 @@ export class MergePoint implements ChangeHandler {
 
   skipped(transaction: Transaction): void {
     this.#addGtid(transaction);
+    this.#watches.transactionEnded();
     this.#delivery.skipped(transaction);
+    if (this.#waiting.length > 0) this.#runWaiting();
   }
 
   /** What the stream has processed, up to the last transaction that ended. */
@@ -130,9 +137,10 @@ export class MergePoint implements ChangeHandler {
 
   /** The coordinates of this point: every event before it is before them, and every later event behind them. */
   get coordinates(): Coordinates {
-    const { coordinates } = this.#processed;
-    const { boundary } = this.#stream;
-    return boundary !== undefined && isBefore(coordinates, boundary) ? boundary : coordinates;
+    for (const at of [this.#processed.coordinates, this.#stream.boundary]) {
+      if (at !== undefined && isBefore(this.#point, at)) this.#point = at;
+    }
+    return this.#point;
   }
 
   /**

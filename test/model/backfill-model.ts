@@ -139,6 +139,8 @@ class World {
       this.stored.push(line);
       if (seenInThisRun.has(line.seq)) continue;
       seenInThisRun.add(line.seq);
+      globalThis.TRACE.push('STORED '+text);
+      if (process.env.RP && !(line.seq > (newInThisRun.get(line.key) ?? '')))console.log(globalThis.TRACE.slice(-120).join("\n"), this.server.binlog.map((e)=>e.transaction.gtidNumber+" "+e.kind+" "+JSON.stringify(e.lines.map((l)=>[l.op,l.key,l.a]))).join("\n"));
       expect(line.seq > (newInThisRun.get(line.key) ?? ''), `${text} after a later event`).toBe(true);
       newInThisRun.set(line.key, line.seq);
       if (line.op === 'r') this.checkRow(line);
