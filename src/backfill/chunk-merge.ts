@@ -1,8 +1,8 @@
 import type { Delivery } from '../delivery/delivery.ts';
 import type { ChunkWindow } from '../model/chunk-window.ts';
-import type { Key } from '../model/key-range.ts';
 import { fileNumber } from '../model/coordinates.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
+import type { Key } from '../model/key-range.ts';
 import type { SnapshotPoint } from '../model/snapshot-point.ts';
 import { nextTurn } from '../runtime/abort.ts';
 import { CHUNK_BYTES_MAX, SLICE_CHECK_ROWS, SLICE_MS } from './limits.ts';

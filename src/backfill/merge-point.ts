@@ -43,10 +43,7 @@ export class MergePoint implements ChangeHandler {
   #first = 1;
   #last = 0;
 
-  constructor(
-    delivery: Delivery,
-    { watches, stream, start, signal }: MergePointOptions,
-  ) {
+  constructor(delivery: Delivery, { watches, stream, start, signal }: MergePointOptions) {
     this.#delivery = delivery;
     this.#signal = signal;
     // The open transaction does not end any more.

@@ -63,7 +63,13 @@ export class TableJob {
     this.estimatedRows = estimatedRows;
   }
 
-  static of(schema: string, table: string, request: string, where: string | undefined, estimatedRows: number): TableJob {
+  static of(
+    schema: string,
+    table: string,
+    request: string,
+    where: string | undefined,
+    estimatedRows: number,
+  ): TableJob {
     const progress = { schema, table, request, where: where ?? null, key: '', rows: 0, ranges: [WHOLE] };
     return new TableJob(progress, estimatedRows);
   }
@@ -86,7 +92,11 @@ export class TableJob {
     return {
       ...{ schema, table, state, request, rows, estimatedRows, fraction: this.#fraction() },
       ...(error && {
-        error: { message: error.message, ...(error.why && { why: error.why }), ...(error.hint && { hint: error.hint }) },
+        error: {
+          message: error.message,
+          ...(error.why && { why: error.why }),
+          ...(error.hint && { hint: error.hint }),
+        },
       }),
     };
   }

@@ -157,7 +157,10 @@ export class BackfillWorker {
   async #readAll({ job, generation, reader, output }: OpenTable, range: RangeJob): Promise<boolean> {
     const context = this.#context;
     const { merge, gate, watches, delivery, log } = context;
-    log.warn({ table: job.name }, `backfill: ${job.name} is read in one view, because no index orders its rows by a key`);
+    log.warn(
+      { table: job.name },
+      `backfill: ${job.name} is read in one view, because no index orders its rows by a key`,
+    );
     const watch = watches.of(job.schema, job.table);
     const hasKey = output.writer.table.key.length > 0;
     const opened = await merge.atBoundary(() => ({ window: watch.open(hasKey), processed: merge.processed() }));

@@ -61,7 +61,7 @@ export class ChunkWindow {
 
 function keyText(event: EncodedEvent): string {
   event.locateKey();
-  return event.bytes.toString("latin1", event.keyFrom, event.keyTo);
+  return event.bytes.toString('latin1', event.keyFrom, event.keyTo);
 }
 
 /** The open windows of one table. */

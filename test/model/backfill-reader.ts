@@ -65,17 +65,26 @@ export class SimulatedReader {
     const inRange = [...server.view()].filter(([key]) => isWithin(key, wanted)).sort(([a], [b]) => a - b);
     await this.#step();
     const high = await this.#high(snapshot);
-    globalThis.TRACE.push(`READ ${JSON.stringify(wanted)} processed ${processed.gtids} view ${JSON.stringify([...inRange])} high ${JSON.stringify(high)} ${high.gtids}`);
     const isAgain = limits.rows === NEIGHBOURS_MAX;
     const rows = inRange.slice(0, isAgain ? limits.rows : 1 + this.#roll(limits.rows));
     const isLast = rows.length === inRange.length && (rows.length === 0 || isAgain || this.#roll(2) === 0);
-    const packets = rows.map(([key, { a, b }]) => Buffer.from(JSON.stringify({ key, ...(isAgain && { isAgain }), a, b })));
+    const packets = rows.map(([key, { a, b }]) =>
+      Buffer.from(JSON.stringify({ key, ...(isAgain && { isAgain }), a, b })),
+    );
     const header = Buffer.alloc(PACKET_HEADER_LENGTH, '#');
     let end = 0;
     const ends = Uint32Array.from(packets, ({ length }) => (end += length + header.length));
     const bytes = Buffer.concat(packets.flatMap((packet) => [header, packet]));
     const last = rows.at(-1);
-    return { count: rows.length, bytes, ends, lastKey: last && keyOf(last[0]), isLast, elapsedMs: this.#roll(900), high };
+    return {
+      count: rows.length,
+      bytes,
+      ends,
+      lastKey: last && keyOf(last[0]),
+      isLast,
+      elapsedMs: this.#roll(900),
+      high,
+    };
   }
 
   /** When everything that was processed is visible. */
@@ -124,4 +133,3 @@ export class SimulatedReader {
 
 const isWithin = (key: number, { after, upTo }: KeyRange): boolean =>
   (after === null || key > keyNumber(after)) && (upTo === null || key <= keyNumber(upTo));
-

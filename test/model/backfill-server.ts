@@ -38,14 +38,18 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ savepoint: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ rollbackTo: fc.nat(1) }) },
 );
-const end: fc.Arbitrary<End> = fc.oneof(
-  { weight: 14, arbitrary: fc.constant('commit' as const) },
-  { weight: 3, arbitrary: fc.constant('rollback' as const) },
-  { weight: 1, arbitrary: fc.constant('truncate' as const) },
-  { weight: 1, arbitrary: fc.constant('rewrite' as const) },
-  { weight: 2, arbitrary: fc.record({ xa: fc.constantFrom('commit' as const, 'rollback' as const), after: fc.nat(3) }) },
-);
-export const script: fc.Arbitrary<Script> = fc.record({ changes: fc.array(change, { minLength: 1, maxLength: 5 }), end });
+const endsOf = (statements: boolean): fc.Arbitrary<End> => {
+  const xa = fc.record({ xa: fc.constantFrom('commit' as const, 'rollback' as const), after: fc.nat(3) });
+  return fc.oneof(
+    { weight: statements ? 6 : 14, arbitrary: fc.constant('commit' as const) },
+    { weight: statements ? 1 : 3, arbitrary: fc.constant('rollback' as const) },
+    { weight: 1, arbitrary: fc.constant('truncate' as const) },
+    { weight: statements ? 5 : 2, arbitrary: fc.constant('rewrite' as const) },
+    { weight: statements ? 8 : 4, arbitrary: xa },
+  );
+};
+export const scriptOf = (statements: boolean): fc.Arbitrary<Script> =>
+  fc.record({ changes: fc.array(change, { minLength: 1, maxLength: 5 }), end: endsOf(statements) });
 
 /** An event of the stream: `c`, `u`, `d`, `t` for TRUNCATE; `r` for a row of the backfill. */
 export interface Line {
