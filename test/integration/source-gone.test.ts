@@ -5,8 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
-import { GtidSet } from '../../src/model/gtid-set.ts';
 import { Coverage } from '../../src/model/coverage.ts';
+import { GtidSet } from '../../src/model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../src/model/mariadb-gtid-position.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';

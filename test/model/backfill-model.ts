@@ -235,7 +235,7 @@ class Daemon {
 
   /** Runs until a crash, or with `toTheEnd` until nothing is left to do. Returns whether that is so. */
   async run(toTheEnd: boolean): Promise<boolean> {
-    const { roll, server } = this.#world;
+    const { roll } = this.#world;
     if (this.#world.saved.backfill === NO_BACKFILL) await this.#backfill.start({ tables: [] });
     const first = this.#current();
     this.#write(first);
