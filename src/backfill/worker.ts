@@ -172,6 +172,7 @@ export class BackfillWorker {
       await reader.readAll(opened.processed, async (piece) => {
         await gate.canRead();
         gate.wereRead(piece.count);
+        await this.#reached(piece);
         const { count } = piece;
         const end = { count, lastKey: undefined, isLast: false };
         const read = { chunk: piece, readAt: startedAt, window, onDelivered: delivered(end) };

@@ -50,6 +50,8 @@ export interface BackfillSetup {
   parallel: number;
   /** Half of the transactions are statements that change rows without row events, or XA transactions. */
   statements?: boolean;
+  /** No index orders the rows: they are read in one view. */
+  whole?: boolean;
 }
 
 const SCHEMA = 'd';
@@ -322,7 +324,7 @@ class Daemon {
         await step();
         return { schema: SCHEMA, name: TABLE, columns: [], primaryKey: [0] };
       },
-      use: async () => new SimulatedReader(server, roll, step),
+      use: async () => new SimulatedReader(server, roll, step, setup.whole !== true),
       close: async () => {},
     };
     const quiet = (): void => {};

@@ -6,7 +6,7 @@ import type { Key, KeyRange } from '../../src/model/key-range.ts';
 import { formatSeq } from '../../src/model/seq.ts';
 import type { SnapshotPoint } from '../../src/model/snapshot-point.ts';
 import { encodedEvent } from '../encoded-event.ts';
-import type { Line, SimulatedServer } from './backfill-server.ts';
+import type { Line, Row, SimulatedServer } from './backfill-server.ts';
 
 /** More rows than a chunk ever has (`MODEL_LIMITS`): only single rows that are read again are asked for so. */
 export const NEIGHBOURS_MAX = 5;
@@ -43,12 +43,14 @@ export function simulatedOutput() {
 
 /** A TableReader of the simulated server. `step` resolves when the dice say so; anything can happen before. */
 export class SimulatedReader {
-  readonly hasKey = true;
+  /** Whether an index orders the rows; otherwise they are read in one view. */
+  readonly hasKey: boolean;
   readonly #server: SimulatedServer;
   readonly #roll: (sides: number) => number;
   readonly #step: () => Promise<void>;
 
-  constructor(server: SimulatedServer, roll: (sides: number) => number, step: () => Promise<void>) {
+  constructor(server: SimulatedServer, roll: (sides: number) => number, step: () => Promise<void>, hasKey = true) {
+    this.hasKey = hasKey;
     this.#server = server;
     this.#roll = roll;
     this.#step = step;
@@ -68,23 +70,30 @@ export class SimulatedReader {
     const isAgain = limits.rows === NEIGHBOURS_MAX;
     const rows = inRange.slice(0, isAgain ? limits.rows : 1 + this.#roll(limits.rows));
     const isLast = rows.length === inRange.length && (rows.length === 0 || isAgain || this.#roll(2) === 0);
-    const packets = rows.map(([key, { a, b }]) =>
-      Buffer.from(JSON.stringify({ key, ...(isAgain && { isAgain }), a, b })),
-    );
-    const header = Buffer.alloc(PACKET_HEADER_LENGTH, '#');
-    let end = 0;
-    const ends = Uint32Array.from(packets, ({ length }) => (end += length + header.length));
-    const bytes = Buffer.concat(packets.flatMap((packet) => [header, packet]));
     const last = rows.at(-1);
     return {
-      count: rows.length,
-      bytes,
-      ends,
+      ...rowPackets(rows, isAgain),
       lastKey: last && keyOf(last[0]),
       isLast,
       elapsedMs: this.#roll(900),
       high,
     };
+  }
+
+  async readAll(processed: Processed, onPiece: (piece: RowChunk) => Promise<void>): Promise<void> {
+    const server = this.#server;
+    const isVisible = await this.#begin(processed);
+    await this.#step();
+    while (!isVisible()) await this.#step();
+    const snapshot = server.visibleCount;
+    const rows = [...server.view()].sort(([a], [b]) => a - b);
+    await this.#step();
+    const high = await this.#high(snapshot);
+    for (let from = 0; from < rows.length; from += 3) {
+      await this.#step();
+      const isLast = from + 3 >= rows.length;
+      await onPiece({ ...rowPackets(rows.slice(from, from + 3)), lastKey: undefined, isLast, elapsedMs: 1, high });
+    }
   }
 
   /** When everything that was processed is visible. */
@@ -133,3 +142,16 @@ export class SimulatedReader {
 
 const isWithin = (key: number, { after, upTo }: KeyRange): boolean =>
   (after === null || key > keyNumber(after)) && (upTo === null || key <= keyNumber(upTo));
+
+function rowPackets(rows: [number, Row][], isAgain = false): Pick<RowChunk, 'count' | 'bytes' | 'ends'> {
+  const header = Buffer.alloc(PACKET_HEADER_LENGTH, '#');
+  const packets = rows.map(([key, { a, b }]) =>
+    Buffer.from(JSON.stringify({ key, ...(isAgain && { isAgain }), a, b })),
+  );
+  let end = 0;
+  const ends = Uint32Array.from(packets, ({ length }) => {
+    end += length + header.length;
+    return end;
+  });
+  return { count: rows.length, bytes: Buffer.concat(packets.flatMap((packet) => [header, packet])), ends };
+}

@@ -22,6 +22,7 @@ const SETUPS: BackfillSetup[] = [
   { watermarks: 'heartbeat', parallel: 2 },
   { watermarks: 'mariadb', parallel: 3 },
   { watermarks: 'replica', parallel: 1, statements: true },
+  { watermarks: 'gtids', parallel: 2, whole: true },
 ];
 /** CDC_MODEL_RUNS=1000 makes a long run. fast-check reports the seed of a failure. */
 const RUNS = Number(process.env.CDC_MODEL_RUNS ?? 20);
@@ -36,6 +37,9 @@ const MODEL_LIMITS: Edit[] = [
   ['backfill/limits.ts', 'SLICE_CHECK_ROWS = 64', 'SLICE_CHECK_ROWS = 1'],
   ['backfill/limits.ts', 'WAITING_BYTES_MIN = 2 * 1024 * 1024', 'WAITING_BYTES_MIN = 600'],
   ['backfill/limits.ts', 'WAITING_BYTES_MAX = 16 * 1024 * 1024', 'WAITING_BYTES_MAX = 1500'],
+  ['model/chunk-window.ts', 'WINDOW_KEYS_MAX = 200_000', 'WINDOW_KEYS_MAX = 5'],
+  // Some histories change rows all the time.
+  ['backfill/limits.ts', 'WHOLE_READS_MAX = 3', 'WHOLE_READS_MAX = 1e9'],
   ['backfill/chunk-merge.ts', 'ROWS_PER_PAUSE = 20', 'ROWS_PER_PAUSE = 2'],
   ['backfill/chunk-merge.ts', 'NEIGHBOURS_MAX = 1_000', `NEIGHBOURS_MAX = ${NEIGHBOURS_MAX}`],
   ['backfill/ordinals.ts', 'ORDINALS_RESERVED = 2 ** 20', 'ORDINALS_RESERVED = 10'],
@@ -92,11 +96,14 @@ beforeAll(async () => {
   parts = await loadParts(MODEL_LIMITS);
 });
 
-describe.each(SETUPS)('watermarks: $watermarks, parallel: $parallel, statements: $statements', (setup) => {
-  test('a backfill that is merged into random transactions, with failures and crashes, folds to the table', async () => {
-    await checkBackfill(parts, setup, RUNS);
-  }, 3_600_000);
-});
+describe.each(SETUPS)(
+  'watermarks: $watermarks, parallel: $parallel, statements: $statements, in one view: $whole',
+  (setup) => {
+    test('a backfill that is merged into random transactions, with failures and crashes, folds to the table', async () => {
+      await checkBackfill(parts, setup, RUNS);
+    }, 3_600_000);
+  },
+);
 
 const OPENED = 'await merge.atBoundary(() => ({ window: watch.open(), processed: merge.processed() }));';
 const READ = 'const read = { chunk, readAt, window, onDelivered };';
@@ -160,6 +167,18 @@ const MUTANTS: [name: string, ...edits: Edit[]][] = [
   [
     'drops rows for events that were rolled back',
     ['model/chunk-window.ts', 'if (window.lastTransaction === this.transaction) window', 'if (Date.now() < 0) window'],
+  ],
+  [
+    'forgets keys that are too many',
+    ['model/chunk-window.ts', "this.invalid = 'too many rows changed while the chunk was read';", ''],
+  ],
+  [
+    'merges rows of one view before the stream has reached it',
+    ['backfill/worker.ts', 'await this.#reached(piece);', ''],
+  ],
+  [
+    'keeps a view although the stream has some columns newer',
+    ['backfill/worker.ts', 'if (partly === undefined || partly.length > 0) throw', 'if (partly === undefined) throw'],
   ],
   ['overlooks a TRUNCATE', ['model/chunk-window.ts', 'this.#emptied = true;', '']],
   ['overlooks DDL', ['model/chunk-window.ts', 'for (const window of windows) window.invalid = why;', 'void windows;']],
