@@ -570,7 +570,12 @@ function asSaved(checkpoint: Checkpoint): Saved {
 }
 
 /** @throws the first counterexample in which a row is stale, lost or a phantom, or the backfill never ends */
-export async function checkBackfill(parts: BackfillParts, setup: BackfillSetup, runs: number): Promise<void> {
+export async function checkBackfill(
+  parts: BackfillParts,
+  setup: BackfillSetup,
+  runs: number,
+  seed?: number,
+): Promise<void> {
   await fc.assert(
     fc.asyncProperty(
       fc.array(scriptOf(setup.statements === true), { minLength: 1, maxLength: 20, size: 'max' }),
@@ -605,6 +610,6 @@ export async function checkBackfill(parts: BackfillParts, setup: BackfillSetup, 
         }
       },
     ),
-    { numRuns: runs, endOnFailure: true },
+    { numRuns: runs, endOnFailure: true, ...(seed !== undefined && { seed }) },
   );
 }
