@@ -214,12 +214,12 @@ const MUTANTS: [name: string, ...edits: Edit[]][] = [
     ['backfill/table-job.ts', 'range.after = lastKey;', 'range.after = range.cursor;'],
   ],
   [
-    'reads rows again while the stream goes on',
+    'reads rows again while the stream continues',
     ['backfill/chunk-merge.ts', 'resume: pauseStream()', 'resume: () => {}'],
   ],
   ['never lets the stream go on', ['backfill/chunk-merge.ts', 'paused.resume();', '']],
   [
-    'goes on with a table whose rows were changed by a statement',
+    'continues a table whose rows were changed by a statement',
     ['backfill/table-job.ts', 'this.ranges = [new RangeJob(WHOLE)];', ''],
   ],
   ['ends a range with its first chunk', ['backfill/worker.ts', 'range.isRead = chunk.isLast;', 'range.isRead = true;']],

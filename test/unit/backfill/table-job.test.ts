@@ -31,7 +31,7 @@ describe('the progress of a table', () => {
     expect(table.delivered(second, 1, ['z'], true)).toBe(true);
   });
 
-  test('goes on from a checkpoint behind what is delivered', () => {
+  test('continues from a checkpoint behind what is delivered', () => {
     const table = job();
     table.key = 'id';
     table.split(first(table), ['m']);
