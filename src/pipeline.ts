@@ -165,6 +165,10 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
     ...{ config, server, start, saved: saved?.backfill, finished, delivery, merge, watches, log, signal },
     pauseStream: () => pauses.begin(),
     onProgress: () => checkpointer.markDirty(),
+    saveCheckpoint() {
+      checkpointer.markDirty();
+      return checkpointer.save();
+    },
   });
   const current = (): Checkpoint => checkpointOf(selected, delivery.delivered, backfill);
   const onSaved = (checkpoint: Checkpoint): void => ordinals.saved(checkpoint.backfill?.ordinals ?? 0);

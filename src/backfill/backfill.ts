@@ -4,6 +4,7 @@ import type { BackfillProgress } from '../model/backfill-progress.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import type { Coverage } from '../model/coverage.ts';
+import { COPY_BEGUN } from '../model/incomplete-tables.ts';
 import type { CdcError } from '../runtime/error.ts';
 import { asCdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
@@ -47,6 +48,8 @@ export interface BackfillOptions {
   pauseStream(): () => void;
   /** The lag of the replica that is read, in seconds; undefined if it cannot be seen, or if the source is read. */
   readReplicaLag?: () => Promise<number | undefined>;
+  /** Resolves once a checkpoint is durable that has what is known now. */
+  saveCheckpoint(): Promise<void>;
   /** Something that the checkpoint keeps has changed. */
   onProgress(): void;
 }
@@ -86,6 +89,7 @@ export class Backfill implements BackfillControl {
       caughtUp: () => (this.#caughtUp ??= merge.reached({ coordinates: options.binlogEnd })),
       take: () => this.#take(),
       delivered: (job, generation, range, end) => this.#delivered(job, generation, range, end),
+      begins: (job) => this.#begins(job),
       begun: (job, generation) => this.#begun(job, generation),
       failed: (job, error) => this.#finish(job, 'failed', error),
     };
@@ -105,10 +109,10 @@ export class Backfill implements BackfillControl {
     return this.#jobs.length === 0;
   }
 
-  /** Goes on with what the checkpoint says. The stream must be followed from here on. */
+  /** Continues with what the checkpoint says. The stream must be followed from here on. */
   run(): void {
     if (this.#jobs.length > 0) {
-      this.#options.log.info({ tables: this.#jobs.length, paused: this.#gate.isPaused }, 'backfill: going on');
+      this.#options.log.info({ tables: this.#jobs.length, paused: this.#gate.isPaused }, 'backfill: continuing');
     }
     this.#startWorkers();
   }
@@ -193,8 +197,8 @@ export class Backfill implements BackfillControl {
   }
 
   /**
-   * Whether the copy of a table replaces what was sent of it. Rows can be gone from a table that is not complete without
-   * an event for them, so an event empties it first.
+   * Whether the copy of a table replaces what was sent of it. If the table is not complete, rows can be gone from it
+   * without an event for them, so an event empties it first.
    */
   #replaces(schema: string, table: string, where: string | undefined): boolean {
     const { coverage, sendsTruncates } = this.#options;
@@ -214,7 +218,7 @@ export class Backfill implements BackfillControl {
     while (this.#workers.size < this.#parallel && !signal.aborted && this.#hasWork()) {
       const worker = new BackfillWorker(this.#context)
         .run()
-        // An error here is one of this program; the stream goes on without a backfill.
+        // An error here is one of this program; the stream continues without a backfill.
         .catch((error: unknown) => {
           if (!signal.aborted) for (const job of [...this.#jobs]) this.#finish(job, 'failed', asCdcError(error));
         })
@@ -271,6 +275,13 @@ export class Backfill implements BackfillControl {
       }
     }
     return largest;
+  }
+
+  /** Whatever happens from here on, the table is not complete before its copy is done. */
+  #begins({ schema, table }: TableJob): Promise<void> {
+    const { coverage, merge, saveCheckpoint } = this.#options;
+    coverage.rewritten({ schema, table, ...merge.coordinates, since: new Date().toISOString(), why: COPY_BEGUN });
+    return saveCheckpoint();
   }
 
   #begun(job: TableJob, generation: number): void {

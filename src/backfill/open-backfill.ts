@@ -30,6 +30,7 @@ export interface OpenBackfillOptions {
   signal: AbortSignal;
   pauseStream(): () => void;
   onProgress(): void;
+  saveCheckpoint(): Promise<void>;
 }
 
 /** The backfill of a pipeline, with what it needs of the configuration. */

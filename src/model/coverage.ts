@@ -1,4 +1,4 @@
-import { type IncompleteTable, IncompleteTables } from './incomplete-tables.ts';
+import { COPY_BEGUN, type IncompleteTable, IncompleteTables } from './incomplete-tables.ts';
 
 /** Why the copy of a table in the lake is complete. */
 export const COMPLETE_BECAUSE = ['created', 'emptied', 'backfilled'] as const;
@@ -59,10 +59,19 @@ export class Coverage {
     return { complete: false, since: this.followedSince, why: 'only changes since then' };
   }
 
-  /** The table has no rows any more and an event says so, or it begins here, or its last row was copied. */
-  add(table: CompleteTable): void {
+  /**
+   * The table has no rows any more and an event says so, or it begins here, or its last row was copied.
+   *
+   * Only its end makes a table complete whose copy has begun: after a crash the stream can give a TRUNCATE again that
+   * was before the event with which the copy began, and that one hides the rows between them.
+   * @returns whether the table is complete now
+   */
+  add(table: CompleteTable): boolean {
+    const hasBegun = this.#incomplete.find(table.schema, table.table)?.why === COPY_BEGUN;
+    if (hasBegun && table.why !== 'backfilled') return false;
     this.#complete.set(keyOf(table.schema, table.table), table);
     this.#incomplete.remove(table.schema, table.table);
+    return true;
   }
 
   /** A statement changed rows of the table without row events. */

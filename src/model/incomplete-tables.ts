@@ -12,6 +12,9 @@ export interface IncompleteTable {
   why: string;
 }
 
+/** The `why` of a table whose copy has begun with an event that empties it in the lake, and is not done. */
+export const COPY_BEGUN = 'cdc backfill';
+
 /** Beyond this many tables of one schema, the schema counts as a whole: the list is a part of each checkpoint. */
 export const INCOMPLETE_TABLES_MAX = 500;
 /** The same for the tables of all schemas. */
@@ -36,7 +39,7 @@ export class IncompleteTables {
     const { schema } = table;
     const known = this.#schemas.get(schema);
     // The whole schema is incomplete already, for its own reason.
-    if (known?.has(ALL) && table.table !== ALL) return;
+    if (known?.has(ALL) && table.table !== ALL && table.why !== COPY_BEGUN) return;
     this.#set({ ...table, since: known?.get(table.table)?.since ?? table.since });
     const size = this.#schemas.get(schema)?.size ?? 0;
     const isTooMany = size > INCOMPLETE_TABLES_MAX || (this.#count > INCOMPLETE_TABLES_TOTAL_MAX && size > 1);

@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
 import type { Coverage } from '../model/coverage.ts';
 import { type Finding, warning } from '../model/finding.ts';
+import { COPY_BEGUN } from '../model/incomplete-tables.ts';
 import { formatTableName } from '../model/table-filter.ts';
 
 /** Tables that one line names. */
@@ -49,7 +50,9 @@ export function checkMarks(marks: Checkpoint['incomplete']): Finding[] {
     const subject = table === '*' ? `the tables of ${schema} are` : `${formatTableName(schema, table)} is`;
     return warning(
       `${subject} incomplete in the lake since ${since}`,
-      `${why} can have changed rows without row events (last at ${file}:${position})`,
+      why === COPY_BEGUN
+        ? 'a backfill of it has begun and is not done'
+        : `${why} can have changed rows without row events (last at ${file}:${position})`,
       `cdc backfill ${shellWord(table === '*' ? `${formatTableName(schema, 'x').replace(/x$/, '*')}` : formatTableName(schema, table))}`,
     );
   });

@@ -245,11 +245,10 @@ export class ChangeStream {
     }
   }
 
-  /** The stream tells every row of the table from here on. */
+  /** Every row of the table is in the stream from here on. */
   #complete(schema: string, table: string, why: 'created' | 'emptied', transaction: Transaction): void {
     const { start, onEmptied } = this.#options;
-    start.coverage.add({ schema, table, since: commitTime(transaction), why });
-    onEmptied?.(schema, table);
+    if (start.coverage.add({ schema, table, since: commitTime(transaction), why })) onEmptied?.(schema, table);
   }
 
   #createTableWriter(table: Table, transactions: TransactionHandler): TableWriter {

@@ -37,7 +37,7 @@ export function simulatedOutput() {
     writeSnapshotTruncate(ordinal: number, emit: (event: EncodedEvent) => void) {
       if (at === undefined) throw new Error('a TRUNCATE outside of a slice');
       const seq = formatSeq({ epoch: 1, file: at.fileNumber, position: at.position - 1, ordinal });
-      emit(lineEvent({ key: -1, seq, op: 't' }));
+      emit(lineEvent({ key: -1, seq, op: 't', isCopy: true }));
     },
     endSnapshot(): void {
       at = undefined;

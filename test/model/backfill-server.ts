@@ -57,6 +57,8 @@ export interface Line {
   seq: string;
   op: 'c' | 'u' | 'd' | 't' | 'r';
   isPartial?: true;
+  /** The event with which a copy of the table begins. */
+  isCopy?: true;
   /** A row that was read again, which can have changes that the stream has not reached. */
   isAgain?: true;
   a?: number;

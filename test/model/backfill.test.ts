@@ -222,7 +222,7 @@ const MUTANTS: [name: string, ...edits: Edit[]][] = [
     'saves how far it has read instead of how far it is delivered',
     [
       'backfill/work/table-job.ts',
-      'key, rows, ranges };',
+      'key, begun, rows, ranges };',
       'key, rows, ranges: ranges.map(({ cursor, upTo }) => ({ after: cursor, upTo })) };',
     ],
   ],
@@ -264,9 +264,18 @@ const MUTANTS: [name: string, ...edits: Edit[]][] = [
     'counts what is delivered without what is before it',
     ['delivery/watermark-tracker.ts', '(onDelivered !== undefined && this.pendingCount > 0)', '(Date.now() < 0)'],
   ],
+  [
+    'leaves rows in the lake that went without an event',
+    ['backfill/work/worker.ts', 'if (!job.isBegun) await this.#begin(table);', ''],
+  ],
+  [
+    'counts a copy as begun before the event that empties the table is delivered',
+    ['backfill/work/worker.ts', 'job.isBeginning = true;', 'job.isBeginning = job.isBegun = true;'],
+  ],
+  ['opens windows before what an earlier run has sent', ['backfill/work/worker.ts', 'await caughtUp();', '']],
 ];
 
-/** Mutants that need a rare history. Each has a test of its own too; only a long run of the model looks for them. */
+/** Mutants that need a rare history; only a long run of the model looks for them. */
 const RARE_MUTANTS: typeof MUTANTS = [
   [
     'forgets keys that are too many',

@@ -3,7 +3,7 @@ import { connectionError } from '../../source/server/connection-error.ts';
 import { identityQuery } from '../../source/server/server-info.ts';
 import { createVisibility } from './create-visibility.ts';
 import { STATEMENT_TIMEOUT_MS } from './limits.ts';
-import { checkReplica } from './replica-check.ts';
+import { assertSameData } from './replica-check.ts';
 import { ReadSession } from './session.ts';
 import type { SnapshotConnectionOptions } from './snapshot-options.ts';
 import type { Visibility } from './visibility.ts';
@@ -39,7 +39,7 @@ export class ReconnectingSession {
     try {
       session = await ReadSession.open(connection, server.flavor, signal);
       await this.#verifyIdentity(session);
-      if (this.options.isReplica) await checkReplica(session, this.options);
+      if (this.options.isReplica) await assertSameData(session, this.options);
       await this.visibility.prepare(session);
       await session.limitStatements(this.statementTimeoutMs);
       await session.query('SET SESSION TRANSACTION READ ONLY');

@@ -13,7 +13,7 @@ import type { SnapshotConnectionOptions } from './snapshot-options.ts';
  *
  * @throws CdcError otherwise
  */
-export async function checkReplica(session: ReadSession, options: SnapshotConnectionOptions): Promise<void> {
+export async function assertSameData(session: ReadSession, options: SnapshotConnectionOptions): Promise<void> {
   const { flavor } = options.server;
   const [[version] = []] = await session.query('SELECT VERSION()');
   if (/mariadb/i.test(String(version)) !== (flavor === 'mariadb')) {

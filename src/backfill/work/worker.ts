@@ -42,7 +42,9 @@ export interface WorkerContext extends MergeTools {
   take(): Work | undefined;
   /** A chunk is delivered. Chunks of an older generation do not count. */
   delivered(job: TableJob, generation: number, range: RangeJob, chunk: ChunkEnd): void;
-  /** The event that begins the copy of a table is delivered. */
+  /** The copy of the table begins with an event that empties it. Resolves once the checkpoint says so. */
+  begins(job: TableJob): Promise<void>;
+  /** That event is delivered. */
   begun(job: TableJob, generation: number): void;
   failed(job: TableJob, error: CdcError): void;
 }
@@ -131,10 +133,11 @@ export class BackfillWorker {
 
   /** Empties the table in the lake, before the first row of it. */
   async #begin({ job, generation, output }: OpenTable): Promise<void> {
-    if (!job.isBeginning) {
-      job.isBeginning = true;
-      await mergeTruncate(this.#context, output, () => this.#context.begun(job, generation));
-    }
+    const { begins, begun } = this.#context;
+    if (job.isBeginning) return;
+    job.isBeginning = true;
+    await begins(job);
+    await mergeTruncate(this.#context, output, () => begun(job, generation));
   }
 
   /** Reads and merges the next chunk of the range. Returns false if it does not count and has to be read again. */

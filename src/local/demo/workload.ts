@@ -42,7 +42,7 @@ const noCounts = (): WorkloadCounts => ({
 export const expectedEvents = ({ inserted, updated, deleted, moved }: WorkloadCounts): number =>
   inserted + updated + deleted + 2 * moved;
 
-/** The customers of the shop. A later phase goes on with the rows of the earlier ones. */
+/** The customers of the shop. A later phase continues with the rows of the earlier ones. */
 export class Workload {
   readonly #seed: number;
   readonly #clients: readonly { connection: Connection; transactions: ReturnType<typeof shopTransactions> }[];

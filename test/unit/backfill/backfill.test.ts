@@ -54,6 +54,7 @@ async function createBackfill() {
     resolveTables: async () => [{ schema: 'd', table: 't', estimatedRows: 3 }],
     pauseStream: () => () => {},
     onProgress: () => {},
+    saveCheckpoint: async () => {},
   });
   await backfill.start({ tables: ['d.t'] });
   await advanceMs(1000);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Coverage } from '../../../src/model/coverage.ts';
+import { COPY_BEGUN } from '../../../src/model/incomplete-tables.ts';
 
 const SINCE = '2026-01-01T00:00:00.000Z';
 const LATER = '2026-02-01T00:00:00.000Z';
@@ -47,6 +48,20 @@ describe('the coverage of a table', () => {
     coverage.keepOnly((_, table) => table === 'u');
     expect(coverage.complete.map(({ table }) => table)).toEqual(['u']);
   });
+
+  test.each([[], [rewritten('*')]])(
+    'of a copy that has begun comes with its end, and with no TRUNCATE before',
+    (...marks) => {
+      const coverage = fresh();
+      for (const mark of marks) coverage.rewritten(mark);
+      coverage.rewritten({ ...rewritten('t'), why: COPY_BEGUN });
+      // The stream gives it again after a crash, and it was before the event with which the copy began.
+      for (const why of ['emptied', 'created'] as const) expect(coverage.add({ ...backfilled('t'), why })).toBe(false);
+      expect(coverage.of('d', 't')).toMatchObject({ complete: false, why: COPY_BEGUN });
+      expect(coverage.add(backfilled('t'))).toBe(true);
+      expect(coverage.of('d', 't').complete).toBe(true);
+    },
+  );
 
   test('survives a restart', () => {
     const coverage = fresh();
