@@ -72,7 +72,16 @@ const MAY_IMPORT: Record<string, string[]> = {
   'backfill/request': ['model', 'config', 'backfill/control.ts', 'source/server', 'source/statement', 'sinks/sink.ts'],
   'dead-letter': ['model', 'config', 'codec/formats', 'sinks/sink.ts'],
   admin: ['model', 'config', 'backfill/control.ts'],
-  preflight: ['model', 'config', 'checkpoint', 'admin', 'source/server', 'source/select-host.ts', 'sinks/firehose'],
+  preflight: [
+    'model',
+    'config',
+    'checkpoint',
+    'admin',
+    'source/server',
+    'source/captured-tables.ts',
+    'source/select-host.ts',
+    'sinks/firehose',
+  ],
   lake: ['model', 'config'],
 
   'backfill/limits.ts': [],
