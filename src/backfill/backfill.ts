@@ -3,8 +3,8 @@ import type { Delivery } from '../delivery/delivery.ts';
 import type { BackfillProgress } from '../model/backfill-progress.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
 import type { Coverage } from '../model/coverage.ts';
-import type { CdcError } from '../runtime/error.ts';
-import { asCdcError } from '../runtime/error.ts';
+import type { TableFilter } from '../model/table-filter.ts';
+import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BackfillControl, BackfillRequest, BackfillStatus, StartedBackfill, TableStatus } from './control.ts';
 import { FINISHED_TABLES_MAX } from './limits.ts';
@@ -36,6 +36,7 @@ export interface BackfillOptions {
   createOutput: CreateTableOutput;
   log: Log;
   signal: AbortSignal;
+  isCaptured: TableFilter;
   openConnection(): Promise<SnapshotConnection>;
   /** The tables that a request names. @throws CdcError that names every table that cannot be read */
   resolveTables(request: BackfillRequest): Promise<RequestedTable[]>;
@@ -96,6 +97,10 @@ export class Backfill implements BackfillControl {
 
   /** Goes on with what the checkpoint says. The stream must be followed from here on. */
   run(): void {
+    // Changes of what was read of them are not followed any more, so reading the rest would not make a copy.
+    for (const job of this.#jobs) {
+      if (!this.#options.isCaptured(job.schema, job.table)) this.#finish(job, 'failed', notCaptured(job));
+    }
     if (this.#jobs.length > 0) {
       this.#options.log.info({ tables: this.#jobs.length, paused: this.#gate.isPaused }, 'backfill: going on');
     }
@@ -257,3 +262,9 @@ export class Backfill implements BackfillControl {
     onProgress();
   }
 }
+
+const notCaptured = ({ name }: TableJob): CdcError =>
+  new CdcError(`${name} is outside tables of the configuration`, {
+    why: 'it was captured when its backfill began',
+    hint: `add "${name}" to tables, restart cdc run, then start its backfill again`,
+  });
