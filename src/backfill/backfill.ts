@@ -5,8 +5,8 @@ import type { TableWatches } from '../model/chunk-window.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import type { Coverage } from '../model/coverage.ts';
 import { COPY_BEGUN } from '../model/incomplete-tables.ts';
-import type { CdcError } from '../runtime/error.ts';
-import { asCdcError } from '../runtime/error.ts';
+import type { TableFilter } from '../model/table-filter.ts';
+import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BackfillControl, BackfillRequest, BackfillStatus, StartedBackfill, TableStatus } from './control.ts';
 import { FINISHED_TABLES_MAX, REPLICA_LAG_POLL_MS } from './limits.ts';
@@ -40,6 +40,7 @@ export interface BackfillOptions {
   sendsTruncates: boolean;
   log: Log;
   signal: AbortSignal;
+  isCaptured: TableFilter;
   openConnection(): Promise<SnapshotConnection>;
   /** The end of the binlog when the pipeline began. */
   binlogEnd: Coordinates;
@@ -111,6 +112,10 @@ export class Backfill implements BackfillControl {
 
   /** Continues with what the checkpoint says. The stream must be followed from here on. */
   run(): void {
+    // Changes of what was read of them are not followed any more, so reading the rest would not make a copy.
+    for (const job of this.#jobs) {
+      if (!this.#options.isCaptured(job.schema, job.table)) this.#finish(job, 'failed', notCaptured(job));
+    }
     if (this.#jobs.length > 0) {
       this.#options.log.info({ tables: this.#jobs.length, paused: this.#gate.isPaused }, 'backfill: continuing');
     }
@@ -320,3 +325,9 @@ export class Backfill implements BackfillControl {
     onProgress();
   }
 }
+
+const notCaptured = ({ name }: TableJob): CdcError =>
+  new CdcError(`${name} is outside tables of the configuration`, {
+    why: 'it was captured when its backfill began',
+    hint: `add "${name}" to tables, restart cdc run, then start its backfill again`,
+  });

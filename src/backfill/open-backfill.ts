@@ -4,7 +4,10 @@ import { backfillConnection, sourceConnection } from '../config/source-connectio
 import type { Delivery } from '../delivery/delivery.ts';
 import { type BackfillProgress, NO_BACKFILL } from '../model/backfill-progress.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
+import { compileTableFilter } from '../model/table-filter.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
+import { connectionError } from '../source/server/connection-error.ts';
 import { connect, type ServerInfo } from '../source/server/server-info.ts';
 import type { StartPoint } from '../source/start-point.ts';
 import { Backfill, type RequestedTable } from './backfill.ts';
@@ -48,6 +51,7 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
     sendsTruncates: config.truncate === 'event',
     ordinals,
     binlogEnd: server.end,
+    isCaptured: compileTableFilter(config.tables, server),
     createOutput: tableOutputs(config, server, start.epoch),
     openConnection: () =>
       SnapshotConnection.open({
@@ -66,7 +70,8 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
 
 /** The tables of a request, and about how many rows each has. */
 async function requestedTables(config: Config, request: BackfillRequest): Promise<RequestedTable[]> {
-  const connection = await connect(backfillConnection(config));
+  const options = backfillConnection(config);
+  const connection = await connect(options);
   try {
     const tables = await resolveTables(connection, config, request);
     const schemas = [...new Set(tables.map(({ schema }) => schema))];
@@ -85,6 +90,8 @@ async function requestedTables(config: Config, request: BackfillRequest): Promis
       table,
       estimatedRows: estimates.get(`${schema}\0${table}`) ?? 0,
     }));
+  } catch (error) {
+    throw error instanceof CdcError ? error : connectionError(error, options);
   } finally {
     connection.destroy();
   }

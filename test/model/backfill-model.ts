@@ -345,6 +345,7 @@ class Daemon {
       log: { info: quiet, warn: quiet, error: (line: unknown) => this.#fail(line) } as unknown as Log,
       signal: this.#abort.signal,
       openConnection: async () => connection as never,
+      isCaptured: () => true,
       resolveTables: async () => [{ schema: SCHEMA, table: TABLE, estimatedRows: KEYS }],
       pauseStream: () => {
         this.#pauses++;

@@ -53,6 +53,7 @@ async function createBackfill() {
     openConnection: async () => connection as never,
     resolveTables: async () => [{ schema: 'd', table: 't', estimatedRows: 3 }],
     pauseStream: () => () => {},
+    isCaptured: () => true,
     onProgress: () => {},
     saveCheckpoint: async () => {},
   });
