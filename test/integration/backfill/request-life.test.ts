@@ -85,7 +85,7 @@ describe('a request of cdc backfill, while the daemon runs', () => {
     expect(await bed.coverage('part')).toMatchObject({ complete: false });
   });
 
-  test('goes on by itself after SIGKILL of the daemon, and only chunks in flight are read again', async () => {
+  test('continues by itself after SIGKILL of the daemon, and only chunks in flight are read again', async () => {
     const waiting = bed.command('bf_life.killed', '--rate', '2000', '--parallel', '1');
     await until(async () => ((await bed.table('killed'))?.rows ?? 0) > 1_000);
     await bed.stopDaemon('SIGKILL');
@@ -124,7 +124,7 @@ describe('cdc backfill where no daemon runs', () => {
   });
   afterAll(() => bed?.remove());
 
-  test('reads the table itself, and cdc run goes on from its checkpoint', async () => {
+  test('reads the table itself, and cdc run continues from its checkpoint', async () => {
     expect(await bed.backfill('bf_alone.a')).toMatchObject({
       code: 0,
       stdout: '1 of 1 table complete, 300 rows delivered\n',
@@ -229,7 +229,7 @@ ${more}`);
     expect((await bed.snapshotEvents('a')).length).toBe(before);
   });
 
-  test('a table that leaves tables while it is read is not read on, and is not complete when it comes back', async () => {
+  test('a table that leaves tables while it is read is not read on, and is not complete when it returns', async () => {
     await bed.client.startBackfill({ tables: ['bf_start.a'], rate: 100, parallel: 1 });
     await until(async () => ((await bed.table('a'))?.rows ?? 0) > 0);
     await bed.stopDaemon();
