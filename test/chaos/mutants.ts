@@ -165,7 +165,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'forgets a TRUNCATE': {
     breaks: LOSS,
     edits: [
-      edit('source/change-stream', 'writer.writeTruncate(position, ordinal, transaction, Date.now(), emit);', ''),
+      edit(
+        'source/change-stream',
+        'writer.writeTruncate(position, ordinal, transaction, Date.now(), (event) => transactions.append(target, event));',
+        '',
+      ),
     ],
   },
   'reads a name in double quotes as a string': {
@@ -204,7 +208,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   'does not mark a table whose rows went without events': {
     breaks: ['incompleteMarked'],
-    edits: [edit('source/change-stream', 'start.incompleteTables.add(incomplete);', '')],
+    edits: [edit('source/change-stream', 'start.coverage.rewritten(incomplete);', '')],
   },
   'knows only TRUNCATE PARTITION, not EXCHANGE and DROP': {
     breaks: ['incompleteMarked'],
@@ -218,11 +222,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   'forgets the marks of tables at a restart': {
     breaks: ['incompleteMarked'],
-    edits: [edit('source/start-point', 'new IncompleteTables(saved?.incomplete)', 'new IncompleteTables()')],
+    edits: [edit('source/start-point', 'incomplete: saved?.incomplete ?? []', 'incomplete: []')],
   },
   'keeps the mark of a table that was emptied': {
     breaks: ['incompleteMarked'],
-    edits: [edit('source/change-stream', 'start.incompleteTables.emptied(schema, name);', '')],
+    edits: [edit('source/change-stream', "this.#complete(schema, name, 'emptied', transaction);", '')],
   },
   'cannot read a savepoint whose name is quoted': {
     breaks: ['loudStop'],
@@ -265,8 +269,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'source/change-stream',
-        'transactions.append(target, event)',
-        'transactions.append(target, { ...event, keyHash: (Math.random() * 2 ** 32) >>> 0 })',
+        'watch.touch(event);',
+        'watch.touch(event); event = { ...event, keyHash: (Math.random() * 2 ** 32) >>> 0 };',
       ),
     ],
   },
@@ -311,7 +315,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   'never reads on after pressure': {
     breaks: ['lagHeals'],
-    edits: [edit('pipeline', '(paused ? source.pause() : source.resume())', 'paused && source.pause()')],
+    edits: [edit('pipeline', 'endBackpressure?.();', '')],
     options: { healWithinMs: 20_000 },
     budgetBytes: 256 * 1024,
   },
