@@ -22,7 +22,6 @@ import { openSinks } from './sinks/firehose/open-sinks.ts';
 import { CapturedTables } from './source/captured-tables.ts';
 import { ChangeStream } from './source/change-stream.ts';
 import { type SelectedHost, selectHost } from './source/select-host.ts';
-import { connectionError } from './source/server/connection-error.ts';
 import { StreamPauses } from './source/stream-pauses.ts';
 
 /** How long delivery continues after the source has ended. */
@@ -76,14 +75,8 @@ export async function runPipeline(
   const stopSignal = AbortSignal.any([signal, failure.signal]);
   const parts = await connectParts(selected, { file, saved, finished, log, signal: stopSignal, fail });
   const { source, merge, backfill, delivery, checkpointer } = parts;
-  const captured = new CapturedTables(() => sourceConnection(config.source), isCaptured);
-  if (saved === undefined && config.source.start === 'snapshot') {
-    const tables = await captured.list().catch((error: unknown) => {
-      throw connectionError(error, sourceConnection(config.source));
-    });
-    // A table that is created later needs no backfill.
-    if (tables.length > 0) await backfill.start({ tables: [] });
-  }
+  // A table that is created later needs no backfill.
+  if (saved === undefined && config.source.start === 'snapshot') await backfill.start({ tables: [] }, 'may be empty');
   // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
   checkpointer.markDirty();
   await checkpointer.save();
@@ -93,6 +86,7 @@ export async function runPipeline(
     'following the binlog',
   );
   backfill.run();
+  const captured = new CapturedTables(() => sourceConnection(config.source), isCaptured);
   const tables: RunningPipeline['tables'] = async () =>
     (await captured.list()).map((id) => ({ ...id, coverage: start.coverage.of(id.schema, id.table) }));
   onRunning?.({ config, server, backfill, tables });

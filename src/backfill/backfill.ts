@@ -45,7 +45,7 @@ export interface BackfillOptions {
   /** The end of the binlog when the pipeline began. */
   binlogEnd: Coordinates;
   /** The tables that a request names. @throws CdcError that names every table that cannot be read */
-  resolveTables(request: BackfillRequest): Promise<RequestedTable[]>;
+  resolveTables(request: BackfillRequest, ifNone?: 'may be empty'): Promise<RequestedTable[]>;
   pauseStream(): () => void;
   /** The lag of the replica that is read, in seconds; undefined if it cannot be seen, or if the source is read. */
   readReplicaLag?: () => Promise<number | undefined>;
@@ -138,9 +138,10 @@ export class Backfill implements BackfillControl {
     };
   }
 
-  async start(request: BackfillRequest): Promise<StartedBackfill> {
+  /** @param ifNone whether a source without a captured table is no error */
+  async start(request: BackfillRequest, ifNone?: 'may be empty'): Promise<StartedBackfill> {
     const { config, log, resolveTables, onProgress } = this.#options;
-    const tables = await resolveTables(request);
+    const tables = await resolveTables(request, ifNone);
     const id = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
     this.#parallel = request.parallel ?? config.parallel;
     this.#gate.rate = request.rate ?? config.rate;

@@ -63,17 +63,21 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
         signal,
       }),
     ...(isReplica && { readReplicaLag: () => readReplicaLag(backfillConnection(config)) }),
-    resolveTables: (request) => requestedTables(config, request),
+    resolveTables: (request, ifNone) => requestedTables(config, request, ifNone),
   });
   return { backfill, ordinals };
 }
 
 /** The tables of a request, and about how many rows each has. */
-async function requestedTables(config: Config, request: BackfillRequest): Promise<RequestedTable[]> {
+async function requestedTables(
+  config: Config,
+  request: BackfillRequest,
+  ifNone?: 'may be empty',
+): Promise<RequestedTable[]> {
   const options = backfillConnection(config);
   const connection = await connect(options);
   try {
-    const tables = await resolveTables(connection, config, request);
+    const tables = await resolveTables(connection, config, request, ifNone);
     const schemas = [...new Set(tables.map(({ schema }) => schema))];
     if (schemas.length === 0) return [];
     const [rows] = await connection.query<RowDataPacket[]>(

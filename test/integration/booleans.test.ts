@@ -104,7 +104,7 @@ describe.each(['mysql', 'mariadb'] as const)('values.boolean on %s', (flavor) =>
       firehose: { stream: 's' },
       values: { boolean: ['tinyint1', 'bit1'] },
     });
-    expect(await fixture.compare('item', values)).toMatchObject({ equal: true, lakeRows: 5, conflicts: 0 });
+    expect(await fixture.compare('item', { values })).toMatchObject({ equal: true, lakeRows: 5, conflicts: 0 });
     expect(await fixture.compare('item')).toMatchObject({ equal: false });
     await fixture.remove();
   });

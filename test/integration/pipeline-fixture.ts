@@ -140,13 +140,14 @@ ${extra}`,
   /** Folds the lake and compares a table with the source. */
   async compare(
     table: string,
-    values = DEFAULT_VALUES,
+    { values = DEFAULT_VALUES, keyColumns }: { values?: typeof DEFAULT_VALUES; keyColumns?: string[] | undefined } = {},
   ): Promise<TableComparison & { equal: boolean; repeats: number; conflicts: number }> {
     const objects = (await listObjects(this.lake, STREAM)).map(({ path }) => path);
     const fold = await foldLake({ objects });
     const source = await connectSource({ uri: this.url });
     try {
-      const result = await compareTable(source, fold, { schema: this.schema, table, values });
+      const options = { schema: this.schema, table, values, ...(keyColumns && { keyColumns }) };
+      const result = await compareTable(source, fold, options);
       return { ...result, equal: isEqual(result), repeats: fold.repeats, conflicts: fold.conflicts };
     } finally {
       source.destroy();

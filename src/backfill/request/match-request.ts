@@ -30,13 +30,13 @@ export function matchRequest(
   visible: readonly VisibleTable[],
   captured: readonly string[],
   requested: readonly string[],
-  options: { caseSensitive: boolean },
+  options: { caseSensitive: boolean; mayBeEmpty?: boolean },
 ): Match {
   const isCaptured = compileTableFilter(captured, options);
   const readable = visible.filter(({ schema, table, kind }) => kind === 'table' && isCaptured(schema, table));
   if (requested.length === 0) {
     const none = { what: 'no captured table exists', hint: 'correct tables in the configuration, or create the table' };
-    return { tables: readable, problems: readable.length === 0 ? [none] : [] };
+    return { tables: readable, problems: readable.length === 0 && !options.mayBeEmpty ? [none] : [] };
   }
   const isRequested = compileTableFilter(requested, options);
   const problems = requested

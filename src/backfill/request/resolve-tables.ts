@@ -19,18 +19,20 @@ const LIST_TIMEOUT_MS = 60_000;
 
 /**
  * The tables that a request stands for, each of them captured, visible and readable.
+ * @param ifNone whether it is no error if there is no captured table
  * @throws CdcError with exit code 2 that names every table that cannot be read, and why; nothing was read then
  */
 export async function resolveTables(
   connection: Connection,
   config: Pick<Config, 'tables'>,
   request: Pick<BackfillRequest, 'tables' | 'where'>,
+  ifNone?: 'may be empty',
 ): Promise<BackfillTable[]> {
   const query = queryOn(connection, LIST_TIMEOUT_MS);
   const [[lowerCase, sqlMode, version] = []] = await query(
     'SELECT @@global.lower_case_table_names, @@sql_mode, VERSION()',
   );
-  const options = { caseSensitive: Number(lowerCase) === 0 };
+  const options = { caseSensitive: Number(lowerCase) === 0, mayBeEmpty: ifNone !== undefined };
   const { tables, problems } = matchRequest(await listTables(query), config.tables, request.tables, options);
   const found = [...problems, ...(await unreadable(query, tables))];
   if (found.length > 0) throw requestError(found);

@@ -53,6 +53,8 @@ export interface WorkerContext extends MergeTools {
 interface OpenTable {
   job: TableJob;
   generation: number;
+  /** Open since before the table was described: invalid once a statement has changed the table. */
+  statements: ChunkWindow;
   reader: TableReader;
   output: TableOutput;
   size: ChunkSize;
@@ -127,7 +129,7 @@ export class BackfillWorker {
       if (!job.isBegun) await this.#begin(table);
       const isMerged = table.reader.isIndexed ? await this.#readChunk(table, range) : await this.#readAll(table, range);
       // Its columns can be others now.
-      if (!isMerged) this.#open = undefined;
+      if (!isMerged) this.#closeTable();
     }
   }
 
@@ -141,7 +143,8 @@ export class BackfillWorker {
   }
 
   /** Reads and merges the next chunk of the range. Returns false if it does not count and has to be read again. */
-  async #readChunk({ job, generation, reader, output, size }: OpenTable, range: RangeJob): Promise<boolean> {
+  async #readChunk(table: OpenTable, range: RangeJob): Promise<boolean> {
+    const { job, generation, reader, output, size } = table;
     const context = this.#context;
     const { merge, gate, watches } = context;
     const watch = watches.of(job.schema, job.table);
@@ -149,6 +152,7 @@ export class BackfillWorker {
     const opened = await merge.atBoundary(() => ({ window: watch.open(), processed: merge.processed() }));
     const { window } = opened;
     try {
+      if (table.statements.invalid !== undefined) return false;
       const after = range.cursor;
       const limits = size.limits(gate.rate);
       range.readingRows = limits.rows;
@@ -180,7 +184,8 @@ export class BackfillWorker {
    * A table that has no index for its key: all rows in one view, piece by piece, from the start again if that is
    * interrupted. Rows that the stream touched meanwhile are left out if its events have a key.
    */
-  async #readAll({ job, generation, reader, output }: OpenTable, range: RangeJob): Promise<boolean> {
+  async #readAll(table: OpenTable, range: RangeJob): Promise<boolean> {
+    const { job, generation, reader, output } = table;
     const context = this.#context;
     const { merge, gate, watches, delivery, log } = context;
     log.warn(
@@ -195,6 +200,7 @@ export class BackfillWorker {
     job.rows = 0;
     const startedAt = Date.now();
     try {
+      if (table.statements.invalid !== undefined) return false;
       await reader.readAll(opened.processed, async (piece) => {
         await gate.canRead();
         gate.wereRead(piece.count);
@@ -239,20 +245,33 @@ export class BackfillWorker {
   async #table(job: TableJob): Promise<OpenTable | undefined> {
     const open = this.#open;
     if (open?.job === job && open.generation === job.generation) return open;
-    this.#open = undefined;
-    const { createOutput, chunkTimeMs } = this.#context;
+    this.#closeTable();
+    const { createOutput, chunkTimeMs, merge, watches } = this.#context;
     this.#connection ??= await this.#context.openConnection();
-    const declared = await this.#connection.describe(job.schema, job.table);
-    if (!job.isOpen) return undefined;
-    if (declared === undefined) throw missingTable(job);
-    const key = keyOf(declared);
-    if (job.key !== '' && job.key !== key) job.restart();
-    job.key = key;
-    const { generation } = job;
-    const reader = await this.#connection.use(declared, job.where === undefined ? {} : { where: job.where });
-    const output = createOutput(declared, this.#out);
-    this.#open = { job, generation, reader, output, size: new ChunkSize(chunkTimeMs) };
-    return this.#open;
+    const watch = watches.of(job.schema, job.table);
+    // A statement that the description may lack: between two chunks no window of a chunk hears of it.
+    const statements = await merge.atBoundary(() => watch.open(false));
+    try {
+      const declared = await this.#connection.describe(job.schema, job.table);
+      if (!job.isOpen) return undefined;
+      if (declared === undefined) throw missingTable(job);
+      const key = keyOf(declared);
+      if (job.key !== '' && job.key !== key) job.restart();
+      job.key = key;
+      const { generation } = job;
+      const reader = await this.#connection.use(declared, job.where === undefined ? {} : { where: job.where });
+      const output = createOutput(declared, this.#out);
+      this.#open = { job, generation, statements, reader, output, size: new ChunkSize(chunkTimeMs) };
+      return this.#open;
+    } finally {
+      if (this.#open?.statements !== statements) watch.close(statements);
+    }
+  }
+
+  #closeTable(): void {
+    const open = this.#open;
+    this.#open = undefined;
+    if (open !== undefined) this.#context.watches.of(open.job.schema, open.job.table).close(open.statements);
   }
 
   #logInvalid(job: TableJob, window: ChunkWindow): void {
@@ -263,7 +282,7 @@ export class BackfillWorker {
   async #disconnect(): Promise<void> {
     const connection = this.#connection;
     this.#connection = undefined;
-    this.#open = undefined;
+    this.#closeTable();
     await connection?.close();
   }
 }

@@ -13,12 +13,29 @@ export interface SnapshotEvent {
   after: Record<string, unknown> | null;
 }
 
+type Calls = Pick<AdminClient, 'status' | 'backfill' | 'startBackfill' | 'changeBackfill'>;
 type Coverage = DaemonStatus['tables'][number]['coverage'];
 
 /** A schema, a lake, a configuration, and a daemon that `cdc backfill` finds. */
 export class BackfillFixture extends Fixture {
-  readonly client = new AdminClient(join(this.directory, 'state', 'shop.sock'));
   daemon: Cdc | undefined;
+
+  /** Calls to the daemon, each over a connection of its own: a server ends idle ones when it likes. */
+  readonly client: Calls = {
+    status: () => this.#call((client) => client.status()),
+    backfill: () => this.#call((client) => client.backfill()),
+    startBackfill: (request) => this.#call((client) => client.startBackfill(request)),
+    changeBackfill: (change, tables) => this.#call((client) => client.changeBackfill(change, tables)),
+  };
+
+  async #call<T>(call: (client: AdminClient) => Promise<T>): Promise<T> {
+    const client = new AdminClient(join(this.directory, 'state', 'shop.sock'));
+    try {
+      return await call(client);
+    } finally {
+      client.close();
+    }
+  }
 
   /** Starts Firehose and the daemon. `extra` is YAML text that follows in the configuration. */
   async start(extra = ''): Promise<void> {
@@ -95,7 +112,6 @@ export class BackfillFixture extends Fixture {
   }
 
   override async remove(): Promise<void> {
-    this.client.close();
     await this.stopDaemon('SIGKILL');
     await super.remove();
   }
