@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { startLocalServer } from '../../src/local/mysql/server.ts';
+import { backfill } from './backfill.ts';
 import { codec } from './codec.ts';
 import { cost } from './cost.ts';
 import { largeTransaction } from './large-transaction.ts';
@@ -12,13 +14,25 @@ import { wholePath } from './whole-path.ts';
 
 /**
  * `npm run bench [-- name...]` runs the named benchmarks, or all except the soak. It prints Markdown for
- * docs/BENCHMARKS.md.
+ * docs/BENCHMARKS.md. `--rows N` makes the table of the backfill smaller.
  */
 
-const BENCHES = { codec, replay, 'whole-path': wholePath, latency, cost, 'large-transaction': largeTransaction, soak };
+const BENCHES = {
+  codec,
+  replay,
+  'whole-path': wholePath,
+  backfill,
+  latency,
+  cost,
+  'large-transaction': largeTransaction,
+  soak,
+};
 type Name = keyof typeof BENCHES;
 
-const requested = process.argv.slice(2);
+const { values: flags, positionals: requested } = parseArgs({
+  allowPositionals: true,
+  options: { rows: { type: 'string' } },
+});
 const unknown = requested.find((name) => !(name in BENCHES));
 if (unknown !== undefined) {
   console.error(`unknown benchmark ${unknown}; the benchmarks are ${Object.keys(BENCHES).join(', ')}`);
@@ -34,7 +48,7 @@ for (const name of names) {
   const directory = mkdtempSync(join(tmpdir(), 'cdc-bench-'));
   const server = await startLocalServer({ flavor: 'mysql' });
   console.log(`\n## ${name}, MySQL ${server.version}\n`);
-  await BENCHES[name](server, directory);
+  await BENCHES[name](server, directory, flags.rows === undefined ? {} : { rows: Number(flags.rows) });
   await server.stop();
   rmSync(directory, { recursive: true, force: true });
 }

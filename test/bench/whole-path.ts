@@ -69,14 +69,14 @@ export async function wholePath(server: LocalServer, directory: string): Promise
  * Removes landed objects. Otherwise each gigabyte of them would need fresh memory from the kernel, which a virtual
  * machine provides slowly, and a disk that is fast enough.
  */
-function removeObjects(lake: string): void {
+export function removeObjects(lake: string): void {
   for (const entry of readdirSync(lake, { recursive: true, withFileTypes: true })) {
     if (entry.isFile()) rmSync(join(entry.parentPath, entry.name));
   }
 }
 
 /** Resolves when InnoDB has written the filled pages. Otherwise it would write them during the first rounds. */
-async function pagesWritten(client: Connection): Promise<void> {
+export async function pagesWritten(client: Connection): Promise<void> {
   await client.query('SET GLOBAL innodb_max_dirty_pages_pct_lwm = 0, GLOBAL innodb_max_dirty_pages_pct = 0');
   for (let dirty = Number.POSITIVE_INFINITY; dirty > 100; await sleep(100)) {
     const [[row]] = await client.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'");

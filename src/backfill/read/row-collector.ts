@@ -4,6 +4,7 @@ import { PACKET_HEADER_LENGTH } from './row-chunk.ts';
 const PACKET_MAX = 0xffffff;
 const ERR = 0xff;
 const EOF = 0xfe;
+const EMPTY = Buffer.alloc(0);
 /** The fixed part of a column definition, from the end of the packet: type, then flags (2), decimals, filler (2). */
 const TYPE_FROM_END = 6;
 const FLAGS_FROM_END = 5;
@@ -49,8 +50,10 @@ export class RowCollector {
   /** More parts of the packet follow. */
   #continues = false;
 
-  constructor(capacity = CHUNK_BUFFER_BYTES, rows = 1024) {
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 64 * 1024));
+  /** @param spare a buffer to use, if it has about this capacity */
+  constructor(capacity = CHUNK_BUFFER_BYTES, rows = 1024, spare: Buffer = EMPTY) {
+    const isFitting = spare.length >= capacity && spare.length <= 2 * capacity;
+    this.bytes = isFitting ? spare : Buffer.allocUnsafeSlow(Math.max(capacity, 64 * 1024));
     this.ends = new Uint32Array(Math.max(rows, 16));
   }
 

@@ -44,6 +44,8 @@ export class TableReader {
   /** Of the last chunk: so that the next one has a buffer of the right size, and about as many rows as it may have. */
   #chunkBytes = CHUNK_BUFFER_BYTES;
   #rowBytes = 0;
+  /** The buffer of a chunk that nobody needs any more. */
+  #spare: Buffer | undefined;
 
   constructor(connection: ReconnectingSession, table: DeclaredTable, key: readonly KeyColumn[], where?: string) {
     this.#connection = connection;
@@ -109,6 +111,11 @@ export class TableReader {
     return { ...rows, lastKey: lookAt ?? lastRow, isLast: lookAt === undefined };
   }
 
+  /** The rows of the chunk are not needed any more: a later chunk can use their buffer. */
+  release({ bytes }: CollectedRows): void {
+    this.#spare = Buffer.from(bytes.buffer);
+  }
+
   /** The statement of a chunk. Its parameters are those of the range, then the number of rows. */
   rowsSql(range: KeyRange): string {
     const where = this.#where === undefined ? '' : ` AND ${parenthesized(this.#where)}`;
@@ -129,7 +136,8 @@ export class TableReader {
   /** Runs a statement and keeps rows up to `maxBytes`. The rest is dropped; if it is large, with its connection. */
   async #collect(session: ReadSession, range: KeyRange, maxRows: number, maxBytes: number): Promise<PartialResult> {
     const statement = await this.#prepareRows(session, range);
-    const collector = new RowCollector(this.#chunkBytes);
+    const collector = new RowCollector(this.#chunkBytes, undefined, this.#spare);
+    this.#spare = undefined;
     let kept: CollectedRows | undefined;
     let dropped = 0;
     const onRows = (): void => {

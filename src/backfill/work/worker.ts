@@ -161,7 +161,9 @@ export class BackfillWorker {
       gate.wereRead(chunk.count);
       size.adapt(chunk);
       await this.#reached(chunk);
-      const onDelivered = (): void => context.delivered(job, generation, range, chunk);
+      const { count, lastKey, isLast } = chunk;
+      // Its rows are in delivery until it is delivered. Their packets would be in memory too if this kept the chunk.
+      const onDelivered = (): void => context.delivered(job, generation, range, { count, lastKey, isLast });
       const read = { chunk, readAt, window, onDelivered };
       const partly = await mergeChunk(context, output, read);
       if (partly === undefined || !(await mergeRowsAgain(context, output, partly, { ...read, reader, after }))) {
@@ -169,10 +171,11 @@ export class BackfillWorker {
         if (window.isOvergrown) size.halve();
         return false;
       }
-      job.rowsRead += chunk.count;
-      range.cursor = chunk.lastKey ?? range.cursor;
+      reader.release(chunk);
+      job.rowsRead += count;
+      range.cursor = lastKey ?? range.cursor;
       range.readingRows = 0;
-      range.isRead = chunk.isLast;
+      range.isRead = isLast;
       job.keyFraction = doneFraction(job, reader);
       return true;
     } finally {

@@ -62,6 +62,20 @@ describe.each(['mysql', 'mariadb'] as const)('a snapshot connection to %s', (kin
     expect(found).toEqual(range(0, 100));
   });
 
+  test('a chunk uses the buffer of an earlier one once that is released, and not before', async () => {
+    const reader = await use('wide');
+    const processed = await processedNow(url);
+    const read = (after: Key | null) => reader.read({ after, upTo: null }, processed, { rows: 30, bytes: 1e9 });
+    const first = await read(null);
+    const second = await read(first.lastKey!);
+    expect(ids(first)).toEqual(range(0, 30));
+    reader.release(second);
+    const third = await read(second.lastKey!);
+    expect(third.bytes.buffer).toBe(second.bytes.buffer);
+    expect(ids(third)).toEqual(range(60, 90));
+    expect(ids(first)).toEqual(range(0, 30));
+  });
+
   test('a row of more than 16 MiB is one row, whose payload has no packet headers', async () => {
     const size = 15_000_000;
     await query(

@@ -116,4 +116,17 @@ describe('RowCollector', () => {
     expect(rest).toEqual(ERR);
     expect(collector.count).toBe(0);
   });
+
+  test('uses a spare buffer of its capacity, and no other', () => {
+    const bytes = Buffer.concat([HEAD, packets(Buffer.from([0, 7])), EOF]);
+    const read = (spare: Buffer): RowCollector => {
+      const collector = new RowCollector(100_000, 1, spare);
+      collector.take(bytes);
+      return collector;
+    };
+    const spare = Buffer.alloc(150_000, 0xff);
+    expect(read(spare).bytes).toBe(spare);
+    expect(payloads(read(spare).rows())).toEqual([Buffer.from([0, 7])]);
+    for (const size of [0, 99_999, 200_001]) expect(read(Buffer.alloc(size)).bytes).toHaveLength(100_000);
+  });
 });
