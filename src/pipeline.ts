@@ -71,7 +71,7 @@ export async function runPipeline(
   const fail = (error: unknown): void => failure.abort(asCdcError(error));
   if (start.epoch > usedEpoch) await epochFile.save(start.epoch);
   const isCaptured = compileTableFilter(config.tables, server);
-  start.coverage.keepOnly(isCaptured);
+  start.coverage.follow(config.tables, isCaptured);
   const stopSignal = AbortSignal.any([signal, failure.signal]);
   const parts = await connectParts(selected, { file, saved, finished, log, signal: stopSignal, fail });
   const { source, merge, backfill, delivery, checkpointer } = parts;
@@ -200,7 +200,7 @@ function checkpointOf(
     tables: start.tableSchemas.entriesFrom(delivered.coordinates),
     incomplete: start.coverage.incomplete,
     binlog: delivered.fingerprint,
-    coverage: { followedSince: start.coverage.followedSince, complete: start.coverage.complete },
+    coverage: start.coverage.saved,
     backfill: backfill.progress,
   };
 }

@@ -203,12 +203,12 @@ export class Backfill implements BackfillControl {
   }
 
   /**
-   * Whether the copy of a table replaces what was sent of it. If the table is not complete, rows can be gone from it
-   * without an event for them, so an event empties it first.
+   * Whether the copy of a table replaces what was sent of it: if rows can be gone from it without an event for them, an
+   * event empties it first.
    */
   #replaces(schema: string, table: string, where: string | undefined): boolean {
     const { coverage, sendsTruncates } = this.#options;
-    return sendsTruncates && where === undefined && !coverage.of(schema, table).complete;
+    return sendsTruncates && where === undefined && coverage.mayHaveStaleRows(schema, table);
   }
 
   #setPaused(isPaused: boolean): void {

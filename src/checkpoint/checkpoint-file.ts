@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { BackfillProgress, TableProgress } from '../model/backfill-progress.ts';
 import { NO_BACKFILL } from '../model/backfill-progress.ts';
 import type { BinlogFingerprint } from '../model/binlog-fingerprint.ts';
-import { COMPLETE_BECAUSE, type CompleteTable } from '../model/coverage.ts';
+import { COMPLETE_BECAUSE, type CompleteTable, type SavedCoverage } from '../model/coverage.ts';
 import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import { ensureDirectory, followLinks, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
@@ -30,7 +30,7 @@ export interface Checkpoint {
   /** The binlog before the position; undefined if it is not known yet, or if 0.1.0 wrote the file. */
   binlog?: BinlogFingerprint | undefined;
   /** Tables that the lake holds completely, and since when the stream was followed; undefined if it is not known. */
-  coverage?: { followedSince: string | null; complete: readonly CompleteTable[] };
+  coverage?: Omit<SavedCoverage, 'incomplete'>;
   /** What is left to read of a backfill; undefined if there was none yet. */
   backfill?: BackfillProgress;
 }
@@ -121,7 +121,12 @@ const fileSchema = z.discriminatedUnion('version', [
   z.strictObject({
     version: z.literal(VERSION),
     ...sinceVersion2,
-    coverage: z.strictObject({ followedSince: z.string().nullable(), complete: z.array(completeTable) }),
+    coverage: z.strictObject({
+      fresh: z.boolean(),
+      tables: z.array(z.string()),
+      followedSince: z.string().nullable(),
+      complete: z.array(completeTable),
+    }),
     backfill: z.strictObject({
       paused: z.boolean(),
       ordinals: z.int().min(0),
@@ -158,7 +163,7 @@ const storedIncomplete = ({ schema, table, file, position, since, why }: Incompl
   why,
 });
 
-const NO_COVERAGE = { followedSince: null, complete: [] };
+const NO_COVERAGE: NonNullable<Checkpoint['coverage']> = { followedSince: null, complete: [] };
 
 const storedComplete = ({ schema, table, since, why }: CompleteTable): CompleteTable => ({ schema, table, since, why });
 
@@ -237,7 +242,12 @@ export class CheckpointFile {
       tables,
       incomplete: incomplete.map(storedIncomplete),
       binlog: binlog === undefined ? null : storedFingerprint(binlog),
-      coverage: { followedSince: coverage.followedSince, complete: coverage.complete.map(storedComplete) },
+      coverage: {
+        fresh: coverage.fresh ?? false,
+        tables: coverage.tables ?? [],
+        followedSince: coverage.followedSince,
+        complete: coverage.complete.map(storedComplete),
+      },
       backfill: {
         paused: backfill.paused,
         ordinals: backfill.ordinals,

@@ -22,6 +22,13 @@ export interface TableCoverage {
 
 /** What a checkpoint keeps of it. */
 export interface SavedCoverage {
+  /**
+   * Whether the lake can have no row of a table from before: no earlier checkpoint was lost or moved away, and `tables`
+   * of the configuration has not changed since. False if that is not known.
+   */
+  fresh?: boolean;
+  /** `tables` of the configuration; undefined before the first start. */
+  tables?: readonly string[] | undefined;
   /** When the stream began, ISO 8601; null if an earlier version wrote the checkpoint. */
   followedSince: string | null;
   complete: readonly CompleteTable[];
@@ -34,11 +41,15 @@ export interface SavedCoverage {
  */
 export class Coverage {
   readonly followedSince: string | null;
+  #fresh: boolean;
+  #tables: readonly string[] | undefined;
   readonly #complete = new Map<string, CompleteTable>();
   readonly #incomplete: IncompleteTables;
 
-  constructor({ followedSince, complete, incomplete }: SavedCoverage) {
+  constructor({ followedSince, complete, incomplete, fresh = false, tables }: SavedCoverage) {
     this.followedSince = followedSince;
+    this.#fresh = fresh;
+    this.#tables = tables;
     for (const table of complete) this.#complete.set(keyOf(table.schema, table.table), table);
     this.#incomplete = new IncompleteTables(incomplete);
   }
@@ -49,6 +60,18 @@ export class Coverage {
 
   get complete(): CompleteTable[] {
     return [...this.#complete.values()];
+  }
+
+  /** What a checkpoint keeps. */
+  get saved(): SavedCoverage & { fresh: boolean; tables: readonly string[] } {
+    const { followedSince, complete, incomplete } = this;
+    return { fresh: this.#fresh, tables: this.#tables ?? [], followedSince, complete, incomplete };
+  }
+
+  /** Whether the lake can have rows of the table that are gone from the source without an event for them. */
+  mayHaveStaleRows(schema: string, table: string): boolean {
+    if (this.of(schema, table).complete) return false;
+    return !this.#fresh || this.#incomplete.find(schema, table) !== undefined;
   }
 
   of(schema: string, table: string): TableCoverage {
@@ -81,8 +104,13 @@ export class Coverage {
     else for (const [key, { schema }] of this.#complete) if (schema === mark.schema) this.#complete.delete(key);
   }
 
-  /** Changes of other tables are not followed, so they do not stay complete. */
-  keepOnly(isCaptured: (schema: string, table: string) => boolean): void {
+  /**
+   * Changes of tables that are not captured are not followed, so they do not stay complete.
+   * @param tables `tables` of the configuration
+   */
+  follow(tables: readonly string[], isCaptured: (schema: string, table: string) => boolean): void {
+    if (this.#tables !== undefined && JSON.stringify(this.#tables) !== JSON.stringify(tables)) this.#fresh = false;
+    this.#tables = tables;
     for (const [key, { schema, table }] of this.#complete) if (!isCaptured(schema, table)) this.#complete.delete(key);
   }
 }

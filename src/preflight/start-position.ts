@@ -35,7 +35,7 @@ async function coverageFindings({ config, server }: SelectedHost, saved: Checkpo
     ...(saved?.coverage ?? { followedSince: null, complete: [] }),
     incomplete: saved?.incomplete ?? [],
   });
-  coverage.keepOnly(isCaptured);
+  coverage.follow(config.tables, isCaptured);
   const willCopy = saved === undefined && config.source.start === 'snapshot';
   return willCopy ? [] : checkCoverage(tables, coverage, saved);
 }

@@ -58,7 +58,8 @@ export function startPoint(
       ? initialStart(request, server, newEpoch)
       : resume({ ...saved, epoch: Math.max(saved.epoch, lowestEpoch) }, server, newEpoch, difference);
   const followedSince = saved === undefined ? new Date(now * 1000).toISOString() : null;
-  const coverage = saved?.coverage ?? { followedSince, complete: [] };
+  const fresh = saved === undefined && usedEpoch === 0;
+  const coverage = saved?.coverage ?? { fresh, followedSince, complete: [] };
   return { ...start, coverage: new Coverage({ ...coverage, incomplete: saved?.incomplete ?? [] }) };
 }
 

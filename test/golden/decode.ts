@@ -180,7 +180,10 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
     ...delivered.coordinates,
     tables: memory.entriesFrom(delivered.coordinates),
     incomplete: [],
-    coverage: { followedSince: '2026-01-02T03:04:05.000Z', complete: COVERED },
+    coverage: {
+      ...{ fresh: true, tables: ['shop.*'], followedSince: '2026-01-02T03:04:05.000Z' },
+      complete: COVERED,
+    },
     backfill: BACKFILLED,
   };
   return { lines: committed.lines, journal, tables, checkpoint };

@@ -36,6 +36,8 @@ const sample: Checkpoint = {
   ],
   binlog: { created: 1_700_000_000, position: 1000, digest: 77, gtid: 'x:5', committed: 1_700_000_000_000_001 },
   coverage: {
+    fresh: true,
+    tables: ['s.*'],
     followedSince: '2026-01-01T00:00:00.000Z',
     complete: [{ schema: 's', table: 'u', since: '2026-01-02T00:00:00.000Z', why: 'backfilled' }],
   },
@@ -119,7 +121,7 @@ describe('the checkpoint file', () => {
       expect(loaded).not.toHaveProperty('backfill');
       await file.save(loaded as Checkpoint);
       const saved = {
-        ...{ version: 3, coverage: { followedSince: null, complete: [] } },
+        ...{ version: 3, coverage: { fresh: false, tables: [], followedSince: null, complete: [] } },
         backfill: { paused: false, ordinals: 0, tables: [] },
       };
       expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject(saved);

@@ -45,7 +45,7 @@ describe('the coverage of a table', () => {
   test('is forgotten for tables whose changes are not followed any more', () => {
     const coverage = fresh();
     for (const table of ['t', 'u']) coverage.add(backfilled(table));
-    coverage.keepOnly((_, table) => table === 'u');
+    coverage.follow(['d.u'], (_, table) => table === 'u');
     expect(coverage.complete.map(({ table }) => table)).toEqual(['u']);
   });
 
@@ -63,12 +63,24 @@ describe('the coverage of a table', () => {
     },
   );
 
+  test.each([
+    ['a table of a lake that was empty when the stream began', { fresh: true }, [], false],
+    ['a table of a lake that an earlier checkpoint has filled', { fresh: false }, [], true],
+    ['a table whose rows a statement changed', { fresh: true }, [rewritten('t')], true],
+    ['a table that was not captured for a time', { fresh: true, tables: ['d.u'] }, [], true],
+    ['a table that is complete', { fresh: false, complete: [backfilled('t')] }, [], false],
+  ])('%s can have stale rows in the lake, or not', (_, saved, marks, expected) => {
+    const coverage = new Coverage({ followedSince: SINCE, complete: [], incomplete: [], tables: ['d.*'], ...saved });
+    for (const mark of marks) coverage.rewritten(mark);
+    coverage.follow(['d.*'], () => true);
+    expect(coverage.mayHaveStaleRows('d', 't')).toBe(expected);
+  });
+
   test('survives a restart', () => {
     const coverage = fresh();
     coverage.add(backfilled('t'));
     coverage.rewritten(rewritten('u'));
-    const { followedSince, complete, incomplete } = coverage;
-    const restarted = new Coverage({ followedSince, complete, incomplete });
+    const restarted = new Coverage(coverage.saved);
     expect(restarted.of('d', 't')).toEqual(coverage.of('d', 't'));
     expect(restarted.of('d', 'u')).toEqual(coverage.of('d', 'u'));
   });
