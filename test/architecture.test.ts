@@ -135,7 +135,6 @@ const MAY_IMPORT: Record<string, string[]> = {
     'model',
     'config',
     'checkpoint',
-    'source/server',
     'source/select-host.ts',
     'source/captured-tables.ts',
     'source/stream-pauses.ts',

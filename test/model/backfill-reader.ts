@@ -143,6 +143,9 @@ export class SimulatedReader {
   }
 
   fraction(): undefined {}
+
+  /** Its buffers are not used again. */
+  release(): void {}
 }
 
 const isWithin = (key: number, { after, upTo }: KeyRange): boolean =>

@@ -4,16 +4,17 @@ import { MergePoint } from '../../../src/backfill/merge/merge-point.ts';
 import { Ordinals } from '../../../src/backfill/merge/ordinals.ts';
 import { NO_BACKFILL } from '../../../src/model/backfill-progress.ts';
 import { TableWatches } from '../../../src/model/chunk-window.ts';
+import type { Coordinates } from '../../../src/model/coordinates.ts';
 import { Coverage } from '../../../src/model/coverage.ts';
 import { createLog } from '../../../src/runtime/log.ts';
 import { SimulatedReader, simulatedOutput } from '../../model/backfill-reader.ts';
 import { SimulatedServer } from '../../model/backfill-server.ts';
-import { advanceMs, DeliveryHarness, useVirtualTime, withGtids } from '../delivery/delivery-harness.ts';
+import { advanceMs, DeliveryHarness, transaction, useVirtualTime, withGtids } from '../delivery/delivery-harness.ts';
 
 useVirtualTime();
 
 /** A backfill of the table d.t, which has three rows, with a sink whose every answer is given by the test. */
-async function createBackfill() {
+async function createBackfill(binlogEnd?: Coordinates) {
   const start = withGtids();
   const harness = new DeliveryHarness({ delivered: start });
   const watches = new TableWatches();
@@ -46,7 +47,7 @@ async function createBackfill() {
       finished: [],
       sendsTruncates: false,
     },
-    binlogEnd: start.coordinates,
+    binlogEnd: binlogEnd ?? start.coordinates,
     config: { parallel: 1, chunk_time: 500, max_lag: 1e12 } as never,
     createOutput: () => simulatedOutput() as never,
     log: createLog('test', 'fatal'),
@@ -59,8 +60,19 @@ async function createBackfill() {
   });
   await backfill.start({ tables: ['d.t'] });
   await advanceMs(1000);
-  return { harness, backfill, coverage, read };
+  return { harness, backfill, coverage, read, merge };
 }
+
+test('a backfill reads nothing before the stream has passed what an earlier run can have sent', async () => {
+  const { endPosition, file } = transaction(3);
+  const { merge, read } = await createBackfill({ file, position: endPosition });
+  for (const number of [1, 2]) merge.commit(transaction(number));
+  await advanceMs(1000);
+  expect(read).not.toHaveBeenCalled();
+  merge.commit(transaction(3));
+  await advanceMs(1000);
+  expect(read).toHaveBeenCalled();
+});
 
 describe('a backfill whose last rows are merged and not delivered', () => {
   test('is done once they are, and the table is complete then', async () => {
