@@ -3,7 +3,7 @@ import type { Delivery } from '../delivery/delivery.ts';
 import type { BackfillProgress } from '../model/backfill-progress.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
 import type { Coverage } from '../model/coverage.ts';
-import type { TableFilter } from '../model/table-filter.ts';
+import { compileTableFilter, type TableFilter } from '../model/table-filter.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BackfillControl, BackfillRequest, BackfillStatus, StartedBackfill, TableStatus } from './control.ts';
@@ -37,6 +37,8 @@ export interface BackfillOptions {
   log: Log;
   signal: AbortSignal;
   isCaptured: TableFilter;
+  /** How the server compares names. */
+  caseSensitive: boolean;
   openConnection(): Promise<SnapshotConnection>;
   /** The tables that a request names. @throws CdcError that names every table that cannot be read */
   resolveTables(request: BackfillRequest, ifNone?: 'may be empty'): Promise<RequestedTable[]>;
@@ -154,10 +156,16 @@ export class Backfill implements BackfillControl {
     this.#startWorkers();
   }
 
+  /** @throws CdcError that names a table that is not in work; nothing is cancelled then */
   cancel(tables?: string[]): void {
-    for (const job of [...this.#jobs]) {
-      if (tables === undefined || tables.includes(job.name)) this.#finish(job, 'cancelled');
-    }
+    const { caseSensitive } = this.#options;
+    const named = tables?.map((name) => {
+      const isNamed = compileTableFilter([name], { caseSensitive });
+      const jobs = this.#jobs.filter(({ schema, table }) => isNamed(schema, table));
+      if (jobs.length === 0) throw notInWork(name);
+      return jobs;
+    });
+    for (const job of named?.flat() ?? [...this.#jobs]) this.#finish(job, 'cancelled');
     if (this.#jobs.length === 0) this.#gate.isPaused = false;
     this.#options.onProgress();
   }
@@ -268,4 +276,10 @@ const notCaptured = ({ name }: TableJob): CdcError =>
   new CdcError(`${name} is outside tables of the configuration`, {
     why: 'it was captured when its backfill began',
     hint: `add "${name}" to tables, restart cdc run, then start its backfill again`,
+  });
+
+const notInWork = (name: string): CdcError =>
+  new CdcError(`no backfill of ${name} is queued or being read`, {
+    exitCode: 2,
+    hint: 'cdc backfill --status shows the tables in work',
   });

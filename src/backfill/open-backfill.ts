@@ -48,6 +48,7 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
     coverage: start.coverage,
     ordinals,
     isCaptured: compileTableFilter(config.tables, server),
+    caseSensitive: server.caseSensitive,
     createOutput: tableOutputs(config, server, start.epoch),
     openConnection: () =>
       SnapshotConnection.open({

@@ -336,6 +336,7 @@ class Daemon {
       signal: this.#abort.signal,
       openConnection: async () => connection as never,
       isCaptured: () => true,
+      caseSensitive: true,
       resolveTables: async () => [{ schema: SCHEMA, table: TABLE, estimatedRows: KEYS }],
       pauseStream: () => {
         this.#pauses++;
