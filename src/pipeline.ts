@@ -166,6 +166,7 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
     ...{ config, server, start, saved: saved?.backfill, finished, delivery, merge, watches, log, signal },
     pauseStream: () => pauses.begin(),
     onProgress: () => checkpointer.markDirty(),
+    save: () => checkpointer.save(),
   });
   const current = (): Checkpoint => checkpointOf(selected, delivery.delivered, backfill);
   const onSaved = (checkpoint: Checkpoint): void => ordinals.saved(checkpoint.backfill?.ordinals ?? 0);

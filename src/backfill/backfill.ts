@@ -45,6 +45,8 @@ export interface BackfillOptions {
   pauseStream(): () => void;
   /** Something that the checkpoint keeps has changed. */
   onProgress(): void;
+  /** Resolves when the checkpoint has all progress. */
+  save(): Promise<void>;
 }
 
 /**
@@ -127,7 +129,7 @@ export class Backfill implements BackfillControl {
 
   /** @param ifNone whether a source without a captured table is no error */
   async start(request: BackfillRequest, ifNone?: 'may be empty'): Promise<StartedBackfill> {
-    const { config, log, resolveTables, onProgress } = this.#options;
+    const { config, log, resolveTables, onProgress, save } = this.#options;
     const tables = await resolveTables(request, ifNone);
     const id = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
     this.#parallel = request.parallel ?? config.parallel;
@@ -144,6 +146,8 @@ export class Backfill implements BackfillControl {
     log.info({ tables: tables.length, parallel: this.#parallel, rate: this.#gate.rate }, 'backfill: requested');
     onProgress();
     this.#startWorkers();
+    // A request that was accepted survives a crash.
+    await save();
     return { request: id, tables: tables.map(({ schema, table }) => ({ schema, table })) };
   }
 

@@ -32,6 +32,7 @@ export interface OpenBackfillOptions {
   signal: AbortSignal;
   pauseStream(): () => void;
   onProgress(): void;
+  save(): Promise<void>;
 }
 
 /** The backfill of a pipeline, with what it needs of the configuration. */

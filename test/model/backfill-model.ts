@@ -345,6 +345,7 @@ class Daemon {
         };
       },
       onProgress: () => this.#markDirty(),
+      save: async () => {},
     });
   }
 
