@@ -92,7 +92,7 @@ describe.each(['mysql', 'mariadb'] as const)('what the daemon knows of the copy 
     expect(await complete('made_like')).toEqual(['backfilled']);
   });
 
-  test('is lost by a table that leaves tables of the configuration and comes back', async () => {
+  test('is lost by a table that leaves tables of the configuration and returns', async () => {
     await bed.copy('leaving');
     expect(await complete('leaving')).toEqual(['backfilled']);
     await bed.stopDaemon();

@@ -133,7 +133,7 @@ describe('cdc backfill where no daemon runs', () => {
   });
   afterAll(() => bed?.remove());
 
-  test('reads the table itself, and cdc run goes on from its checkpoint', async () => {
+  test('reads the table itself, and cdc run continues from its checkpoint', async () => {
     expect(await bed.backfill('bf_alone.a')).toMatchObject({
       code: 0,
       stdout: '1 of 1 table complete, 300 rows delivered\n',
@@ -238,7 +238,7 @@ ${more}`);
     expect((await bed.snapshotEvents('a')).length).toBe(before);
   });
 
-  test('a table that leaves tables while it is read is not read on, and is not complete when it comes back', async () => {
+  test('a table that leaves tables while it is read is not read on, and is not complete when it returns', async () => {
     await bed.client.startBackfill({ tables: ['bf_start.a'], rate: 100, parallel: 1 });
     await until(async () => ((await bed.table('a'))?.rows ?? 0) > 0);
     await bed.stopDaemon();

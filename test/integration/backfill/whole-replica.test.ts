@@ -91,7 +91,7 @@ describe('cdc backfill from a MySQL without GTIDs', () => {
     await server?.stop();
   });
 
-  test('is refused with the reason if no heartbeat table is configured, and the stream goes on', async () => {
+  test('is refused with the reason if no heartbeat table is configured, and the stream continues', async () => {
     await bed.start();
     const { code, stdout, stderr } = await bed.backfill('bf_heart.t');
     expect(code).toBe(1);
