@@ -85,7 +85,7 @@ describe('a request of cdc backfill, while the daemon runs', () => {
     expect(await bed.coverage('part')).toMatchObject({ complete: false });
   });
 
-  test('goes on by itself after SIGKILL of the daemon, and only chunks in flight are read again', async () => {
+  test('continues by itself after SIGKILL of the daemon, and only chunks in flight are read again', async () => {
     const waiting = bed.command('bf_life.killed', '--rate', '2000', '--parallel', '1');
     await until(async () => ((await bed.table('killed'))?.rows ?? 0) > 1_000);
     await bed.stopDaemon('SIGKILL');
