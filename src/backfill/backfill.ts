@@ -5,7 +5,7 @@ import type { TableWatches } from '../model/chunk-window.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import type { Coverage } from '../model/coverage.ts';
 import { COPY_BEGUN } from '../model/incomplete-tables.ts';
-import type { TableFilter } from '../model/table-filter.ts';
+import { compileTableFilter, type TableFilter } from '../model/table-filter.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BackfillControl, BackfillRequest, BackfillStatus, StartedBackfill, TableStatus } from './control.ts';
@@ -41,6 +41,8 @@ export interface BackfillOptions {
   log: Log;
   signal: AbortSignal;
   isCaptured: TableFilter;
+  /** How the server compares names. */
+  caseSensitive: boolean;
   openConnection(): Promise<SnapshotConnection>;
   /** The end of the binlog when the pipeline began. */
   binlogEnd: Coordinates;
@@ -140,7 +142,7 @@ export class Backfill implements BackfillControl {
 
   /** @param ifNone whether a source without a captured table is no error */
   async start(request: BackfillRequest, ifNone?: 'may be empty'): Promise<StartedBackfill> {
-    const { config, log, resolveTables, onProgress } = this.#options;
+    const { config, log, resolveTables, onProgress, saveCheckpoint } = this.#options;
     const tables = await resolveTables(request, ifNone);
     const id = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
     this.#parallel = request.parallel ?? config.parallel;
@@ -166,6 +168,8 @@ export class Backfill implements BackfillControl {
     log.info({ tables: tables.length, parallel: this.#parallel, rate: this.#gate.rate }, 'backfill: requested');
     onProgress();
     this.#startWorkers();
+    // A request that was accepted survives a crash.
+    await saveCheckpoint();
     return { request: id, tables: tables.map(({ schema, table }) => ({ schema, table })) };
   }
 
@@ -178,10 +182,16 @@ export class Backfill implements BackfillControl {
     this.#startWorkers();
   }
 
+  /** @throws CdcError that names a table that is not in work; nothing is cancelled then */
   cancel(tables?: string[]): void {
-    for (const job of [...this.#jobs]) {
-      if (tables === undefined || tables.includes(job.name)) this.#finish(job, 'cancelled');
-    }
+    const { caseSensitive } = this.#options;
+    const named = tables?.map((name) => {
+      const isNamed = compileTableFilter([name], { caseSensitive });
+      const jobs = this.#jobs.filter(({ schema, table }) => isNamed(schema, table));
+      if (jobs.length === 0) throw notInWork(name);
+      return jobs;
+    });
+    for (const job of named?.flat() ?? [...this.#jobs]) this.#finish(job, 'cancelled');
     if (this.#jobs.length === 0) this.#gate.isPaused = false;
     this.#options.onProgress();
   }
@@ -331,4 +341,10 @@ const notCaptured = ({ name }: TableJob): CdcError =>
   new CdcError(`${name} is outside tables of the configuration`, {
     why: 'it was captured when its backfill began',
     hint: `add "${name}" to tables, restart cdc run, then start its backfill again`,
+  });
+
+const notInWork = (name: string): CdcError =>
+  new CdcError(`no backfill of ${name} is queued or being read`, {
+    exitCode: 2,
+    hint: 'cdc backfill --status shows the tables in work',
   });

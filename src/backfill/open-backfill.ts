@@ -52,6 +52,7 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
     ordinals,
     binlogEnd: server.end,
     isCaptured: compileTableFilter(config.tables, server),
+    caseSensitive: server.caseSensitive,
     createOutput: tableOutputs(config, server, start.epoch),
     openConnection: () =>
       SnapshotConnection.open({

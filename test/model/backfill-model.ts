@@ -240,7 +240,7 @@ class Daemon {
   /** Runs until a crash, or with `toTheEnd` until nothing is left to do. Returns whether that is so. */
   async run(toTheEnd: boolean): Promise<boolean> {
     const { roll } = this.#world;
-    if (this.#world.saved.backfill === NO_BACKFILL) await this.#backfill.start({ tables: [] });
+    if (this.#world.saved.backfill === NO_BACKFILL) await this.#request();
     const first = this.#current();
     this.#write(first);
     this.#ordinals.saved(first.backfill?.ordinals ?? 0);
@@ -273,7 +273,7 @@ class Daemon {
         return server.proceed(roll);
       case 'control':
         if (!toTheEnd && roll(20) === 0) this.#control();
-        else if (this.#backfill.isDone && !server.isQuiet && roll(6) === 0) await this.#backfill.start({ tables: [] });
+        else if (this.#backfill.isDone && !server.isQuiet && roll(6) === 0) await this.#request();
         return;
       case 'crash':
         if (!toTheEnd && roll(60) === 0) await this.#crash();
@@ -346,6 +346,7 @@ class Daemon {
       signal: this.#abort.signal,
       openConnection: async () => connection as never,
       isCaptured: () => true,
+      caseSensitive: true,
       resolveTables: async () => [{ schema: SCHEMA, table: TABLE, estimatedRows: KEYS }],
       pauseStream: () => {
         this.#pauses++;
@@ -497,6 +498,13 @@ class Daemon {
     }
   }
 
+  /** The answer waits for the checkpoint, which waits for the dice. */
+  async #request(parallel?: number): Promise<void> {
+    const request = { tables: [], ...(parallel !== undefined && { parallel }) };
+    this.#backfill.start(request).catch((error) => this.#fail(error));
+    await vi.advanceTimersByTimeAsync(0);
+  }
+
   /** What an operator does. */
   #control(): void {
     const backfill = this.#backfill;
@@ -509,7 +517,7 @@ class Daemon {
       case 3:
         return backfill.cancel();
       default:
-        backfill.start({ tables: [], parallel: 1 + this.#world.roll(3) }).catch((error) => this.#fail(error));
+        void this.#request(1 + this.#world.roll(3));
     }
   }
 
@@ -530,7 +538,7 @@ class Daemon {
     const { server } = this.#world;
     if (this.#backfill.status().state === 'paused') this.#backfill.resume();
     if (!server.isQuiet || this.#rest.length > 0 || this.#steps.length > 0 || !this.#backfill.isDone) return;
-    if (!this.#coverage.of(SCHEMA, TABLE).complete) await this.#backfill.start({ tables: [] });
+    if (!this.#coverage.of(SCHEMA, TABLE).complete) await this.#request();
   }
 
   #isIdle(): boolean {

@@ -1,5 +1,6 @@
 import type { TableProgress } from '../../model/backfill-progress.ts';
 import { type Key, type KeyRange, WHOLE_TABLE } from '../../model/key-range.ts';
+import { formatTableName } from '../../model/table-filter.ts';
 import type { CdcError } from '../../runtime/error.ts';
 import type { TableStatus } from '../control.ts';
 
@@ -81,7 +82,7 @@ export class TableJob {
   }
 
   get name(): string {
-    return `${this.schema}.${this.table}`;
+    return formatTableName(this.schema, this.table);
   }
 
   get isOpen(): boolean {

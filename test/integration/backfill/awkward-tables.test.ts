@@ -108,6 +108,20 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('tables that are awkwa
     expect(event?.after).toEqual({ id: 1, 'v.`\'" ☃': 2 });
   });
 
+  test('with such a name can be cancelled by it, and a name that is not in work is an error', async () => {
+    await bed.client.startBackfill({ tables: ['bf_awkward.*', '!bf_awkward.beat'], rate: 100, parallel: 1 });
+    const name = 'bf_awkward.`it\'s ``a`` "ta.ble" ☃`';
+    await expect(bed.client.changeBackfill('cancel', [name, 'bf_awkward.nowhere'])).rejects.toMatchObject({
+      message: 'no backfill of bf_awkward.nowhere is queued or being read',
+      exitCode: 2,
+    });
+    expect(await bed.table('it\'s `a` "ta.ble" ☃')).toMatchObject({ state: 'queued' });
+    await bed.client.changeBackfill('cancel', [name]);
+    expect(await bed.table('it\'s `a` "ta.ble" ☃')).toMatchObject({ state: 'cancelled' });
+    await bed.client.changeBackfill('cancel');
+    expect(await bed.client.backfill()).toMatchObject({ state: 'idle' });
+  });
+
   test('whose columns, types or key change while they are read are read with the new ones', async () => {
     const changes = {
       added: ['ALTER TABLE added ADD COLUMN more INT NOT NULL DEFAULT 5', 'UPDATE added SET more = id + 10'],

@@ -100,6 +100,15 @@ describe('a request of cdc backfill, while the daemon runs', () => {
     expect(bed.daemon?.stderr()).toContain('backfill: going on');
   });
 
+  test('that was accepted is not lost if the daemon is killed right then', async () => {
+    await bed.client.startBackfill({ tables: ['bf_life.second'], rate: 100, parallel: 1 });
+    await bed.stopDaemon('SIGKILL');
+    await bed.startDaemon();
+    expect(await bed.table('second')).toBeDefined();
+    await bed.client.startBackfill({ tables: ['bf_life.second'] });
+    expect(await bed.over('second')).toMatchObject([{ state: 'done' }]);
+  });
+
   test('what cannot be read is refused by the command, all of it at once, and nothing is asked of the daemon', async () => {
     const { code, stderr } = await bed.backfill('bf_life.sekond', 'bf_life.seen', 'mysql.user');
     expect(code).toBe(2);

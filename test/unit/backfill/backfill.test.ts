@@ -55,6 +55,7 @@ async function createBackfill(binlogEnd?: Coordinates) {
     resolveTables: async () => [{ schema: 'd', table: 't', estimatedRows: 3 }],
     pauseStream: () => () => {},
     isCaptured: () => true,
+    caseSensitive: true,
     onProgress: () => {},
     saveCheckpoint: async () => {},
   });
