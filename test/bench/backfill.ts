@@ -17,7 +17,7 @@ const ROUNDS = 3;
 const FILL_ROWS = 100_000;
 /** Clients that commit one-row transactions, and how long their rate is measured without a backfill. */
 const CLIENTS = 2;
-const QUIET_MS = 8_000;
+const WRITE_MS = 6_000;
 const REPORT = 'build/backfill-report.json';
 const ENTRY = resolve('dist/main.js');
 
@@ -37,6 +37,7 @@ interface Measured {
 }
 
 interface CommitRates {
+  quota: string;
   without: number;
   during: number;
 }
@@ -61,7 +62,9 @@ export async function backfill(
   }
   printSpeeds(measured, rows);
   const commits: CommitRates[] = [];
-  for (let round = 0; round < ROUNDS; round++) commits.push(await commitRates(server, directory));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const quota of Object.keys(QUOTAS)) commits.push(await commitRates(server, directory, quota));
+  }
   client.destroy();
   printCommits(commits);
   console.log(
@@ -74,6 +77,9 @@ export async function backfill(
   );
   console.log(`All figures are in ${REPORT}.`);
 }
+
+/** The quota of `firehose.quota`. On AWS the second is the default; a local Firehose has none. */
+const QUOTAS: Readonly<Record<string, string>> = { none: 'off', 'that of us-east-1, 5 MiB/s': '{ bytes: 5MiB }' };
 
 const PEER = 'mysql2, rows as arrays, JSON.stringify';
 
@@ -138,6 +144,7 @@ async function startBackfill(
   server: LocalServer,
   directory: string,
   flags: readonly string[],
+  quota = 'off',
 ): Promise<RunningBackfill> {
   const own = join(directory, `backfill-${++runs}`);
   mkdirSync(own);
@@ -149,7 +156,7 @@ async function startBackfill(
     `name: bench
 source: { url: "mysql://root@127.0.0.1:${server.port}", start: now }
 tables: ["bench.*"]
-firehose: { stream: bench, endpoint: "${firehose.endpoint}", quota: off }
+firehose: { stream: bench, endpoint: "${firehose.endpoint}", quota: ${quota} }
 `,
   );
   const options = process.env.CDC_BENCH_NODE_OPTIONS?.split(' ') ?? [];
@@ -179,10 +186,12 @@ firehose: { stream: bench, endpoint: "${firehose.endpoint}", quota: off }
     });
     child.once('close', () => failed(new Error(`cdc backfill ended: ${log}`)));
   });
+  // It is also ended before it has finished.
+  finished.catch(() => {});
   return {
     ...{ child, firehose, finished, started },
     async close() {
-      if (child.exitCode === null) await once(child, 'close');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
       clearInterval(cleaner);
       await end(firehose.child);
       rmSync(own, { recursive: true });
@@ -206,17 +215,18 @@ async function measureBackfill(
 }
 
 /** Commits a second of the clients: before a backfill and after it, and while it runs. */
-async function commitRates(server: LocalServer, directory: string): Promise<CommitRates> {
+async function commitRates(server: LocalServer, directory: string, quota: string): Promise<CommitRates> {
   const writers = await startWriters(server.port);
   await sleep(1_000);
-  const first = await writers.rateDuring(sleep(QUIET_MS / 2));
-  const running = await startBackfill(server, directory, []);
+  const first = await writers.rateDuring(sleep(WRITE_MS / 2));
+  const running = await startBackfill(server, directory, [], QUOTAS[quota]);
   await running.started;
-  const during = await writers.rateDuring(running.finished);
+  const during = await writers.rateDuring(Promise.race([running.finished, sleep(WRITE_MS)]));
+  running.child.kill('SIGTERM');
   await running.close();
-  const second = await writers.rateDuring(sleep(QUIET_MS / 2));
+  const second = await writers.rateDuring(sleep(WRITE_MS / 2));
   await writers.stop();
-  return { without: (first + second) / 2, during };
+  return { quota, without: (first + second) / 2, during };
 }
 
 interface Writers {
@@ -271,10 +281,12 @@ function printSpeeds(measured: ReadonlyMap<string, Measured[]>, rows: number): v
 
 function printCommits(commits: readonly CommitRates[]): void {
   console.log(`\nOne-row transactions of ${CLIENTS} clients a second, without and with a backfill at its defaults:\n`);
-  console.log('| | without | during | change |');
+  console.log('| quota of the stream | without | during | change |');
   console.log('| --- | ---: | ---: | ---: |');
-  for (const [round, { without, during }] of commits.entries()) {
-    const change = `${((during / without - 1) * 100).toFixed(0)} %`;
-    console.log(`| round ${round + 1} | ${Math.round(without)} | ${Math.round(during)} | ${change} |`);
+  for (const quota of Object.keys(QUOTAS)) {
+    const own = commits.filter((rates) => rates.quota === quota);
+    const change = median(own.map(({ without, during }) => (during / without - 1) * 100));
+    const cells = [median(own.map(({ without }) => without)), median(own.map(({ during }) => during))].map(Math.round);
+    console.log(`| ${quota} | ${cells.join(' | ')} | ${change.toFixed(0)} % |`);
   }
 }

@@ -1,4 +1,3 @@
-import { webcrypto } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type FirehoseClient, PutRecordBatchCommand, type PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
@@ -6,6 +5,7 @@ import { onAbort } from '../../runtime/abort.ts';
 import { CdcError } from '../../runtime/error.ts';
 import type { RecordBuffers, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../sink.ts';
 import type { AwsFailure } from './aws-failure.ts';
+import { BodyHash } from './body-hash.ts';
 import { FailureRecovery, type SentRequest, signatureOf } from './failure-recovery.ts';
 import { type FirehoseConnection, firehoseClient } from './firehose-client.ts';
 import { recordOutcomes } from './outcomes.ts';
@@ -40,6 +40,7 @@ export class FirehoseSink implements Sink {
   readonly #stream: string;
   readonly #timeoutMs: number;
   readonly #bodyPool: Buffer[];
+  readonly #bodyHash = new BodyHash();
 
   constructor(options: FirehoseOptions) {
     this.#client = firehoseClient(options);
@@ -58,7 +59,7 @@ export class FirehoseSink implements Sink {
       (next) => async (args) => {
         const request = args.request as { body: unknown; headers: Record<string, string> };
         request.body = body;
-        request.headers[BODY_HASH_HEADER] = await sha256(body);
+        request.headers[BODY_HASH_HEADER] = await this.#bodyHash.of(body);
         return next(args);
       },
       { step: 'build', priority: 'high', name: 'bodyMiddleware' },
@@ -121,7 +122,3 @@ const EMPTY = Buffer.alloc(0);
 
 /** The signature takes the hash of the body from this header (Signature Version 4, AWS reference). */
 const BODY_HASH_HEADER = 'x-amz-content-sha256';
-
-/** Hashes in a thread of the pool: on a processor without SHA instructions it takes as long as writing the events. */
-const sha256 = async (bytes: Buffer): Promise<string> =>
-  Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex');
