@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { Delivery } from '../delivery/delivery.ts';
-import type { BackfillProgress } from '../model/backfill-progress.ts';
+import { type BackfillProgress, NO_BACKFILL } from '../model/backfill-progress.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import type { Coverage } from '../model/coverage.ts';
@@ -70,6 +70,8 @@ export class Backfill implements BackfillControl {
   readonly #finished: TableStatus[];
   readonly #workers = new Set<Promise<void>>();
   #parallel: number;
+  /** What requests have set instead of the configuration, while there is work. */
+  #requested: Pick<BackfillProgress, 'parallel' | 'rate' | 'maxLagMs'>;
   #caughtUp: Promise<void> | undefined;
   #replicaTimer: NodeJS.Timeout | undefined;
 
@@ -77,14 +79,15 @@ export class Backfill implements BackfillControl {
     const { config, saved, delivery, merge, signal } = options;
     this.#options = options;
     this.#finished = options.finished;
-    this.#parallel = config.parallel;
+    this.#requested = saved;
+    this.#parallel = saved.parallel ?? config.parallel;
     this.#gate = new ReadingGate(delivery, merge, {
       isPaused: saved.paused,
-      maxLagMs: config.max_lag,
-      rate: config.rate,
+      maxLagMs: saved.maxLagMs ?? config.max_lag,
+      rate: saved.rate ?? config.rate,
       signal,
     });
-    this.#jobs = saved.tables.map((progress) => new TableJob(progress, progress.rows, options.sendsTruncates));
+    this.#jobs = saved.tables.map((progress) => new TableJob(progress, options.sendsTruncates));
     this.#context = {
       ...options,
       gate: this.#gate,
@@ -100,8 +103,9 @@ export class Backfill implements BackfillControl {
 
   /** What the checkpoint keeps. */
   get progress(): BackfillProgress {
+    const { parallel, rate, maxLagMs } = this.#jobs.length > 0 ? this.#requested : NO_BACKFILL;
     return {
-      paused: this.#gate.isPaused,
+      ...{ paused: this.#gate.isPaused, parallel, rate, maxLagMs },
       ordinals: this.#options.ordinals.reservation,
       tables: this.#jobs.map((job) => job.progress),
     };
@@ -145,15 +149,21 @@ export class Backfill implements BackfillControl {
     const { config, log, resolveTables, onProgress, saveCheckpoint } = this.#options;
     const tables = await resolveTables(request, ifNone);
     const id = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
-    this.#parallel = request.parallel ?? config.parallel;
-    this.#gate.rate = request.rate ?? config.rate;
-    this.#gate.maxLagMs = request.maxLagMs ?? config.max_lag;
+    // What a running backfill was limited to stays, unless this request says otherwise.
+    const kept = this.#jobs.length > 0 ? this.#requested : NO_BACKFILL;
+    const parallel = request.parallel ?? kept.parallel;
+    const rate = request.rate ?? kept.rate;
+    const maxLagMs = request.maxLagMs ?? kept.maxLagMs;
+    this.#requested = { parallel, rate, maxLagMs };
+    this.#parallel = parallel ?? config.parallel;
+    this.#gate.rate = rate ?? config.rate;
+    this.#gate.maxLagMs = maxLagMs ?? config.max_lag;
     for (const { schema, table, estimatedRows } of tables) {
       const running = this.#jobs.find(
         (job) => job.schema === schema && job.table === table && (job.where ?? '') === (request.where ?? ''),
       );
       // It attaches to a table that is being read.
-      if (running !== undefined) running.request = id;
+      if (running !== undefined) running.request += ` ${id}`;
       else {
         const begun = !this.#replaces(schema, table, request.where);
         this.#jobs.push(

@@ -47,7 +47,7 @@ export interface TableStatus {
   schema: string;
   table: string;
   state: 'queued' | 'reading' | 'done' | 'failed' | 'cancelled';
-  /** The id of the request that the table belongs to. */
+  /** The ids of the requests that the table belongs to, with a space between them. */
   request: string;
   /** Rows delivered. */
   rows: number;

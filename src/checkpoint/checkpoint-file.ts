@@ -112,6 +112,7 @@ const tableProgress = z.strictObject({
   key: z.string(),
   begun: z.boolean(),
   rows: z.int().min(0),
+  estimatedRows: z.int().min(0),
   ranges: z.array(z.strictObject({ after: key, upTo: key })),
 });
 
@@ -129,6 +130,9 @@ const fileSchema = z.discriminatedUnion('version', [
     }),
     backfill: z.strictObject({
       paused: z.boolean(),
+      parallel: z.int().nullable(),
+      rate: z.int().nullable(),
+      maxLagMs: z.int().nullable(),
       ordinals: z.int().min(0),
       tables: z.array(tableProgress),
     }),
@@ -167,16 +171,13 @@ const NO_COVERAGE: NonNullable<Checkpoint['coverage']> = { followedSince: null, 
 
 const storedComplete = ({ schema, table, since, why }: CompleteTable): CompleteTable => ({ schema, table, since, why });
 
-const storedProgress = ({ schema, table, request, where, key, begun, rows, ranges }: TableProgress): TableProgress => ({
-  schema,
-  table,
-  request,
-  where,
-  key,
-  begun,
-  rows,
-  ranges: ranges.map(({ after, upTo }) => ({ after, upTo })),
-});
+const storedProgress = (table: TableProgress): TableProgress => {
+  const { schema, table: name, request, where, key, begun, rows, estimatedRows, ranges } = table;
+  return {
+    ...{ schema, table: name, request, where, key, begun, rows, estimatedRows },
+    ranges: ranges.map(({ after, upTo }) => ({ after, upTo })),
+  };
+};
 
 /**
  * One JSON file that is written atomically: a temporary file, fsync, rename, and fsync of its folder. All of them, and
@@ -250,6 +251,9 @@ export class CheckpointFile {
       },
       backfill: {
         paused: backfill.paused,
+        parallel: backfill.parallel,
+        rate: backfill.rate,
+        maxLagMs: backfill.maxLagMs,
         ordinals: backfill.ordinals,
         tables: backfill.tables.map(storedProgress),
       },

@@ -146,10 +146,10 @@ async function runInDaemon(
   await assertSamePipeline(client, config);
   const { watchBackfill } = await import('./backfill/watch.ts');
   const { openPrinter } = await import('./backfill/printer.ts');
-  const { tables } = await client.startBackfill(request);
+  const started = await client.startBackfill(request);
   const printer = await openPrinter(json);
   try {
-    return await watchBackfill(client, tables, printer, signal);
+    return await watchBackfill(client, started, printer, signal);
   } finally {
     printer.close();
     if (signal.aborted) {

@@ -240,6 +240,7 @@ export class Delivery {
   rollback(): void {
     if (this.#lastSentSegment >= 0) throw rolledBackAfterSendError();
     this.#discardFrom(this.#firstSegment);
+    this.#savepoints.clear();
   }
 
   savepoint(name: string): void {

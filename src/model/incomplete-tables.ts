@@ -13,7 +13,7 @@ export interface IncompleteTable {
 }
 
 /** The `why` of a table whose copy has begun with an event that empties it in the lake, and is not done. */
-export const COPY_BEGUN = 'cdc backfill';
+export const COPY_BEGUN = 'a copy has begun and is not done';
 
 /** Beyond this many tables of one schema, the schema counts as a whole: the list is a part of each checkpoint. */
 export const INCOMPLETE_TABLES_MAX = 500;
@@ -66,7 +66,7 @@ export class IncompleteTables {
     const since = [...tables.values()].map((other) => other.since).sort()[0] ?? table.since;
     this.#count -= tables.size;
     this.#schemas.delete(table.schema);
-    this.#set({ ...table, table: ALL, since });
+    this.#set({ ...table, table: ALL, since, ...(table.why === COPY_BEGUN && { why: 'many statements' }) });
   }
 
   #set(table: IncompleteTable): void {

@@ -192,7 +192,7 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
 /** A table that is copied, and one that is half copied. */
 const COVERED = [{ schema: 'shop', table: 'a', since: '2026-01-02T03:04:05.000Z', why: 'backfilled' as const }];
 const BACKFILLED = {
-  paused: false,
+  ...{ paused: false, parallel: null, rate: 500, maxLagMs: null },
   ordinals: 2_097_152,
   tables: [
     {
@@ -204,6 +204,7 @@ const BACKFILLED = {
         key: '[["id",3,0,true,0]]',
         begun: true,
         rows: 7,
+        estimatedRows: 9,
       },
       ranges: [{ after: ['BwAAAA=='], upTo: null }],
     },

@@ -3,6 +3,7 @@ import { expect, vi } from 'vitest';
 import type { Backfill } from '../../src/backfill/backfill.ts';
 import type { MergePoint } from '../../src/backfill/merge/merge-point.ts';
 import type { Ordinals } from '../../src/backfill/merge/ordinals.ts';
+import type { Processed } from '../../src/backfill/read/row-chunk.ts';
 import type { Checkpoint, CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.ts';
 import type { Delivery } from '../../src/delivery/delivery.ts';
@@ -125,9 +126,11 @@ class World {
     if (table === undefined && !isComplete) return;
     const isDone = (key: number): boolean =>
       isComplete ||
-      !table?.ranges.some(
-        ({ after, upTo }) => (after === null || key > keyNumber(after)) && (upTo === null || key <= keyNumber(upTo)),
-      );
+      // Before the event that begins a copy, nothing of it counts.
+      (table?.begun === true &&
+        !table.ranges.some(
+          ({ after, upTo }) => (after === null || key > keyNumber(after)) && (upTo === null || key <= keyNumber(upTo)),
+        ));
     const lake = foldLines([...this.stored, ...rest.flatMap(({ lines }) => lines)]);
     const now = this.server.stateAfter(this.server.flushed);
     for (let key = 0; key < KEYS; key++) {
@@ -220,7 +223,7 @@ class Daemon {
     this.#delivery = this.#createDelivery(start);
     this.#watches = new parts.TableWatches();
     const stream = Object.defineProperty({}, 'boundary', {
-      get: () => (this.#steps.length > 0 ? undefined : this.#boundary),
+      get: () => (this.#steps.length > 0 ? undefined : this.#isAtEnd ? world.server.end : this.#boundary),
     }) as { boundary: Coordinates | undefined };
     const { signal } = this.#abort;
     this.#merge = new parts.MergePoint(this.#delivery, { watches: this.#watches, stream, start, signal });
@@ -260,6 +263,12 @@ class Daemon {
     await this.#crash();
     this.#write(this.#current());
     return true;
+  }
+
+  /** The server has sent everything, the rotation behind the last transaction too. */
+  get #isAtEnd(): boolean {
+    const next = this.#rest[0];
+    return next === undefined || next.transaction.gtidNumber > this.#world.server.flushed;
   }
 
   async #act(action: Action, toTheEnd: boolean): Promise<void> {
@@ -322,6 +331,7 @@ class Daemon {
     const { saved, setup, server, roll } = this.#world;
     const step = (): Promise<void> => new Promise((resolve) => this.#waiting.push({ kind: 'reader', go: resolve }));
     const connection = {
+      waitUntilVisible: (processed: Processed) => new SimulatedReader(server, roll, step).waitUntilVisible(processed),
       describe: async () => {
         await step();
         return { schema: SCHEMA, name: TABLE, columns: [], primaryKey: [0] };
@@ -335,7 +345,7 @@ class Daemon {
       saved: saved.backfill,
       finished: [],
       sendsTruncates: setup.replaces === true,
-      binlogEnd: server.coordinatesAfter(server.flushed),
+      binlogEnd: server.end,
       coverage: this.#coverage,
       delivery: this.#delivery,
       merge: this.#merge,

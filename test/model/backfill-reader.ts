@@ -144,6 +144,19 @@ export class SimulatedReader {
 
   fraction(): undefined {}
 
+  async bounds(): Promise<{ first: Key; last: Key } | undefined> {
+    const keys = [...this.#server.view().keys()].sort((a, b) => a - b);
+    const [first, last] = [keys[0], keys.at(-1)];
+    return first === undefined || last === undefined ? undefined : { first: keyOf(first), last: keyOf(last) };
+  }
+
+  /** Resolves once all that was processed is visible. */
+  async waitUntilVisible(processed: Processed): Promise<void> {
+    const isVisible = await this.#begin(processed);
+    await this.#step();
+    while (!isVisible()) await this.#step();
+  }
+
   /** Its buffers are not used again. */
   release(): void {}
 }

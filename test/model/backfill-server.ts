@@ -324,6 +324,12 @@ export class SimulatedServer {
     return set;
   }
 
+  /** The end of the binlog, in the file that is written now. */
+  get end(): Coordinates {
+    const last = this.binlog[this.flushed - 1];
+    return last === undefined ? START : (rotationAfter(last.transaction) ?? endOf(last.transaction));
+  }
+
   coordinatesAfter(count: number): Coordinates {
     return count === 0 ? START : endOf((this.binlog[count - 1] as Entry).transaction);
   }

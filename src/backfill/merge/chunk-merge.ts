@@ -4,7 +4,7 @@ import { fileNumber } from '../../model/coordinates.ts';
 import type { EncodedEvent } from '../../model/encoded-event.ts';
 import type { Key } from '../../model/key-range.ts';
 import type { SnapshotPoint } from '../../model/snapshot-point.ts';
-import { nextTurn } from '../../runtime/abort.ts';
+import { nextTurn, sleepUnlessAborted } from '../../runtime/abort.ts';
 import { CHUNK_BYTES_MAX, SLICE_CHECK_ROWS, SLICE_MS } from '../limits.ts';
 import { PACKET_HEADER_LENGTH, type RowChunk } from '../read/row-chunk.ts';
 import type { TableReader } from '../read/table-reader.ts';
@@ -129,7 +129,10 @@ export async function mergeRowsAgain(
   for (let i = 0; i < partly.length; i += ROWS_PER_PAUSE) {
     const isLast = i + ROWS_PER_PAUSE >= partly.length;
     const rows = partly.slice(i, i + ROWS_PER_PAUSE);
+    const pausedAt = performance.now();
     if (!(await mergeDuringPause(tools, output, rows, source, isLast))) return false;
+    // The stream has its turn for as long.
+    if (!isLast) await sleepUnlessAborted(Math.ceil(performance.now() - pausedAt), tools.signal);
   }
   return true;
 }

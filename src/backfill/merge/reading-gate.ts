@@ -1,5 +1,6 @@
 import type { Delivery } from '../../delivery/delivery.ts';
 import { sleepUnlessAborted } from '../../runtime/abort.ts';
+import { HEARTBEAT_MS } from '../../source/change-stream.ts';
 import { GATE_POLL_MS, WAITING_BYTES_MAX, WAITING_BYTES_MIN } from '../limits.ts';
 import type { MergePoint } from './merge-point.ts';
 
@@ -42,9 +43,9 @@ export class ReadingGate {
     this.rate = options.rate;
   }
 
-  /** Milliseconds between the last commit that the stream has read and now. */
+  /** How far the stream is behind, in milliseconds. Between two heartbeats a quiet server gives no sign. */
   get lagMs(): number {
-    return Math.max(0, Date.now() - this.#merge.committedAt);
+    return Math.max(0, Date.now() - this.#merge.committedAt - HEARTBEAT_MS);
   }
 
   /** Resolves when a chunk can be read. */

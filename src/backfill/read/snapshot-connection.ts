@@ -4,6 +4,7 @@ import { connectionError } from '../../source/server/connection-error.ts';
 import { readError } from './read-error.ts';
 import { readKeyColumns } from './read-key-columns.ts';
 import { ReconnectingSession } from './reconnecting-session.ts';
+import type { Processed } from './row-chunk.ts';
 import type { SnapshotConnectionOptions } from './snapshot-options.ts';
 import { TableReader } from './table-reader.ts';
 import { checkWhere } from './where.ts';
@@ -21,6 +22,14 @@ export class SnapshotConnection {
     const session = new ReconnectingSession(options);
     await session.open();
     return new SnapshotConnection(session);
+  }
+
+  /** Resolves once everything that the stream has processed is visible. */
+  async waitUntilVisible(processed: Processed): Promise<void> {
+    const { visibility } = this.#session;
+    const session = await this.#session.open();
+    await visibility.open(session, processed, false);
+    await visibility.close(session);
   }
 
   /** Undefined if the table does not exist, or the account cannot see it. */

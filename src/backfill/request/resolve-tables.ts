@@ -109,6 +109,7 @@ async function checkCondition(
   const name = `${quoteIdentifier(only.schema)}.${quoteIdentifier(only.table)}`;
   let parameters = 0;
   try {
+    await connection.query(`USE ${quoteIdentifier(only.schema)}`);
     const prepared = await connection.prepare(`SELECT 1 FROM ${name} WHERE (${where})`);
     parameters = (prepared as unknown as { statement: { parameters: unknown[] } }).statement.parameters.length;
     await prepared.close();

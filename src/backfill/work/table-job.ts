@@ -46,6 +46,8 @@ export class TableJob {
   /** Whether the copy has begun, as TableProgress says; and whether a worker has sent the event that begins it. */
   isBegun: boolean;
   isBeginning = false;
+  /** Whether its last range ends at the key that was the last one when the copy began. */
+  isBounded = false;
   readonly #replaces: boolean;
   /** Rows that are delivered, and rows that were read. */
   rows: number;
@@ -58,7 +60,7 @@ export class TableJob {
   keyFraction: number | undefined;
 
   /** @param sendsTruncates whether an event can empty the table in the lake */
-  constructor(progress: TableProgress, estimatedRows: number, sendsTruncates: boolean) {
+  constructor(progress: TableProgress, sendsTruncates: boolean) {
     this.#replaces = sendsTruncates && progress.where === null;
     this.schema = progress.schema;
     this.table = progress.table;
@@ -67,8 +69,10 @@ export class TableJob {
     this.key = progress.key;
     this.isBegun = progress.begun;
     this.rows = this.rowsRead = progress.rows;
-    this.ranges = progress.ranges.map((range) => new RangeJob(range));
-    this.estimatedRows = estimatedRows;
+    // The event that begins the copy is sent again, so a last key that was found before it does not count.
+    const ranges = progress.begun ? progress.ranges : [WHOLE_TABLE];
+    this.ranges = ranges.map((range) => new RangeJob(range));
+    this.estimatedRows = progress.estimatedRows;
   }
 
   /** @param begun whether no event has to empty the table before its rows */
@@ -77,8 +81,18 @@ export class TableJob {
     { request, where, begun }: { request: string; where: string | undefined; begun: boolean },
     sendsTruncates: boolean,
   ): TableJob {
-    const progress = { schema, table, request, where: where ?? null, key: '', begun, rows: 0, ranges: [WHOLE_TABLE] };
-    return new TableJob(progress, estimatedRows, sendsTruncates);
+    const progress = {
+      schema,
+      table,
+      request,
+      where: where ?? null,
+      key: '',
+      begun,
+      rows: 0,
+      estimatedRows,
+      ranges: [WHOLE_TABLE],
+    };
+    return new TableJob(progress, sendsTruncates);
   }
 
   get name(): string {
@@ -90,8 +104,8 @@ export class TableJob {
   }
 
   get progress(): TableProgress {
-    const { schema, table, request, where = null, key, isBegun: begun, rows, ranges } = this;
-    return { schema, table, request, where, key, begun, rows, ranges };
+    const { schema, table, request, where = null, key, isBegun: begun, rows, estimatedRows, ranges } = this;
+    return { schema, table, request, where, key, begun, rows, estimatedRows, ranges };
   }
 
   get status(): TableStatus {
@@ -115,6 +129,7 @@ export class TableJob {
   restart(): void {
     this.generation++;
     this.isBegun = this.isBeginning = !this.#replaces;
+    this.isBounded = false;
     this.ranges = [new RangeJob(WHOLE_TABLE)];
     this.key = '';
     this.rows = this.rowsRead = 0;

@@ -1,6 +1,8 @@
 import { ByteWriter } from '../../codec/bytes/byte-writer.ts';
 import type { ChunkWindow, TableWatches } from '../../model/chunk-window.ts';
+import { isBefore } from '../../model/coordinates.ts';
 import { WHOLE_TABLE } from '../../model/key-range.ts';
+import { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import { sleepUnlessAborted } from '../../runtime/abort.ts';
 import { exponentialBackoff } from '../../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
@@ -10,7 +12,7 @@ import { WHOLE_READS_MAX, WINDOW_TIMEOUT_MS } from '../limits.ts';
 import { type MergeTools, mergeChunk, mergeRowsAgain, mergeTruncate } from '../merge/chunk-merge.ts';
 import type { CreateTableOutput, TableOutput } from '../merge/table-output.ts';
 import { SPLIT_MIN_ROWS } from '../read/limits.ts';
-import type { RowChunk } from '../read/row-chunk.ts';
+import type { Processed, RowChunk } from '../read/row-chunk.ts';
 import type { SnapshotConnection } from '../read/snapshot-connection.ts';
 import type { TableReader } from '../read/table-reader.ts';
 import { ChunkSize } from './chunk-size.ts';
@@ -58,7 +60,13 @@ interface OpenTable {
   reader: TableReader;
   output: TableOutput;
   size: ChunkSize;
+  /** Times that a chunk was read again in a row, because many of its rows were touched in part. */
+  readAgain: number;
 }
+
+/** With more rows of a chunk that were touched in part, it is read again as a whole first, this many times. */
+const PARTLY_TOUCHED_MAX = 100;
+const READ_AGAIN_MAX = 5;
 
 const RETRY_BASE_MS = 200;
 const RETRY_MAX_MS = 10_000;
@@ -107,11 +115,15 @@ export class BackfillWorker {
 
   /** Takes the second half of what another worker has left, and reads it. */
   async #split(job: TableJob, range: RangeJob): Promise<void> {
-    range.unsplittableAt = range.cursor;
+    const { cursor } = range;
+    range.unsplittableAt = cursor;
     const table = await this.#table(job);
     if (table?.reader.isIndexed !== true) return;
-    const at = await table.reader.split(range.rest, range.readingRows + SPLIT_MIN_ROWS);
+    const { readingRows } = range;
+    const at = await table.reader.split({ after: cursor, upTo: range.upTo }, readingRows + SPLIT_MIN_ROWS);
     if (at === undefined || range.isRead || !job.ranges.includes(range)) return;
+    // Its worker has read further meanwhile, perhaps beyond that key.
+    if (range.cursor !== cursor || range.readingRows > readingRows) return;
     const second = job.split(range, at);
     second.isTaken = true;
     range.unsplittableAt = undefined;
@@ -127,6 +139,8 @@ export class BackfillWorker {
       // A statement, or another worker that has seen another key, has begun the table again.
       if (table === undefined || !isLeft()) return;
       if (!job.isBegun) await this.#begin(table);
+      if (!job.isBounded) await this.#bound(table, range);
+      if (!isLeft() || table.generation !== job.generation) continue;
       const isMerged = table.reader.isIndexed ? await this.#readChunk(table, range) : await this.#readAll(table, range);
       // Its columns can be others now.
       if (!isMerged) this.#closeTable();
@@ -138,8 +152,31 @@ export class BackfillWorker {
     const { begins, begun } = this.#context;
     if (job.isBeginning) return;
     job.isBeginning = true;
-    await begins(job);
-    await mergeTruncate(this.#context, output, () => begun(job, generation));
+    try {
+      await begins(job);
+      if (!job.isOpen || job.generation !== generation) return;
+      await mergeTruncate(this.#context, output, () => begun(job, generation));
+    } catch (error) {
+      if (job.generation === generation) job.isBeginning = false;
+      throw error;
+    }
+  }
+
+  /**
+   * Ends the table at its last key of now, so that one that grows is not read without end. Rows behind it come with the
+   * stream: a transaction that is not visible yet was not processed when the copy began.
+   */
+  async #bound({ job, generation, reader }: OpenTable, range: RangeJob): Promise<void> {
+    const { merge } = this.#context;
+    const isWhole = (): boolean =>
+      job.generation === generation && job.ranges.length === 1 && range.upTo === null && range.cursor === null;
+    if (reader.isIndexed && isWhole()) {
+      const processed = await merge.atBoundary(() => merge.processed());
+      await this.#connection?.waitUntilVisible(processed);
+      const bounds = await reader.bounds();
+      if (isWhole()) range.upTo = bounds?.last ?? null;
+    }
+    if (job.generation === generation) job.isBounded = true;
   }
 
   /** Reads and merges the next chunk of the range. Returns false if it does not count and has to be read again. */
@@ -160,12 +197,17 @@ export class BackfillWorker {
       const readAt = Date.now();
       gate.wereRead(chunk.count);
       size.adapt(chunk);
+      assertSameBinlog(chunk, opened.processed);
       await this.#reached(chunk);
       const { count, lastKey, isLast } = chunk;
       // Its rows are in delivery until it is delivered. Their packets would be in memory too if this kept the chunk.
       const onDelivered = (): void => context.delivered(job, generation, range, { count, lastKey, isLast });
       const read = { chunk, readAt, window, onDelivered };
       const partly = await mergeChunk(context, output, read);
+      // Many such rows come from one statement over the table, and not again and again.
+      if (partly !== undefined && partly.length > PARTLY_TOUCHED_MAX && ++table.readAgain < READ_AGAIN_MAX)
+        return false;
+      table.readAgain = 0;
       if (partly === undefined || !(await mergeRowsAgain(context, output, partly, { ...read, reader, after }))) {
         this.#logInvalid(job, window);
         if (window.isOvergrown) size.halve();
@@ -200,6 +242,11 @@ export class BackfillWorker {
     const opened = await merge.atBoundary(() => ({ window: watch.open(hasKey), processed: merge.processed() }));
     const { window } = opened;
     const delivered = (end: ChunkEnd) => (): void => context.delivered(job, generation, range, end);
+    if (job.rowsRead > 0) {
+      // What was sent of it cannot be recognized.
+      job.restart();
+      return false;
+    }
     job.rows = 0;
     const startedAt = Date.now();
     try {
@@ -255,6 +302,8 @@ export class BackfillWorker {
     // A statement that the description may lack: between two chunks no window of a chunk hears of it.
     const statements = await merge.atBoundary(() => watch.open(false));
     try {
+      // A statement is in the binlog before it is visible: what the stream has had of it is waited for.
+      await this.#connection.waitUntilVisible(merge.processed());
       const declared = await this.#connection.describe(job.schema, job.table);
       if (!job.isOpen) return undefined;
       if (declared === undefined) throw missingTable(job);
@@ -264,7 +313,8 @@ export class BackfillWorker {
       const { generation } = job;
       const reader = await this.#connection.use(declared, job.where === undefined ? {} : { where: job.where });
       const output = createOutput(declared, this.#out);
-      this.#open = { job, generation, statements, reader, output, size: new ChunkSize(chunkTimeMs) };
+      const size = new ChunkSize(chunkTimeMs);
+      this.#open = { job, generation, statements, reader, output, size, readAgain: 0 };
       return this.#open;
     } finally {
       if (this.#open?.statements !== statements) watch.close(statements);
@@ -288,6 +338,17 @@ export class BackfillWorker {
     this.#closeTable();
     await connection?.close();
   }
+}
+
+/** The end of the binlog after a SELECT is behind all that the stream has had, unless the binlogs were reset. */
+function assertSameBinlog({ high }: RowChunk, { coordinates, gtids }: Processed): void {
+  // The view of MariaDB can be at the end of the file before.
+  if (gtids instanceof MariadbGtidPosition) return;
+  if (!('coordinates' in high) || !isBefore(high.coordinates, coordinates)) return;
+  throw new CdcError('the binlogs of the server were reset', {
+    why: `the stream is at ${coordinates.file}:${coordinates.position}, and the binlog ends at ${high.coordinates.file}:${high.coordinates.position}`,
+    hint: 'restart cdc run; it says how to continue after a reset',
+  });
 }
 
 /** How much of the table is done by the values of its keys. */

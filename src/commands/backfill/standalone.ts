@@ -65,7 +65,7 @@ export async function runBackfill(
 /** What the checkpoint says of a backfill, where no daemon runs. */
 export async function savedBackfill(config: Config): Promise<BackfillStatus> {
   const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
-  const tables = (saved?.backfill?.tables ?? []).map((progress) => new TableJob(progress, 0, false).status);
+  const tables = (saved?.backfill?.tables ?? []).map((progress) => new TableJob(progress, false).status);
   const waitingFor = tables.length === 0 ? null : 'a daemon: none runs';
   const state = tables.length === 0 ? 'idle' : saved?.backfill?.paused ? 'paused' : 'running';
   return { ...idle(config), state, waitingFor, tables };

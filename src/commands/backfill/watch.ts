@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AdminClient, isUnanswered } from '../../admin/client.ts';
-import type { BackfillStatus, TableStatus } from '../../backfill/control.ts';
+import type { BackfillStatus, StartedBackfill, TableStatus } from '../../backfill/control.ts';
 import { shortList } from '../../model/finding.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
@@ -24,14 +24,14 @@ export type FinishedTables = TableStatus[];
  */
 export async function watchBackfill(
   client: Pick<AdminClient, 'backfill' | 'socket'>,
-  wanted: readonly { schema: string; table: string }[],
+  { request, tables: wanted }: StartedBackfill,
   printer: ProgressPrinter,
   signal: AbortSignal,
   awayMaxMs = AWAY_MAX_MS,
 ): Promise<FinishedTables | undefined> {
   const meter = new ProgressMeter();
   const intervalMs = wanted.length > MANY_TABLES ? POLL_INTERVAL_OF_MANY_MS : POLL_INTERVAL_MS;
-  const followed = new Followed(wanted);
+  const followed = new Followed(wanted, request);
   let wasForgotten = false;
   let away: { since: number; why: string } | undefined;
   while (!signal.aborted) {
@@ -68,8 +68,11 @@ export async function watchBackfill(
 export class Followed {
   readonly #last = new Map<string, TableStatus>();
   readonly #known = new Set<string>();
+  readonly #request: string | undefined;
 
-  constructor(wanted: readonly { schema: string; table: string }[]) {
+  /** @param request only its tables; without it, whatever has these names */
+  constructor(wanted: readonly { schema: string; table: string }[], request?: string) {
+    this.#request = request;
     for (const { schema, table } of wanted) {
       const unknown = { request: '', rows: 0, estimatedRows: 0, fraction: 0 };
       this.#last.set(formatTableName(schema, table), { schema, table, state: 'queued', ...unknown });
@@ -81,6 +84,7 @@ export class Followed {
     for (const table of status.tables) {
       const name = formatTableName(table.schema, table.table);
       if (!this.#last.has(name)) continue;
+      if (this.#request !== undefined && !table.request.split(' ').includes(this.#request)) continue;
       this.#known.add(name);
       this.#last.set(name, table);
     }

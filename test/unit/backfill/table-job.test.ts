@@ -42,7 +42,7 @@ describe('the progress of a table', () => {
     table.split(first(table), ['m']);
     table.delivered(first(table), 10, ['c'], false);
     const saved = JSON.parse(JSON.stringify({ ...table.progress, ranges: rangesOf(table) }));
-    const resumed = new TableJob(saved, 100, false);
+    const resumed = new TableJob(saved, false);
     expect(rangesOf(resumed)).toEqual(rangesOf(table));
     expect(first(resumed).rest).toEqual({ after: ['c'], upTo: ['m'] });
     expect([resumed.rows, resumed.rowsRead, resumed.key, resumed.where]).toEqual([10, 10, 'id', undefined]);

@@ -43,6 +43,9 @@ const sample: Checkpoint = {
   },
   backfill: {
     paused: true,
+    parallel: 2,
+    rate: null,
+    maxLagMs: 1000,
     ordinals: 2 ** 33,
     tables: [
       {
@@ -53,6 +56,7 @@ const sample: Checkpoint = {
         key: '[["id",8]]',
         begun: true,
         rows: 12,
+        estimatedRows: 30,
         ranges: [
           { after: null, upTo: ['BQAAAA=='] },
           { after: ['BQAAAA=='], upTo: null },
@@ -122,7 +126,7 @@ describe('the checkpoint file', () => {
       await file.save(loaded as Checkpoint);
       const saved = {
         ...{ version: 3, coverage: { fresh: false, tables: [], followedSince: null, complete: [] } },
-        backfill: { paused: false, ordinals: 0, tables: [] },
+        backfill: { paused: false, parallel: null, rate: null, maxLagMs: null, ordinals: 0, tables: [] },
       };
       expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject(saved);
       expect(await file.load('golden')).toEqual({ ...loaded, coverage: saved.coverage, backfill: saved.backfill });

@@ -20,9 +20,10 @@ const coverageOf = (complete: string[], marked: string[] = []): Coverage =>
   });
 const backfillOf = (...tables: string[]) => ({
   backfill: {
-    ...{ paused: false, ordinals: 0 },
+    ...{ paused: false, parallel: null, rate: null, maxLagMs: null, ordinals: 0 },
     tables: tables.map((table) => ({
-      ...{ schema: 'shop', table, request: 'r', where: null, key: '', begun: true, rows: 0, ranges: [] },
+      ...{ schema: 'shop', table, request: 'r', where: null, key: '', begun: true, rows: 0, estimatedRows: 0 },
+      ranges: [],
     })),
   },
 });
