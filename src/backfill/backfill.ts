@@ -248,7 +248,11 @@ export class Backfill implements BackfillControl {
         .catch((error: unknown) => {
           if (!signal.aborted) for (const job of [...this.#jobs]) this.#finish(job, 'failed', asCdcError(error));
         })
-        .finally(() => this.#workers.delete(worker));
+        .finally(() => {
+          this.#workers.delete(worker);
+          // Work can have come while it ended.
+          this.#startWorkers();
+        });
       this.#workers.add(worker);
     }
   }
@@ -268,7 +272,7 @@ export class Backfill implements BackfillControl {
   }
 
   #hasWork(): boolean {
-    return this.#jobs.length > this.#workers.size || this.#findWork() !== undefined;
+    return this.#findWork() !== undefined;
   }
 
   #take(): Work | undefined {
