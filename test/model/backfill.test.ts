@@ -222,8 +222,8 @@ const MUTANTS: [name: string, ...edits: Edit[]][] = [
     'saves how far it has read instead of how far it is delivered',
     [
       'backfill/work/table-job.ts',
-      'key, begun, rows, ranges };',
-      'key, rows, ranges: ranges.map(({ cursor, upTo }) => ({ after: cursor, upTo })) };',
+      'key, begun, rows, estimatedRows, ranges };',
+      'key, begun, rows, estimatedRows, ranges: ranges.map(({ cursor, upTo }) => ({ after: cursor, upTo })) };',
     ],
   ],
   [

@@ -116,8 +116,8 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'takes nothing back at a rollback',
     'delivery.ts',
-    'this.#discardFrom(this.#firstSegment);\n  }\n\n  savepoint',
-    '}\n\n  savepoint',
+    'this.#discardFrom(this.#firstSegment);\n    this.#savepoints.clear();',
+    'this.#savepoints.clear();',
   ],
   [
     'counts bytes that a rollback has discarded',
