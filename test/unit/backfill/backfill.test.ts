@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { Backfill } from '../../../src/backfill/backfill.ts';
 import { MergePoint } from '../../../src/backfill/merge/merge-point.ts';
 import { Ordinals } from '../../../src/backfill/merge/ordinals.ts';
-import { NO_BACKFILL } from '../../../src/model/backfill-progress.ts';
+import { type BackfillProgress, NO_BACKFILL } from '../../../src/model/backfill-progress.ts';
 import { TableWatches } from '../../../src/model/chunk-window.ts';
 import type { Coordinates } from '../../../src/model/coordinates.ts';
 import { Coverage } from '../../../src/model/coverage.ts';
@@ -14,7 +14,7 @@ import { advanceMs, DeliveryHarness, transaction, useVirtualTime, withGtids } fr
 useVirtualTime();
 
 /** A backfill of the table d.t, which has three rows, with a sink whose every answer is given by the test. */
-async function createBackfill(binlogEnd?: Coordinates) {
+async function createBackfill(binlogEnd?: Coordinates, saved: BackfillProgress = NO_BACKFILL) {
   const start = withGtids();
   const harness = new DeliveryHarness({ delivered: start });
   const watches = new TableWatches();
@@ -44,7 +44,7 @@ async function createBackfill(binlogEnd?: Coordinates) {
       ordinals,
       coverage,
       signal,
-      saved: NO_BACKFILL,
+      saved,
       finished: [],
       sendsTruncates: false,
     },
@@ -60,7 +60,7 @@ async function createBackfill(binlogEnd?: Coordinates) {
     onProgress: () => {},
     saveCheckpoint: async () => {},
   });
-  await backfill.start({ tables: ['d.t'] });
+  if (saved === NO_BACKFILL) await backfill.start({ tables: ['d.t'] });
   await advanceMs(1000);
   return { harness, backfill, coverage, read, merge };
 }
@@ -107,6 +107,19 @@ describe('a backfill whose last rows are merged and not delivered', () => {
     const [{ request: ids = '' } = {}] = backfill.status().tables;
     expect(ids.split(' ')).toContain(request);
     expect(ids.split(' ')).toHaveLength(2);
+  });
+
+  test('keeps the limits of its request, over another request and over a restart', async () => {
+    const { backfill } = await createBackfill();
+    await backfill.start({ tables: ['d.t'], rate: 7, parallel: 1, maxLagMs: 9_000 });
+    await backfill.start({ tables: ['d.t'] });
+    expect(backfill.progress).toMatchObject({ rate: 7, parallel: 1, maxLagMs: 9_000 });
+    const { backfill: restarted } = await createBackfill(undefined, backfill.progress);
+    expect(restarted.status()).toMatchObject({ rate: 7, parallel: 1 });
+    await backfill.start({ tables: ['d.t'], rate: 8 });
+    expect(backfill.status()).toMatchObject({ rate: 8, parallel: 1 });
+    backfill.cancel();
+    expect(backfill.progress).toMatchObject({ rate: null, parallel: null, maxLagMs: null });
   });
 
   test('is over when it is cancelled, and leaves the table incomplete', async () => {
