@@ -355,7 +355,7 @@ describe('the command cdc check', () => {
   });
 
   test('exits with 0 and a single line where there is nothing to say', async () => {
-    const { status, stdout } = await cdc({ url, tables: 'mysql.user' });
+    const { status, stdout } = await cdc({ url, source: ', start: snapshot', tables: 'mysql.user' });
     expect({ status, stdout }).toEqual({ status: 0, stdout: '0 errors, 0 warnings: cdc run can start\n' });
   });
 
@@ -371,8 +371,19 @@ describe('the command cdc check', () => {
     );
   });
 
+  test('names a table that the lake does not hold completely, with its backfill on one line', async () => {
+    const { status, stdout } = await cdc({ url, tables: 'mysql.user' });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^warning: mysql\.user is not complete in the lake\n {2}why: .+\n {2}do: {2}cdc backfill mysql\.user\n/,
+    );
+  });
+
   test('prints what a script reads with --json', async () => {
-    const { status, stdout } = await cdc({ url, tables: 'mysql.user', stream: 'missing' }, '--json');
+    const { status, stdout } = await cdc(
+      { url, source: ', start: snapshot', tables: 'mysql.user', stream: 'missing' },
+      '--json',
+    );
     expect(status).toBe(3);
     expect(JSON.parse(stdout)).toEqual({
       ok: false,

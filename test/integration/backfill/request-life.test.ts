@@ -97,7 +97,7 @@ describe('a request of cdc backfill, while the daemon runs', () => {
     expect(events).toBeGreaterThanOrEqual(6_000);
     // A chunk of this rate has about a thousand rows, and a cancelled request had sent some before.
     expect(events).toBeLessThan(11_000);
-    expect(bed.daemon?.stderr()).toContain('backfill: going on');
+    expect(bed.daemon?.stderr()).toContain('backfill: continuing');
   });
 
   test('that was accepted is not lost if the daemon is killed right then', async () => {
