@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
 import { until } from '../pipeline-fixture.ts';
 import { BackfillFixture, rowsOf } from './backfill-fixture.ts';
 
@@ -9,8 +10,11 @@ const PARTITIONS = `PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10),
 
 describe.each(['mysql', 'mariadb'] as const)('what the daemon knows of the copy of a table, on %s', (flavor) => {
   let bed: BackfillFixture;
+  let server: LocalServer;
   beforeAll(async () => {
-    bed = new BackfillFixture(inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl'), 'bf_coverage');
+    // Statements of other tests would stop a daemon that follows a shared server.
+    server = await startLocalServer({ flavor });
+    bed = new BackfillFixture(server.url, 'bf_coverage');
     await bed.createSchema(
       ...['old', 'emptied', 'there', 'moved', 'swap', 'leaving'].map((name) => `CREATE TABLE ${name} ${TABLE}`),
       `CREATE TABLE parts ${TABLE} ${PARTITIONS}`,
@@ -19,7 +23,10 @@ describe.each(['mysql', 'mariadb'] as const)('what the daemon knows of the copy 
     );
     await bed.start();
   });
-  afterAll(() => bed?.remove());
+  afterAll(async () => {
+    await bed?.remove();
+    await server?.stop();
+  });
 
   const write = (...statements: string[]): Promise<void> => bed.query(`USE ${bed.schema}`, ...statements);
   const complete = async (...names: string[]): Promise<(string | false)[]> => {
