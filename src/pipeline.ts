@@ -152,8 +152,10 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
     deadLetter: (request) => errorHandler.deadLetter(request),
     onRetry: (report) => errorHandler.logRetry(report),
     onBackpressure(paused) {
-      endBackpressure?.();
+      const endLast = endBackpressure;
       endBackpressure = paused ? pauses.begin() : undefined;
+      // The stream can go on at once, up to the next backpressure, before this returns.
+      endLast?.();
     },
     onDelivered: () => checkpointer.markDirty(),
     onFatal(error) {

@@ -315,7 +315,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   'never reads on after pressure': {
     breaks: ['lagHeals'],
-    edits: [edit('pipeline', 'endBackpressure?.();', '')],
+    edits: [edit('pipeline', 'endLast?.();', '')],
     options: { healWithinMs: 20_000 },
     budgetBytes: 256 * 1024,
   },
