@@ -6,7 +6,8 @@ export type LakeLocation = { kind: 'folder'; path: string } | { kind: 's3'; buck
 const FORMS_HINT = 'use a folder, or s3://bucket/prefix';
 
 /**
- * Reads a folder or `s3://bucket[/prefix]`. The prefix is that of S3: every key that begins with it belongs to the lake.
+ * Reads a folder or `s3://bucket[/prefix]`. The prefix is that of S3: every key that begins with it belongs to the
+ * lake.
  * @throws CdcError with exit code 2
  */
 export function parseLakeLocation(text: string): LakeLocation {
@@ -21,7 +22,8 @@ export function parseLakeLocation(text: string): LakeLocation {
     }
     return { kind: 's3', bucket, prefix };
   }
-  if (/^s3:/i.test(text) || /^arn:/.test(text)) throw invalidLake('is in S3, but in another form', 'use s3://bucket/prefix');
+  if (/^s3:/i.test(text) || /^arn:/.test(text))
+    throw invalidLake('is in S3, but in another form', 'use s3://bucket/prefix');
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]+):\/\//.exec(text)?.[1];
   if (scheme !== undefined) throw invalidLake(`begins with ${scheme}://`, FORMS_HINT);
   return { kind: 'folder', path: text };
