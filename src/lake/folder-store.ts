@@ -1,4 +1,4 @@
-import type { Stats } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -29,14 +29,21 @@ async function listFolder(folder: string, signal: AbortSignal | undefined): Prom
   const objects: LakeObject[] = [];
   // Folders that wait, as paths below the lake.
   const waiting = [''];
+  // Links can lead back.
+  const seen = new Set<string>();
   for (let below = waiting.pop(); below !== undefined; below = waiting.pop()) {
     signal?.throwIfAborted();
+    const identity = await ifThere(folder, below, identityOf);
+    if (identity === undefined || seen.has(identity)) continue;
+    seen.add(identity);
     const names: string[] = [];
-    for (const entry of await entriesOf(folder, below)) {
+    for (const entry of (await ifThere(folder, below, entriesOf)) ?? []) {
       // What begins with a dot is still being written.
       if (entry.name.startsWith('.')) continue;
-      if (entry.isDirectory()) waiting.push(`${below}${entry.name}/`);
-      else if (entry.isFile()) names.push(`${below}${entry.name}`);
+      const name = `${below}${entry.name}`;
+      const found = entry.isSymbolicLink() ? await ifThere(folder, name, statOf) : entry;
+      if (found?.isDirectory()) waiting.push(`${name}/`);
+      else if (found?.isFile()) names.push(name);
     }
     for (let at = 0; at < names.length; at += STATS_AT_ONCE) {
       const some = await Promise.all(names.slice(at, at + STATS_AT_ONCE).map((name) => describe(folder, name)));
@@ -46,27 +53,33 @@ async function listFolder(folder: string, signal: AbortSignal | undefined): Prom
   return objects.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-async function entriesOf(folder: string, below: string) {
-  try {
-    return await readdir(join(folder, below), { withFileTypes: true });
-  } catch (error) {
-    const failure = error as NodeJS.ErrnoException;
-    // A folder in it can be removed meanwhile, with all objects that were in it.
-    if (failure.code === 'ENOENT' && below !== '') return [];
-    throw unreadable(folder, failure);
-  }
+const statOf = (path: string): Promise<Stats> => stat(path);
+
+const entriesOf = (path: string): Promise<Dirent[]> => readdir(path, { withFileTypes: true });
+
+async function identityOf(path: string): Promise<string> {
+  const { dev, ino } = await stat(path, { bigint: true });
+  return `${dev}-${ino}`;
 }
 
-/** The object; undefined if it was removed meanwhile. */
 async function describe(folder: string, name: string): Promise<LakeObject | undefined> {
+  const found = await ifThere(folder, name, statOf);
+  return found && { name, bytes: found.size, version: versionOf(found), modifiedAt: found.mtimeMs };
+}
+
+/** What `look` finds; undefined if it was removed meanwhile. */
+async function ifThere<T>(folder: string, name: string, look: (path: string) => Promise<T>): Promise<T | undefined> {
   try {
-    const found = await stat(join(folder, name));
-    return { name, bytes: found.size, version: versionOf(found), modifiedAt: found.mtimeMs };
+    return await look(join(folder, name));
   } catch (error) {
     const failure = error as NodeJS.ErrnoException;
+    if (failure.code !== 'ENOENT' || name === '') throw unreadable(folder, failure);
     // Node replaces bytes that are not UTF-8, and finds no file of the name that results.
-    if (failure.code === 'ENOENT' && !name.includes('\ufffd')) return undefined;
-    throw unreadable(folder, failure);
+    if (!name.includes('\ufffd')) return undefined;
+    throw new CdcError(`the lake ${folder} has a file whose name is not UTF-8`, {
+      why: failure.message,
+      hint: 'rename or remove it',
+    });
   }
 }
 
