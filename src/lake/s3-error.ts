@@ -7,6 +7,8 @@ import { LostObject } from './object-store.ts';
 /** What was asked of S3. */
 export interface S3Request {
   action: 's3:ListBucket' | 's3:GetObject';
+  /** The key that was asked for. */
+  object: string | undefined;
   bucket: string;
   prefix: string;
   /** The region of the client. */
@@ -33,14 +35,16 @@ export function otherRegion(failure: AwsFailure, region: string): string | undef
   return isRedirect && named !== undefined && named !== '' && named !== region ? named : undefined;
 }
 
-const THROTTLED = new Set(['SlowDown', 'Throttling', 'ThrottlingException', 'RequestLimitExceeded', 'RequestTimeout']);
+/** Codes of a good request that comes too slowly, or with a clock that the SDK has corrected now. */
+const OUT_OF_TIME = new Set(['RequestTimeout', 'RequestTimeTooSkewed']);
 
 /** Whether the same request can succeed: the network, an overloaded service, a clock that the SDK has corrected now. */
 export function isTransient(failure: AwsFailure): boolean {
   if (failure instanceof CdcError || failure instanceof LostObject) return false;
   const { name = '' } = failure;
-  if (THROTTLED.has(name) || name === 'RequestTimeTooSkewed' || name === CREDENTIALS_ERRORS.unavailable) return true;
-  if (awsError(name).kind !== undefined) return false;
+  const { kind } = awsError(name);
+  if (OUT_OF_TIME.has(name) || kind === 'throttling' || name === CREDENTIALS_ERRORS.unavailable) return true;
+  if (kind !== undefined) return false;
   const status = httpStatusOf(failure);
   if (status === undefined) return failure.code !== undefined || name === 'TimeoutError';
   // After a good status the body was cut.
@@ -57,7 +61,7 @@ export function lossOf(failure: AwsFailure): LostObject | undefined {
 /** The error for a request that failed for good. */
 export function s3Error(failure: AwsFailure, request: S3Request): CdcError {
   if (failure instanceof CdcError) return failure;
-  const { bucket, region, endpoint } = request;
+  const { bucket, object, region, endpoint } = request;
   const name = failure.name ?? 'Error';
   const details = { why: failureText(failure), cause: failure };
   if (name === 'NoSuchBucket') {
@@ -65,7 +69,7 @@ export function s3Error(failure: AwsFailure, request: S3Request): CdcError {
   }
   if (name === 'InvalidObjectState') {
     const hint = 'restore the archived objects, or let the rule of the bucket archive only what is no longer needed';
-    return new CdcError(`an object of ${bucket} is archived`, { ...details, hint });
+    return new CdcError(`the object ${object} of ${bucket} is archived`, { ...details, hint });
   }
   const isWrongRegion = name === 'AuthorizationHeaderMalformed' || name === 'IllegalLocationConstraintException';
   if (isWrongRegion || httpStatusOf(failure) === 301) {
@@ -76,19 +80,28 @@ export function s3Error(failure: AwsFailure, request: S3Request): CdcError {
   return credentialsError(failure, details) ?? unreachable(failure, details, endpoint);
 }
 
+/** The error for an answer with a good status that S3 does not give. */
+export const notS3 = (endpoint: string | undefined): CdcError =>
+  new CdcError(`${endpoint ?? 'what answers for S3'} does not speak the protocol of S3`, {
+    why: 'its list of objects does not name the bucket, or say whether more follows',
+    hint: endpoint ? ENDPOINT_HINT : 'check the proxy and the network path to S3',
+  });
+
+const ENDPOINT_HINT = 'check AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL, and that S3 listens there';
+
 interface Details {
   why: string;
   cause: AwsFailure;
 }
 
-function accessDenied(details: Details, { action, bucket, prefix, region }: S3Request): CdcError {
+function accessDenied(details: Details, { action, object, bucket, prefix, region }: S3Request): CdcError {
   // An encrypted object is denied under the name of the object, but the key is what is missing.
   const isKey = details.why.includes('kms:Decrypt');
   const denied = isKey ? 'kms:Decrypt' : action;
   const partition = /^cn-/.test(region) ? 'aws-cn' : /^us-gov-/.test(region) ? 'aws-us-gov' : 'aws';
   const objects = action === 's3:GetObject' ? `/${prefix}*` : '';
   const resource = isKey ? 'the KMS key of the bucket' : `arn:${partition}:s3:::${bucket}${objects}`;
-  return new CdcError(`the credentials do not allow ${denied} for the lake s3://${bucket}/${prefix}`, {
+  return new CdcError(`the credentials do not allow ${denied} for s3://${bucket}/${object ?? prefix}`, {
     ...details,
     hint: `allow {"Effect":"Allow","Action":"${denied}","Resource":"${resource}"}`,
   });
@@ -119,7 +132,7 @@ function unreachable({ proxy }: AwsFailure, details: Details, endpoint: string |
   const hint = proxy
     ? `check the scheme, host and port in ${proxy.variable}, and that the proxy runs; NO_PROXY names hosts without it`
     : endpoint
-      ? 'check AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL, and that S3 listens there'
+      ? ENDPOINT_HINT
       : 'check the bucket in lake, firehose.region and the network path to S3 or to its VPC endpoint';
   const what = proxy ? `the proxy ${proxy.address} gives no connection` : `${endpoint ?? 'S3'} cannot be read`;
   return new CdcError(what, { ...details, kind: 'retry', hint });

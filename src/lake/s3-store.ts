@@ -13,7 +13,7 @@ import { CdcError } from '../runtime/error.ts';
 import type { AwsFailure } from '../sinks/firehose/aws-failure.ts';
 import { type LakeObject, type LakeStore, LostObject } from './object-store.ts';
 import { s3Client, s3Endpoint } from './s3-client.ts';
-import { isTransient, lossOf, otherRegion, rejectsCredentials, type S3Request, s3Error } from './s3-error.ts';
+import { isTransient, lossOf, notS3, otherRegion, rejectsCredentials, type S3Request, s3Error } from './s3-error.ts';
 
 /** Attempts without any progress before a failure ends the reading. */
 const ATTEMPTS_MAX = 6;
@@ -44,6 +44,8 @@ export class S3Store implements LakeStore {
     const objects: LakeObject[] = [];
     for (let token: string | undefined; ; ) {
       const page = await this.#listPage(token, signal);
+      // Something else can answer too, and its answer looks like an empty lake.
+      if (page.Name === undefined || page.IsTruncated === undefined) throw notS3(s3Endpoint());
       for (const found of page.Contents ?? []) objects.push(lakeObject(found, page.EncodingType === 'url'));
       const next = page.NextContinuationToken;
       if (!page.IsTruncated) return objects.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -62,7 +64,7 @@ export class S3Store implements LakeStore {
       EncodingType: 'url',
       ...(token !== undefined && { ContinuationToken: token }),
     });
-    return this.#send('s3:ListBucket', (client, abortSignal) => client.send(command, { abortSignal }), signal);
+    return this.#send('s3:ListBucket', (client, limit) => client.send(command, { abortSignal: limit }), { signal });
   }
 
   async read(object: LakeObject, signal: AbortSignal = NEVER): Promise<Readable> {
@@ -71,14 +73,21 @@ export class S3Store implements LakeStore {
     return bytes.once('close', () => void (first.Body as Readable).destroy());
   }
 
-  #get(object: LakeObject, from: number, signal: AbortSignal): Promise<GetObjectCommandOutput> {
+  async #get(object: LakeObject, from: number, signal: AbortSignal): Promise<GetObjectCommandOutput> {
     const command = new GetObjectCommand({
       Bucket: this.#bucket,
       Key: object.name,
       IfMatch: object.version,
       ...(from > 0 && { Range: `bytes=${from}-` }),
     });
-    return this.#send('s3:GetObject', (client, abortSignal) => client.send(command, { abortSignal }), signal);
+    const answer = await this.#send('s3:GetObject', (client, limit) => client.send(command, { abortSignal: limit }), {
+      signal,
+      object: object.name,
+    });
+    // Not every S3 knows IfMatch.
+    if (answer.ETag === object.version) return answer;
+    (answer.Body as Readable).destroy();
+    throw new LostObject('changed');
   }
 
   /** The bytes of an object. After a cut it continues where the last byte was. */
@@ -109,7 +118,7 @@ export class S3Store implements LakeStore {
         // Without a failure, the server has fewer bytes than it listed.
         throw failure === undefined
           ? new LostObject('changed')
-          : await this.#error('s3:GetObject', failure as AwsFailure);
+          : await this.#error('s3:GetObject', failure as AwsFailure, object.name);
       }
       await sleepUnlessAborted(fullJitterBackoff(attempt - 1, RETRY_DELAYS), signal);
       answer = await this.#get(object, at, signal);
@@ -120,7 +129,7 @@ export class S3Store implements LakeStore {
   async #send<T>(
     action: S3Request['action'],
     call: (client: S3Client, signal: AbortSignal) => Promise<T>,
-    signal: AbortSignal,
+    { signal, object }: { signal: AbortSignal; object?: string },
   ): Promise<T> {
     let corrections = 2;
     for (let attempt = 1; ; ) {
@@ -133,7 +142,7 @@ export class S3Store implements LakeStore {
         const lost = lossOf(failure);
         if (lost !== undefined) throw lost;
         if (corrections-- > 0 && (await this.#correct(failure, client))) continue;
-        if (!isTransient(failure) || attempt === ATTEMPTS_MAX) throw await this.#error(action, failure);
+        if (!isTransient(failure) || attempt === ATTEMPTS_MAX) throw await this.#error(action, failure, object);
         await sleepUnlessAborted(fullJitterBackoff(attempt - 1, RETRY_DELAYS), signal);
         attempt++;
       }
@@ -160,9 +169,10 @@ export class S3Store implements LakeStore {
     return renewed.accessKeyId !== used.accessKeyId || renewed.sessionToken !== used.sessionToken;
   }
 
-  async #error(action: S3Request['action'], failure: AwsFailure): Promise<CdcError> {
+  async #error(action: S3Request['action'], failure: AwsFailure, object?: string): Promise<CdcError> {
     const region = await this.#client.config.region();
-    return s3Error(failure, { action, bucket: this.#bucket, prefix: this.#prefix, region, endpoint: s3Endpoint() });
+    const place = { bucket: this.#bucket, prefix: this.#prefix, region, endpoint: s3Endpoint() };
+    return s3Error(failure, { action, object, ...place });
   }
 
   close(): void {
