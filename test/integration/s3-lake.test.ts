@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readLines } from '../../src/lake/object-lines.ts';
@@ -8,11 +11,15 @@ import { openLake } from '../../src/lake/open-lake.ts';
 import type { CdcError } from '../../src/runtime/error.ts';
 import { S3_ENVIRONMENT, S3Server, s3Answer } from './s3-server.ts';
 
+const directory = mkdtempSync(join(tmpdir(), 'cdc-s3-lake-'));
 const server = new S3Server();
 const stores: LakeStore[] = [];
 const never = new AbortController().signal;
 beforeAll(() => server.start());
-afterAll(() => server.stop());
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true });
+});
 beforeEach(() => {
   server.reset();
   environment({ ...S3_ENVIRONMENT, AWS_ENDPOINT_URL_S3: server.endpoint, AWS_REGION: 'us-east-1' });
@@ -219,6 +226,22 @@ describe('what is asked again', () => {
     }
     // It stays there.
     expect(server.calls).toHaveLength(6);
+  });
+
+  test('credentials that were renewed since they were read', async () => {
+    const file = join(directory, 'credentials');
+    const write = (key: string) =>
+      writeFileSync(file, `[default]\naws_access_key_id = ${key}\naws_secret_access_key = ${key}\n`);
+    write('OLD');
+    const variables = { AWS_ENDPOINT_URL_S3: server.endpoint, AWS_SHARED_CREDENTIALS_FILE: file };
+    environment(variables);
+    server.answer = ({ accessKey }) => {
+      if (accessKey !== 'OLD') return undefined;
+      write('S3RVER');
+      return s3Answer(400, 'ExpiredToken');
+    };
+    expect(await (await open('none/')).list()).toEqual([]);
+    expect(server.calls.map(({ accessKey }) => accessKey)).toEqual(['OLD', 'S3RVER']);
   });
 
   test('without a region, that of us-east-1 first', async () => {
