@@ -11,7 +11,7 @@ export const LINE_BYTES_MAX = 64 * 1024 * 1024;
 const BLOCK_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** Collects bytes, and gives them in blocks of whole lines. It holds at most a block and the line that is not complete. */
+/** Collects bytes, and gives them in blocks of whole lines. It holds at most a block and an incomplete line. */
 export class LineCutter {
   #pieces: Buffer[] = [];
   #bytes = 0;

@@ -28,9 +28,9 @@ export class ObjectDamage extends Error {
 /**
  * The whole lines of an object in blocks of 1 to about 2 MiB, more where a line is longer. Its first bytes decide
  * whether it is gzip, with any number of members. The next block is made while the caller works on one.
- * @throws ObjectDamage after the whole lines before the damage. Where gzip data is damaged or its checksum is wrong, the
- *   last lines before it can be missing, and lines of the same member can be wrong. CdcError if the store fails. The
- *   reason of `signal` once it aborts
+ * @throws ObjectDamage after the whole lines before the damage. Where gzip data is damaged or its checksum is wrong,
+ *   the last lines before it can be missing, and lines of the same member can be wrong. CdcError if the store fails.
+ *   The reason of `signal` once it aborts
  */
 export async function* readLines(store: LakeStore, object: LakeObject, signal: AbortSignal): AsyncGenerator<LineBlock> {
   const reading = new AbortController();

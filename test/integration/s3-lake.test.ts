@@ -171,7 +171,7 @@ describe('read', () => {
     expect(await failure(textOf(store, object))).toMatchObject({ line: 1, kind: 'changed' });
   });
 
-  test('an object that was written anew while it was read is damage after the lines before', async () => {
+  test('an object that was written again while it was read is damage after the lines before', async () => {
     const { store, object } = await withObject('lost/later', large);
     server.cutAfter = () => 3_000_000;
     const reading = async () => {
@@ -251,14 +251,14 @@ describe('what is asked again', () => {
 });
 
 describe('errors say what, why and what to do', () => {
-  const told = async (work: Promise<unknown>) => {
+  const reported = async (work: Promise<unknown>) => {
     const { message, why, hint, exitCode } = await failure(work);
     return { message, why, hint, exitCode };
   };
 
   test('a bucket that is not there', async () => {
     const store = await open('events/', { bucket: 'no-such-lake' });
-    expect(await told(store.list())).toEqual({
+    expect(await reported(store.list())).toEqual({
       message: 'there is no bucket no-such-lake',
       why: 'NoSuchBucket: The specified bucket does not exist',
       hint: 'correct the bucket in lake',
@@ -268,7 +268,7 @@ describe('errors say what, why and what to do', () => {
 
   test('a list that is denied', async () => {
     server.answer = () => s3Answer(403, 'AccessDenied');
-    expect(await told((await open('events/')).list())).toEqual({
+    expect(await reported((await open('events/')).list())).toEqual({
       message: 'the credentials do not allow s3:ListBucket for s3://shop-lake/events/',
       why: 'AccessDenied: About AccessDenied',
       hint: 'allow {"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::shop-lake"}',
@@ -279,7 +279,7 @@ describe('errors say what, why and what to do', () => {
   test('an object that is denied', async () => {
     const { store, object } = await withObject('events/a', 'abc\n');
     server.answer = () => s3Answer(403, 'AccessDenied');
-    expect(await told(textOf(store, object))).toMatchObject({
+    expect(await reported(textOf(store, object))).toMatchObject({
       message: 'the credentials do not allow s3:GetObject for s3://shop-lake/events/a',
       hint: 'allow {"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::shop-lake/events/a*"}',
     });
@@ -288,7 +288,7 @@ describe('errors say what, why and what to do', () => {
   test('an archived object', async () => {
     const { store, object } = await withObject('events/b', 'abc\n');
     server.answer = () => s3Answer(403, 'InvalidObjectState');
-    expect(await told(textOf(store, object))).toMatchObject({
+    expect(await reported(textOf(store, object))).toMatchObject({
       message: 'the object events/b of shop-lake is archived',
       hint: expect.stringContaining('restore'),
     });
@@ -300,7 +300,7 @@ describe('errors say what, why and what to do', () => {
       AWS_SECRET_ACCESS_KEY: 'wrong',
       AWS_ENDPOINT_URL_S3: server.endpoint,
     });
-    const error = await told((await open()).list());
+    const error = await reported((await open()).list());
     expect(error).toMatchObject({ message: 'AWS rejects the credentials', hint: expect.stringContaining('renew') });
     expect(error.why).toContain('InvalidAccessKeyId');
     expect(JSON.stringify(error)).not.toContain('AKIAIOSFODNN7EXAMPLE');
@@ -308,7 +308,7 @@ describe('errors say what, why and what to do', () => {
 
   test('no credentials', async () => {
     environment({ AWS_ENDPOINT_URL_S3: server.endpoint });
-    expect(await told((await open()).list())).toMatchObject({
+    expect(await reported((await open()).list())).toMatchObject({
       message: 'no AWS credentials were found',
       hint: expect.stringContaining('AWS_PROFILE'),
     });
@@ -317,7 +317,7 @@ describe('errors say what, why and what to do', () => {
 
   test('an endpoint where nothing listens', async () => {
     environment({ ...S3_ENVIRONMENT, AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:1' });
-    expect(await told((await open()).list())).toMatchObject({
+    expect(await reported((await open()).list())).toMatchObject({
       message: 'http://127.0.0.1:1 cannot be read',
       why: expect.stringContaining('ECONNREFUSED'),
       hint: 'check AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL, and that S3 listens there',
@@ -339,7 +339,7 @@ describe('errors say what, why and what to do', () => {
     const endpoint = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
     environment({ ...S3_ENVIRONMENT, AWS_ENDPOINT_URL_S3: endpoint });
     try {
-      const error = await told((await open()).list());
+      const error = await reported((await open()).list());
       expect(error.message).toMatch(new RegExp(`^${endpoint} (cannot be read|does not speak the protocol of S3)$`));
       expect(error.hint).toBe('check AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL, and that S3 listens there');
       expect(error.why).toBeTruthy();
@@ -351,7 +351,7 @@ describe('errors say what, why and what to do', () => {
 
   test.each(['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'])('%s that is no URL', async (name) => {
     environment({ ...S3_ENVIRONMENT, [name]: 'localhost:9000' });
-    expect(await told(open())).toEqual({
+    expect(await reported(open())).toEqual({
       message: `the environment variable ${name} is not the URL of an S3`,
       why: undefined,
       hint: 'use http://host:port or https://host',

@@ -28,7 +28,7 @@ beforeEach(() => {
 const names = async (folder = lake) => (await (await openFolder(folder)).list()).map(({ name }) => name);
 
 describe('list', () => {
-  test('has all files below the folder in the order of their paths, with what tells versions apart', async () => {
+  test('has all files below the folder in the order of their paths, with their versions', async () => {
     for (const name of ['shop/2026/b.gz', 'shop/2026/a', 'shop/é.json', 'shop-1', 'z']) {
       writeFileSync(join(lake, name), name);
     }

@@ -88,13 +88,13 @@ test('an object that is gone or changed is no failure of the store', () => {
 });
 
 describe('the error', () => {
-  const told = (found: AwsFailure, more: Partial<Parameters<typeof s3Error>[1]> = {}) => {
+  const reported = (found: AwsFailure, more: Partial<Parameters<typeof s3Error>[1]> = {}) => {
     const { message, why, hint, kind } = s3Error(found, { ...request, ...more });
     return { message, why, hint, kind };
   };
 
   test('of a denied object names the statement that allows it, in the partition of the region', () => {
-    const arn = (region: string) => told(failure('AccessDenied', 403), { region }).hint?.match(/arn:[^"]*/)?.[0];
+    const arn = (region: string) => reported(failure('AccessDenied', 403), { region }).hint?.match(/arn:[^"]*/)?.[0];
     expect(arn('eu-west-1')).toBe('arn:aws:s3:::shop-lake/events/*');
     expect(arn('cn-north-1')).toBe('arn:aws-cn:s3:::shop-lake/events/*');
     expect(arn('us-gov-west-1')).toBe('arn:aws-us-gov:s3:::shop-lake/events/*');
@@ -102,25 +102,25 @@ describe('the error', () => {
 
   test('of a denied key of KMS names that key', () => {
     const message = 'User: x is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext';
-    expect(told(failure('AccessDenied', 403, { message }))).toMatchObject({
+    expect(reported(failure('AccessDenied', 403, { message }))).toMatchObject({
       message: 'the credentials do not allow kms:Decrypt for s3://shop-lake/events/a',
       hint: 'allow {"Effect":"Allow","Action":"kms:Decrypt","Resource":"the KMS key of the bucket"}',
     });
   });
 
   test('of a bucket in a region that S3 does not name', () => {
-    expect(told(failure('PermanentRedirect', 301))).toMatchObject({
+    expect(reported(failure('PermanentRedirect', 301))).toMatchObject({
       message: 'the bucket shop-lake is not in eu-west-1',
       hint: 'set firehose.region, or AWS_REGION in the environment, to the region of the bucket',
     });
   });
 
   test('of credentials says where they are looked for, and of a role what denies it', () => {
-    expect(told(failure('CredentialsProviderError'))).toMatchObject({
+    expect(reported(failure('CredentialsProviderError'))).toMatchObject({
       message: 'no AWS credentials were found',
       hint: expect.stringContaining('AWS_PROFILE'),
     });
-    expect(told(failure('CredentialsDeniedError'))).toMatchObject({
+    expect(reported(failure('CredentialsDeniedError'))).toMatchObject({
       message: 'AWS does not give the credentials that cdc should use',
       hint: expect.stringContaining('role'),
     });
@@ -128,12 +128,12 @@ describe('the error', () => {
 
   test('of the network names the proxy, the endpoint or the way to S3, and can be tried later', () => {
     const found = failure('Error', undefined, { code: 'ECONNREFUSED' });
-    expect(told(found)).toMatchObject({ message: 'S3 cannot be read', kind: 'retry' });
-    expect(told(found, { endpoint: 'http://127.0.0.1:9000' })).toMatchObject({
+    expect(reported(found)).toMatchObject({ message: 'S3 cannot be read', kind: 'retry' });
+    expect(reported(found, { endpoint: 'http://127.0.0.1:9000' })).toMatchObject({
       message: 'http://127.0.0.1:9000 cannot be read',
       hint: expect.stringContaining('AWS_ENDPOINT_URL_S3'),
     });
-    expect(told({ ...found, proxy: { address: 'proxy:3128', variable: 'HTTPS_PROXY' } })).toMatchObject({
+    expect(reported({ ...found, proxy: { address: 'proxy:3128', variable: 'HTTPS_PROXY' } })).toMatchObject({
       message: 'the proxy proxy:3128 gives no connection',
       hint: expect.stringContaining('HTTPS_PROXY'),
     });
@@ -146,7 +146,7 @@ describe('the error', () => {
 
   test('has nothing of the credentials', () => {
     const message = 'The key AKIAIOSFODNN7EXAMPLE of X-Amz-Security-Token=abcdef is not valid';
-    const text = JSON.stringify(told(failure('InvalidAccessKeyId', 403, { message })));
+    const text = JSON.stringify(reported(failure('InvalidAccessKeyId', 403, { message })));
     expect(text).not.toMatch(/AKIA|abcdef/);
   });
 });
