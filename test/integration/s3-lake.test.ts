@@ -163,7 +163,7 @@ describe('read', () => {
     expect(await failure(textOf(store, object))).toMatchObject({ object: 'lost/gone', line: 1, kind: 'gone' });
   });
 
-  test('an object that was written anew is damage of that kind, whether S3 or cdc notices', async () => {
+  test('an object that was written again is damage of that kind, whether S3 or cdc notices', async () => {
     const { store, object } = await withObject('lost/changed', 'abc\n');
     await server.put('lost/changed', 'abd\n');
     expect(await failure(textOf(store, object))).toMatchObject({ line: 1, kind: 'changed' });

@@ -46,6 +46,7 @@ test('cdc run streams without DuckDB', async () => {
     fixture.configure((await fixture.startFirehose()).endpoint);
     const daemon = start(fixture.directory, 'run');
     await until(() => daemon.stderr().includes('following the binlog') || daemon.child.exitCode !== null);
+    expect(daemon.child.exitCode).toBeNull();
     await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (7)`);
     await fixture.delivered();
     daemon.child.kill('SIGTERM');
