@@ -18,6 +18,8 @@ interface S3Call {
   key: string;
   range: string | undefined;
   accessKey: string | undefined;
+  /** The region that the request was signed for. */
+  region: string | undefined;
 }
 
 /** An answer that S3 gives and s3rver does not. */
@@ -35,6 +37,8 @@ export class S3Server {
   answer: (call: S3Call) => S3Answer | undefined = () => undefined;
   /** After how many bytes the body of an answer is cut. */
   cutAfter: (call: S3Call) => number | undefined = () => undefined;
+  /** What happens there: the connection breaks, nothing more comes, or the body ends as if it were whole. */
+  cut: 'broken' | 'silent' | 'short' = 'broken';
   readonly #directory = mkdtempSync(join(tmpdir(), 'cdc-s3-'));
   readonly #front = createServer((asked, answer) => this.#pass(asked, answer));
   #end = async (): Promise<void> => {};
@@ -100,6 +104,7 @@ export class S3Server {
   reset(): void {
     this.answer = () => undefined;
     this.cutAfter = () => undefined;
+    this.cut = 'broken';
     this.calls.length = 0;
   }
 
@@ -113,11 +118,13 @@ export class S3Server {
 
   #pass(asked: IncomingMessage, answer: ServerResponse): void {
     const url = new URL(asked.url as string, 'http://s3');
+    const [, accessKey, region] = /Credential=([^/]+)\/\d+\/([^/]+)/.exec(asked.headers.authorization ?? '') ?? [];
     const call: S3Call = {
       list: url.searchParams.has('list-type'),
       key: decodeURIComponent(url.pathname).replace(`/${BUCKET}/`, ''),
       range: asked.headers.range,
-      accessKey: /Credential=([^/]+)\//.exec(asked.headers.authorization ?? '')?.[1],
+      accessKey,
+      region,
     };
     this.calls.push(call);
     const own = this.answer(call);
@@ -125,15 +132,19 @@ export class S3Server {
       answer.writeHead(own.status, { 'content-type': 'application/xml', ...own.headers }).end(own.body);
       return;
     }
-    const { method, headers } = asked;
-    const passed = request({ host: '127.0.0.1', port: this.#port, path: asked.url, method, headers }, (found) => {
-      answer.writeHead(found.statusCode as number, found.headers);
+    const to = { host: '127.0.0.1', port: this.#port, path: asked.url, method: asked.method, headers: asked.headers };
+    const passed = request(to, (found) => {
+      const headers = { ...found.headers };
+      if (this.cut === 'short') delete headers['content-length'];
+      answer.writeHead(found.statusCode as number, headers);
       let left = this.cutAfter(call) ?? Number.POSITIVE_INFINITY;
       found.on('data', (bytes: Buffer) => {
-        answer.write(bytes.subarray(0, Math.max(0, left)), () => left <= 0 && answer.destroy());
+        answer.write(bytes.subarray(0, Math.max(0, left)), () => {
+          if (left <= 0 && this.cut === 'broken') answer.destroy();
+        });
         left -= bytes.length;
       });
-      found.on('end', () => left > 0 && answer.end());
+      found.on('end', () => (left > 0 || this.cut === 'short') && answer.end());
     });
     passed.on('error', () => answer.destroy());
     asked.pipe(passed);
