@@ -26,8 +26,9 @@ export class ObjectDamage extends Error {
 }
 
 /**
- * The whole lines of an object in blocks of 1 to about 2 MiB, more where a line is longer. Its first bytes decide
- * whether it is gzip, with any number of members. The next block is made while the caller works on one.
+ * The whole lines of an object in blocks: up to about 2 MiB, more where a line is longer, and some of a single line.
+ * Its first bytes decide whether it is gzip, with any number of members. The next block is made while the caller works
+ * on one.
  * @throws ObjectDamage after the whole lines before the damage. Where gzip data is damaged or its checksum is wrong,
  *   the last lines before it can be missing, and lines of the same member can be wrong. CdcError if the store fails.
  *   The reason of `signal` once it aborts
@@ -59,21 +60,23 @@ async function* blocksOf(store: LakeStore, object: LakeObject, signal: AbortSign
     for await (const bytes of decoded(await store.read(object, signal))) {
       signal.throwIfAborted();
       if (!cutter.add(bytes)) throw new NotLines(`it has no newline in ${LINE_BYTES_MAX / 1024 ** 2} MiB`);
-      const block = cutter.isFull ? cutter.take() : undefined;
-      if (block !== undefined) yield block;
+      if (cutter.isFull) yield* waiting(cutter);
     }
   } catch (error) {
     problem = error;
   }
   signal.throwIfAborted();
-  const rest = cutter.take();
-  if (rest !== undefined) yield rest;
+  yield* waiting(cutter);
   if (problem === undefined && cutter.isWithinLine) problem = new NotLines('no newline ends it');
   if (problem instanceof LostObject) throw new ObjectDamage(object.name, cutter.line, problem.message, problem.loss);
   if (problem instanceof GzipDamage || problem instanceof NotLines) {
     throw new ObjectDamage(object.name, cutter.line, problem.message);
   }
   if (problem !== undefined) throw problem;
+}
+
+function* waiting(cutter: LineCutter): Generator<LineBlock> {
+  for (let block = cutter.take(); block !== undefined; block = cutter.take()) yield block;
 }
 
 /** Bytes that are not lines of JSON. */

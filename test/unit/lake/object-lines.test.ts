@@ -83,13 +83,26 @@ describe('whole objects', () => {
     );
   });
 
-  test('many megabytes come in blocks of at least 1 MiB, and few are held', async () => {
+  test('many megabytes come in blocks of 256 KiB, and few are held', async () => {
     const text = events(1, 20_000);
     const { store, object } = memory(cut(Buffer.from(text), [65_536]));
     const sizes: number[] = [];
     for await (const { bytes } of readLines(store, object, never)) sizes.push(bytes.length);
-    expect(sizes.slice(0, -1).every((size) => size > 1_000_000 && size < 1_200_000)).toBe(true);
+    expect(sizes.slice(0, -2).every((size) => size > 200_000 && size < 330_000)).toBe(true);
     expect(sizes.reduce((sum, size) => sum + size)).toBe(text.length);
+  });
+
+  test('a large piece is not copied: the line that it completes is a block of its own', async () => {
+    const text = Buffer.from(events(1, 4_000));
+    const pieces = cut(text, [600_000]);
+    const { store, object } = memory([]);
+    store.read = async () => Readable.from(pieces);
+    const blocks: Buffer[] = [];
+    for await (const { bytes } of readLines(store, object, never)) blocks.push(bytes);
+    expect(Buffer.concat(blocks).equals(text)).toBe(true);
+    const isCopied = (block: Buffer) => block.buffer !== text.buffer;
+    expect(blocks.filter(isCopied).length).toBe(pieces.length - 1);
+    expect(blocks.filter(isCopied).every((block) => block.toString().split('\n').length === 2)).toBe(true);
   });
 
   test('an empty object has no lines, and neither has a member without bytes', async () => {
