@@ -115,6 +115,10 @@ describe.each(KINDS)('the binlog of $name', ({ kind, name, settings, reset, stat
         }
       },
       gtidsBeforeStart() {},
+      // What a server writes by itself, such as MariaDB's checkpoint of the binlog, can be behind the last transaction.
+      heartbeat(at) {
+        if (delivered.file === end.file && at.file === end.file && at.position >= end.position) done.abort();
+      },
     });
     expect(delivered.fingerprint).toBeDefined();
     const { flavor, identity } = before;

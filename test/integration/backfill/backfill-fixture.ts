@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { AdminClient } from '../../../src/admin/client.ts';
 import type { DaemonStatus } from '../../../src/admin/status.ts';
 import type { TableStatus } from '../../../src/backfill/control.ts';
+import { asCdcError } from '../../../src/runtime/error.ts';
 import { type Cdc, type Ended, Fixture, startCdc, tableOf, until } from '../pipeline-fixture.ts';
 
 const isOpen = (table: TableStatus | undefined): boolean => table?.state === 'queued' || table?.state === 'reading';
@@ -30,13 +31,21 @@ export class BackfillFixture extends Fixture {
     changeBackfill: (change, tables) => this.#call((client) => client.changeBackfill(change, tables)),
   };
 
+  /** As other clients do, it asks again where the pipeline does not run: a connection can end at any time. */
   async #call<T>(call: (client: AdminClient) => Promise<T>): Promise<T> {
-    const client = new AdminClient(join(this.directory, 'state', 'shop.sock'));
-    try {
-      return await call(client);
-    } finally {
-      client.close();
-    }
+    let answer: { of: T } | undefined;
+    await until(async () => {
+      const client = new AdminClient(join(this.directory, 'state', 'shop.sock'));
+      try {
+        answer = { of: await call(client) };
+      } catch (error) {
+        if (asCdcError(error).kind !== 'retry' || this.daemon?.child.exitCode !== null) throw error;
+      } finally {
+        client.close();
+      }
+      return answer !== undefined;
+    });
+    return (answer as { of: T }).of;
   }
 
   /** Starts Firehose and the daemon. `extra` is YAML text that follows in the configuration. */
