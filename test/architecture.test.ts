@@ -82,7 +82,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'source/select-host.ts',
     'sinks/firehose',
   ],
-  lake: ['model', 'config'],
+  lake: ['model', 'config', 'sinks/firehose'],
 
   'backfill/limits.ts': [],
   'backfill/read': ['model', 'source/limits.ts', 'source/server', 'source/schema'],
@@ -170,6 +170,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'sinks/firehose',
     'dead-letter',
     'preflight',
+    'lake',
     'daemon.ts',
     'local/firehose',
     'local/demo',
