@@ -1,5 +1,5 @@
 import { COPY_BEGUN, type IncompleteTable, IncompleteTables } from './incomplete-tables.ts';
-import { differingRows, type VerifiedTable, VerifiedTables, type VerifyResult } from './verified-tables.ts';
+import { differingRows, type VerifiedRows, type VerifiedTable, VerifiedTables } from './verified-tables.ts';
 
 /** Why the copy of a table in the lake is complete. */
 export const COMPLETE_BECAUSE = ['created', 'emptied', 'backfilled'] as const;
@@ -98,21 +98,30 @@ export class Coverage {
     return !this.#fresh || this.#incomplete.find(schema, table) !== undefined;
   }
 
+  /** Whether the table is complete but for what `cdc verify` has found. */
+  isCopied(schema: string, table: string): boolean {
+    return this.#completeTable(schema, table) !== undefined;
+  }
+
   of(schema: string, table: string): TableCoverage {
     const result = this.#differences(schema, table);
     if (result !== undefined) {
       return { complete: false, since: result.at, why: `cdc verify found ${rowsThatDiffer(result)}` };
     }
-    const complete = this.#complete.get(keyOf(schema, table)) ?? this.#dropped.get(keyOf(schema, table));
+    const complete = this.#completeTable(schema, table);
     if (complete !== undefined) return { complete: true, since: complete.since, why: complete.why };
     const mark = this.#incomplete.find(schema, table);
     if (mark !== undefined) return { complete: false, since: mark.since, why: mark.why };
     return { complete: false, since: this.followedSince, why: 'only changes since then' };
   }
 
-  /** What `cdc verify` has found last in the table, if that is still about its rows. */
-  verifiedResult(schema: string, table: string): VerifyResult | undefined {
-    return this.#verified.find(schema, table);
+  /** The coverage of a table, and what `cdc verify` has found last in the rows that it has. */
+  statusOf(schema: string, table: string): { coverage: TableCoverage; verified: VerifiedRows | null } {
+    const coverage = this.of(schema, table);
+    const result = this.#verified.find(schema, table);
+    if (result === undefined) return { coverage, verified: null };
+    const { at, scope, rows, missing, extra, different } = result;
+    return { coverage, verified: { at, scope, rows, missing, extra, different } };
   }
 
   /**
@@ -186,6 +195,11 @@ export class Coverage {
     this.#keep(isCaptured);
   }
 
+  #completeTable(schema: string, table: string): CompleteTable | undefined {
+    const key = keyOf(schema, table);
+    return this.#complete.get(key) ?? this.#dropped.get(key);
+  }
+
   /** Only these tables stay complete. */
   #keep(isKept: (schema: string, table: string) => boolean): void {
     for (const tables of [this.#complete, this.#dropped]) {
@@ -201,7 +215,7 @@ export class Coverage {
 }
 
 /** Such as `3 rows that differ`. */
-export function rowsThatDiffer(result: VerifyResult): string {
+export function rowsThatDiffer(result: VerifiedRows): string {
   const count = differingRows(result);
   return count === 1 ? '1 row that differs' : `${count.toLocaleString('en-US')} rows that differ`;
 }

@@ -2,7 +2,7 @@
 export const VERIFY_SCOPES = ['whole', 'part'] as const;
 
 /** What `cdc verify` has found in a table. */
-export interface VerifyResult {
+export interface VerifiedRows {
   /** When, ISO 8601 in UTC with milliseconds. */
   at: string;
   scope: (typeof VERIFY_SCOPES)[number];
@@ -14,13 +14,13 @@ export interface VerifyResult {
   different: number;
 }
 
-export interface VerifiedTable extends VerifyResult {
+export interface VerifiedTable extends VerifiedRows {
   schema: string;
   table: string;
 }
 
 /** How many rows differ. */
-export const differingRows = ({ missing, extra, different }: VerifyResult): number => missing + extra + different;
+export const differingRows = ({ missing, extra, different }: VerifiedRows): number => missing + extra + different;
 
 /** The last result of each table. The list is saved in the checkpoint. */
 export class VerifiedTables {

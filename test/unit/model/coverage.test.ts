@@ -22,6 +22,7 @@ const verified = (differences = {}): Coverage => {
   coverage.compared(result('t', differences));
   return coverage;
 };
+const resultOf = (coverage: Coverage, name: string) => coverage.verified.find(({ table }) => table === name);
 const WITHDRAWN = { complete: false, since: VERIFIED_AT };
 
 describe('the coverage of a table', () => {
@@ -108,8 +109,13 @@ describe('what cdc verify finds', () => {
   ])('withdraws the coverage of a table with %j', (differences, found) => {
     const coverage = verified(differences);
     expect(coverage.of('d', 't')).toEqual({ ...WITHDRAWN, why: `cdc verify found ${found}` });
-    expect(coverage.verifiedResult('d', 't')).toEqual(result('t', differences));
-    expect([coverage.of('d', 'u'), coverage.verifiedResult('d', 'u')]).toEqual([fresh().of('d', 'u'), undefined]);
+    expect(resultOf(coverage, 't')).toEqual(result('t', differences));
+    expect(coverage.statusOf('d', 't')).toEqual({
+      coverage: coverage.of('d', 't'),
+      verified: { at: VERIFIED_AT, scope: 'whole', rows: 12_345, missing: 0, extra: 0, different: 0, ...differences },
+    });
+    expect(coverage.statusOf('d', 'u')).toEqual({ coverage: coverage.of('d', 'u'), verified: null });
+    expect([coverage.of('d', 'u'), resultOf(coverage, 'u')]).toEqual([fresh().of('d', 'u'), undefined]);
   });
 
   test('withdraws it for a part of the table too', () => {
@@ -119,7 +125,7 @@ describe('what cdc verify finds', () => {
   test('leaves a table complete in which nothing differs, and says when', () => {
     const coverage = verified();
     expect(coverage.of('d', 't')).toEqual({ complete: true, since: LATER, why: 'backfilled' });
-    expect(coverage.verifiedResult('d', 't')).toEqual(result('t'));
+    expect(resultOf(coverage, 't')).toEqual(result('t'));
   });
 
   test('does not complete a table of which there was no copy, or whose rows a statement changed', () => {
@@ -142,16 +148,16 @@ describe('what cdc verify finds', () => {
     const coverage = verified({ missing: 3 });
     expect(coverage.compared(result('t', other))).toBe(false);
     expect(coverage.of('d', 't')).toMatchObject(WITHDRAWN);
-    expect(coverage.verifiedResult('d', 't')).toEqual(result('t', { missing: 3 }));
+    expect(resultOf(coverage, 't')).toEqual(result('t', { missing: 3 }));
   });
 
   test('of a part is kept only if it differs, and does not hide the last result of the whole table', () => {
     const coverage = verified();
     const later = { scope: 'part', rows: 5, at: '2026-03-02T00:00:00.000Z' };
     expect(coverage.compared(result('t', later))).toBe(false);
-    expect(coverage.verifiedResult('d', 't')).toEqual(result('t'));
+    expect(resultOf(coverage, 't')).toEqual(result('t'));
     expect(coverage.compared(result('u', later))).toBe(false);
-    expect(coverage.verifiedResult('d', 'u')).toBeUndefined();
+    expect(resultOf(coverage, 'u')).toBeUndefined();
     expect(coverage.compared(result('t', { ...later, different: 1 }))).toBe(true);
     expect(coverage.of('d', 't')).toMatchObject({ complete: false, since: later.at });
   });
@@ -161,7 +167,7 @@ describe('what cdc verify finds', () => {
       const coverage = verified(differences);
       coverage.add({ ...backfilled('t'), why });
       expect(coverage.of('d', 't')).toEqual({ complete: true, since: LATER, why });
-      expect(coverage.verifiedResult('d', 't')).toBeUndefined();
+      expect(resultOf(coverage, 't')).toBeUndefined();
     }
   });
 
