@@ -12,11 +12,13 @@ import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/request-builder.ts';
 import type { DeliveredPosition } from './delivery/watermark-tracker.ts';
 import { TableWatches } from './model/chunk-window.ts';
-import type { TableCoverage } from './model/coverage.ts';
+import { type Coverage, rowsThatDiffer, type TableCoverage } from './model/coverage.ts';
 import type { IncompleteTable } from './model/incomplete-tables.ts';
 import { compileRoutes } from './model/routes.ts';
+import type { StreamStatus } from './model/stream-status.ts';
 import { compileTableFilter, formatTableName } from './model/table-filter.ts';
-import { asCdcError } from './runtime/error.ts';
+import { differingRows, type VerifiedRows, type VerifiedTable } from './model/verified-tables.ts';
+import { asCdcError, CdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openSinks } from './sinks/firehose/open-sinks.ts';
 import { CapturedTables } from './source/captured-tables.ts';
@@ -32,8 +34,14 @@ export interface RunningPipeline {
   config: Config;
   server: SelectedHost['server'];
   backfill: Backfill;
-  /** The captured tables that the pipeline knows of, and whether the lake holds the whole of each. */
-  tables(): Promise<{ schema: string; table: string; coverage: TableCoverage }[]>;
+  /** The captured tables, whether the lake holds the whole of each, and what `cdc verify` has found in it. */
+  tables(): Promise<{ schema: string; table: string; coverage: TableCoverage; verified: VerifiedRows | null }[]>;
+  stream(): StreamStatus;
+  /**
+   * Records what `cdc verify` has found. Resolves once the checkpoint is durable.
+   * @throws CdcError with exit code 2 that names each table that is not captured; nothing is recorded then
+   */
+  verified(results: readonly VerifiedTable[]): Promise<void>;
 }
 
 export interface PipelineHooks {
@@ -88,8 +96,17 @@ export async function runPipeline(
   backfill.run();
   const captured = new CapturedTables(() => sourceConnection(config.source), isCaptured);
   const tables: RunningPipeline['tables'] = async () =>
-    (await captured.list()).map((id) => ({ ...id, coverage: start.coverage.of(id.schema, id.table) }));
-  onRunning?.({ config, server, backfill, tables });
+    (await captured.list()).map((id) => ({ ...id, ...start.coverage.statusOf(id.schema, id.table) }));
+  const stream = (): StreamStatus => streamStatus(selected, delivery.delivered);
+  const verified: RunningPipeline['verified'] = async (results) => {
+    await captured.assertCaptured(results);
+    // Another pipeline can have the checkpoint by now.
+    if (stopSignal.aborted) throw new CdcError('the pipeline is stopping', { kind: 'retry', hint: 'try again' });
+    recordResults(results, start.coverage, log);
+    checkpointer.markDirty();
+    await checkpointer.save();
+  };
+  onRunning?.({ config, server, backfill, tables, stream, verified });
   try {
     await source.follow(merge);
     if (!failure.signal.aborted)
@@ -186,6 +203,25 @@ function logIncomplete(log: Log, { schema, table, why, ...at }: IncompleteTable)
     { table: `${schema}.${table}`, statement: why, ...at },
     `${why} can have changed rows of ${name} without row events: copy them again (${copy})`,
   );
+}
+
+function streamStatus({ server, start, host }: SelectedHost, { coordinates, gtids }: DeliveredPosition): StreamStatus {
+  return {
+    server: { flavor: server.flavor, identity: server.identity, host },
+    epoch: start.epoch,
+    delivered: { ...coordinates, gtids: gtids?.toString() ?? null },
+  };
+}
+
+function recordResults(results: readonly VerifiedTable[], coverage: Coverage, log: Log): void {
+  for (const result of results) {
+    if (!coverage.compared(result)) continue;
+    const { schema, table: name, ...found } = result;
+    const table = formatTableName(schema, name);
+    const line = { table, ...found };
+    if (differingRows(result) === 0) log.info(line, 'cdc verify found no difference');
+    else log.warn(line, `cdc verify found ${rowsThatDiffer(result)}: send them again (cdc verify --repair ${table})`);
+  }
 }
 
 function checkpointOf(

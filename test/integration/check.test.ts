@@ -391,6 +391,7 @@ describe('the command cdc check', () => {
       problems: [
         { severity: 'error', what: 'there is no stream missing', why: expect.any(String), fix: expect.any(String) },
       ],
+      verified: [],
     });
   });
 

@@ -11,6 +11,7 @@ import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts
 import type { StatusSource } from '../../../src/admin/status.ts';
 import { listenOnSocket, SOCKET_PATH_MAX_BYTES, stateOfFailure } from '../../../src/admin/unix-socket.ts';
 import type { BackfillRequest, BackfillStatus } from '../../../src/backfill/control.ts';
+import type { VerifiedTable } from '../../../src/model/verified-tables.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
 import { createLog } from '../../../src/runtime/log.ts';
 
@@ -22,6 +23,22 @@ afterEach(async () => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const IDLE: BackfillStatus = { state: 'idle', waitingFor: null, parallel: 4, rate: null, tables: [] };
+
+const TABLES = [
+  {
+    ...{ schema: 'shop', table: 'orders', coverage: { complete: true, since: '2026-01-01', why: 'created' } },
+    verified: null,
+  },
+];
+const STREAM = {
+  server: { flavor: 'mysql' as const, identity: 'uuid', host: 'db:3306' },
+  epoch: 7,
+  delivered: { file: 'binlog.000001', position: 4, gtids: null },
+};
+const RESULT = {
+  ...{ schema: 'shop', table: 'orders', at: '2026-03-01T00:00:00.000Z', scope: 'whole' as const },
+  ...{ rows: 12, missing: 1, extra: 2, different: 3 },
+};
 
 /** A pipeline that records what it is asked for. */
 class Pipeline implements StatusSource {
@@ -42,9 +59,18 @@ class Pipeline implements StatusSource {
     cancel: (tables?: string[]) => void this.calls.push({ cancel: tables }),
   };
   async tables() {
-    return [{ schema: 'shop', table: 'orders', coverage: { complete: true, since: '2026-01-01', why: 'created' } }];
+    return TABLES;
+  }
+  stream() {
+    return STREAM;
+  }
+  async verified(results: readonly VerifiedTable[]) {
+    await this.answer();
+    this.calls.push(...results);
   }
 }
+
+const verifiedBody = (wrong: object): string => JSON.stringify({ tables: [{ ...RESULT, ...wrong }] });
 
 let logged = '';
 const log = createLog('shop', 'info', { write: (line) => void (logged += line) });
@@ -76,15 +102,16 @@ function call(socket: string, method: string, path: string, body?: string): Prom
 }
 
 describe('the calls', () => {
-  test('status says which daemon it is, and has its backfill and the coverage of each table', async () => {
+  test('status says which daemon it is, and has its stream, its backfill and the coverage of each table', async () => {
     const { client } = await start(() => new Pipeline());
     expect(await client.status()).toEqual({
       name: 'shop',
       version: expect.stringMatching(/^\d/),
       pid: process.pid,
       startedAt: expect.stringMatching(/^2\d{3}-.*Z$/),
+      stream: STREAM,
       backfill: IDLE,
-      tables: [{ schema: 'shop', table: 'orders', coverage: { complete: true, since: '2026-01-01', why: 'created' } }],
+      tables: TABLES,
     });
     expect(await client.backfill()).toEqual(IDLE);
   });
@@ -99,6 +126,21 @@ describe('the calls', () => {
     await client.changeBackfill('cancel');
     await client.changeBackfill('cancel', ['shop.orders']);
     expect(pipeline.calls).toEqual([asked, { cancel: undefined }, { cancel: ['shop.orders'] }]);
+  });
+
+  test('a result of cdc verify reaches the pipeline, with its time in UTC; the answer is empty', async () => {
+    const pipeline = new Pipeline();
+    const { client, socket } = await start(() => pipeline);
+    await client.verified([RESULT]);
+    const body = JSON.stringify({ tables: [{ ...RESULT, at: '2026-03-01T00:00:00Z', scope: 'part' }] });
+    expect(await call(socket, 'POST', '/api/verified', body)).toEqual({ status: 200, json: {} });
+    expect(pipeline.calls).toEqual([RESULT, { ...RESULT, scope: 'part' }]);
+    pipeline.answer = () => Promise.reject(new CdcError('not a captured table: shop.orders', { exitCode: 2 }));
+    await expect(client.verified([RESULT])).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('shop.orders'),
+    });
+    expect((await call(socket, 'POST', '/api/verified', body)).status).toBe(400);
   });
 
   test('while no pipeline runs, each call is answered with 503 and the reason, and the server stays', async () => {
@@ -158,6 +200,18 @@ describe('a call that is wrong', () => {
     ['POST', '/api/backfill', '{"tables":[],"where":""}', 400, /where: must not be empty/],
     ['POST', '/api/backfill', '{"tables":[],"were":"x"}', 400, /[Uu]nrecognized key: "were"/],
     ['POST', '/api/backfill/cancel', '{"tables":["shop.*"]}', 400, /tables\.0: .*a single table/],
+    ['GET', '/api/verified', undefined, 405, /use POST/],
+    ['POST', '/api/verified', '{}', 400, /tables: must be a list/],
+    ['POST', '/api/verified', '{"tables":[]}', 400, /tables: must not be empty/],
+    ['POST', '/api/verified', verifiedBody({ schema: '' }), 400, /tables\.0\.schema: must not be empty/],
+    ['POST', '/api/verified', verifiedBody({ table: 'x'.repeat(1_001) }), 400, /tables\.0\.table: is too long/],
+    ['POST', '/api/verified', verifiedBody({ at: 'today' }), 400, /tables\.0\.at: must be a time/],
+    ['POST', '/api/verified', verifiedBody({ at: '2026-03-01T00:00:00' }), 400, /tables\.0\.at: must be a time/],
+    ['POST', '/api/verified', verifiedBody({ scope: 'half' }), 400, /tables\.0\.scope: must be one of whole, part/],
+    ['POST', '/api/verified', verifiedBody({ extra: -1 }), 400, /tables\.0\.extra: must be a whole number/],
+    ['POST', '/api/verified', verifiedBody({ rows: 2 ** 53 }), 400, /tables\.0\.rows: must be a whole number/],
+    ['POST', '/api/verified', verifiedBody({ keys: ['1'] }), 400, /[Uu]nrecognized key: "keys"/],
+    ['POST', '/api/verified', `{"tables":[${'{},'.repeat(20_000)}{}]}`, 400, /must have at most 20000 results/],
     ['POST', '/api/backfill', `{"tables":["${'x'.repeat(5 * 1024 * 1024)}"]}`, 413, /more than/],
   ])('%s %s (%#) is answered with its status and what to do', async (method, path, body, status, text) => {
     const pipeline = new Pipeline();
@@ -166,6 +220,13 @@ describe('a call that is wrong', () => {
     expect(answer).toEqual({ status, json: { error: expect.any(Object) } });
     expect(JSON.stringify(answer.json).replaceAll('\\"', '"')).toMatch(text);
     expect(pipeline.calls).toEqual([]);
+  });
+
+  test('an answer names a bounded number of mistakes', async () => {
+    const { socket } = await start(() => new Pipeline());
+    const { status, json } = await call(socket, 'POST', '/api/verified', `{"tables":[${'{},'.repeat(19_000)}{}]}`);
+    expect(status).toBe(400);
+    expect(JSON.stringify(json).length).toBeLessThan(2_000);
   });
 
   test('a value of the request is not in the answer', async () => {
