@@ -17,7 +17,7 @@ import type { IncompleteTable } from './model/incomplete-tables.ts';
 import { compileRoutes } from './model/routes.ts';
 import type { StreamStatus } from './model/stream-status.ts';
 import { compileTableFilter, formatTableName } from './model/table-filter.ts';
-import { differingRows, type VerifiedRows, type VerifiedTable } from './model/verified-tables.ts';
+import { differingRows, type ReportedTable, type VerifiedRows } from './model/verified-tables.ts';
 import { asCdcError, CdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openSinks } from './sinks/firehose/open-sinks.ts';
@@ -41,7 +41,7 @@ export interface RunningPipeline {
    * Records what `cdc verify` has found. Resolves once the checkpoint is durable.
    * @throws CdcError with exit code 2 that names each table that is not captured; nothing is recorded then
    */
-  verified(results: readonly VerifiedTable[]): Promise<void>;
+  verified(results: readonly ReportedTable[]): Promise<void>;
 }
 
 export interface PipelineHooks {
@@ -213,7 +213,7 @@ function streamStatus({ server, start, host }: SelectedHost, { coordinates, gtid
   };
 }
 
-function recordResults(results: readonly VerifiedTable[], coverage: Coverage, log: Log): void {
+function recordResults(results: readonly ReportedTable[], coverage: Coverage, log: Log): void {
   for (const result of results) {
     if (!coverage.compared(result)) continue;
     const { schema, table: name, ...found } = result;

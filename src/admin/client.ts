@@ -1,6 +1,6 @@
 import { Agent, request as httpRequest } from 'node:http';
 import type { BackfillRequest, BackfillStatus, StartedBackfill } from '../backfill/control.ts';
-import type { VerifiedTable } from '../model/verified-tables.ts';
+import type { ReportedTable } from '../model/verified-tables.ts';
 import { CdcError, type ExitCode } from '../runtime/error.ts';
 import type { DaemonStatus } from './status.ts';
 import { assertSocketPath, probeSocket, stateOfFailure } from './unix-socket.ts';
@@ -49,7 +49,7 @@ export class AdminClient {
   }
 
   /** Resolves once the results are durable. */
-  async verified(tables: readonly VerifiedTable[]): Promise<void> {
+  async verified(tables: readonly ReportedTable[]): Promise<void> {
     await this.#call('POST', '/api/verified', { tables }, LOOK_UP_TIMEOUT_MS);
   }
 

@@ -67,23 +67,30 @@ const backfillRequest = z.strictObject({
 const cancelRequest = z.strictObject({ tables: tableList(parseTableName).min(1, 'must not be empty').optional() });
 
 const name = z.string('must be text').min(1, 'must not be empty').max(NAME_MAX_CHARACTERS, 'is too long');
+const time = z.iso
+  .datetime('must be a time, such as 2026-01-31T12:00:00.000Z')
+  .max(TIME_MAX_CHARACTERS, 'is too long')
+  .transform((at) => new Date(at).toISOString());
 const rowCount = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const verifiedRequest = z.strictObject({
   tables: z
     .array(
-      z.strictObject({
-        schema: name,
-        table: name,
-        at: z.iso
-          .datetime('must be a time, such as 2026-01-31T12:00:00.000Z')
-          .max(TIME_MAX_CHARACTERS, 'is too long')
-          .transform((at) => new Date(at).toISOString()),
-        scope: z.enum(VERIFY_SCOPES, `must be one of ${VERIFY_SCOPES.join(', ')}`),
-        rows: rowCount,
-        missing: rowCount,
-        extra: rowCount,
-        different: rowCount,
-      }),
+      z
+        .strictObject({
+          schema: name,
+          table: name,
+          at: time,
+          scope: z.enum(VERIFY_SCOPES, `must be one of ${VERIFY_SCOPES.join(', ')}`),
+          rows: rowCount,
+          missing: rowCount,
+          extra: rowCount,
+          different: rowCount,
+          repairOf: time.optional(),
+        })
+        .refine(({ scope, repairOf }) => repairOf === undefined || scope === 'part', {
+          path: ['repairOf'],
+          message: 'needs scope part',
+        }),
       'must be a list of results',
     )
     .min(1, 'must not be empty')

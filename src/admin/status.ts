@@ -1,7 +1,7 @@
 import type { BackfillControl, BackfillStatus } from '../backfill/control.ts';
 import type { TableCoverage } from '../model/coverage.ts';
 import type { StreamStatus } from '../model/stream-status.ts';
-import type { VerifiedRows, VerifiedTable } from '../model/verified-tables.ts';
+import type { ReportedTable, VerifiedRows } from '../model/verified-tables.ts';
 
 /** What the admin server asks of a running pipeline. */
 export interface StatusSource {
@@ -13,7 +13,7 @@ export interface StatusSource {
    * Records what `cdc verify` has found. Resolves once the checkpoint is durable.
    * @throws CdcError with exit code 2 that names each table that is not captured; nothing is recorded then
    */
-  verified(results: readonly VerifiedTable[]): Promise<void>;
+  verified(results: readonly ReportedTable[]): Promise<void>;
 }
 
 export interface CoveredTable {

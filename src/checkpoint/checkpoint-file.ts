@@ -118,6 +118,7 @@ const verifiedTable = z.strictObject({
   missing: count,
   extra: count,
   different: count,
+  hasEarlier: z.boolean(),
 });
 
 const key = z.array(z.string()).nullable();
@@ -202,9 +203,9 @@ const NO_COVERAGE: NonNullable<Checkpoint['coverage']> = { followedSince: null, 
 
 const storedComplete = ({ schema, table, since, why }: CompleteTable): CompleteTable => ({ schema, table, since, why });
 
-const storedVerified = (result: VerifiedTable): VerifiedTable => {
-  const { schema, table, at, scope, rows, missing, extra, different } = result;
-  return { schema, table, at, scope, rows, missing, extra, different };
+const storedVerified = (result: VerifiedTable): Required<VerifiedTable> => {
+  const { schema, table, at, scope, rows, missing, extra, different, hasEarlier = false } = result;
+  return { schema, table, at, scope, rows, missing, extra, different, hasEarlier };
 };
 
 const storedProgress = (table: TableProgress): TableProgress => {

@@ -29,7 +29,8 @@ export const checkCommand = (signal: AbortSignal): Command =>
 /** The keys `problems` and `passing` keep their names: scripts read them. */
 function jsonReport(ok: boolean, findings: readonly Finding[], verified: readonly VerifiedTable[]): string {
   const problems = findings.map(({ transient, ...rest }) => (transient ? { ...rest, passing: true } : rest));
-  return `${JSON.stringify({ ok, problems, verified }, null, 2)}\n`;
+  const results = verified.map(({ hasEarlier, ...result }) => result);
+  return `${JSON.stringify({ ok, problems, verified: results }, null, 2)}\n`;
 }
 
 /** The findings as text, errors first; a line for each table that is equal; a line with the number of findings. */

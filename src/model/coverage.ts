@@ -1,5 +1,11 @@
 import { COPY_BEGUN, type IncompleteTable, IncompleteTables } from './incomplete-tables.ts';
-import { differingRows, type VerifiedRows, type VerifiedTable, VerifiedTables } from './verified-tables.ts';
+import {
+  differingRows,
+  type ReportedTable,
+  type VerifiedRows,
+  type VerifiedTable,
+  VerifiedTables,
+} from './verified-tables.ts';
 
 /** Why the copy of a table in the lake is complete. */
 export const COMPLETE_BECAUSE = ['created', 'emptied', 'backfilled'] as const;
@@ -125,11 +131,11 @@ export class Coverage {
   }
 
   /**
-   * `cdc verify` has compared the table. Differences withdraw its coverage; a result of the whole table without any
-   * gives it back.
+   * `cdc verify` has compared the table. Differences withdraw its coverage. A result of the whole table without any
+   * gives it back, and so does the repair of all that was found.
    * @returns whether the result is kept
    */
-  compared(result: VerifiedTable): boolean {
+  compared(result: ReportedTable): boolean {
     return this.#verified.record(result);
   }
 

@@ -17,6 +17,14 @@ export interface VerifiedRows {
 export interface VerifiedTable extends VerifiedRows {
   schema: string;
   table: string;
+  /** An earlier result found rows that differ too, so only a result of the whole table ends this one. */
+  hasEarlier?: boolean;
+}
+
+/** A result as `cdc verify` reports it. */
+export interface ReportedTable extends Omit<VerifiedTable, 'hasEarlier'> {
+  /** The `at` of a result whose rows were sent again: this one counts which of them still differ. Scope is `part`. */
+  repairOf?: string | undefined;
 }
 
 /** How many rows differ. */
@@ -39,18 +47,33 @@ export class VerifiedTables {
   }
 
   /**
-   * A part without differences says nothing of the other rows, so it is not kept. Neither does a result without
-   * differences replace a later one that has some.
+   * A part without differences says nothing of the other rows, so it is not kept, unless it is the repair of what is
+   * known to differ. Neither does a result without differences replace a later one that has some.
    * @returns whether the result is kept
    */
-  record(result: VerifiedTable): boolean {
+  record({ repairOf, ...result }: ReportedTable): boolean {
     const key = keyOf(result.schema, result.table);
-    if (differingRows(result) === 0) {
-      const known = this.#tables.get(key);
-      const isOlder = known !== undefined && differingRows(known) > 0 && known.at > result.at;
-      if (result.scope === 'part' || isOlder) return false;
-    }
-    this.#tables.set(key, result);
+    const known = this.#tables.get(key);
+    const open = known !== undefined && differingRows(known) > 0 ? known : undefined;
+    const isPart = result.scope === 'part';
+    if (open !== undefined && repairOf === open.at) return this.#repaired(key, open, result);
+    const isOlder = open !== undefined && open.at > result.at;
+    if (differingRows(result) === 0 && (isPart || isOlder)) return false;
+    // The same result, sent again.
+    if (isPart && open?.at === result.at) return true;
+    const hasEarlier = open !== undefined && (isPart || isOlder);
+    this.#tables.set(key, hasEarlier ? { ...result, hasEarlier } : result);
+    return true;
+  }
+
+  /** Of the rows of a result, those that still differ. */
+  #repaired(key: string, found: VerifiedTable, { at, missing, extra, different }: VerifiedTable): boolean {
+    const left = { ...found, at, missing, extra, different };
+    const isMended = differingRows(left) === 0;
+    if (isMended && found.hasEarlier) return false;
+    // A part without differences would hide that the other rows were not compared.
+    if (isMended && found.scope === 'part') this.#tables.delete(key);
+    else this.#tables.set(key, left);
     return true;
   }
 

@@ -135,6 +135,9 @@ describe('the calls', () => {
     const body = JSON.stringify({ tables: [{ ...RESULT, at: '2026-03-01T00:00:00Z', scope: 'part' }] });
     expect(await call(socket, 'POST', '/api/verified', body)).toEqual({ status: 200, json: {} });
     expect(pipeline.calls).toEqual([RESULT, { ...RESULT, scope: 'part' }]);
+    const repair = { ...RESULT, scope: 'part' as const, repairOf: RESULT.at };
+    await client.verified([repair]);
+    expect(pipeline.calls.at(-1)).toEqual(repair);
     pipeline.answer = () => Promise.reject(new CdcError('not a captured table: shop.orders', { exitCode: 2 }));
     await expect(client.verified([RESULT])).rejects.toMatchObject({
       exitCode: 2,
@@ -210,6 +213,9 @@ describe('a call that is wrong', () => {
     ['POST', '/api/verified', verifiedBody({ scope: 'half' }), 400, /tables\.0\.scope: must be one of whole, part/],
     ['POST', '/api/verified', verifiedBody({ extra: -1 }), 400, /tables\.0\.extra: must be a whole number/],
     ['POST', '/api/verified', verifiedBody({ rows: 2 ** 53 }), 400, /tables\.0\.rows: must be a whole number/],
+    ['POST', '/api/verified', verifiedBody({ scope: 'part', repairOf: 'now' }), 400, /0\.repairOf: must be a time/],
+    ['POST', '/api/verified', verifiedBody({ repairOf: RESULT.at }), 400, /tables\.0\.repairOf: needs scope part/],
+    ['POST', '/api/verified', verifiedBody({ hasEarlier: false }), 400, /[Uu]nrecognized key: "hasEarlier"/],
     ['POST', '/api/verified', verifiedBody({ keys: ['1'] }), 400, /[Uu]nrecognized key: "keys"/],
     ['POST', '/api/verified', `{"tables":[${'{},'.repeat(20_000)}{}]}`, 400, /must have at most 20000 results/],
     ['POST', '/api/backfill', `{"tables":["${'x'.repeat(5 * 1024 * 1024)}"]}`, 413, /more than/],

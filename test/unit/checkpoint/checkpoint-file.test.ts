@@ -44,7 +44,7 @@ const sample: Checkpoint = {
     verified: [
       {
         ...{ schema: 's', table: 'u', at: '2026-01-04T00:00:00.000Z', scope: 'whole' },
-        ...{ rows: 12, missing: 1, extra: 2, different: 3 },
+        ...{ rows: 12, missing: 1, extra: 2, different: 3, hasEarlier: true },
       },
     ],
   },

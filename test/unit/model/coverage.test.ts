@@ -162,6 +162,62 @@ describe('what cdc verify finds', () => {
     expect(coverage.of('d', 't')).toMatchObject({ complete: false, since: later.at });
   });
 
+  test('ends with the repair of all that was found, and not with that of some of it', () => {
+    const coverage = verified({ missing: 3, extra: 1 });
+    const [first, second] = ['2026-03-02T00:00:00.000Z', '2026-03-03T00:00:00.000Z'];
+    const some = { scope: 'part', rows: 4, at: first, missing: 1, repairOf: VERIFIED_AT };
+    expect(coverage.compared(result('t', some))).toBe(true);
+    expect(coverage.of('d', 't')).toMatchObject({ complete: false, why: 'cdc verify found 1 row that differs' });
+    const all = { scope: 'part', rows: 1, at: second, repairOf: first };
+    expect(coverage.compared(result('t', { ...all, repairOf: VERIFIED_AT }))).toBe(false);
+    expect(coverage.of('d', 't').complete).toBe(false);
+    expect(coverage.compared(result('t', all))).toBe(true);
+    expect(coverage.of('d', 't')).toEqual({ complete: true, since: LATER, why: 'backfilled' });
+    // The others were compared before.
+    expect(resultOf(coverage, 't')).toEqual(result('t', { at: second }));
+    expect(coverage.compared(result('t', all))).toBe(false);
+  });
+
+  test('in a part of the table ends with its repair, and no result stays', () => {
+    const coverage = verified({ scope: 'part', missing: 3 });
+    expect(
+      coverage.compared(result('t', { scope: 'part', at: '2026-03-02T00:00:00.000Z', repairOf: VERIFIED_AT })),
+    ).toBe(true);
+    expect(coverage.of('d', 't').complete).toBe(true);
+    expect(resultOf(coverage, 't')).toBeUndefined();
+  });
+
+  test.each([
+    ['whole', false],
+    ['whole', true],
+    ['part', false],
+    ['part', true],
+  ] as const)(
+    'in the %s table and later in a part ends only with the whole table (restarted: %s)',
+    (scope, restart) => {
+      let coverage = verified({ scope, missing: 3 });
+      const part = { scope: 'part', rows: 5, at: '2026-03-02T00:00:00.000Z', different: 1 };
+      // The answer to the first request can be lost.
+      for (let i = 0; i < 2; i++) expect(coverage.compared(result('t', part))).toBe(true);
+      expect(resultOf(coverage, 't')).toEqual(result('t', { ...part, hasEarlier: true }));
+      if (restart) coverage = new Coverage(coverage.saved);
+      const repair = { scope: 'part', rows: 1, at: '2026-03-03T00:00:00.000Z', repairOf: part.at };
+      expect(coverage.compared(result('t', repair))).toBe(false);
+      expect(coverage.of('d', 't')).toMatchObject({ complete: false, since: part.at });
+      expect(coverage.compared(result('t', { at: repair.at }))).toBe(true);
+      expect(coverage.of('d', 't').complete).toBe(true);
+      expect(resultOf(coverage, 't')).toEqual(result('t', { at: repair.at }));
+    },
+  );
+
+  test('sent again changes nothing', () => {
+    for (const differences of [{ missing: 3 }, { scope: 'part', missing: 3 }]) {
+      const coverage = verified(differences);
+      expect(coverage.compared(result('t', differences))).toBe(true);
+      expect(resultOf(coverage, 't')).toEqual(result('t', differences));
+    }
+  });
+
   test.each(['backfilled', 'created', 'emptied'] as const)('ends with a table that is %s', (why) => {
     for (const differences of [{}, { missing: 1, different: 1 }]) {
       const coverage = verified(differences);
