@@ -79,8 +79,9 @@ export function keyPredicate(
 }
 
 /**
- * The same for one key. Undefined if it cannot be turned back: a column is hashed or a floating-point number, has a type
- * without an order or labels that cannot be read; or the text is not what an event of this table has as its key now.
+ * The same for one key. Undefined if it cannot be turned back: a column is hashed or a floating-point number, has a
+ * type without an order or labels that cannot be read; or the text is not what an event of this table has as its key
+ * now.
  */
 export function keyCondition(
   columns: readonly KeyTextColumn[],
@@ -94,7 +95,7 @@ export function keyCondition(
 export function whyNoPredicate(columns: readonly KeyTextColumn[], values: KeyValues): string | undefined {
   for (const column of columns) {
     if (operandOf(column, values) !== undefined) continue;
-    if (column.isHashed) return `column ${column.name} is hashed (columns:)`;
+    if (column.isHashed) return `a rule under columns: replaces the values of column ${column.name}`;
     if (column.type === T.FLOAT || column.type === T.DOUBLE) return `column ${column.name} is a floating-point number`;
     return `column ${column.name} has a type whose values cannot be looked up`;
   }
@@ -257,8 +258,9 @@ function dateTerm({ type, meta }: KeyTextColumn, style: KeyValues['temporal']): 
   const utc = style !== 'mysql' && (type === T.TIMESTAMP || type === T.TIMESTAMP2);
   const clock = isDate
     ? ''
-    : `${style === 'mysql' ? ' ' : 'T'}\\d\\d:\\d\\d:\\d\\d${fractionOf(meta)}${utc ? 'Z' : ''}`;
-  const pattern = new RegExp(`^"\\d{4}-\\d\\d-\\d\\d${clock}"$`);
+    : `${style === 'mysql' ? ' ' : 'T'}(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d${fractionOf(meta)}${utc ? 'Z' : ''}`;
+  // The server has an error for a month that no date has.
+  const pattern = new RegExp(`^"\\d{4}-(?:0\\d|1[0-2])-(?:[0-2]\\d|3[01])${clock}"$`);
   return (raw) => {
     if (pattern.test(raw)) return literalOf(`'${raw.slice(1, -1).replace('T', ' ').replace('Z', '')}'`);
     // With `epoch_micros`, only days that the calendar lacks are text.
@@ -281,7 +283,7 @@ const fractionOf = (digits: number): string => (digits > 0 ? `\\.\\d{${digits}}`
 const microsOf = (raw: string): bigint | undefined => (/^(?:0|-?[1-9]\d{0,17})$/.test(raw) ? BigInt(raw) : undefined);
 
 function timeTerm(digits: number, asMicros: boolean): ToTerm {
-  if (!asMicros) return patternTerm(new RegExp(`^"-?\\d{2,3}:\\d\\d:\\d\\d${fractionOf(digits)}"$`));
+  if (!asMicros) return patternTerm(new RegExp(`^"-?\\d{2,3}:[0-5]\\d:[0-5]\\d${fractionOf(digits)}"$`));
   return (raw) => {
     const micros = microsOf(raw);
     if (micros === undefined) return undefined;
