@@ -1,5 +1,5 @@
 import type { Backfill } from './backfill/backfill.ts';
-import type { TableStatus } from './backfill/control.ts';
+import type { RepairRequest, RepairResult, TableStatus } from './backfill/control.ts';
 import { MergePoint } from './backfill/merge/merge-point.ts';
 import { openBackfill } from './backfill/open-backfill.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
@@ -34,6 +34,8 @@ export interface RunningPipeline {
   backfill: Backfill;
   /** The captured tables that the pipeline knows of, and whether the lake holds the whole of each. */
   tables(): Promise<{ schema: string; table: string; coverage: TableCoverage }[]>;
+  /** Sends rows again whose keys differ in the lake. Resolves once they are delivered. */
+  repair(request: RepairRequest): Promise<RepairResult>;
 }
 
 export interface PipelineHooks {
@@ -74,7 +76,7 @@ export async function runPipeline(
   start.coverage.follow(config.tables, isCaptured);
   const stopSignal = AbortSignal.any([signal, failure.signal]);
   const parts = await connectParts(selected, { file, saved, finished, log, signal: stopSignal, fail });
-  const { source, merge, backfill, delivery, checkpointer } = parts;
+  const { source, merge, backfill, repairs, delivery, checkpointer } = parts;
   // A table that is created later needs no backfill.
   if (saved === undefined && config.source.start === 'snapshot') await backfill.start({ tables: [] }, 'may be empty');
   // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
@@ -89,7 +91,7 @@ export async function runPipeline(
   const captured = new CapturedTables(() => sourceConnection(config.source), isCaptured);
   const tables: RunningPipeline['tables'] = async () =>
     (await captured.list()).map((id) => ({ ...id, coverage: start.coverage.of(id.schema, id.table) }));
-  onRunning?.({ config, server, backfill, tables });
+  onRunning?.({ config, server, backfill, tables, repair: (request) => repairs.repair(request) });
   try {
     await source.follow(merge);
     if (!failure.signal.aborted)
@@ -98,6 +100,7 @@ export async function runPipeline(
     fail(error);
   } finally {
     await backfill.stopped();
+    await repairs.stopped();
     if (!parts.hasSinkFailed()) await drainWithTimeout(delivery, log);
     delivery.stop();
     for (const { sink } of parts.targets) sink.close();
@@ -164,7 +167,7 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
     },
   });
   const merge = new MergePoint(delivery, { watches, stream: source, start: start.delivered, signal });
-  const { backfill, ordinals } = openBackfill({
+  const { backfill, repairs, ordinals } = openBackfill({
     ...{ config, server, start, saved: saved?.backfill, finished, delivery, merge, watches, log, signal },
     pauseStream: () => pauses.begin(),
     onProgress: () => checkpointer.markDirty(),
@@ -176,7 +179,7 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
   const current = (): Checkpoint => checkpointOf(selected, delivery.delivered, backfill);
   const onSaved = (checkpoint: Checkpoint): void => ordinals.saved(checkpoint.backfill?.ordinals ?? 0);
   const checkpointer = new Checkpointer(file, current, fail, onSaved);
-  return { source, targets, delivery, merge, backfill, checkpointer, hasSinkFailed: () => sinkFailed };
+  return { source, targets, delivery, merge, backfill, repairs, checkpointer, hasSinkFailed: () => sinkFailed };
 }
 
 function logIncomplete(log: Log, { schema, table, why, ...at }: IncompleteTable): void {

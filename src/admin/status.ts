@@ -1,4 +1,4 @@
-import type { BackfillControl, BackfillStatus } from '../backfill/control.ts';
+import type { BackfillControl, BackfillStatus, RepairRequest, RepairResult } from '../backfill/control.ts';
 import type { TableCoverage } from '../model/coverage.ts';
 
 /** What the admin server asks of a running pipeline. */
@@ -6,6 +6,8 @@ export interface StatusSource {
   backfill: BackfillControl;
   /** Every captured table that the pipeline knows, and whether its copy is complete. */
   tables(): Promise<CoveredTable[]>;
+  /** Sends rows again whose keys differ in the lake. Resolves once they are delivered. */
+  repair(request: RepairRequest): Promise<RepairResult>;
 }
 
 export interface CoveredTable {

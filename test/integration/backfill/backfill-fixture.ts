@@ -13,7 +13,7 @@ export interface SnapshotEvent {
   after: Record<string, unknown> | null;
 }
 
-type Calls = Pick<AdminClient, 'status' | 'backfill' | 'startBackfill' | 'changeBackfill'>;
+type Calls = Pick<AdminClient, 'status' | 'backfill' | 'startBackfill' | 'changeBackfill' | 'repair'>;
 type Coverage = DaemonStatus['tables'][number]['coverage'];
 
 /** A schema, a lake, a configuration, and a daemon that `cdc backfill` finds. */
@@ -26,6 +26,7 @@ export class BackfillFixture extends Fixture {
     backfill: () => this.#call((client) => client.backfill()),
     startBackfill: (request) => this.#call((client) => client.startBackfill(request)),
     changeBackfill: (change, tables) => this.#call((client) => client.changeBackfill(change, tables)),
+    repair: (request) => this.#call((client) => client.repair(request)),
   };
 
   async #call<T>(call: (client: AdminClient) => Promise<T>): Promise<T> {
