@@ -108,6 +108,15 @@ const MAY_IMPORT: Record<string, string[]> = {
     'backfill/read',
     'backfill/merge',
   ],
+  'backfill/repair': [
+    'model',
+    'codec/bytes',
+    'delivery',
+    'backfill/control.ts',
+    'backfill/limits.ts',
+    'backfill/read',
+    'backfill/merge',
+  ],
   'backfill/backfill.ts': [
     'model',
     'config',
@@ -128,6 +137,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'backfill/request',
     'backfill/read',
     'backfill/merge',
+    'backfill/repair',
     'backfill/backfill.ts',
   ],
 

@@ -16,7 +16,7 @@ export interface SnapshotEvent {
   after: Record<string, unknown> | null;
 }
 
-type Calls = Pick<AdminClient, 'status' | 'backfill' | 'startBackfill' | 'changeBackfill' | 'verified'>;
+type Calls = Pick<AdminClient, 'status' | 'backfill' | 'startBackfill' | 'changeBackfill' | 'verified' | 'repair'>;
 type Coverage = DaemonStatus['tables'][number]['coverage'];
 
 /** A schema, a lake, a configuration, and a daemon that `cdc backfill` finds. */
@@ -30,6 +30,7 @@ export class BackfillFixture extends Fixture {
     startBackfill: (request) => this.#call((client) => client.startBackfill(request)),
     changeBackfill: (change, tables) => this.#call((client) => client.changeBackfill(change, tables)),
     verified: (results) => this.#call((client) => client.verified(results)),
+    repair: (request) => this.#call((client) => client.repair(request)),
   };
 
   /** As other clients do, it asks again where the pipeline does not run: a connection can end at any time. */
