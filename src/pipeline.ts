@@ -1,5 +1,5 @@
 import type { Backfill } from './backfill/backfill.ts';
-import type { TableStatus } from './backfill/control.ts';
+import type { RepairRequest, RepairResult, TableStatus } from './backfill/control.ts';
 import { MergePoint } from './backfill/merge/merge-point.ts';
 import { openBackfill } from './backfill/open-backfill.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
@@ -12,11 +12,13 @@ import { Delivery } from './delivery/delivery.ts';
 import type { Aggregation } from './delivery/request-builder.ts';
 import type { DeliveredPosition } from './delivery/watermark-tracker.ts';
 import { TableWatches } from './model/chunk-window.ts';
-import type { TableCoverage } from './model/coverage.ts';
+import { type Coverage, rowsThatDiffer, type TableCoverage } from './model/coverage.ts';
 import type { IncompleteTable } from './model/incomplete-tables.ts';
 import { compileRoutes } from './model/routes.ts';
+import type { StreamStatus } from './model/stream-status.ts';
 import { compileTableFilter, formatTableName } from './model/table-filter.ts';
-import { asCdcError } from './runtime/error.ts';
+import { differingRows, type ReportedTable, type VerifiedRows } from './model/verified-tables.ts';
+import { asCdcError, CdcError } from './runtime/error.ts';
 import type { Log } from './runtime/log.ts';
 import { openSinks } from './sinks/firehose/open-sinks.ts';
 import { CapturedTables } from './source/captured-tables.ts';
@@ -32,8 +34,16 @@ export interface RunningPipeline {
   config: Config;
   server: SelectedHost['server'];
   backfill: Backfill;
-  /** The captured tables that the pipeline knows of, and whether the lake holds the whole of each. */
-  tables(): Promise<{ schema: string; table: string; coverage: TableCoverage }[]>;
+  /** The captured tables, whether the lake holds the whole of each, and what `cdc verify` has found in it. */
+  tables(): Promise<{ schema: string; table: string; coverage: TableCoverage; verified: VerifiedRows | null }[]>;
+  stream(): StreamStatus;
+  /**
+   * Records what `cdc verify` has found. Resolves once the checkpoint is durable.
+   * @throws CdcError with exit code 2 that names each table that is not captured; nothing is recorded then
+   */
+  verified(results: readonly ReportedTable[]): Promise<void>;
+  /** Sends rows again whose keys differ in the lake. Resolves once they are delivered. */
+  repair(request: RepairRequest): Promise<RepairResult>;
 }
 
 export interface PipelineHooks {
@@ -74,7 +84,7 @@ export async function runPipeline(
   start.coverage.follow(config.tables, isCaptured);
   const stopSignal = AbortSignal.any([signal, failure.signal]);
   const parts = await connectParts(selected, { file, saved, finished, log, signal: stopSignal, fail });
-  const { source, merge, backfill, delivery, checkpointer } = parts;
+  const { source, merge, backfill, repairs, delivery, checkpointer } = parts;
   // A table that is created later needs no backfill.
   if (saved === undefined && config.source.start === 'snapshot') await backfill.start({ tables: [] }, 'may be empty');
   // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
@@ -88,8 +98,17 @@ export async function runPipeline(
   backfill.run();
   const captured = new CapturedTables(() => sourceConnection(config.source), isCaptured);
   const tables: RunningPipeline['tables'] = async () =>
-    (await captured.list()).map((id) => ({ ...id, coverage: start.coverage.of(id.schema, id.table) }));
-  onRunning?.({ config, server, backfill, tables });
+    (await captured.list()).map((id) => ({ ...id, ...start.coverage.statusOf(id.schema, id.table) }));
+  const stream = (): StreamStatus => streamStatus(selected, delivery.delivered);
+  const verified: RunningPipeline['verified'] = async (results) => {
+    await captured.assertCaptured(results);
+    // Another pipeline can have the checkpoint by now.
+    if (stopSignal.aborted) throw new CdcError('the pipeline is stopping', { kind: 'retry', hint: 'try again' });
+    recordResults(results, start.coverage, log);
+    checkpointer.markDirty();
+    await checkpointer.save();
+  };
+  onRunning?.({ config, server, backfill, tables, stream, verified, repair: (request) => repairs.repair(request) });
   try {
     await source.follow(merge);
     if (!failure.signal.aborted)
@@ -98,6 +117,7 @@ export async function runPipeline(
     fail(error);
   } finally {
     await backfill.stopped();
+    await repairs.stopped();
     if (!parts.hasSinkFailed()) await drainWithTimeout(delivery, log);
     delivery.stop();
     for (const { sink } of parts.targets) sink.close();
@@ -164,7 +184,7 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
     },
   });
   const merge = new MergePoint(delivery, { watches, stream: source, start: start.delivered, signal });
-  const { backfill, ordinals } = openBackfill({
+  const { backfill, repairs, ordinals } = openBackfill({
     ...{ config, server, start, saved: saved?.backfill, finished, delivery, merge, watches, log, signal },
     pauseStream: () => pauses.begin(),
     onProgress: () => checkpointer.markDirty(),
@@ -176,7 +196,7 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
   const current = (): Checkpoint => checkpointOf(selected, delivery.delivered, backfill);
   const onSaved = (checkpoint: Checkpoint): void => ordinals.saved(checkpoint.backfill?.ordinals ?? 0);
   const checkpointer = new Checkpointer(file, current, fail, onSaved);
-  return { source, targets, delivery, merge, backfill, checkpointer, hasSinkFailed: () => sinkFailed };
+  return { source, targets, delivery, merge, backfill, repairs, checkpointer, hasSinkFailed: () => sinkFailed };
 }
 
 function logIncomplete(log: Log, { schema, table, why, ...at }: IncompleteTable): void {
@@ -186,6 +206,25 @@ function logIncomplete(log: Log, { schema, table, why, ...at }: IncompleteTable)
     { table: `${schema}.${table}`, statement: why, ...at },
     `${why} can have changed rows of ${name} without row events: copy them again (${copy})`,
   );
+}
+
+function streamStatus({ server, start, host }: SelectedHost, { coordinates, gtids }: DeliveredPosition): StreamStatus {
+  return {
+    server: { flavor: server.flavor, identity: server.identity, host },
+    epoch: start.epoch,
+    delivered: { ...coordinates, gtids: gtids?.toString() ?? null },
+  };
+}
+
+function recordResults(results: readonly ReportedTable[], coverage: Coverage, log: Log): void {
+  for (const result of results) {
+    if (!coverage.compared(result)) continue;
+    const { schema, table: name, ...found } = result;
+    const table = formatTableName(schema, name);
+    const line = { table, ...found };
+    if (differingRows(result) === 0) log.info(line, 'cdc verify found no difference');
+    else log.warn(line, `cdc verify found ${rowsThatDiffer(result)}: send them again (cdc verify --repair ${table})`);
+  }
 }
 
 function checkpointOf(

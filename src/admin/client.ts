@@ -1,5 +1,12 @@
 import { Agent, request as httpRequest } from 'node:http';
-import type { BackfillRequest, BackfillStatus, StartedBackfill } from '../backfill/control.ts';
+import type {
+  BackfillRequest,
+  BackfillStatus,
+  RepairRequest,
+  RepairResult,
+  StartedBackfill,
+} from '../backfill/control.ts';
+import type { ReportedTable } from '../model/verified-tables.ts';
 import { CdcError, type ExitCode } from '../runtime/error.ts';
 import type { DaemonStatus } from './status.ts';
 import { assertSocketPath, probeSocket, stateOfFailure } from './unix-socket.ts';
@@ -7,7 +14,9 @@ import { assertSocketPath, probeSocket, stateOfFailure } from './unix-socket.ts'
 /** How long an answer can take. */
 const ANSWER_TIMEOUT_MS = 15_000;
 /** The daemon looks every table up before it answers. */
-const START_TIMEOUT_MS = 120_000;
+const LOOK_UP_TIMEOUT_MS = 120_000;
+/** A repair waits for the stream and for Firehose, and for the repairs before it. */
+const REPAIR_TIMEOUT_MS = 1_800_000;
 
 /** The command's half of the admin server: calls to the daemon over its Unix socket. */
 export class AdminClient {
@@ -39,12 +48,22 @@ export class AdminClient {
   }
 
   startBackfill(request: BackfillRequest): Promise<StartedBackfill> {
-    return this.#call('POST', '/api/backfill', request, START_TIMEOUT_MS);
+    return this.#call('POST', '/api/backfill', request, LOOK_UP_TIMEOUT_MS);
   }
 
   /** @param tables only for cancel: these alone */
   changeBackfill(change: 'pause' | 'resume' | 'cancel', tables?: string[]): Promise<BackfillStatus> {
     return this.#call('POST', `/api/backfill/${change}`, tables === undefined ? {} : { tables });
+  }
+
+  /** Resolves once the results are durable. */
+  async verified(tables: readonly ReportedTable[]): Promise<void> {
+    await this.#call('POST', '/api/verified', { tables }, LOOK_UP_TIMEOUT_MS);
+  }
+
+  /** Resolves once everything that was sent is delivered. */
+  repair(request: RepairRequest): Promise<RepairResult> {
+    return this.#call('POST', '/api/repair', request, REPAIR_TIMEOUT_MS);
   }
 
   close(): void {

@@ -8,6 +8,7 @@ import type { BinlogFingerprint } from '../model/binlog-fingerprint.ts';
 import { COMPLETE_BECAUSE, type CompleteTable, type SavedCoverage } from '../model/coverage.ts';
 import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
+import { VERIFY_SCOPES, type VerifiedTable } from '../model/verified-tables.ts';
 import { ensureDirectory, followLinks, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
 import { lockFile } from '../runtime/file-lock.ts';
@@ -29,7 +30,10 @@ export interface Checkpoint {
   incomplete: IncompleteTable[];
   /** The binlog before the position; undefined if it is not known yet, or if 0.1.0 wrote the file. */
   binlog?: BinlogFingerprint | undefined;
-  /** Tables that the lake holds completely, and since when the stream was followed; undefined if it is not known. */
+  /**
+   * Tables that the lake holds completely, what `cdc verify` has found in them, and since when the stream was followed;
+   * undefined if it is not known.
+   */
   coverage?: Omit<SavedCoverage, 'incomplete'>;
   /** What is left to read of a backfill; undefined if there was none yet. */
   backfill?: BackfillProgress;
@@ -40,8 +44,9 @@ export interface Checkpoint {
  * - 1 (0.1.0): the first format.
  * - 2: `incomplete` and `binlog`.
  * - 3: `coverage` and `backfill`.
+ * - 4: `dropped` and `verified` in `coverage`.
  */
-const VERSION = 3;
+const VERSION = 4;
 
 const coordinates = z.strictObject({ file: z.string(), position: z.int().min(0) });
 
@@ -103,6 +108,19 @@ const completeTable = z.strictObject({
   why: z.enum(COMPLETE_BECAUSE),
 });
 
+const count = z.int().min(0);
+const verifiedTable = z.strictObject({
+  schema: z.string(),
+  table: z.string(),
+  at: z.string(),
+  scope: z.enum(VERIFY_SCOPES),
+  rows: count,
+  missing: count,
+  extra: count,
+  different: count,
+  hasEarlier: z.boolean(),
+});
+
 const key = z.array(z.string()).nullable();
 const tableProgress = z.strictObject({
   schema: z.string(),
@@ -116,26 +134,40 @@ const tableProgress = z.strictObject({
   ranges: z.array(z.strictObject({ after: key, upTo: key })),
 });
 
+const coverageSinceVersion3 = {
+  fresh: z.boolean(),
+  tables: z.array(z.string()),
+  followedSince: z.string().nullable(),
+  complete: z.array(completeTable),
+};
+const backfillSinceVersion3 = z.strictObject({
+  paused: z.boolean(),
+  parallel: z.int().nullable(),
+  rate: z.int().nullable(),
+  maxLagMs: z.int().nullable(),
+  ordinals: z.int().min(0),
+  tables: z.array(tableProgress),
+});
+
 const fileSchema = z.discriminatedUnion('version', [
   z.strictObject({ version: z.literal(1), ...sinceVersion1, ...atTheEnd }),
   z.strictObject({ version: z.literal(2), ...sinceVersion2, ...atTheEnd }),
   z.strictObject({
+    version: z.literal(3),
+    ...sinceVersion2,
+    coverage: z.strictObject(coverageSinceVersion3),
+    backfill: backfillSinceVersion3,
+    ...atTheEnd,
+  }),
+  z.strictObject({
     version: z.literal(VERSION),
     ...sinceVersion2,
     coverage: z.strictObject({
-      fresh: z.boolean(),
-      tables: z.array(z.string()),
-      followedSince: z.string().nullable(),
-      complete: z.array(completeTable),
+      ...coverageSinceVersion3,
+      dropped: z.array(completeTable),
+      verified: z.array(verifiedTable),
     }),
-    backfill: z.strictObject({
-      paused: z.boolean(),
-      parallel: z.int().nullable(),
-      rate: z.int().nullable(),
-      maxLagMs: z.int().nullable(),
-      ordinals: z.int().min(0),
-      tables: z.array(tableProgress),
-    }),
+    backfill: backfillSinceVersion3,
     ...atTheEnd,
   }),
 ]);
@@ -170,6 +202,11 @@ const storedIncomplete = ({ schema, table, file, position, since, why }: Incompl
 const NO_COVERAGE: NonNullable<Checkpoint['coverage']> = { followedSince: null, complete: [] };
 
 const storedComplete = ({ schema, table, since, why }: CompleteTable): CompleteTable => ({ schema, table, since, why });
+
+const storedVerified = (result: VerifiedTable): Required<VerifiedTable> => {
+  const { schema, table, at, scope, rows, missing, extra, different, hasEarlier = false } = result;
+  return { schema, table, at, scope, rows, missing, extra, different, hasEarlier };
+};
 
 const storedProgress = (table: TableProgress): TableProgress => {
   const { schema, table: name, request, where, key, begun, rows, estimatedRows, ranges } = table;
@@ -225,7 +262,7 @@ export class CheckpointFile {
     return {
       ...{ name, server, epoch, gtids, file, position, tables, incomplete },
       ...(binlog && { binlog }),
-      ...(stored.version === VERSION && { coverage: stored.coverage, backfill: stored.backfill }),
+      ...('coverage' in stored && { coverage: stored.coverage, backfill: stored.backfill }),
     };
   }
 
@@ -248,6 +285,8 @@ export class CheckpointFile {
         tables: coverage.tables ?? [],
         followedSince: coverage.followedSince,
         complete: coverage.complete.map(storedComplete),
+        dropped: (coverage.dropped ?? []).map(storedComplete),
+        verified: (coverage.verified ?? []).map(storedVerified),
       },
       backfill: {
         paused: backfill.paused,

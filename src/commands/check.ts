@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Finding } from '../model/finding.ts';
+import type { VerifiedTable } from '../model/verified-tables.ts';
 
 interface CheckOptions {
   config: string;
@@ -10,27 +11,30 @@ export const checkCommand = (signal: AbortSignal): Command =>
   new Command('check')
     .description('Checks server settings, grants, tables, streams and checkpoint. Reports each problem with its fix.')
     .option('-c, --config <file>', 'the configuration file', 'cdc.yaml')
-    .option('--json', 'print {"ok", "problems": [{"severity", "what", "why", "fix"}]}')
+    .option('--json', 'print {"ok", "problems": [{"severity", "what", "why", "fix"}], "verified": [...]}')
     .addHelpText('after', '\nExit code 3 if there is an error, otherwise 0.\n\nExample:\n  cdc check -c shop.yaml')
     .action(async ({ config, json }: CheckOptions) => {
       const { loadConfig } = await import('../config/load.ts');
       const loaded = loadConfig(config);
       const { checkStart } = await import('../preflight/start-position.ts');
       const { preflight } = await import('../preflight/preflight.ts');
-      const findings = [...(await checkStart(loaded, signal)), ...(await preflight(loaded, signal))];
+      const { findings: ofStart, verified } = await checkStart(loaded, signal);
+      const findings = [...ofStart, ...(await preflight(loaded, signal))];
       const ok = findings.every(({ severity }) => severity !== 'error');
-      process.stdout.write(json ? jsonReport(ok, findings) : formatFindings(findings));
+      const { equalTables } = await import('../preflight/check-coverage.ts');
+      process.stdout.write(json ? jsonReport(ok, findings, verified) : formatFindings(findings, equalTables(verified)));
       if (!ok) process.exitCode = 3;
     });
 
 /** The keys `problems` and `passing` keep their names: scripts read them. */
-function jsonReport(ok: boolean, findings: readonly Finding[]): string {
+function jsonReport(ok: boolean, findings: readonly Finding[], verified: readonly VerifiedTable[]): string {
   const problems = findings.map(({ transient, ...rest }) => (transient ? { ...rest, passing: true } : rest));
-  return `${JSON.stringify({ ok, problems }, null, 2)}\n`;
+  const results = verified.map(({ hasEarlier, ...result }) => result);
+  return `${JSON.stringify({ ok, problems, verified: results }, null, 2)}\n`;
 }
 
-/** The findings as text, errors first, and a line with their number. */
-export function formatFindings(findings: readonly Finding[]): string {
+/** The findings as text, errors first; a line for each table that is equal; a line with the number of findings. */
+export function formatFindings(findings: readonly Finding[], equal: readonly string[] = []): string {
   const ofSeverity = (severity: Finding['severity']) => findings.filter((finding) => finding.severity === severity);
   const paragraphs = (['error', 'warning'] as const).flatMap((severity) =>
     ofSeverity(severity).map(({ what, why, fix }) => `${severity}: ${what}\n  why: ${why}\n  do:  ${fix}\n\n`),
@@ -40,5 +44,6 @@ export function formatFindings(findings: readonly Finding[]): string {
     return `${n} ${severity}${n === 1 ? '' : 's'}`;
   };
   const verdict = ofSeverity('error').length > 0 ? 'cdc run would not work' : 'cdc run can start';
-  return `${paragraphs.join('')}${count('error')}, ${count('warning')}: ${verdict}\n`;
+  const equalLines = equal.length > 0 ? `${equal.join('\n')}\n\n` : '';
+  return `${paragraphs.join('')}${equalLines}${count('error')}, ${count('warning')}: ${verdict}\n`;
 }

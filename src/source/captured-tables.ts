@@ -1,5 +1,7 @@
 import { type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
-import type { TableFilter } from '../model/table-filter.ts';
+import { shortList } from '../model/finding.ts';
+import { formatTableName, type TableFilter } from '../model/table-filter.ts';
+import { CdcError } from '../runtime/error.ts';
 import { CONNECT_TIMEOUT_MS } from './limits.ts';
 
 /** How long an answer of the server is used again. */
@@ -23,9 +25,12 @@ export class CapturedTables {
     this.#isCaptured = isCaptured;
   }
 
-  /** @throws the error of the driver if the server does not answer */
-  list(): Promise<TableId[]> {
-    if (this.#tables === undefined || performance.now() - this.#readAt > FRESH_MS) {
+  /**
+   * @param maxAgeMs how old the answer of the server may be
+   * @throws the error of the driver if the server does not answer
+   */
+  list(maxAgeMs = FRESH_MS): Promise<TableId[]> {
+    if (this.#tables === undefined || performance.now() - this.#readAt > maxAgeMs) {
       this.#readAt = performance.now();
       this.#tables = this.#read();
       this.#tables.catch(() => {
@@ -33,6 +38,33 @@ export class CapturedTables {
       });
     }
     return this.#tables;
+  }
+
+  /**
+   * @throws CdcError with exit code 2 that names each table that is not among them now; one of kind `retry` if the
+   * server does not answer
+   */
+  async assertCaptured(tables: readonly TableId[]): Promise<void> {
+    const listed = await this.list(0).catch((cause) => {
+      const { code, name } = cause as { code?: string; name?: string };
+      const hint = 'try again; the log of the daemon says what it waits for';
+      throw new CdcError('the server does not list its tables', {
+        kind: 'retry',
+        why: String(code ?? name),
+        hint,
+        cause,
+      });
+    });
+    const known = new Set(listed.map(({ schema, table }) => formatTableName(schema, table)));
+    const unknown = tables
+      .map(({ schema, table }) => formatTableName(schema, table))
+      .filter((name) => !known.has(name));
+    if (unknown.length === 0) return;
+    throw new CdcError(`not a captured table: ${shortList([...new Set(unknown)])}`, {
+      exitCode: 2,
+      why: 'the server does not have it, the account cannot see it, or tables of the configuration leave it out',
+      hint: 'correct the name, or add the table to tables and restart cdc run',
+    });
   }
 
   async #read(): Promise<TableId[]> {

@@ -217,6 +217,7 @@ export class ChangeStream {
     const { columns, primaryKey } = map;
     const create = (schema: Pick<ResolvedTableSchema, 'columns' | 'primaryKey'>): TableWriter => {
       const table = withRowKey(map, schema.columns, schema.primaryKey, this.#fallbackKeys);
+      start.coverage.exists(table.schema, table.name);
       onTable?.(table);
       return this.#createTableWriter(table, transactions);
     };
@@ -238,6 +239,8 @@ export class ChangeStream {
     for (const { effect, schema, table } of changes) {
       watches?.changed(schema, table, label);
       if (effect === 'created' && table !== undefined) this.#complete(schema, table, effect, transaction);
+      // Columns of a table that is gone. A statement that failed says `rewritten` too.
+      if (effect === 'columns' && table !== undefined && DROPS.has(label)) start.coverage.dropped(schema, table);
       if (effect !== 'rewritten') continue;
       const incomplete = { schema, table: table ?? '*', ...at, since: commitTime(transaction), why: label };
       start.coverage.rewritten(incomplete);
@@ -269,6 +272,8 @@ export class ChangeStream {
 }
 
 const commitTime = ({ committedAt }: Transaction): string => new Date(committedAt).toISOString();
+
+const DROPS: ReadonlySet<string> = new Set(['DROP TABLE', 'DROP SEQUENCE']);
 
 /** Temporal types before 5.6: a MariaDB table map does not say how many fractional digits they have. */
 const AMBIGUOUS_TYPES: ReadonlySet<number> = new Set([ColumnType.TIME, ColumnType.DATETIME, ColumnType.TIMESTAMP]);

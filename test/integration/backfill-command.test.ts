@@ -13,6 +13,16 @@ import { cdc, type Ended, startCdc, until } from './pipeline-fixture.ts';
 const directory = mkdtempSync(join(tmpdir(), 'cdc-backfill-'));
 const socket = join(directory, 'state', 'shop.sock');
 
+const NO_STREAM = {
+  tables: async () => [],
+  stream: () => ({
+    server: { flavor: 'mysql' as const, identity: '', host: '' },
+    ...{ epoch: 0, delivered: { file: '', position: 4, gtids: null } },
+  }),
+  verified: async () => {},
+  repair: async () => ({ sent: 0, deleted: 0, left: 0 }),
+};
+
 /** A daemon without a pipeline: what it is asked is recorded, and its tables are what a test sets. */
 class Daemon implements BackfillControl {
   asked: unknown[] = [];
@@ -25,7 +35,7 @@ class Daemon implements BackfillControl {
   async listen(name = 'shop'): Promise<void> {
     this.#server = await startAdminServer({
       ...{ socket, name, log: createLog('shop', 'fatal') },
-      source: () => (this.isReady ? { backfill: this, tables: async () => [] } : undefined),
+      source: () => (this.isReady ? { ...NO_STREAM, backfill: this } : undefined),
       whyUnavailable: () => 'MySQL is away',
     });
   }

@@ -1,6 +1,8 @@
 import { CdcError } from '../../runtime/error.ts';
 import { type DeclaredTable, readDeclaredTable } from '../../source/schema/declared-table.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
+import { KeyLookup } from './key-lookup.ts';
+import { readKeyTextColumns } from './read-charsets.ts';
 import { readError } from './read-error.ts';
 import { readKeyColumns } from './read-key-columns.ts';
 import { ReconnectingSession } from './reconnecting-session.ts';
@@ -60,10 +62,43 @@ export class SnapshotConnection {
     }
   }
 
+  /**
+   * Reads rows by the keys of their events.
+   * @param key the indexes of the key columns
+   * @param isHashed whether a column rule replaces the values of a column
+   * @throws CdcError if the table is none, or the server spells its name differently: events would have another name
+   */
+  async lookUp(
+    table: DeclaredTable,
+    key: readonly number[],
+    isHashed: (column: string) => boolean,
+  ): Promise<KeyLookup> {
+    const { connection, signal } = this.#session.options;
+    if (table.kind === 'view') throw viewError(table);
+    const session = await this.#session.open();
+    try {
+      const found = await session.query(
+        'SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
+        [table.schema, table.name],
+      );
+      if (!found.some(([schema, name]) => schema === table.schema && name === table.name)) throw spellingError(table);
+      return new KeyLookup(this.#session, table, await readKeyTextColumns(session, table, key, isHashed));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw readError(error, { table: `${table.schema}.${table.name}`, connection });
+    }
+  }
+
   async close(): Promise<void> {
     this.#session.close();
   }
 }
+
+const spellingError = ({ schema, name }: DeclaredTable): CdcError =>
+  new CdcError(`the server spells the name of ${schema}.${name} differently`, {
+    exitCode: 2,
+    hint: 'name the table as its events do',
+  });
 
 const viewError = ({ schema, name }: DeclaredTable): CdcError =>
   new CdcError(`${schema}.${name} is a view`, {

@@ -10,7 +10,8 @@ import { AdminClient } from '../../../src/admin/client.ts';
 import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
 import type { StatusSource } from '../../../src/admin/status.ts';
 import { listenOnSocket, SOCKET_PATH_MAX_BYTES, stateOfFailure } from '../../../src/admin/unix-socket.ts';
-import type { BackfillRequest, BackfillStatus } from '../../../src/backfill/control.ts';
+import type { BackfillRequest, BackfillStatus, RepairRequest } from '../../../src/backfill/control.ts';
+import type { VerifiedTable } from '../../../src/model/verified-tables.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
 import { createLog } from '../../../src/runtime/log.ts';
 
@@ -22,6 +23,22 @@ afterEach(async () => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const IDLE: BackfillStatus = { state: 'idle', waitingFor: null, parallel: 4, rate: null, tables: [] };
+
+const TABLES = [
+  {
+    ...{ schema: 'shop', table: 'orders', coverage: { complete: true, since: '2026-01-01', why: 'created' } },
+    verified: null,
+  },
+];
+const STREAM = {
+  server: { flavor: 'mysql' as const, identity: 'uuid', host: 'db:3306' },
+  epoch: 7,
+  delivered: { file: 'binlog.000001', position: 4, gtids: null },
+};
+const RESULT = {
+  ...{ schema: 'shop', table: 'orders', at: '2026-03-01T00:00:00.000Z', scope: 'whole' as const },
+  ...{ rows: 12, missing: 1, extra: 2, different: 3 },
+};
 
 /** A pipeline that records what it is asked for. */
 class Pipeline implements StatusSource {
@@ -41,10 +58,23 @@ class Pipeline implements StatusSource {
     resume: () => void (this.state = 'running'),
     cancel: (tables?: string[]) => void this.calls.push({ cancel: tables }),
   };
+  repair = async (asked: RepairRequest) => {
+    this.calls.push(asked);
+    return { sent: 1, deleted: 0, left: 0 };
+  };
   async tables() {
-    return [{ schema: 'shop', table: 'orders', coverage: { complete: true, since: '2026-01-01', why: 'created' } }];
+    return TABLES;
+  }
+  stream() {
+    return STREAM;
+  }
+  async verified(results: readonly VerifiedTable[]) {
+    await this.answer();
+    this.calls.push(...results);
   }
 }
+
+const verifiedBody = (wrong: object): string => JSON.stringify({ tables: [{ ...RESULT, ...wrong }] });
 
 let logged = '';
 const log = createLog('shop', 'info', { write: (line) => void (logged += line) });
@@ -76,15 +106,16 @@ function call(socket: string, method: string, path: string, body?: string): Prom
 }
 
 describe('the calls', () => {
-  test('status says which daemon it is, and has its backfill and the coverage of each table', async () => {
+  test('status says which daemon it is, and has its stream, its backfill and the coverage of each table', async () => {
     const { client } = await start(() => new Pipeline());
     expect(await client.status()).toEqual({
       name: 'shop',
       version: expect.stringMatching(/^\d/),
       pid: process.pid,
       startedAt: expect.stringMatching(/^2\d{3}-.*Z$/),
+      stream: STREAM,
       backfill: IDLE,
-      tables: [{ schema: 'shop', table: 'orders', coverage: { complete: true, since: '2026-01-01', why: 'created' } }],
+      tables: TABLES,
     });
     expect(await client.backfill()).toEqual(IDLE);
   });
@@ -99,6 +130,34 @@ describe('the calls', () => {
     await client.changeBackfill('cancel');
     await client.changeBackfill('cancel', ['shop.orders']);
     expect(pipeline.calls).toEqual([asked, { cancel: undefined }, { cancel: ['shop.orders'] }]);
+  });
+
+  test('a result of cdc verify reaches the pipeline, with its time in UTC; the answer is empty', async () => {
+    const pipeline = new Pipeline();
+    const { client, socket } = await start(() => pipeline);
+    await client.verified([RESULT]);
+    const body = JSON.stringify({ tables: [{ ...RESULT, at: '2026-03-01T00:00:00Z', scope: 'part' }] });
+    expect(await call(socket, 'POST', '/api/verified', body)).toEqual({ status: 200, json: {} });
+    expect(pipeline.calls).toEqual([RESULT, { ...RESULT, scope: 'part' }]);
+    const repair = { ...RESULT, scope: 'part' as const, repairOf: RESULT.at };
+    await client.verified([repair]);
+    expect(pipeline.calls.at(-1)).toEqual(repair);
+    pipeline.answer = () => Promise.reject(new CdcError('not a captured table: shop.orders', { exitCode: 2 }));
+    await expect(client.verified([RESULT])).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('shop.orders'),
+    });
+    expect((await call(socket, 'POST', '/api/verified', body)).status).toBe(400);
+  });
+
+  test('a repair has the keys as they are, and is answered with what became of them', async () => {
+    const pipeline = new Pipeline();
+    const { client } = await start(() => pipeline);
+    const asked = { schema: 'shop', table: 'a.b c', keys: ['{"id":1}', '{"id":"é\\"\\\\"}'] };
+    expect(await client.repair(asked)).toEqual({ sent: 1, deleted: 0, left: 0 });
+    expect(pipeline.calls).toEqual([asked]);
+    pipeline.repair = () => Promise.reject(new CdcError('the pipeline ended', { kind: 'retry' }));
+    await expect(client.repair(asked)).rejects.toMatchObject({ kind: 'retry' });
   });
 
   test('while no pipeline runs, each call is answered with 503 and the reason, and the server stays', async () => {
@@ -140,6 +199,9 @@ describe('the calls', () => {
   });
 });
 
+const repairOf = (count: number): string =>
+  JSON.stringify({ schema: 's', table: 't', keys: Array.from({ length: count }, (_, id) => JSON.stringify({ id })) });
+
 describe('a call that is wrong', () => {
   test.each<[method: string, path: string, body: string | undefined, status: number, text: RegExp]>([
     ['GET', '/', undefined, 404, /use \/api\/status, /],
@@ -158,6 +220,30 @@ describe('a call that is wrong', () => {
     ['POST', '/api/backfill', '{"tables":[],"where":""}', 400, /where: must not be empty/],
     ['POST', '/api/backfill', '{"tables":[],"were":"x"}', 400, /[Uu]nrecognized key: "were"/],
     ['POST', '/api/backfill/cancel', '{"tables":["shop.*"]}', 400, /tables\.0: .*a single table/],
+    ['GET', '/api/verified', undefined, 405, /use POST/],
+    ['POST', '/api/verified', '{}', 400, /tables: must be a list/],
+    ['POST', '/api/verified', '{"tables":[]}', 400, /tables: must not be empty/],
+    ['POST', '/api/verified', verifiedBody({ schema: '' }), 400, /tables\.0\.schema: must not be empty/],
+    ['POST', '/api/verified', verifiedBody({ table: 'x'.repeat(1_001) }), 400, /tables\.0\.table: is too long/],
+    ['POST', '/api/verified', verifiedBody({ at: 'today' }), 400, /tables\.0\.at: must be a time/],
+    ['POST', '/api/verified', verifiedBody({ at: '2026-03-01T00:00:00' }), 400, /tables\.0\.at: must be a time/],
+    ['POST', '/api/verified', verifiedBody({ scope: 'half' }), 400, /tables\.0\.scope: must be one of whole, part/],
+    ['POST', '/api/verified', verifiedBody({ extra: -1 }), 400, /tables\.0\.extra: must be a whole number/],
+    ['POST', '/api/verified', verifiedBody({ rows: 2 ** 53 }), 400, /tables\.0\.rows: must be a whole number/],
+    ['POST', '/api/verified', verifiedBody({ scope: 'part', repairOf: 'now' }), 400, /0\.repairOf: must be a time/],
+    ['POST', '/api/verified', verifiedBody({ repairOf: RESULT.at }), 400, /tables\.0\.repairOf: needs scope part/],
+    ['POST', '/api/verified', verifiedBody({ hasEarlier: false }), 400, /[Uu]nrecognized key: "hasEarlier"/],
+    ['POST', '/api/verified', verifiedBody({ keys: ['1'] }), 400, /[Uu]nrecognized key: "keys"/],
+    ['POST', '/api/verified', `{"tables":[${'{},'.repeat(20_000)}{}]}`, 400, /must have at most 20000 results/],
+    ['GET', '/api/repair', undefined, 405, /use POST/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t"}', 400, /keys: must be a list of the keys of events/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t","keys":[]}', 400, /keys: must not be empty/],
+    ['POST', '/api/repair', '{"schema":"s","keys":["{}"]}', 400, /table: must be text/],
+    ['POST', '/api/repair', '{"schema":"","table":"t","keys":["{}"]}', 400, /schema: must not be empty/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t","keys":[{"id":1}]}', 400, /keys\.0: must be text/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t","keys":["{}","1"]}', 400, /keys\.1: must be a JSON object/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t","keys":["{}"],"all":1}', 400, /[Uu]nrecognized key: "all"/],
+    ['POST', '/api/repair', repairOf(501), 400, /keys: must have at most 500 keys/],
     ['POST', '/api/backfill', `{"tables":["${'x'.repeat(5 * 1024 * 1024)}"]}`, 413, /more than/],
   ])('%s %s (%#) is answered with its status and what to do', async (method, path, body, status, text) => {
     const pipeline = new Pipeline();
@@ -168,11 +254,22 @@ describe('a call that is wrong', () => {
     expect(pipeline.calls).toEqual([]);
   });
 
+  test('an answer names a bounded number of mistakes', async () => {
+    const { socket } = await start(() => new Pipeline());
+    const { status, json } = await call(socket, 'POST', '/api/verified', `{"tables":[${'{},'.repeat(19_000)}{}]}`);
+    expect(status).toBe(400);
+    expect(JSON.stringify(json).length).toBeLessThan(2_000);
+  });
+
   test('a value of the request is not in the answer', async () => {
     const { socket } = await start(() => new Pipeline());
     const { json } = await call(socket, 'POST', '/api/backfill', '{"tables":[],"where":["email = \'ada@x\'"]}');
     expect(JSON.stringify(json)).toContain('where: must be text');
     expect(JSON.stringify(json)).not.toContain('ada@x');
+    const keys = ['{"email":"ada@x"', `{"email":"${'ada@x'.repeat(20_000)}"}`];
+    const repair = await call(socket, 'POST', '/api/repair', JSON.stringify({ schema: 's', table: 't', keys }));
+    expect(JSON.stringify(repair.json)).toContain('keys.1: is too long');
+    expect(JSON.stringify(repair.json)).not.toContain('ada@x');
   });
 });
 

@@ -40,6 +40,13 @@ const sample: Checkpoint = {
     tables: ['s.*'],
     followedSince: '2026-01-01T00:00:00.000Z',
     complete: [{ schema: 's', table: 'u', since: '2026-01-02T00:00:00.000Z', why: 'backfilled' }],
+    dropped: [{ schema: 's', table: 'gone', since: '2026-01-03T00:00:00.000Z', why: 'emptied' }],
+    verified: [
+      {
+        ...{ schema: 's', table: 'u', at: '2026-01-04T00:00:00.000Z', scope: 'whole' },
+        ...{ rows: 12, missing: 1, extra: 2, different: 3, hasEarlier: true },
+      },
+    ],
   },
   backfill: {
     paused: true,
@@ -88,7 +95,7 @@ describe('the checkpoint file', () => {
     ['no text', () => ''],
     ['a changed number', (text: string) => text.replace('1234', '1235')],
     ['an unknown field', (text: string) => text.replace('{', '{"extra":1,')],
-    ['another version', (text: string) => text.replace('"version": 3', '"version": 0')],
+    ['another version', (text: string) => text.replace('"version": 4', '"version": 0')],
     ['other JSON', () => 'null'],
   ])('a file with %s is rejected and not changed', async (_, damage) => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
@@ -104,11 +111,11 @@ describe('the checkpoint file', () => {
 
   test('a file of a later version is rejected with its own message', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
-    writeFileSync(file.path, '{ "version": 4, "more": true }');
+    writeFileSync(file.path, '{ "version": 5, "more": true }');
     await expect(file.load('shop')).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringContaining('a later version of cdc'),
-      why: 'its format is 4, and this cdc supports up to 3',
+      why: 'its format is 5, and this cdc supports up to 4',
     });
   });
 
@@ -125,7 +132,8 @@ describe('the checkpoint file', () => {
       expect(loaded).not.toHaveProperty('backfill');
       await file.save(loaded as Checkpoint);
       const saved = {
-        ...{ version: 3, coverage: { fresh: false, tables: [], followedSince: null, complete: [] } },
+        version: 4,
+        coverage: { fresh: false, tables: [], followedSince: null, complete: [], dropped: [], verified: [] },
         backfill: { paused: false, parallel: null, rate: null, maxLagMs: null, ordinals: 0, tables: [] },
       };
       expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject(saved);
@@ -137,6 +145,26 @@ describe('the checkpoint file', () => {
       await expect(file.load('golden')).rejects.toMatchObject({ why: 'its checksum does not match its content' });
     },
   );
+
+  test('a checkpoint of version 3 is read with its coverage and its backfill, and saved in the new format', async () => {
+    const path = join(directory, 'golden.json');
+    const golden = readFileSync('test/golden/files/checkpoints/version-3.json', 'utf8');
+    writeFileSync(path, golden);
+    const file = new CheckpointFile(path);
+    const loaded = (await file.load('golden')) as Checkpoint;
+    const { coverage, backfill } = JSON.parse(golden);
+    expect(coverage.complete).toHaveLength(2);
+    expect(loaded).toMatchObject({ coverage, backfill });
+    await file.save(loaded);
+    const saved = JSON.parse(readFileSync(path, 'utf8'));
+    expect(saved).toMatchObject({
+      ...{ version: 4, gtids: loaded.gtids, backfill },
+      coverage: { ...coverage, dropped: [], verified: [] },
+    });
+    expect(await file.load('golden')).toEqual({ ...loaded, coverage: saved.coverage });
+    writeFileSync(path, golden.replace('"ordinals": 1', '"ordinals": 2'));
+    await expect(file.load('golden')).rejects.toMatchObject({ why: 'its checksum does not match its content' });
+  });
 
   test('a symbolic link to it stays a link; the file that it leads to is written, and locked', async () => {
     mkdirSync(join(directory, 'disk'));

@@ -1,0 +1,16 @@
+import type { Coordinates } from './coordinates.ts';
+
+/** The server that a pipeline follows, and how far. */
+export interface StreamStatus {
+  server: {
+    flavor: 'mysql' | 'mariadb';
+    /** MySQL: its server_uuid; MariaDB: `mariadb-` and its server id. */
+    identity: string;
+    /** `host:port` */
+    host: string;
+  };
+  /** The first part of `seq`. */
+  epoch: number;
+  /** Everything before this is acknowledged; the checkpoint follows. `gtids` is null if the server has none. */
+  delivered: Coordinates & { gtids: string | null };
+}
