@@ -53,7 +53,7 @@ export class LineCutter {
     const last = this.#pieces.at(-1) as Buffer;
     const before = this.#bytes - last.length;
     const completed = before + last.indexOf(NEWLINE) + 1;
-    const isCheaper = before > 0 && before < last.length && completed > before && completed < this.#whole;
+    const isCheaper = before > 0 && before < last.length && completed < this.#whole;
     return this.#cut(isCheaper ? completed : this.#whole);
   }
 

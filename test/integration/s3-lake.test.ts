@@ -23,11 +23,14 @@ afterAll(async () => {
 });
 beforeEach(() => {
   server.reset();
+  // Attempts follow each other at once.
+  vi.spyOn(Math, 'random').mockReturnValue(0);
   environment({ ...S3_ENVIRONMENT, AWS_ENDPOINT_URL_S3: server.endpoint, AWS_REGION: 'us-east-1' });
 });
 afterEach(() => {
   for (const store of stores.splice(0)) store.close();
   vi.unstubAllEnvs();
+  vi.restoreAllMocks();
 });
 
 /** Only these variables of AWS are set. */

@@ -37,6 +37,6 @@ test('lines and pieces of any length give all bytes in whole lines, numbered fro
       expect(cutter.isWithinLine).toBe(half > 0);
       expect(Buffer.concat(given).equals(text.subarray(0, text.length - half))).toBe(true);
     }),
-    { numRuns: 200 },
+    { numRuns: 60 },
   );
 });
