@@ -1,3 +1,4 @@
+import type { Connection } from 'mysql2/promise';
 import { CdcError } from '../../runtime/error.ts';
 import { type DeclaredTable, readDeclaredTable } from '../../source/schema/declared-table.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
@@ -6,7 +7,8 @@ import { readKeyTextColumns } from './read-charsets.ts';
 import { readError } from './read-error.ts';
 import { readKeyColumns } from './read-key-columns.ts';
 import { ReconnectingSession } from './reconnecting-session.ts';
-import type { Processed } from './row-chunk.ts';
+import type { HighWatermark, Processed } from './row-chunk.ts';
+import type { ReadSession } from './session.ts';
 import type { SnapshotConnectionOptions } from './snapshot-options.ts';
 import { TableReader } from './table-reader.ts';
 import { checkWhere } from './where.ts';
@@ -32,6 +34,38 @@ export class SnapshotConnection {
     const session = await this.#session.open();
     await visibility.open(session, processed, false);
     await visibility.close(session);
+  }
+
+  /**
+   * Reads while everything that the stream has processed is visible.
+   * @returns a watermark that nothing lies behind of what `read` has seen
+   */
+  async readBetween(processed: Processed, read: (connection: Connection) => Promise<void>): Promise<HighWatermark> {
+    const { visibility, options } = this.#session;
+    const session = await this.#session.open();
+    try {
+      await visibility.open(session, processed, false);
+      await read(session.connection);
+      const high = await visibility.high(session);
+      await visibility.close(session);
+      return high;
+    } catch (error) {
+      session.destroy();
+      options.signal.throwIfAborted();
+      throw connectionError(error, options.connection);
+    }
+  }
+
+  /** Asks the server something that is not ordered against the stream. */
+  async query<T>(ask: (connection: Connection, session: ReadSession) => Promise<T>): Promise<T> {
+    const { connection, signal } = this.#session.options;
+    const session = await this.#session.open();
+    try {
+      return await ask(session.connection, session);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw connectionError(error, connection);
+    }
   }
 
   /** Undefined if the table does not exist, or the account cannot see it. */
