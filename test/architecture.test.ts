@@ -141,6 +141,20 @@ const MAY_IMPORT: Record<string, string[]> = {
     'backfill/backfill.ts',
   ],
 
+  verify: [
+    'model',
+    'config',
+    'source/server',
+    'source/schema',
+    'source/event-table.ts',
+    'sinks/firehose',
+    'backfill/request',
+    'admin',
+    'lake',
+    'backfill/read',
+    'backfill/work',
+  ],
+
   'pipeline.ts': [
     'model',
     'config',
@@ -181,6 +195,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'dead-letter',
     'preflight',
     'lake',
+    'verify',
     'daemon.ts',
     'local/firehose',
     'local/demo',

@@ -43,6 +43,19 @@ export class AdminClient {
     return this.#call('GET', '/api/status');
   }
 
+  /**
+   * Two pipelines can name the same socket by mistake.
+   * @throws CdcError with exit code 2 if the daemon runs another pipeline than `name`
+   */
+  async assertPipeline(name: string): Promise<void> {
+    const { name: running } = await this.status();
+    if (running === name) return;
+    throw new CdcError(`the daemon on the socket ${this.socket} runs the pipeline "${running}", not "${name}"`, {
+      exitCode: 2,
+      hint: 'give each pipeline its own checkpoint.file or admin.socket',
+    });
+  }
+
   backfill(): Promise<BackfillStatus> {
     return this.#call('GET', '/api/backfill');
   }
