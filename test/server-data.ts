@@ -15,7 +15,7 @@ export async function makeData(flavor: CopiedFlavor, root: string, report: (line
   await initializeData(await findInstallation({ flavor, report }), serverPaths(join(root, flavor)));
 }
 
-/** A server as `startLocalServer` starts it, but on a copy of the data below `root`. `stop` does not wait for a clean end. */
+/** A server as `startLocalServer` starts it, but on a copy of the data below `root`. `stop` kills it. */
 export async function startOnCopy(root: string, options: LocalServerOptions): Promise<LocalServer> {
   const { flavor } = options;
   if (flavor === 'mysql-5.6' || process.env[urlVariable[flavor]]) return startLocalServer(options);
