@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './test/longest-first.ts';
 
 export default defineConfig({
   test: {
     reporters: ['default', './test/reporter.ts'],
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -20,6 +23,8 @@ export default defineConfig({
           ],
           // A busy machine must not fail a test; each ends by itself.
           testTimeout: 60_000,
+          // They only compute. Vitest would leave a core idle.
+          maxWorkers: availableParallelism(),
           sequence: { groupOrder: 0 },
         },
       },
@@ -32,7 +37,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 180_000,
           // They mostly wait for servers, more of them than there are cores.
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },
@@ -40,6 +45,9 @@ export default defineConfig({
         test: {
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
+          globalSetup: './test/chaos/build.ts',
+          // A run keeps about one core busy, and has pauses of seconds.
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },

@@ -1,5 +1,5 @@
 import type { Backfill } from './backfill/backfill.ts';
-import type { TableStatus } from './backfill/control.ts';
+import type { RepairRequest, RepairResult, TableStatus } from './backfill/control.ts';
 import { MergePoint } from './backfill/merge/merge-point.ts';
 import { openBackfill } from './backfill/open-backfill.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint/checkpoint-file.ts';
@@ -42,6 +42,8 @@ export interface RunningPipeline {
    * @throws CdcError with exit code 2 that names each table that is not captured; nothing is recorded then
    */
   verified(results: readonly ReportedTable[]): Promise<void>;
+  /** Sends rows again whose keys differ in the lake. Resolves once they are delivered. */
+  repair(request: RepairRequest): Promise<RepairResult>;
 }
 
 export interface PipelineHooks {
@@ -82,7 +84,7 @@ export async function runPipeline(
   start.coverage.follow(config.tables, isCaptured);
   const stopSignal = AbortSignal.any([signal, failure.signal]);
   const parts = await connectParts(selected, { file, saved, finished, log, signal: stopSignal, fail });
-  const { source, merge, backfill, delivery, checkpointer } = parts;
+  const { source, merge, backfill, repairs, delivery, checkpointer } = parts;
   // A table that is created later needs no backfill.
   if (saved === undefined && config.source.start === 'snapshot') await backfill.start({ tables: [] }, 'may be empty');
   // Saved before the first event: a crash from here on resumes at this place, and not at a later `start: now`.
@@ -106,7 +108,7 @@ export async function runPipeline(
     checkpointer.markDirty();
     await checkpointer.save();
   };
-  onRunning?.({ config, server, backfill, tables, stream, verified });
+  onRunning?.({ config, server, backfill, tables, stream, verified, repair: (request) => repairs.repair(request) });
   try {
     await source.follow(merge);
     if (!failure.signal.aborted)
@@ -115,6 +117,7 @@ export async function runPipeline(
     fail(error);
   } finally {
     await backfill.stopped();
+    await repairs.stopped();
     if (!parts.hasSinkFailed()) await drainWithTimeout(delivery, log);
     delivery.stop();
     for (const { sink } of parts.targets) sink.close();
@@ -181,7 +184,7 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
     },
   });
   const merge = new MergePoint(delivery, { watches, stream: source, start: start.delivered, signal });
-  const { backfill, ordinals } = openBackfill({
+  const { backfill, repairs, ordinals } = openBackfill({
     ...{ config, server, start, saved: saved?.backfill, finished, delivery, merge, watches, log, signal },
     pauseStream: () => pauses.begin(),
     onProgress: () => checkpointer.markDirty(),
@@ -193,7 +196,7 @@ async function connectParts(selected: SelectedHost, { file, saved, finished, log
   const current = (): Checkpoint => checkpointOf(selected, delivery.delivered, backfill);
   const onSaved = (checkpoint: Checkpoint): void => ordinals.saved(checkpoint.backfill?.ordinals ?? 0);
   const checkpointer = new Checkpointer(file, current, fail, onSaved);
-  return { source, targets, delivery, merge, backfill, checkpointer, hasSinkFailed: () => sinkFailed };
+  return { source, targets, delivery, merge, backfill, repairs, checkpointer, hasSinkFailed: () => sinkFailed };
 }
 
 function logIncomplete(log: Log, { schema, table, why, ...at }: IncompleteTable): void {

@@ -82,7 +82,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'source/select-host.ts',
     'sinks/firehose',
   ],
-  lake: ['model', 'config'],
+  lake: ['model', 'config', 'sinks/firehose'],
 
   'backfill/limits.ts': [],
   'backfill/read': ['model', 'source/limits.ts', 'source/server', 'source/schema'],
@@ -108,6 +108,15 @@ const MAY_IMPORT: Record<string, string[]> = {
     'backfill/read',
     'backfill/merge',
   ],
+  'backfill/repair': [
+    'model',
+    'codec/bytes',
+    'delivery',
+    'backfill/control.ts',
+    'backfill/limits.ts',
+    'backfill/read',
+    'backfill/merge',
+  ],
   'backfill/backfill.ts': [
     'model',
     'config',
@@ -128,7 +137,22 @@ const MAY_IMPORT: Record<string, string[]> = {
     'backfill/request',
     'backfill/read',
     'backfill/merge',
+    'backfill/repair',
     'backfill/backfill.ts',
+  ],
+
+  verify: [
+    'model',
+    'config',
+    'source/server',
+    'source/schema',
+    'source/event-table.ts',
+    'sinks/firehose',
+    'backfill/request',
+    'admin',
+    'lake',
+    'backfill/read',
+    'backfill/work',
   ],
 
   'pipeline.ts': [
@@ -170,6 +194,8 @@ const MAY_IMPORT: Record<string, string[]> = {
     'sinks/firehose',
     'dead-letter',
     'preflight',
+    'lake',
+    'verify',
     'daemon.ts',
     'local/firehose',
     'local/demo',

@@ -1,12 +1,17 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startLocalServer } from '../src/local/mysql/server.ts';
+import { type CopiedFlavor, makeData, startOnCopy } from './server-data.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** Servers shared by all integration tests, with a root who needs no password: every test makes its own schemas. */
     mysqlUrl: string;
     mariadbUrl: string;
+    /** The folder of the data that `startTestServer` copies. */
+    serverData: string;
   }
 }
 
@@ -17,12 +22,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     throw new Error(`npm run build failed\n${build.stdout}${build.stderr}${build.error?.message ?? ''}`);
   }
   const report = (line: string) => process.stderr.write(`${line}\n`);
-  const starts = await Promise.allSettled([
-    startLocalServer({ flavor: 'mysql', report }),
-    startLocalServer({ flavor: 'mariadb', report }),
-  ]);
+  const serverData = mkdtempSync(join(tmpdir(), 'cdc-servers-'));
+  const start = async (flavor: CopiedFlavor) => {
+    await makeData(flavor, serverData, report);
+    return startOnCopy(serverData, { flavor });
+  };
+  const starts = await Promise.allSettled([start('mysql'), start('mariadb')]);
   const stop = async () => {
     await Promise.all(starts.map((start) => start.status === 'fulfilled' && start.value.stop()));
+    rmSync(serverData, { recursive: true, force: true, maxRetries: 3 });
   };
   const [mysql, mariadb] = starts;
   if (mysql.status === 'rejected' || mariadb.status === 'rejected') {
@@ -31,5 +39,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   project.provide('mysqlUrl', mysql.value.url);
   project.provide('mariadbUrl', mariadb.value.url);
+  project.provide('serverData', serverData);
   return stop;
 }

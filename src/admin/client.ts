@@ -1,5 +1,11 @@
 import { Agent, request as httpRequest } from 'node:http';
-import type { BackfillRequest, BackfillStatus, StartedBackfill } from '../backfill/control.ts';
+import type {
+  BackfillRequest,
+  BackfillStatus,
+  RepairRequest,
+  RepairResult,
+  StartedBackfill,
+} from '../backfill/control.ts';
 import type { ReportedTable } from '../model/verified-tables.ts';
 import { CdcError, type ExitCode } from '../runtime/error.ts';
 import type { DaemonStatus } from './status.ts';
@@ -9,6 +15,8 @@ import { assertSocketPath, probeSocket, stateOfFailure } from './unix-socket.ts'
 const ANSWER_TIMEOUT_MS = 15_000;
 /** The daemon looks every table up before it answers. */
 const LOOK_UP_TIMEOUT_MS = 120_000;
+/** A repair waits for the stream and for Firehose, and for the repairs before it. */
+const REPAIR_TIMEOUT_MS = 1_800_000;
 
 /** The command's half of the admin server: calls to the daemon over its Unix socket. */
 export class AdminClient {
@@ -35,6 +43,19 @@ export class AdminClient {
     return this.#call('GET', '/api/status');
   }
 
+  /**
+   * Two pipelines can name the same socket by mistake.
+   * @throws CdcError with exit code 2 if the daemon runs another pipeline than `name`
+   */
+  async assertPipeline(name: string): Promise<void> {
+    const { name: running } = await this.status();
+    if (running === name) return;
+    throw new CdcError(`the daemon on the socket ${this.socket} runs the pipeline "${running}", not "${name}"`, {
+      exitCode: 2,
+      hint: 'give each pipeline its own checkpoint.file or admin.socket',
+    });
+  }
+
   backfill(): Promise<BackfillStatus> {
     return this.#call('GET', '/api/backfill');
   }
@@ -51,6 +72,11 @@ export class AdminClient {
   /** Resolves once the results are durable. */
   async verified(tables: readonly ReportedTable[]): Promise<void> {
     await this.#call('POST', '/api/verified', { tables }, LOOK_UP_TIMEOUT_MS);
+  }
+
+  /** Resolves once everything that was sent is delivered. */
+  repair(request: RepairRequest): Promise<RepairResult> {
+    return this.#call('POST', '/api/repair', request, REPAIR_TIMEOUT_MS);
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BackfillControl } from '../backfill/control.ts';
+import { type BackfillControl, REPAIR_KEY_MAX_CHARACTERS, REPAIR_KEYS_MAX } from '../backfill/control.ts';
 import { MAX_LAG_MAX_MS, MAX_LAG_MIN_MS, PARALLEL_MAX, RATE_MAX } from '../config/backfill-schema.ts';
 import { runCheck } from '../config/refinements.ts';
 import { parseTableName, parseTablePattern } from '../model/table-filter.ts';
@@ -97,6 +97,21 @@ const verifiedRequest = z.strictObject({
     .max(TABLES_MAX, `must have at most ${TABLES_MAX} results`),
 });
 
+const repairRequest = z.strictObject({
+  schema: name,
+  table: name,
+  keys: z
+    .array(
+      z
+        .string('must be text')
+        .max(REPAIR_KEY_MAX_CHARACTERS, 'is too long')
+        .regex(/^\{[^\n\r]*\}$/, 'must be a JSON object in one line, as text'),
+      'must be a list of the keys of events, such as ["{\\"id\\":1}"]',
+    )
+    .min(1, 'must not be empty')
+    .max(REPAIR_KEYS_MAX, `must have at most ${REPAIR_KEYS_MAX} keys`),
+});
+
 /** A call that changes the backfill and is answered with its state. */
 const change = (act: (backfill: BackfillControl, body: unknown) => void): Endpoint => ({
   method: 'POST',
@@ -132,6 +147,7 @@ const ENDPOINTS: ReadonlyMap<string, readonly Endpoint[]> = new Map([
       },
     ],
   ],
+  ['/api/repair', [{ method: 'POST', handle: ({ pipeline }, body) => pipeline.repair(parse(repairRequest, body)) }]],
   ['/api/backfill/pause', [change((backfill) => backfill.pause())]],
   ['/api/backfill/resume', [change((backfill) => backfill.resume())]],
   ['/api/backfill/cancel', [change((backfill, body) => backfill.cancel(parse(cancelRequest, body ?? {}).tables))]],

@@ -1,4 +1,4 @@
-import type { BackfillControl, BackfillStatus } from '../backfill/control.ts';
+import type { BackfillControl, BackfillStatus, RepairRequest, RepairResult } from '../backfill/control.ts';
 import type { TableCoverage } from '../model/coverage.ts';
 import type { StreamStatus } from '../model/stream-status.ts';
 import type { ReportedTable, VerifiedRows } from '../model/verified-tables.ts';
@@ -14,6 +14,8 @@ export interface StatusSource {
    * @throws CdcError with exit code 2 that names each table that is not captured; nothing is recorded then
    */
   verified(results: readonly ReportedTable[]): Promise<void>;
+  /** Sends rows again whose keys differ in the lake. Resolves once they are delivered. */
+  repair(request: RepairRequest): Promise<RepairResult>;
 }
 
 export interface CoveredTable {

@@ -56,3 +56,25 @@ export interface TableStatus {
   fraction: number;
   error?: { message: string; why?: string; hint?: string };
 }
+
+/** Keys of a table whose rows are read again, because the lake has something else than the source. */
+export interface RepairRequest {
+  schema: string;
+  table: string;
+  /** The JSON text of the key of an event each, exactly as it is in the lake, such as `{"id":1}`. */
+  keys: string[];
+}
+
+/** What became of the keys of a repair, once it is delivered. The three add up to the keys, each counted once. */
+export interface RepairResult {
+  /** Keys whose row was sent as `r`. */
+  sent: number;
+  /** Keys without a row, sent as `d`. */
+  deleted: number;
+  /** Keys whose rows changed meanwhile, so that nothing was sent: look at them again. */
+  left: number;
+}
+
+export const REPAIR_KEYS_MAX = 500;
+/** Characters of a key. No index has longer ones. */
+export const REPAIR_KEY_MAX_CHARACTERS = 65_536;

@@ -33,3 +33,11 @@ export const WHOLE_READS_MAX = 3;
 export const IDLE_CONNECTION_MS = 10_000;
 /** Finished tables that the status still shows. */
 export const FINISHED_TABLES_MAX = 20_000;
+
+/** Times that rows of a repair are read, of which the last one is with the stream paused. */
+export const REPAIR_TRIES = 5;
+/** Bytes of the rows that one SELECT of a repair reads, and of the keys in its condition. More keys are divided. */
+export const REPAIR_ROWS_MAX_BYTES = 1024 * 1024;
+export const REPAIR_KEYS_MAX_BYTES = 256 * 1024;
+/** Keys that are read while the stream is paused once. */
+export const REPAIR_KEYS_PER_PAUSE = 20;

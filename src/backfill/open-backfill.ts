@@ -4,6 +4,7 @@ import { backfillConnection, sourceConnection } from '../config/source-connectio
 import type { Delivery } from '../delivery/delivery.ts';
 import { type BackfillProgress, NO_BACKFILL } from '../model/backfill-progress.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
+import { compileColumnRules } from '../model/column-rules.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
@@ -15,8 +16,10 @@ import type { BackfillRequest, TableStatus } from './control.ts';
 import type { MergePoint } from './merge/merge-point.ts';
 import { Ordinals } from './merge/ordinals.ts';
 import { tableOutputs } from './merge/table-output.ts';
+import { keyValues } from './read/key-predicate.ts';
 import { readReplicaLag } from './read/replica-lag.ts';
 import { SnapshotConnection } from './read/snapshot-connection.ts';
+import { Repairs } from './repair/repairs.ts';
 import { resolveTables } from './request/resolve-tables.ts';
 
 export interface OpenBackfillOptions {
@@ -36,23 +39,21 @@ export interface OpenBackfillOptions {
   saveCheckpoint(): Promise<void>;
 }
 
-/** The backfill of a pipeline, with what it needs of the configuration. */
-export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill; ordinals: Ordinals } {
+/** The backfill and the repairs of a pipeline, with what they need of the configuration. */
+export function openBackfill(options: OpenBackfillOptions): {
+  backfill: Backfill;
+  repairs: Repairs;
+  ordinals: Ordinals;
+} {
   const { config, server, start, signal } = options;
   const saved = options.saved ?? NO_BACKFILL;
   const ordinals = new Ordinals(saved.ordinals);
   const isReplica = config.backfill.url !== undefined;
   const heartbeatTable = config.backfill.heartbeat_table;
-  const backfill = new Backfill({
-    ...options,
-    config: config.backfill,
-    saved,
-    coverage: start.coverage,
-    sendsTruncates: config.truncate === 'event',
+  const shared = {
     ordinals,
     binlogEnd: server.end,
     isCaptured: compileTableFilter(config.tables, server),
-    caseSensitive: server.caseSensitive,
     createOutput: tableOutputs(config, server, start.epoch),
     openConnection: () =>
       SnapshotConnection.open({
@@ -63,10 +64,26 @@ export function openBackfill(options: OpenBackfillOptions): { backfill: Backfill
         ...(heartbeatTable !== undefined && { heartbeatTable }),
         signal,
       }),
+  };
+  const backfill = new Backfill({
+    ...options,
+    ...shared,
+    config: config.backfill,
+    saved,
+    coverage: start.coverage,
+    sendsTruncates: config.truncate === 'event',
+    caseSensitive: server.caseSensitive,
     ...(isReplica && { readReplicaLag: () => readReplicaLag(backfillConnection(config)) }),
     resolveTables: (request, ifNone) => requestedTables(config, request, ifNone),
   });
-  return { backfill, ordinals };
+  const ruleOf = compileColumnRules(config.columns, server);
+  const repairs = new Repairs({
+    ...options,
+    ...shared,
+    values: keyValues(config.format, config.values),
+    isHashed: (schema, table, column) => ruleOf(schema, table, column) !== undefined,
+  });
+  return { backfill, repairs, ordinals };
 }
 
 /** The tables of a request, and about how many rows each has. */

@@ -87,6 +87,18 @@ export class EventWriter {
     this.#format.snapshotRow(row, asRowImage(packet, from, to, this.table.columns.length), ordinal, emit);
   }
 
+  /**
+   * Writes a `d` event of a key that a SELECT did not find. Its key, its hash and so its lane are those of every other
+   * event with this key.
+   * @param key the JSON text of the key, as an event has it
+   * @throws CdcError if it is not the key of an event of the table
+   */
+  writeSnapshotDelete(key: Buffer, ordinal: number, emit: EmitEvent): void {
+    this.#images.setPartial(true);
+    this.#format.snapshotDelete(key, ordinal, emit);
+    this.#images.setPartial(false);
+  }
+
   /** Writes the event that empties the table, before the first row of a copy that replaces what was sent of it. */
   writeSnapshotTruncate(ordinal: number, emit: EmitEvent): void {
     this.#format.truncate(ordinal, emit, true);

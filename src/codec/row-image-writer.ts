@@ -2,6 +2,7 @@ import type { EncodedEvent } from '../model/encoded-event.ts';
 import type { RowsEvent } from '../model/rows-event.ts';
 import { ColumnType, type Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
+import { endOfValueBytes } from '../runtime/raw-json.ts';
 import type { ByteWriter } from './bytes/byte-writer.ts';
 import { jsonString } from './bytes/json-text.ts';
 import type { ValueWriter } from './bytes/value-writer.ts';
@@ -209,6 +210,31 @@ export class RowImageWriter {
         hint: 'report it with the CREATE TABLE (nothing was skipped)',
       });
     }
+  }
+
+  /**
+   * Appends a key as a JSON object, and sets the spans of its columns: `afterSpans`.
+   * @throws CdcError if the text does not have the columns of the key, in their order and without white space
+   */
+  writeKeyText(key: Buffer): void {
+    const { out, afterSpans } = this;
+    const start = out.at;
+    out.copy(key);
+    let at = 0;
+    for (let slot = 0; slot < this.#keyNames.length; slot++) {
+      const name = this.#keyNames[slot] as Buffer;
+      const from = at + name.length;
+      if (name.compare(key, at, Math.min(from, key.length)) !== 0) throw this.#notItsKey();
+      at = endOfValueBytes(key, from);
+      afterSpans.from[slot] = start + from;
+      afterSpans.to[slot] = start + at;
+    }
+    if (at === 0 || at + 1 !== key.length || key[at] !== CLOSE) throw this.#notItsKey();
+  }
+
+  /** Without the key: no value of a row is in an error. */
+  #notItsKey(): CdcError {
+    return new CdcError(`a text is not the key of an event of ${this.table.schema}.${this.table.name}`);
   }
 
   #write(

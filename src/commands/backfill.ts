@@ -143,7 +143,7 @@ async function runInDaemon(
   json: boolean,
   signal: AbortSignal,
 ): Promise<TableStatus[] | undefined> {
-  await assertSamePipeline(client, config);
+  await client.assertPipeline(config.name);
   const { watchBackfill } = await import('./backfill/watch.ts');
   const { openPrinter } = await import('./backfill/printer.ts');
   const started = await client.startBackfill(request);
@@ -158,16 +158,6 @@ async function runInDaemon(
       );
     }
   }
-}
-
-/** Two pipelines can name the same socket by mistake. */
-async function assertSamePipeline(client: Client, config: Config): Promise<void> {
-  const { name } = await client.status();
-  if (name === config.name) return;
-  throw new CdcError(`the daemon on the socket ${client.socket} runs the pipeline "${name}", not "${config.name}"`, {
-    exitCode: 2,
-    hint: 'give each pipeline its own checkpoint.file or admin.socket',
-  });
 }
 
 /** Runs the pipeline in this process. Undefined after Ctrl-C. */
@@ -247,7 +237,7 @@ async function control(
   try {
     let status: BackfillStatus;
     if ((await client.probe()) === 'listening') {
-      await assertSamePipeline(client, config);
+      await client.assertPipeline(config.name);
       if (action === 'status') status = await client.backfill();
       else status = await client.changeBackfill(action, tables.length > 0 ? tables : undefined);
     } else {

@@ -41,6 +41,8 @@ export function demoCommand(signal: AbortSignal): Command {
         rate: positive('--rate', flags.rate),
         seed: wholeNumber('--seed', flags.seed),
       };
+      const { loadDuckdb } = await import('../lake/duckdb.ts');
+      await loadDuckdb();
       const { claimDirectory, runDemo } = await import('../local/demo/run-demo.ts');
       const { demoReport } = await import('../local/demo/report.ts');
       if (flags.directory !== undefined) claimDirectory(resolve(flags.directory));

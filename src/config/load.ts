@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import { CdcError } from '../runtime/error.ts';
 import { type ConfigIssue, describeIssue, issueMessage, keyPath, lineOf } from './config-issue.ts';
+import { parseLakeLocation } from './lake-location.ts';
 import { type Config, configSchema } from './schema.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -60,8 +61,14 @@ export function parseConfig(text: string, at: { file: string; directory: string;
     checkpoint: { file: checkpoint },
     dead_letter: { ...config.dead_letter, directory: deadLetters },
     backfill: { ...config.backfill, ...read.backfill },
+    ...(config.lake !== undefined && { lake: absoluteLake(config.lake, at.directory) }),
     admin: { socket: resolve(at.directory, config.admin.socket ?? `${checkpoint.replace(/\.json$/, '')}.sock`) },
   };
+}
+
+function absoluteLake(text: string, directory: string): string {
+  const lake = parseLakeLocation(text);
+  return lake.kind === 'folder' ? resolve(directory, lake.path) : text;
 }
 
 function assertMap(document: Document.Parsed, text: string, lines: LineCounter, file: string): void {

@@ -4,7 +4,8 @@ import { parseSeq } from '../model/seq.ts';
 import { compileTableFilter, parseTableName, parseTablePattern } from '../model/table-filter.ts';
 import { backfill } from './backfill-schema.ts';
 import { checkConnection } from './connection-schema.ts';
-import { numberWithUnit, parseInteger, plainName, runCheck } from './refinements.ts';
+import { parseLakeLocation } from './lake-location.ts';
+import { numberWithUnit, parseInteger, plainName, runCheck, validatedString } from './refinements.ts';
 import { source } from './source-schema.ts';
 import { parseDuration, parseSize } from './units.ts';
 
@@ -241,6 +242,11 @@ const sections = z.strictObject({
     .prefault({})
     .describe('Where events are stored that Firehose rejects, see docs/DEAD-LETTERS.md.'),
   backfill: backfill.prefault({}).describe('How cdc reads the rows that were there before, see docs/BACKFILL.md.'),
+  lake: validatedString(parseLakeLocation)
+    .optional()
+    .describe(
+      'Where Firehose writes the objects, for the commands that read them: a folder, or s3://bucket/prefix. No default.',
+    ),
   admin: admin.prefault({}).describe('Where the daemon takes commands.'),
 });
 

@@ -12,6 +12,7 @@ const DURATIONS = new Map([
   ['s', 1e3],
   ['m', 6e4],
   ['h', 3.6e6],
+  ['d', 8.64e7],
 ]);
 
 function parse(text: string | number, units: Map<string, number>, defaultUnit: string): number | undefined {
@@ -24,5 +25,5 @@ function parse(text: string | number, units: Map<string, number>, defaultUnit: s
 /** `512KiB`, `1MB`, `1GiB` or a bare number of bytes, in bytes; undefined if the text is neither. */
 export const parseSize = (text: string | number): number | undefined => parse(text, SIZES, 'b');
 
-/** `100ms`, `5s`, `2m`, `1h` or a bare number of milliseconds, in milliseconds; undefined if the text is neither. */
+/** `100ms`, `5s`, `2m`, `1h`, `1d` or a bare number of milliseconds, in milliseconds; undefined for another text. */
 export const parseDuration = (text: string | number): number | undefined => parse(text, DURATIONS, 'ms');

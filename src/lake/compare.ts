@@ -1,8 +1,8 @@
-import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { Connection } from 'mysql2';
 import type { ValueOptions } from '../config/schema.ts';
 import { CdcError } from '../runtime/error.ts';
 import { canonicalJson, formatRawObject, parseRawObject } from '../runtime/raw-json.ts';
+import { loadDuckdb } from './duckdb.ts';
 import { type Fold, type LakeRow, rowOf, selectRows } from './fold.ts';
 import type { ColumnReader } from './source-column.ts';
 import { describeTable, readTable, type SourceRow, type SourceTable } from './source-table.ts';
@@ -110,6 +110,7 @@ function keyOfLine(fold: Fold, table: SourceTable, line: string): string {
 /** The lake's lines, by the index of their key. The same macro normalizes the keys of both sides. */
 async function findLines(fold: Fold, schema: string, table: string, keys: string[]): Promise<Map<number, string>> {
   const { connection } = fold;
+  const { LIST, listValue, VARCHAR } = await loadDuckdb();
   const list = [listValue(keys)];
   await connection.run(
     `CREATE OR REPLACE TEMP TABLE requested_keys AS

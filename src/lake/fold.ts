@@ -1,7 +1,8 @@
-import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import { FLAT_FIELDS } from '../model/flat-fields.ts';
 import { CdcError } from '../runtime/error.ts';
 import { formatRawObject, parseRawObject } from '../runtime/raw-json.ts';
+import { loadDuckdb } from './duckdb.ts';
 import { globLiteral, jsonPointer, sqlLiteral } from './sql.ts';
 
 /**
@@ -49,9 +50,10 @@ export type LakeRow = Map<string, string>;
 const KEY_MACRO = `CREATE MACRO cdc_lake.key_text(k) AS
   to_json(list_sort(map_entries(CAST(CAST(k AS JSON) AS MAP(VARCHAR, VARCHAR)))))::VARCHAR`;
 
-/** @throws CdcError with exit code 4 when a line is not an event */
+/** @throws CdcError with exit code 4 when a line is not an event, with 1 when DuckDB is not installed */
 export async function foldLake(options: FoldOptions): Promise<Fold> {
   const { format = 'debezium', flatPrefix = '_' } = options;
+  const { DuckDBInstance } = await loadDuckdb();
   const instance = await DuckDBInstance.create(options.database ?? ':memory:');
   const connection = await instance.connect();
   const close = () => {

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CdcError } from '../runtime/error.ts';
 
-export interface LakeObject {
+export interface LandedObject {
   path: string;
   bytes: number;
 }
@@ -10,7 +10,7 @@ export interface LakeObject {
 /**
  * The delivered objects under `<lake>/<prefix>/` in name order. Names that begin with a dot are still being written.
  */
-export async function listObjects(lake: string, prefix: string): Promise<LakeObject[]> {
+export async function listObjects(lake: string, prefix: string): Promise<LandedObject[]> {
   const root = join(lake, prefix);
   const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(
     (error: NodeJS.ErrnoException) => {

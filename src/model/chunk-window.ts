@@ -34,6 +34,11 @@ export class ChunkWindow {
     return this.#emptied || this.#keys.size > 0;
   }
 
+  /** Whether the table was emptied. */
+  get isEmptied(): boolean {
+    return this.#emptied;
+  }
+
   record(event: EncodedEvent, transaction: number): void {
     this.lastTransaction = transaction;
     if (this.invalid !== undefined || !this.#hasKey) return;
@@ -59,7 +64,8 @@ export class ChunkWindow {
   }
 }
 
-function keyText(event: EncodedEvent): string {
+/** The key of an event, one character a byte: what windows compare. */
+export function keyText(event: EncodedEvent): string {
   event.locateKey();
   return event.bytes.toString('latin1', event.keyFrom, event.keyTo);
 }

@@ -118,7 +118,8 @@ function endOfStringBytes(bytes: Buffer, start: number, to: number): number {
   }
 }
 
-function endOfValueBytes(bytes: Buffer, start: number, to: number): number {
+/** Where the JSON value ends that begins at `start`. */
+export function endOfValueBytes(bytes: Buffer, start: number, to = bytes.length): number {
   let depth = 0;
   let at = start;
   for (; at < to; at++) {

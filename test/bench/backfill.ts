@@ -28,7 +28,7 @@ const ROW = `n, n * 7 % 100000, 1 + n % 4, n / 100, 'EUR', CONCAT('user', n, '@e
   CONCAT('Note for order ', n, ': leave at the door, please'), IF(n % 10 = 0, CONCAT('SPRING-', n), NULL), n / 7,
   '2026-01-02 03:04:05.678' + INTERVAL n SECOND, '2026-01-02 03:04:05' + INTERVAL n SECOND, n % 2`;
 
-interface Measured {
+export interface Measured {
   rowsPerSecond: number;
   cpuSeconds: number;
   peakMB?: number;
@@ -97,7 +97,7 @@ function contendersOf(server: LocalServer, directory: string, rows: number): Rec
 }
 
 /** The binlog is off, so that no contender has to read past the rows in it. */
-async function fillTable(client: Connection, rows: number): Promise<void> {
+export async function fillTable(client: Connection, rows: number): Promise<void> {
   await client.query(`SET GLOBAL innodb_buffer_pool_size = 1073741824;
     SET SESSION sql_log_bin = 0, SESSION cte_max_recursion_depth = 10000000;
     DROP DATABASE IF EXISTS bench; CREATE DATABASE bench; USE bench; CREATE TABLE orders ${DDL}`);
@@ -112,9 +112,9 @@ async function fillTable(client: Connection, rows: number): Promise<void> {
 }
 
 /** CPU seconds of a process so far (proc(5)); 0 for a server that runs elsewhere. */
-const cpuOf = (pid: number): number => (pid === 0 ? 0 : resourceUsage({ pid } as ChildProcess).cpuSeconds);
+export const cpuOf = (pid: number): number => (pid === 0 ? 0 : resourceUsage({ pid } as ChildProcess).cpuSeconds);
 
-async function measureReader(name: ReaderName, server: LocalServer, rows: number): Promise<Measured> {
+export async function measureReader(name: ReaderName, server: LocalServer, rows: number): Promise<Measured> {
   const before = cpuOf(server.pid);
   const script = fileURLToPath(new URL('backfill-reader.js', import.meta.url));
   const child = spawn(process.execPath, [script, name, String(server.port), 'orders'], {

@@ -10,11 +10,12 @@ import { largeTransaction } from './large-transaction.ts';
 import { latency } from './latency.ts';
 import { replay } from './replay.ts';
 import { soak } from './soak.ts';
+import { verify } from './verify.ts';
 import { wholePath } from './whole-path.ts';
 
 /**
  * `npm run bench [-- name...]` runs the named benchmarks, or all except the soak. It prints Markdown for
- * docs/BENCHMARKS.md. `--rows N` makes the table of the backfill smaller.
+ * docs/BENCHMARKS.md. `--rows N` makes the table of the backfill and of verify smaller.
  */
 
 const BENCHES = {
@@ -25,6 +26,7 @@ const BENCHES = {
   latency,
   cost,
   'large-transaction': largeTransaction,
+  verify,
   soak,
 };
 type Name = keyof typeof BENCHES;

@@ -20,6 +20,7 @@ const NO_STREAM = {
     ...{ epoch: 0, delivered: { file: '', position: 4, gtids: null } },
   }),
   verified: async () => {},
+  repair: async () => ({ sent: 0, deleted: 0, left: 0 }),
 };
 
 /** A daemon without a pipeline: what it is asked is recorded, and its tables are what a test sets. */

@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { estimateBackfill } from '../../src/backfill/request/estimate.ts';
 import { resolveTables } from '../../src/backfill/request/resolve-tables.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { asCdcError } from '../../src/runtime/error.ts';
 import { connect } from '../../src/source/server/server-info.ts';
+import { startTestServer } from './test-server.ts';
 
 const NO_QUOTA = { records: Infinity, requests: Infinity, bytes: Infinity };
 
@@ -27,7 +28,7 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('a request of a backfi
   let some: Connection;
 
   beforeAll(async () => {
-    if (flavor === 'mysql-5.6') own = await startLocalServer({ flavor });
+    if (flavor === 'mysql-5.6') own = await startTestServer({ flavor });
     const uri = own?.url ?? inject(flavor === 'mariadb' ? 'mariadbUrl' : 'mysqlUrl');
     const { hostname: host, port } = new URL(uri);
     root = await createConnection({ uri, multipleStatements: true });

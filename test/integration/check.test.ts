@@ -8,9 +8,10 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
-import { type ServerKind as Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { ServerKind as Flavor, LocalServer } from '../../src/local/mysql/server.ts';
 import type { Finding } from '../../src/model/finding.ts';
 import { preflight } from '../../src/preflight/preflight.ts';
+import { startTestServer } from './test-server.ts';
 
 const FLAVORS: Flavor[] = ['mysql', 'mariadb'];
 const directory = mkdtempSync(join(tmpdir(), 'cdc-check-'));
@@ -413,7 +414,7 @@ async function startOwnServer(flavor: Flavor, settings: string[]): Promise<Local
   delete process.env.CDC_MYSQL_URL;
   delete process.env.CDC_MARIADB_URL;
   try {
-    return await startLocalServer({ flavor, settings });
+    return await startTestServer({ flavor, settings });
   } finally {
     Object.assign(process.env, {
       ...(CDC_MYSQL_URL && { CDC_MYSQL_URL }),

@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint-file.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
-import { type LocalServer, type ServerKind, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer, ServerKind } from '../../src/local/mysql/server.ts';
 import type { BinlogFingerprint } from '../../src/model/binlog-fingerprint.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { differenceFromCheckpoint } from '../../src/source/compare-binlog.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
 import { IGNORE_CHANGES } from '../encoded-event.ts';
+import { startTestServer } from './test-server.ts';
 
 // The settings of a server change here, and its binlogs are reset, so each kind of server is of this file alone.
 
@@ -63,7 +64,7 @@ describe.each(KINDS)('the binlog of $name', ({ kind, name, settings, reset, stat
   let server: LocalServer;
   let connection: Connection;
   beforeAll(async () => {
-    server = await startLocalServer({ flavor: kind, settings });
+    server = await startTestServer({ flavor: kind, settings });
     connection = await createConnection({ uri: server.url });
     await run(`CREATE DATABASE t`, 'USE t', 'CREATE TABLE item (id INT PRIMARY KEY)');
   });
@@ -114,6 +115,10 @@ describe.each(KINDS)('the binlog of $name', ({ kind, name, settings, reset, stat
         }
       },
       gtidsBeforeStart() {},
+      // What a server writes by itself, such as MariaDB's checkpoint of the binlog, can be behind the last transaction.
+      heartbeat(at) {
+        if (delivered.file === end.file && at.file === end.file && at.position >= end.position) done.abort();
+      },
     });
     expect(delivered.fingerprint).toBeDefined();
     const { flavor, identity } = before;

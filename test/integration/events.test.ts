@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import { seededRandom } from '../../src/local/demo/random.ts';
-import { type ServerKind as Flavor, type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { ServerKind as Flavor, LocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { readServerInfo } from '../../src/source/server/server-info.ts';
@@ -13,6 +13,7 @@ import { startPoint } from '../../src/source/start-point.ts';
 import { IGNORE_CHANGES } from '../encoded-event.ts';
 import { History, type Line } from './follow.ts';
 import { Fixture } from './pipeline-fixture.ts';
+import { startTestServer } from './test-server.ts';
 
 /** Servers of this file alone: their global settings change, and they are restarted and killed. */
 const servers: Partial<Record<Flavor, LocalServer>> = {};
@@ -22,7 +23,7 @@ async function startOwnServer(flavor: 'mysql' | 'mariadb'): Promise<LocalServer>
   delete process.env.CDC_MYSQL_URL;
   delete process.env.CDC_MARIADB_URL;
   try {
-    return await startLocalServer({ flavor, settings: ['--max-allowed-packet=128M'] });
+    return await startTestServer({ flavor, settings: ['--max-allowed-packet=128M'] });
   } finally {
     Object.assign(process.env, {
       ...(CDC_MYSQL_URL !== undefined && { CDC_MYSQL_URL }),

@@ -2,11 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../src/model/mariadb-gtid-position.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { type Cdc, Fixture, tableOf, until } from './pipeline-fixture.ts';
+import { startTestServer } from './test-server.ts';
 
 const TABLE = 'CREATE TABLE item (id INT PRIMARY KEY, n INT NOT NULL)';
 
@@ -39,8 +40,8 @@ describe.each(['mysql', 'mariadb'] as const)('failover of %s', (flavor) => {
   beforeEach(async () => {
     const settings = flavor === 'mariadb' ? ['--log-slave-updates=ON', '--gtid-strict-mode=ON'] : [];
     [primary, replica] = await Promise.all([
-      startLocalServer({ flavor, settings }),
-      startLocalServer({ flavor, settings }),
+      startTestServer({ flavor, settings }),
+      startTestServer({ flavor, settings }),
     ]);
     await on(replica, ...FOLLOW[flavor](primary.port), 'SET GLOBAL read_only=ON');
     fixture = new Fixture(primary.url, 'shop');

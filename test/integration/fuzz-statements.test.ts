@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { seededRandom } from '../../src/local/demo/random.ts';
-import { startLocalServer } from '../../src/local/mysql/server.ts';
 import { CdcError } from '../../src/runtime/error.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
@@ -9,6 +8,7 @@ import { readServerInfo } from '../../src/source/server/server-info.ts';
 import { captureEvents, GTID_EVENT_TYPES } from '../fuzz/capture.ts';
 import { mutateEvent } from '../fuzz/mutate.ts';
 import { randomQueryEvents } from '../fuzz/query-events.ts';
+import { startTestServer } from './test-server.ts';
 
 /** `npm run fuzz` runs a million mutations. */
 const MUTATIONS = Number(process.env.CDC_FUZZ_MUTATIONS ?? 20_000);
@@ -54,7 +54,7 @@ test.each(['mysql', 'mariadb'] as const)(
   async (flavor) => {
     const mariadb = flavor === 'mariadb';
     // Of its own: DML that is logged as a statement can stop the streams of other tests.
-    const server = await startLocalServer({ flavor });
+    const server = await startTestServer({ flavor });
     const { url } = server;
     const schema = `fuzz_statements_${flavor}_${process.pid}`;
     const captured = await captureEvents(url, schema, STATEMENTS);

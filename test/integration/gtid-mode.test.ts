@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type LocalServer, type ServerKind, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer, ServerKind } from '../../src/local/mysql/server.ts';
 import { type Cdc, Fixture, startCdc, tableOf, until } from './pipeline-fixture.ts';
+import { startTestServer } from './test-server.ts';
 
 // gtid_mode is global, and a restart ends everything, so the servers are of this file alone.
 
@@ -15,7 +16,7 @@ describe('gtid_mode of MySQL', () => {
   let daemon: Cdc | undefined;
   let id = 0;
   beforeAll(async () => {
-    server = await startLocalServer({ flavor: 'mysql' });
+    server = await startTestServer({ flavor: 'mysql' });
   });
   afterAll(() => server?.stop());
   beforeEach(async () => {
@@ -161,7 +162,7 @@ describe.each([
   ['mysql-5.6', test],
 ] as const)('a MEMORY table of %s', (flavor: ServerKind, testOf) => {
   testOf('that a restart of the server empties is emptied in the lake too', async () => {
-    const server = await startLocalServer({ flavor });
+    const server = await startTestServer({ flavor });
     const fixture = new Fixture(server.url, 'memory');
     let daemon: Cdc | undefined;
     try {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { History, type Line } from './follow.ts';
+import { startTestServer } from './test-server.ts';
 
 const ID = '00112233-4455-6677-8899-aabbccddeeff';
 const rowsOf = (lines: readonly Line[], table: string) =>
@@ -18,7 +19,7 @@ describe.each([
   beforeAll(async () => {
     if (settings.length === 0) url = inject('mariadbUrl');
     else {
-      server = await startLocalServer({ flavor: 'mariadb', settings: [...settings] });
+      server = await startTestServer({ flavor: 'mariadb', settings: [...settings] });
       url = server.url;
     }
   });

@@ -15,7 +15,8 @@ writeFileSync(
   'source: { url: "mysql://cdc@127.0.0.1:1" }\nfirehose: { stream: s, endpoint: "http://127.0.0.1:1" }\n',
 );
 
-const DEPENDENCIES = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies);
+const { dependencies, optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const DEPENDENCIES = Object.keys({ ...dependencies, ...optionalDependencies });
 const DIST = resolve('dist');
 
 /** The packages of package.json, and the parts of src/local, that a command loads until its first output. */

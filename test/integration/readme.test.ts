@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { type Cdc, startCdc, until } from './pipeline-fixture.ts';
+import { startTestServer } from './test-server.ts';
 
 /** The section of the README that a new user follows, on a server as it comes out of the box. */
 const SECTION = /^## Your own database in five minutes\n([\s\S]*?)^## /m.exec(readFileSync('README.md', 'utf8'))?.[1];
@@ -15,7 +16,7 @@ const terminals: Cdc[] = [];
 
 beforeAll(async () => {
   const settings = ['--binlog-row-metadata=MINIMAL', '--gtid-mode=OFF', '--enforce-gtid-consistency=OFF'];
-  server = await startLocalServer({ flavor: 'mysql', settings });
+  server = await startTestServer({ flavor: 'mysql', settings });
 });
 afterAll(async () => {
   for (const { child } of terminals) child.kill('SIGKILL');

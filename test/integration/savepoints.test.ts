@@ -1,8 +1,9 @@
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { quoteIdentifier } from '../../src/model/identifier.ts';
 import { History } from './follow.ts';
+import { startTestServer } from './test-server.ts';
 
 const noMysql56 = process.platform !== 'linux' || process.arch !== 'x64';
 
@@ -26,7 +27,7 @@ describe.each([
   let own: LocalServer | undefined;
   let url: string;
   beforeAll(async () => {
-    if (flavor === 'mysql-5.6') own = await startLocalServer({ flavor });
+    if (flavor === 'mysql-5.6') own = await startTestServer({ flavor });
     url = own?.url ?? inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
   });
   afterAll(() => own?.stop());

@@ -4,7 +4,7 @@ import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { Coverage } from '../../src/model/coverage.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../src/model/mariadb-gtid-position.ts';
@@ -15,6 +15,7 @@ import { readServerInfo } from '../../src/source/server/server-info.ts';
 import type { StartPoint } from '../../src/source/start-point.ts';
 import { IGNORE_CHANGES, lineOf } from '../encoded-event.ts';
 import { type Cdc, Fixture, startCdc, until } from './pipeline-fixture.ts';
+import { startTestServer } from './test-server.ts';
 
 // These tests take binlogs away, so each flavor has a server of its own.
 
@@ -26,7 +27,7 @@ describe.each(['mysql', 'mariadb'] as const)('%s whose binlog is gone', (flavor)
   let fixture: Fixture;
   let daemon: Cdc;
   beforeAll(async () => {
-    server = await startLocalServer({ flavor });
+    server = await startTestServer({ flavor });
   });
   afterAll(() => server.stop());
   beforeEach(async () => {
@@ -123,7 +124,7 @@ describe.each([
   let server: LocalServer;
   let fixture: Fixture;
   beforeAll(async () => {
-    server = await startLocalServer({ flavor, settings: [...settings] });
+    server = await startTestServer({ flavor, settings: [...settings] });
     fixture = new Fixture(server.url, 'gone');
     await fixture.createSchema(TABLE);
     fixture.configure((await fixture.startFirehose()).endpoint);
@@ -175,7 +176,7 @@ const configOf = (url: string) =>
 describe('a server without GTIDs', () => {
   let server: LocalServer;
   beforeAll(async () => {
-    server = await startLocalServer({
+    server = await startTestServer({
       flavor: 'mysql',
       settings: ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF'],
     });

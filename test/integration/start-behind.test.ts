@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { History } from './follow.ts';
+import { startTestServer } from './test-server.ts';
 
 /** What is in the binlog before the start, and stops whoever reads it. */
 const UNREADABLE: Record<'mysql' | 'mariadb', [name: string, statements: string[]][]> = {
@@ -47,7 +48,7 @@ describe.each(['mysql', 'mariadb'] as const)('%s: a start by file and position',
   // Of its own: DML that is logged as a statement can stop the streams of other tests.
   let server: LocalServer;
   beforeAll(async () => {
-    server = await startLocalServer({ flavor });
+    server = await startTestServer({ flavor });
   });
   afterAll(() => server.stop());
   const history = (schema: string): History => new History(server.url, schema);

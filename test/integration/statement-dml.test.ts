@@ -5,7 +5,7 @@ import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { seededRandom } from '../../src/local/demo/random.ts';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import type { CdcError } from '../../src/runtime/error.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { connect, readServerInfo } from '../../src/source/server/server-info.ts';
@@ -14,6 +14,7 @@ import { IGNORE_CHANGES } from '../encoded-event.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { connectionOf } from './binlog-record.ts';
 import { type Spelling, spell } from './statement-spelling.ts';
+import { startTestServer } from './test-server.ts';
 
 const IN = 'dml_in';
 const OUT = 'dml_out';
@@ -69,7 +70,7 @@ describe.each([
   let connection: Connection;
   beforeAll(async () => {
     writeFileSync(CSV, '900\t1\n');
-    server = await startLocalServer({ flavor, settings: ['--log-bin-trust-function-creators=1'] });
+    server = await startTestServer({ flavor, settings: ['--log-bin-trust-function-creators=1'] });
     url = server.url;
     connection = await connect(connectionOf(url));
     const setUp = [

@@ -1,7 +1,8 @@
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { History } from './follow.ts';
+import { startTestServer } from './test-server.ts';
 
 const noMysql56 = process.platform !== 'linux' || process.arch !== 'x64';
 
@@ -20,7 +21,7 @@ describe.each([
   /** The marker at the end of what is read. */
   let marker = 1;
   beforeAll(async () => {
-    server = await startLocalServer({ flavor });
+    server = await startTestServer({ flavor });
     url = server.url;
     connection = await createConnection(url);
     await connection.query('DROP DATABASE IF EXISTS hazard_out');

@@ -1,7 +1,7 @@
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Random, seededRandom } from '../../src/local/demo/random.ts';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { type Coordinates, isBefore } from '../../src/model/coordinates.ts';
 import { quoteIdentifier } from '../../src/model/identifier.ts';
 import { IGNORE_EVENTS } from '../../src/source/binlog/ignore-events.ts';
@@ -9,6 +9,7 @@ import { connect, currentBinlogPosition } from '../../src/source/server/server-i
 import type { TableEffect } from '../../src/source/statement/statement.ts';
 import { connectionOf, decodeRecord, recordBinlog } from './binlog-record.ts';
 import { type Spelling, spell } from './statement-spelling.ts';
+import { startTestServer } from './test-server.ts';
 
 const CASES = Number(process.env.CDC_STATEMENTS ?? 32);
 const SCHEMA = 'stmt_in';
@@ -134,7 +135,7 @@ describe.each([
   let url: string;
   let connection: Connection;
   beforeAll(async () => {
-    if (flavor === 'mysql-5.6') own = await startLocalServer({ flavor, settings: ['--lower-case-table-names=1'] });
+    if (flavor === 'mysql-5.6') own = await startTestServer({ flavor, settings: ['--lower-case-table-names=1'] });
     url = own?.url ?? inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
     connection = await connect(connectionOf(url));
     for (const schema of [SCHEMA, OTHER]) {

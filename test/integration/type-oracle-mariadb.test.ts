@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { caseTables } from '../oracle/case-tables.ts';
 import { charsetTables } from '../oracle/charset-tables.ts';
 import { captureLines, compareWithSelect } from '../oracle/oracle.ts';
@@ -14,6 +14,7 @@ import {
 import { compareSnapshot } from '../oracle/snapshot.ts';
 import { specialTables } from '../oracle/special-tables.ts';
 import { MARIADB_CASES, OLD_TEMPORAL_CASES } from '../oracle/type-cases.ts';
+import { startTestServer } from './test-server.ts';
 
 const server = 'MariaDB 10.11';
 
@@ -66,7 +67,7 @@ describe('the temporal formats before MySQL 5.6', () => {
   beforeAll(async () => {
     // Always a server of its own: the setting is global and decides how tables are stored.
     vi.stubEnv('CDC_MARIADB_URL', '');
-    old = await startLocalServer({ flavor: 'mariadb', settings: ['--mysql56-temporal-format=OFF'] });
+    old = await startTestServer({ flavor: 'mariadb', settings: ['--mysql56-temporal-format=OFF'] });
     vi.unstubAllEnvs();
   });
   afterAll(() => old.stop());

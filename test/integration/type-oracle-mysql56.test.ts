@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { caseTables } from '../oracle/case-tables.ts';
 import { charsetTables } from '../oracle/charset-tables.ts';
 import { compareWithSelect } from '../oracle/oracle.ts';
 import { RANDOM_ROWS, randomTable, SEED, SNAPSHOT_ROWS } from '../oracle/random-rows.ts';
 import { compareSnapshot } from '../oracle/snapshot.ts';
 import { specialTables } from '../oracle/special-tables.ts';
+import { startTestServer } from './test-server.ts';
 
 const server = 'MySQL 5.6';
 const skipped = process.platform !== 'linux' || process.arch !== 'x64';
@@ -15,7 +16,7 @@ if (skipped)
 describe.skipIf(skipped)('MySQL 5.6, whose binlog does not describe its tables', () => {
   let old: LocalServer;
   beforeAll(async () => {
-    old = await startLocalServer({ flavor: 'mysql-5.6', report: (line) => process.stderr.write(`${line}\n`) });
+    old = await startTestServer({ flavor: 'mysql-5.6', report: (line) => process.stderr.write(`${line}\n`) });
   });
   afterAll(() => old.stop());
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { History } from './follow.ts';
 import { type Cdc, Fixture, tableOf } from './pipeline-fixture.ts';
+import { startTestServer } from './test-server.ts';
 
 const TABLE = `CREATE TABLE item (id INT UNSIGNED PRIMARY KEY, name VARCHAR(40) CHARACTER SET latin1, kind ENUM('a','it''s'),
   flags SET('x','y'), price DECIMAL(10,2), big BIGINT UNSIGNED, at DATETIME(3), raw VARBINARY(10))`;
@@ -26,7 +27,7 @@ describe.each([
   let server: LocalServer;
   let fixture: Fixture;
   beforeAll(async () => {
-    server = await startLocalServer({ flavor, settings: [...settings] });
+    server = await startTestServer({ flavor, settings: [...settings] });
   });
   afterAll(() => server.stop());
   beforeEach(async () => {

@@ -3,7 +3,9 @@ import { expect, vi } from 'vitest';
 import type { Backfill } from '../../src/backfill/backfill.ts';
 import type { MergePoint } from '../../src/backfill/merge/merge-point.ts';
 import type { Ordinals } from '../../src/backfill/merge/ordinals.ts';
+import type { KeyValues } from '../../src/backfill/read/key-predicate.ts';
 import type { Processed } from '../../src/backfill/read/row-chunk.ts';
+import type { Repairs } from '../../src/backfill/repair/repairs.ts';
 import type { Checkpoint, CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.ts';
 import type { Delivery } from '../../src/delivery/delivery.ts';
@@ -14,6 +16,8 @@ import { Coverage, type SavedCoverage } from '../../src/model/coverage.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../src/model/replication-position.ts';
 import { parseSeq } from '../../src/model/seq.ts';
+import { ColumnType } from '../../src/model/table.ts';
+import type { CdcError } from '../../src/runtime/error.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import type { RecordOutcome, Sink } from '../../src/sinks/sink.ts';
 import { UUID } from '../unit/delivery/delivery-harness.ts';
@@ -34,12 +38,13 @@ import {
 /**
  * The real windows, merge, scheduler, progress and delivery, between a simulated server and a sink with failures, with
  * crashes that resume from the checkpoint, under virtual time. After every history the stored events, rows of the
- * backfill among them, fold to the table of the server.
+ * backfill and of repairs among them, fold to the table of the server.
  */
 
 /** The parts under test: the real ones, or mutants of them. */
 export interface BackfillParts {
   Backfill: typeof Backfill;
+  Repairs: typeof Repairs;
   Delivery: typeof Delivery;
   MergePoint: typeof MergePoint;
   Ordinals: typeof Ordinals;
@@ -60,6 +65,12 @@ export interface BackfillSetup {
 const SCHEMA = 'd';
 const TABLE = 't';
 const BUDGET = 3000;
+/** More would need more ordinals than the model reserves. */
+const REPAIR_KEYS = 3;
+const KEY_COLUMN = {
+  ...{ name: 'k', type: ColumnType.LONG, meta: 0, unsigned: false, collation: 0, labels: [], nullable: false },
+  ...{ visible: true, charset: null, collationName: null, isHashed: false },
+};
 
 /** What a daemon finds when it starts. */
 interface Saved {
@@ -149,15 +160,15 @@ class World {
       seenInThisRun.add(line.seq);
       expect(line.seq > (newInThisRun.get(line.key) ?? ''), `${text} after a later event`).toBe(true);
       newInThisRun.set(line.key, line.seq);
-      if (line.op === 'r') this.checkRow(line);
+      if (line.op === 'r' || line.isRepair) this.checkRow(line);
     }
   }
 
-  /** A row has the state of its key at its place in the stream. */
-  checkRow({ key, seq, isAgain, a, b }: Line): void {
+  /** A row, or a deletion of a repair, is the state of its key at its place in the stream. */
+  checkRow({ key, seq, op, isAgain, a, b }: Line): void {
     const { file, position } = parseSeq(seq)!;
     const count = this.server.countBefore({ file: `binlog.${String(file).padStart(6, '0')}`, position: position + 1 });
-    const row = JSON.stringify({ a, b });
+    const row = op === 'd' ? undefined : JSON.stringify({ a, b });
     const isTrueAfter = (n: number): boolean => JSON.stringify(this.server.stateAfter(n).get(key)) === row;
     if (!isAgain) expect(isTrueAfter(count), `key ${key} is ${row} after ${count} transactions`).toBe(true);
     const later = Array.from({ length: this.server.flushed - count + 1 }, (_, i) => count + i);
@@ -184,6 +195,7 @@ const ACTIONS = [
   'stream',
   'stream',
   'control',
+  'repair',
   'crash',
 ] as const;
 type Action = (typeof ACTIONS)[number];
@@ -201,6 +213,7 @@ class Daemon {
   readonly #merge: MergePoint;
   readonly #ordinals: Ordinals;
   readonly #backfill: Backfill;
+  readonly #repairs: Repairs;
   readonly #checkpointer: Checkpointer;
   readonly #rest: Entry[];
   readonly #order = new Map<number, string>();
@@ -209,6 +222,10 @@ class Daemon {
   #steps: (() => void)[] = [];
   #boundary: Coordinates;
   #pauses = 0;
+  #openRepairs = 0;
+  /** Keys that repairs of this daemon have sent, and the events that are stored of them. */
+  #repaired = 0;
+  readonly #storedRepairs = new Set<string>();
   #isCrashed = false;
   #isOverBudget = false;
   #broken: unknown;
@@ -229,6 +246,7 @@ class Daemon {
     this.#merge = new parts.MergePoint(this.#delivery, { watches: this.#watches, stream, start, signal });
     this.#ordinals = new parts.Ordinals(world.saved.backfill.ordinals);
     this.#backfill = this.#createBackfill();
+    this.#repairs = this.#createRepairs();
     const file = { save: (checkpoint: Checkpoint) => this.#save(checkpoint) } as CheckpointFile;
     this.#checkpointer = new Checkpointer(
       file,
@@ -283,6 +301,9 @@ class Daemon {
       case 'control':
         if (!toTheEnd && roll(20) === 0) this.#control();
         else if (this.#backfill.isDone && !server.isQuiet && roll(6) === 0) await this.#request();
+        return;
+      case 'repair':
+        if (this.#openRepairs < 2 && !server.isQuiet && roll(8) === 0) this.#repair();
         return;
       case 'crash':
         if (!toTheEnd && roll(60) === 0) await this.#crash();
@@ -372,6 +393,68 @@ class Daemon {
     });
   }
 
+  #createRepairs(): Repairs {
+    const { server, roll } = this.#world;
+    const step = (): Promise<void> => new Promise((resolve) => this.#waiting.push({ kind: 'reader', go: resolve }));
+    const isPaused = (): boolean => this.#pauses > 0;
+    const table = { schema: SCHEMA, name: TABLE, kind: 'table', columns: [], primaryKey: [0], signature: '' };
+    const reader = new SimulatedReader(server, roll, step);
+    const connection = {
+      waitUntilVisible: (processed: Processed) => reader.waitUntilVisible(processed),
+      describe: async () => {
+        await step();
+        return table;
+      },
+      lookUp: async () => ({
+        ...{ table, key: [KEY_COLUMN] },
+        read: (sql: string, processed: Processed) => reader.lookUp(sql, processed, isPaused),
+      }),
+      close: async () => {},
+    };
+    const quiet = (): void => {};
+    return new this.#parts.Repairs({
+      delivery: this.#delivery,
+      merge: this.#merge,
+      watches: this.#watches,
+      ordinals: this.#ordinals,
+      createOutput: () => simulatedOutput(isPaused) as never,
+      values: { bigint: 'number', boolean: [] } as Partial<KeyValues> as KeyValues,
+      isHashed: () => false,
+      isCaptured: () => true,
+      openConnection: async () => connection as never,
+      binlogEnd: server.end,
+      pauseStream: () => {
+        this.#pauses++;
+        return () => {
+          this.#pauses--;
+        };
+      },
+      onProgress: () => this.#markDirty(),
+      log: { info: quiet, warn: quiet } as unknown as Log,
+      signal: this.#abort.signal,
+    });
+  }
+
+  /** Asks for a repair of some keys. What it says that it has sent is stored. */
+  #repair(): void {
+    const { roll } = this.#world;
+    const numbers = new Set(Array.from({ length: 1 + roll(REPAIR_KEYS) }, () => roll(KEYS)));
+    const keys = [...numbers].map((k) => JSON.stringify({ k }));
+    this.#openRepairs++;
+    this.#repairs.repair({ schema: SCHEMA, table: TABLE, keys }).then(
+      ({ sent, deleted, left }) => {
+        this.#openRepairs--;
+        this.#repaired += sent + deleted;
+        if (sent + deleted + left !== keys.length) this.#fail(new Error('keys of a repair that nothing became of'));
+        if (this.#storedRepairs.size < this.#repaired) this.#fail(new Error('a repair that is not delivered'));
+      },
+      (error: CdcError) => {
+        this.#openRepairs--;
+        if (!this.#isCrashed) this.#fail(error);
+      },
+    );
+  }
+
   #fail(error: unknown): void {
     this.#broken ??= error instanceof Error ? error : new Error(JSON.stringify(error));
   }
@@ -381,6 +464,7 @@ class Daemon {
     try {
       const parsed = lines.map((line) => JSON.parse(line) as Line);
       if (stores) this.#world.store(parsed, this.#order, this.#seen);
+      if (stores) for (const { isRepair, seq } of parsed) if (isRepair) this.#storedRepairs.add(seq);
     } catch (error) {
       this.#fail(error);
     }
@@ -556,6 +640,7 @@ class Daemon {
       this.#world.server.isQuiet &&
       this.#rest.length + this.#steps.length + this.#delivery.bufferedBytes === 0 &&
       this.#backfill.isDone &&
+      this.#openRepairs === 0 &&
       this.#coverage.of(SCHEMA, TABLE).complete
     );
   }
@@ -564,7 +649,11 @@ class Daemon {
     const { isQuiet, flushed } = this.#world.server;
     return JSON.stringify({
       ...{ isQuiet, flushed, rest: this.#rest.length, steps: this.#steps.length, pauses: this.#pauses },
-      ...{ buffered: this.#delivery.bufferedBytes, waiting: this.#waiting.map(({ kind }) => kind) },
+      ...{
+        repairs: this.#openRepairs,
+        buffered: this.#delivery.bufferedBytes,
+        waiting: this.#waiting.map(({ kind }) => kind),
+      },
       ...{ status: this.#backfill.status(), ordinals: this.#ordinals.available },
     });
   }
@@ -628,8 +717,8 @@ export async function checkBackfill(
           );
           expect(world.rest(), 'undelivered transactions').toEqual([]);
           const committed = new Set(server.binlog.flatMap(({ lines }) => lines.map((line) => line.seq)));
-          for (const { op, seq, isCopy } of stored)
-            if (op !== 'r' && !isCopy) expect(committed, 'a phantom').toContain(seq);
+          for (const { op, seq, isCopy, isRepair } of stored)
+            if (op !== 'r' && !isCopy && !isRepair) expect(committed, 'a phantom').toContain(seq);
           for (const seq of committed) expect(world.bySeq.has(seq), `${seq} is stored`).toBe(true);
         } finally {
           clock.mockRestore();

@@ -1,3 +1,4 @@
+import type { FoundRows } from '../../src/backfill/read/key-lookup.ts';
 import { PACKET_HEADER_LENGTH, type Processed, type RowChunk } from '../../src/backfill/read/row-chunk.ts';
 import { isBefore } from '../../src/model/coordinates.ts';
 import type { EncodedEvent } from '../../src/model/encoded-event.ts';
@@ -20,8 +21,11 @@ export function lineEvent(line: Line): EncodedEvent {
   return { ...encodedEvent(`${JSON.stringify(line)}\n`, `{"k":${key}}`, ((key % 3) + 3) % 3), isPartial };
 }
 
-/** Writes rows of `SimulatedReader` as the codec writes row packets. */
-export function simulatedOutput() {
+/**
+ * Writes rows of `SimulatedReader` as the codec writes row packets.
+ * @param isPaused whether the stream is paused, so that a deletion can be one that it has not reached
+ */
+export function simulatedOutput(isPaused: () => boolean = () => false) {
   let at: SnapshotPoint | undefined;
   const writer = {
     table: { key: [0] },
@@ -33,6 +37,13 @@ export function simulatedOutput() {
       const row = JSON.parse(packet.toString('utf8', from, to)) as Omit<Line, 'seq' | 'op'>;
       const seq = formatSeq({ epoch: 1, file: at.fileNumber, position: at.position - 1, ordinal });
       emit(lineEvent({ ...row, seq, op: 'r' }));
+    },
+    writeSnapshotDelete(text: Buffer, ordinal: number, emit: (event: EncodedEvent) => void) {
+      if (at === undefined) throw new Error('a deletion outside of a slice');
+      const seq = formatSeq({ epoch: 1, file: at.fileNumber, position: at.position - 1, ordinal });
+      const { k: key } = JSON.parse(text.toString()) as { k: number };
+      const line: Line = { key, seq, op: 'd', isPartial: true, isRepair: true };
+      emit(lineEvent(isPaused() ? { ...line, isAgain: true } : line));
     },
     writeSnapshotTruncate(ordinal: number, emit: (event: EncodedEvent) => void) {
       if (at === undefined) throw new Error('a TRUNCATE outside of a slice');
@@ -101,6 +112,21 @@ export class SimulatedReader {
     }
   }
 
+  /** The rows of the keys in a condition; undefined if they are too large for one read. */
+  async lookUp(condition: string, processed: Processed, isPaused: () => boolean): Promise<FoundRows | undefined> {
+    const server = this.#server;
+    const keys = new Set(condition.match(/\d+/g)?.map(Number));
+    const isVisible = await this.#begin(processed);
+    await this.#step();
+    while (!isVisible()) await this.#step();
+    if (keys.size > 1 && this.#roll(8) === 0) return undefined;
+    await this.#step();
+    const snapshot = server.visibleCount;
+    const rows = [...server.view()].filter(([key]) => keys.has(key));
+    await this.#step();
+    return { ...rowPackets(rows, isPaused(), true), high: await this.#high(snapshot) };
+  }
+
   /** When everything that was processed is visible. */
   async #begin({ gtids, coordinates }: Processed): Promise<() => boolean> {
     const server = this.#server;
@@ -164,10 +190,14 @@ export class SimulatedReader {
 const isWithin = (key: number, { after, upTo }: KeyRange): boolean =>
   (after === null || key > keyNumber(after)) && (upTo === null || key <= keyNumber(upTo));
 
-function rowPackets(rows: [number, Row][], isAgain = false): Pick<RowChunk, 'count' | 'bytes' | 'ends'> {
+function rowPackets(
+  rows: [number, Row][],
+  isAgain = false,
+  isRepair = false,
+): Pick<RowChunk, 'count' | 'bytes' | 'ends'> {
   const header = Buffer.alloc(PACKET_HEADER_LENGTH, '#');
   const packets = rows.map(([key, { a, b }]) =>
-    Buffer.from(JSON.stringify({ key, ...(isAgain && { isAgain }), a, b })),
+    Buffer.from(JSON.stringify({ key, ...(isAgain && { isAgain }), ...(isRepair && { isRepair }), a, b })),
   );
   let end = 0;
   const ends = Uint32Array.from(packets, ({ length }) => {

@@ -51,7 +51,7 @@ const endsOf = (statements: boolean): fc.Arbitrary<End> => {
 export const scriptOf = (statements: boolean): fc.Arbitrary<Script> =>
   fc.record({ changes: fc.array(change, { minLength: 1, maxLength: 5 }), end: endsOf(statements) });
 
-/** An event of the stream: `c`, `u`, `d`, `t` for TRUNCATE; `r` for a row of the backfill. */
+/** An event of the stream: `c`, `u`, `d`, `t` for TRUNCATE; `r` for a row of the backfill or of a repair. */
 export interface Line {
   key: number;
   seq: string;
@@ -61,6 +61,8 @@ export interface Line {
   isCopy?: true;
   /** A row that was read again, which can have changes that the stream has not reached. */
   isAgain?: true;
+  /** A repair has sent it. */
+  isRepair?: true;
   a?: number;
   b?: number;
 }

@@ -43,6 +43,8 @@ const MODEL_LIMITS: Edit[] = [
   ['backfill/limits.ts', 'WHOLE_READS_MAX = 3', 'WHOLE_READS_MAX = 1e9'],
   ['backfill/merge/chunk-merge.ts', 'ROWS_PER_PAUSE = 20', 'ROWS_PER_PAUSE = 2'],
   ['backfill/merge/chunk-merge.ts', 'NEIGHBOURS_MAX = 1_000', `NEIGHBOURS_MAX = ${NEIGHBOURS_MAX}`],
+  ['backfill/limits.ts', 'REPAIR_TRIES = 5', 'REPAIR_TRIES = 3'],
+  ['backfill/limits.ts', 'REPAIR_KEYS_PER_PAUSE = 20', 'REPAIR_KEYS_PER_PAUSE = 2'],
   ['backfill/merge/ordinals.ts', 'ORDINALS_RESERVED = 2 ** 20', 'ORDINALS_RESERVED = 10'],
 ];
 
@@ -53,7 +55,7 @@ afterAll(() => {
 
 const COPIED = [
   ...['backfill.ts', 'limits.ts', 'control.ts'].map((name) => `backfill/${name}`),
-  ...['merge', 'work'].flatMap((room) =>
+  ...['merge', 'work', 'repair'].flatMap((room) =>
     readdirSync(join('src/backfill', room)).map((name) => `backfill/${room}/${name}`),
   ),
   ...readdirSync('src/delivery').map((name) => `delivery/${name}`),
@@ -65,7 +67,7 @@ async function loadParts(edits: Edit[]): Promise<BackfillParts> {
   const directory = mkdtempSync(join(tmpdir(), 'cdc-mutant-'));
   directories.push(directory);
   symlinkSync(resolve('node_modules'), join(directory, 'node_modules'));
-  for (const folder of ['backfill/merge', 'backfill/work', 'delivery', 'model']) {
+  for (const folder of ['backfill/merge', 'backfill/work', 'backfill/repair', 'delivery', 'model']) {
     mkdirSync(join(directory, folder), { recursive: true });
   }
   const left = new Set(edits);
@@ -89,9 +91,10 @@ async function loadParts(edits: Edit[]): Promise<BackfillParts> {
   const { Backfill } = await load('backfill/backfill.ts');
   const { MergePoint } = await load('backfill/merge/merge-point.ts');
   const { Ordinals } = await load('backfill/merge/ordinals.ts');
+  const { Repairs } = await load('backfill/repair/repairs.ts');
   const { Delivery } = await load('delivery/delivery.ts');
   const { TableWatches } = await load('model/chunk-window.ts');
-  return { Backfill, Delivery, MergePoint, Ordinals, TableWatches };
+  return { Backfill, Repairs, Delivery, MergePoint, Ordinals, TableWatches };
 }
 
 let parts: BackfillParts;
@@ -158,7 +161,10 @@ const MUTANTS: [name: string, ...edits: Edit[]][] = [
       'else if (Date.now() > 0) run();',
     ],
   ],
-  ['does not wait for the high watermark', ['backfill/work/worker.ts', 'await this.#reached(chunk);', '']],
+  [
+    'does not wait for the high watermark',
+    ['backfill/work/worker.ts', 'await reachWatermark(context, chunk.high);', ''],
+  ],
   [
     'drops rows of which the stream has only some columns',
     ['backfill/merge/chunk-merge.ts', "else if (touch === 'partial') partly.push(row);", ''],
@@ -177,7 +183,7 @@ const MUTANTS: [name: string, ...edits: Edit[]][] = [
   ],
   [
     'merges rows of one view before the stream has reached it',
-    ['backfill/work/worker.ts', 'await this.#reached(piece);', ''],
+    ['backfill/work/worker.ts', 'await reachWatermark(context, piece.high);', ''],
   ],
   [
     'keeps a view although the stream has some columns newer',
@@ -320,7 +326,48 @@ const RARE_MUTANTS: typeof MUTANTS = [
     ],
   ],
 ];
-const ALL_MUTANTS = process.env.CDC_MODEL_RUNS ? [...MUTANTS, ...RARE_MUTANTS] : MUTANTS;
+/** Mutants of a repair. */
+const REPAIR_MUTANTS: typeof MUTANTS = [
+  [
+    'repairs keys that the stream has newer',
+    ['backfill/repair/merge-keys.ts', 'if (touch !== undefined) return false;', ''],
+  ],
+  [
+    'repairs keys before the stream has reached what was read',
+    ['backfill/repair/repairs.ts', 'else await reachWatermark(this.#options, found.high);', ''],
+  ],
+  [
+    'repairs rows of before a statement that gives no row events',
+    [
+      'backfill/repair/repairs.ts',
+      'if (read.window.invalid !== undefined || read.window.isEmptied)',
+      'if (Date.now() < 0)',
+    ],
+  ],
+  [
+    'repairs rows of a window that opened too late',
+    ['backfill/repair/repairs.ts', 'await connection.waitUntilVisible(processed);', 'watch.close(window);'],
+    [
+      'backfill/repair/repairs.ts',
+      'const read = { found, readAt: Date.now(), window };',
+      'const read = { found, readAt: Date.now(), window: watch.open() };',
+    ],
+  ],
+  [
+    'deletes two keys with one seq',
+    [
+      'backfill/repair/merge-keys.ts',
+      'writer.writeSnapshotDelete(Buffer.from(key), ordinals.next++,',
+      'writer.writeSnapshotDelete(Buffer.from(key), ordinals.next,',
+    ],
+  ],
+  [
+    'says that a repair is delivered before it is',
+    ['backfill/repair/repairs.ts', 'await abortable(delivered, signal);', ''],
+  ],
+];
+const COMMON_MUTANTS = [...MUTANTS, ...REPAIR_MUTANTS];
+const ALL_MUTANTS = process.env.CDC_MODEL_RUNS ? [...COMMON_MUTANTS, ...RARE_MUTANTS] : COMMON_MUTANTS;
 
 describe('the model finds a backfill that', () => {
   test.each(ALL_MUTANTS)(

@@ -7,6 +7,7 @@ import type { SnapshotPoint } from '../../model/snapshot-point.ts';
 import { nextTurn, sleepUnlessAborted } from '../../runtime/abort.ts';
 import { CHUNK_BYTES_MAX, SLICE_CHECK_ROWS, SLICE_MS } from '../limits.ts';
 import { PACKET_HEADER_LENGTH, type RowChunk } from '../read/row-chunk.ts';
+import type { CollectedRows } from '../read/row-collector.ts';
 import type { TableReader } from '../read/table-reader.ts';
 import type { MergePoint } from './merge-point.ts';
 import type { Ordinals } from './ordinals.ts';
@@ -173,11 +174,11 @@ async function mergeDuringPause(
 }
 
 /** Where the row begins in the bytes of the chunk, behind the header of its packet. */
-const startOf = ({ ends }: RowChunk, row: number): number =>
+export const startOf = ({ ends }: CollectedRows, row: number): number =>
   (row === 0 ? 0 : (ends[row - 1] as number)) + PACKET_HEADER_LENGTH;
 
 /** Rows are written as of the last transaction that the stream has processed. */
-function pointOf(merge: MergePoint, readAt: number): SnapshotPoint {
+export function pointOf(merge: MergePoint, readAt: number): SnapshotPoint {
   const { file, position } = merge.coordinates;
   return { file, fileNumber: fileNumber(file), position, readAt };
 }

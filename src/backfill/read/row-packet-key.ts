@@ -3,7 +3,7 @@ import { ColumnType as T } from '../../model/table.ts';
 import type { ResultColumn } from './row-collector.ts';
 
 /** The bytes of a value that has no length in front, by type of the protocol. */
-const FIXED_LENGTHS: Readonly<Record<number, number>> = {
+export const FIXED_LENGTHS: Readonly<Record<number, number>> = {
   [T.TINY]: 1,
   [T.SHORT]: 2,
   [T.YEAR]: 2,

@@ -1,10 +1,14 @@
+import type { Connection } from 'mysql2/promise';
 import { CdcError } from '../../runtime/error.ts';
 import { type DeclaredTable, readDeclaredTable } from '../../source/schema/declared-table.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
+import { KeyLookup } from './key-lookup.ts';
+import { readKeyTextColumns } from './read-charsets.ts';
 import { readError } from './read-error.ts';
 import { readKeyColumns } from './read-key-columns.ts';
 import { ReconnectingSession } from './reconnecting-session.ts';
-import type { Processed } from './row-chunk.ts';
+import type { HighWatermark, Processed } from './row-chunk.ts';
+import type { ReadSession } from './session.ts';
 import type { SnapshotConnectionOptions } from './snapshot-options.ts';
 import { TableReader } from './table-reader.ts';
 import { checkWhere } from './where.ts';
@@ -30,6 +34,38 @@ export class SnapshotConnection {
     const session = await this.#session.open();
     await visibility.open(session, processed, false);
     await visibility.close(session);
+  }
+
+  /**
+   * Reads while everything that the stream has processed is visible.
+   * @returns a watermark that nothing lies behind of what `read` has seen
+   */
+  async readBetween(processed: Processed, read: (connection: Connection) => Promise<void>): Promise<HighWatermark> {
+    const { visibility, options } = this.#session;
+    const session = await this.#session.open();
+    try {
+      await visibility.open(session, processed, false);
+      await read(session.connection);
+      const high = await visibility.high(session);
+      await visibility.close(session);
+      return high;
+    } catch (error) {
+      session.destroy();
+      options.signal.throwIfAborted();
+      throw connectionError(error, options.connection);
+    }
+  }
+
+  /** Asks the server something that is not ordered against the stream. */
+  async query<T>(ask: (connection: Connection, session: ReadSession) => Promise<T>): Promise<T> {
+    const { connection, signal } = this.#session.options;
+    const session = await this.#session.open();
+    try {
+      return await ask(session.connection, session);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw connectionError(error, connection);
+    }
   }
 
   /** Undefined if the table does not exist, or the account cannot see it. */
@@ -60,10 +96,43 @@ export class SnapshotConnection {
     }
   }
 
+  /**
+   * Reads rows by the keys of their events.
+   * @param key the indexes of the key columns
+   * @param isHashed whether a column rule replaces the values of a column
+   * @throws CdcError if the table is none, or the server spells its name differently: events would have another name
+   */
+  async lookUp(
+    table: DeclaredTable,
+    key: readonly number[],
+    isHashed: (column: string) => boolean,
+  ): Promise<KeyLookup> {
+    const { connection, signal } = this.#session.options;
+    if (table.kind === 'view') throw viewError(table);
+    const session = await this.#session.open();
+    try {
+      const found = await session.query(
+        'SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
+        [table.schema, table.name],
+      );
+      if (!found.some(([schema, name]) => schema === table.schema && name === table.name)) throw spellingError(table);
+      return new KeyLookup(this.#session, table, await readKeyTextColumns(session, table, key, isHashed));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw readError(error, { table: `${table.schema}.${table.name}`, connection });
+    }
+  }
+
   async close(): Promise<void> {
     this.#session.close();
   }
 }
+
+const spellingError = ({ schema, name }: DeclaredTable): CdcError =>
+  new CdcError(`the server spells the name of ${schema}.${name} differently`, {
+    exitCode: 2,
+    hint: 'name the table as its events do',
+  });
 
 const viewError = ({ schema, name }: DeclaredTable): CdcError =>
   new CdcError(`${schema}.${name} is a view`, {

@@ -60,6 +60,11 @@ export class TableReader {
     return this.#search.isIndexed;
   }
 
+  /** The columns of the last result set, as the protocol describes them. */
+  get columns(): readonly ResultColumn[] {
+    return this.#columns;
+  }
+
   /** The key of a row of the last chunk, or of one before it. */
   keyOf(chunk: CollectedRows, row: number): Key {
     return this.#keyOf(chunk, this.#columns, row);

@@ -1,18 +1,17 @@
 import { ByteWriter } from '../../codec/bytes/byte-writer.ts';
 import type { ChunkWindow, TableWatches } from '../../model/chunk-window.ts';
-import { isBefore } from '../../model/coordinates.ts';
 import { WHOLE_TABLE } from '../../model/key-range.ts';
-import { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import { sleepUnlessAborted } from '../../runtime/abort.ts';
 import { exponentialBackoff } from '../../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { DeclaredTable } from '../../source/schema/declared-table.ts';
-import { WHOLE_READS_MAX, WINDOW_TIMEOUT_MS } from '../limits.ts';
+import { WHOLE_READS_MAX } from '../limits.ts';
 import { type MergeTools, mergeChunk, mergeRowsAgain, mergeTruncate } from '../merge/chunk-merge.ts';
+import { assertSameBinlog, reachWatermark } from '../merge/reach-watermark.ts';
 import type { CreateTableOutput, TableOutput } from '../merge/table-output.ts';
 import { SPLIT_MIN_ROWS } from '../read/limits.ts';
-import type { Processed, RowChunk } from '../read/row-chunk.ts';
+import type { RowChunk } from '../read/row-chunk.ts';
 import type { SnapshotConnection } from '../read/snapshot-connection.ts';
 import type { TableReader } from '../read/table-reader.ts';
 import { ChunkSize } from './chunk-size.ts';
@@ -197,8 +196,8 @@ export class BackfillWorker {
       const readAt = Date.now();
       gate.wereRead(chunk.count);
       size.adapt(chunk);
-      assertSameBinlog(chunk, opened.processed);
-      await this.#reached(chunk);
+      assertSameBinlog(chunk.high, opened.processed);
+      await reachWatermark(context, chunk.high);
       const { count, lastKey, isLast } = chunk;
       // Its rows are in delivery until it is delivered. Their packets would be in memory too if this kept the chunk.
       const onDelivered = (): void => context.delivered(job, generation, range, { count, lastKey, isLast });
@@ -254,7 +253,7 @@ export class BackfillWorker {
       await reader.readAll(opened.processed, async (piece) => {
         await gate.canRead();
         gate.wereRead(piece.count);
-        await this.#reached(piece);
+        await reachWatermark(context, piece.high);
         const { count } = piece;
         const end = { count, lastKey: undefined, isLast: false };
         const read = { chunk: piece, readAt: startedAt, window, onDelivered: delivered(end) };
@@ -274,20 +273,6 @@ export class BackfillWorker {
       });
     } finally {
       watch.close(window);
-    }
-  }
-
-  async #reached({ high }: RowChunk): Promise<void> {
-    const { merge, signal } = this.#context;
-    const timeout = AbortSignal.timeout(WINDOW_TIMEOUT_MS);
-    try {
-      await merge.reached(high, AbortSignal.any([signal, timeout]));
-    } catch (error) {
-      if (!timeout.aborted || signal.aborted) throw error;
-      throw new CdcError('the stream has not reached the rows that were read', {
-        kind: 'retry',
-        why: `it did not get there in ${WINDOW_TIMEOUT_MS / 1000} s`,
-      });
     }
   }
 
@@ -338,17 +323,6 @@ export class BackfillWorker {
     this.#closeTable();
     await connection?.close();
   }
-}
-
-/** The end of the binlog after a SELECT is behind all that the stream has had, unless the binlogs were reset. */
-function assertSameBinlog({ high }: RowChunk, { coordinates, gtids }: Processed): void {
-  // The view of MariaDB can be at the end of the file before.
-  if (gtids instanceof MariadbGtidPosition) return;
-  if (!('coordinates' in high) || !isBefore(high.coordinates, coordinates)) return;
-  throw new CdcError('the binlogs of the server were reset', {
-    why: `the stream is at ${coordinates.file}:${coordinates.position}, and the binlog ends at ${high.coordinates.file}:${high.coordinates.position}`,
-    hint: 'restart cdc run; it says how to continue after a reset',
-  });
 }
 
 /** How much of the table is done by the values of its keys. */

@@ -69,6 +69,18 @@ export class DebeziumFormat implements EventFormatter {
     this.#end(ordinal, 0, emit, 0);
   }
 
+  snapshotDelete(key: Buffer, ordinal: number, emit: EmitEvent): void {
+    const images = this.#images;
+    images.out.at = 0;
+    images.out.copy(DELETE);
+    images.writeKeyText(key);
+    images.out.copy(NO_AFTER);
+    images.writeKeyMember(images.afterSpans);
+    this.#partial = true;
+    this.#end(ordinal, 0, emit, 0);
+    this.#partial = false;
+  }
+
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, row: number, emit: EmitEvent): number {
     const { op, ordinalBase } = rows;
     const images = this.#images;

@@ -22,6 +22,12 @@ export interface EventFormatter {
   /** Writes a row of a SELECT. `ordinal` is the last part of its `seq`. */
   snapshotRow(row: RowsEvent, at: number, ordinal: number, emit: EmitEvent): void;
   /**
+   * Writes the deletion of a key that a SELECT did not find, after `beginSnapshot`. The key columns are all it has.
+   * @param key the JSON text of the key, which is written as it is
+   * @throws CdcError if it is not the key of an event of the table
+   */
+  snapshotDelete(key: Buffer, ordinal: number, emit: EmitEvent): void;
+  /**
    * Writes the event of a TRUNCATE. `ordinal` is the last part of its `seq`.
    * @param isSnapshot whether a copy of the table begins here, after `beginSnapshot`
    */

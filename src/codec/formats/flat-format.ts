@@ -67,6 +67,16 @@ export class FlatFormat implements EventFormatter {
     images.emitLineWithKey(images.afterSpans, 0, emit);
   }
 
+  snapshotDelete(key: Buffer, ordinal: number, emit: EmitEvent): void {
+    const images = this.#images;
+    images.out.at = 0;
+    images.writeKeyText(key);
+    this.#isPartial = true;
+    this.#end('d', ordinal, 0);
+    this.#isPartial = false;
+    images.emitLineWithKey(images.afterSpans, 0, emit);
+  }
+
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, _row: number, emit: EmitEvent): number {
     const { op, ordinalBase } = rows;
     const images = this.#images;

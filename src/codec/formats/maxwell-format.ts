@@ -15,6 +15,7 @@ import {
 const XIDS_PER_FILE = 2 ** 32;
 
 const SNAPSHOT_END = Buffer.from('}\n');
+const PARTIAL_DATA = Buffer.from('","partial":true,"data":');
 const TYPES = { c: 'insert', u: 'update', d: 'delete' } as const;
 
 /**
@@ -67,6 +68,18 @@ export class MaxwellFormat implements EventFormatter {
     images.out.at = 0;
     this.#open('bootstrap-insert', ordinal);
     images.writeSnapshotImage(row, at);
+    images.out.copy(SNAPSHOT_END);
+    images.emitLineWithKey(images.afterSpans, 0, emit);
+  }
+
+  snapshotDelete(key: Buffer, ordinal: number, emit: EmitEvent): void {
+    const images = this.#images;
+    const afterSeq = this.#afterSeq;
+    images.out.at = 0;
+    this.#afterSeq = PARTIAL_DATA;
+    this.#open('delete', ordinal);
+    this.#afterSeq = afterSeq;
+    images.writeKeyText(key);
     images.out.copy(SNAPSHOT_END);
     images.emitLineWithKey(images.afterSpans, 0, emit);
   }

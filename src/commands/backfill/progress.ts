@@ -175,7 +175,11 @@ function layOut(lines: readonly FrameLine[], style: FrameStyle): string[] {
 /** Eighths of a cell, so that a slow bar moves too. */
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-function bar(fraction: number, width: number, { unicode, paint }: FrameStyle): string {
+export function bar(
+  fraction: number,
+  width: number,
+  { unicode, paint }: Pick<FrameStyle, 'unicode' | 'paint'>,
+): string {
   const cells = Math.min(Math.max(fraction, 0), 1) * width;
   const full = Math.floor(cells);
   const done = unicode ? '█'.repeat(full) + EIGHTHS[Math.floor((cells - full) * 8)] : '#'.repeat(full);

@@ -1,5 +1,6 @@
 import { FirehoseClient } from '@aws-sdk/client-firehose';
 import { credentialChain } from './credentials.ts';
+import { isLocal } from './local-endpoint.ts';
 import { requestHandler } from './request-handler.ts';
 
 /** How to reach Firehose. */
@@ -25,10 +26,3 @@ export function firehoseClient({ region, endpoint }: FirehoseConnection): Fireho
 
 /** A local Firehose checks no signature. Fixed credentials save the SDK the search for real ones. */
 const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
-
-/** Whether the endpoint is on this machine. A local Firehose needs no credentials and has no quota. */
-export function isLocal(endpoint: string | undefined): boolean {
-  if (endpoint === undefined) return false;
-  const { hostname } = new URL(endpoint);
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
-}

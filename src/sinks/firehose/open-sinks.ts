@@ -1,6 +1,7 @@
 import type { Quota } from '../sink.ts';
-import { type FirehoseConnection, firehoseClient, isLocal } from './firehose-client.ts';
+import { type FirehoseConnection, firehoseClient } from './firehose-client.ts';
 import { FirehoseSink } from './firehose-sink.ts';
+import { isLocal } from './local-endpoint.ts';
 import { defaultQuota } from './quota.ts';
 
 export interface FirehoseStream {

@@ -1,7 +1,8 @@
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../../src/local/mysql/server.ts';
 import { until } from '../pipeline-fixture.ts';
+import { startTestServer } from '../test-server.ts';
 import { BackfillFixture, rowsOf } from './backfill-fixture.ts';
 
 const ROWS = 1_500;
@@ -31,7 +32,7 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('tables that are awkwa
   let server: LocalServer | undefined;
   const isOld = flavor === 'mysql-5.6';
   beforeAll(async () => {
-    if (isOld) server = await startLocalServer({ flavor: 'mysql-5.6', settings: ['--innodb-log-file-size=256M'] });
+    if (isOld) server = await startTestServer({ flavor: 'mysql-5.6', settings: ['--innodb-log-file-size=256M'] });
     const url = server?.url ?? inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
     bed = new BackfillFixture(url, 'bf_awkward');
     const names = ['id INT NOT NULL', 'v VARCHAR(40)'].join();
@@ -65,8 +66,6 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('tables that are awkwa
     await until(async () => ((await bed.table(table))?.rows ?? 0) > 0);
   };
   const write = (...statements: string[]): Promise<void> => bed.query('USE bf_awkward', ...statements);
-  /** Lets the rest be read as fast as it can be. */
-  const hurry = (table: string) => bed.copy(table);
 
   test('without a key are read in one view, with a warning, and every row is there once', async () => {
     expect(await bed.copy('keyless')).toMatchObject([{ state: 'done', rows: ROWS }]);
@@ -137,7 +136,7 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('tables that are awkwa
       await readSlowly(name);
       await write(...statements);
       await bed.delivered();
-      expect(await hurry(name)).toMatchObject([{ state: 'done' }]);
+      expect(await bed.hurry(name)).toMatchObject([{ state: 'done' }]);
     }
     await bed.delivered();
     // Rows that were sent before keep a dropped column, and stay under their old key.

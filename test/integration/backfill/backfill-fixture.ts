@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { AdminClient } from '../../../src/admin/client.ts';
 import type { DaemonStatus } from '../../../src/admin/status.ts';
 import type { TableStatus } from '../../../src/backfill/control.ts';
+import { asCdcError } from '../../../src/runtime/error.ts';
 import { type Cdc, type Ended, Fixture, startCdc, tableOf, until } from '../pipeline-fixture.ts';
+
+const isOpen = (table: TableStatus | undefined): boolean => table?.state === 'queued' || table?.state === 'reading';
 
 /** An event of a backfill, as much as tests look at. */
 export interface SnapshotEvent {
@@ -13,7 +16,7 @@ export interface SnapshotEvent {
   after: Record<string, unknown> | null;
 }
 
-type Calls = Pick<AdminClient, 'status' | 'backfill' | 'startBackfill' | 'changeBackfill' | 'verified'>;
+type Calls = Pick<AdminClient, 'status' | 'backfill' | 'startBackfill' | 'changeBackfill' | 'verified' | 'repair'>;
 type Coverage = DaemonStatus['tables'][number]['coverage'];
 
 /** A schema, a lake, a configuration, and a daemon that `cdc backfill` finds. */
@@ -27,15 +30,24 @@ export class BackfillFixture extends Fixture {
     startBackfill: (request) => this.#call((client) => client.startBackfill(request)),
     changeBackfill: (change, tables) => this.#call((client) => client.changeBackfill(change, tables)),
     verified: (results) => this.#call((client) => client.verified(results)),
+    repair: (request) => this.#call((client) => client.repair(request)),
   };
 
+  /** As other clients do, it asks again where the pipeline does not run: a connection can end at any time. */
   async #call<T>(call: (client: AdminClient) => Promise<T>): Promise<T> {
-    const client = new AdminClient(join(this.directory, 'state', 'shop.sock'));
-    try {
-      return await call(client);
-    } finally {
-      client.close();
-    }
+    let answer: { of: T } | undefined;
+    await until(async () => {
+      const client = new AdminClient(join(this.directory, 'state', 'shop.sock'));
+      try {
+        answer = { of: await call(client) };
+      } catch (error) {
+        if (asCdcError(error).kind !== 'retry' || this.daemon?.child.exitCode !== null) throw error;
+      } finally {
+        client.close();
+      }
+      return answer !== undefined;
+    });
+    return (answer as { of: T }).of;
   }
 
   /** Starts Firehose and the daemon. `extra` is YAML text that follows in the configuration. */
@@ -79,13 +91,26 @@ export class BackfillFixture extends Fixture {
     return this.over(...names);
   }
 
+  /** Waits for the ends of tables that are read slowly. What is left of them is read as fast as it can be. */
+  async hurry(...names: string[]): Promise<TableStatus[]> {
+    // Meanwhile none of them ends, and the request attaches to it instead of copying it once more.
+    await this.client.changeBackfill('pause');
+    const { tables } = await this.client.backfill();
+    const open = names.filter((name) => isOpen(tables.findLast(({ table }) => table === name)));
+    if (open.length > 0) {
+      await this.client.startBackfill({ tables: open.map((name) => `${this.schema}.${name}`), rate: 1_000_000 });
+    }
+    await this.client.changeBackfill('resume');
+    return this.over(...names);
+  }
+
   /** Waits until nothing of these tables is queued or read any more. */
   async over(...names: string[]): Promise<TableStatus[]> {
     let found: TableStatus[] = [];
     await until(async () => {
       const { tables } = await this.client.backfill();
       found = names.flatMap((name) => tables.findLast(({ table }) => table === name) ?? []);
-      return found.length === names.length && !found.some(({ state }) => state === 'queued' || state === 'reading');
+      return found.length === names.length && !found.some(isOpen);
     });
     return found;
   }

@@ -4,9 +4,10 @@ import { join, resolve } from 'node:path';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AdminClient } from '../../../src/admin/client.ts';
-import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../../src/local/mysql/server.ts';
 import type { Edit } from '../../chaos/edit.ts';
 import { Fixture, until } from '../pipeline-fixture.ts';
+import { startTestServer } from '../test-server.ts';
 import { mutantDist } from './mutant-dist.ts';
 
 /**
@@ -24,7 +25,7 @@ const ROWS = 240;
 const CLIENTS = 40;
 
 beforeAll(async () => {
-  server = await startLocalServer({
+  server = await startTestServer({
     flavor: 'mysql',
     settings: ['--binlog-group-commit-sync-delay=150000', '--max-connections=200'],
   });

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../../src/local/mysql/server.ts';
 import { cdc, until } from '../pipeline-fixture.ts';
+import { startTestServer } from '../test-server.ts';
 import { BackfillFixture, rowsOf } from './backfill-fixture.ts';
 
 const VERIFIED_AT = '2026-03-01T00:00:00.000Z';
@@ -15,7 +16,7 @@ describe.each(['mysql', 'mariadb'] as const)('what the daemon knows of the copy 
   let server: LocalServer;
   beforeAll(async () => {
     // Statements of other tests would stop a daemon that follows a shared server.
-    server = await startLocalServer({ flavor });
+    server = await startTestServer({ flavor });
     bed = new BackfillFixture(server.url, 'bf_coverage');
     await bed.createSchema(
       ...['old', 'emptied', 'there', 'moved', 'swap', 'leaving'].map((name) => `CREATE TABLE ${name} ${TABLE}`),

@@ -5,32 +5,15 @@ import type { SnapshotConnection } from '../../../src/backfill/read/snapshot-con
 import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
 import { sourceConnection } from '../../../src/config/source-connection.ts';
 import { type Random, seededRandom } from '../../../src/local/demo/random.ts';
-import { type LocalServer, type ServerKind, startLocalServer } from '../../../src/local/mysql/server.ts';
+import type { LocalServer, ServerKind } from '../../../src/local/mysql/server.ts';
 import { type KeyRange, WHOLE_TABLE } from '../../../src/model/key-range.ts';
-import { KEY_CASES, type KeyCase } from './key-types.ts';
-import { firstColumn, openSnapshot, processedNow, query, readPlan } from './snapshot-fixture.ts';
+import { startTestServer } from '../test-server.ts';
+import { KEY_CASES } from './key-types.ts';
+import { createKeyTable, firstColumn, openSnapshot, processedNow, query, readPlan } from './snapshot-fixture.ts';
 
 const ROWS = 200;
 const SCHEMA = 'backfill_keys';
 const HEARTBEAT = `${SCHEMA}.heartbeat`;
-
-/** Creates the table with random rows. Returns its rows in the order of the server. */
-async function createTable(url: string, keyCase: KeyCase, random: Random): Promise<number[]> {
-  const { columns, key, options = '', row } = keyCase;
-  const rows = Array.from({ length: ROWS }, (_, n) => `(${[n, ...row(random)].join(',')})`);
-  const isGenerated = key === '';
-  const names = ['n', ...[...columns.matchAll(/(?:^|, )(\w+) [A-Z]/g)].map((match) => match[1])];
-  const found = await query(
-    url,
-    `DROP TABLE IF EXISTS ${SCHEMA}.t`,
-    "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'",
-    ...(isGenerated ? ['SET SESSION sql_generate_invisible_primary_key = 1'] : []),
-    `CREATE TABLE ${SCHEMA}.t (n INT NOT NULL, ${columns}${isGenerated ? '' : `, PRIMARY KEY (${key})`}) ENGINE=InnoDB ROW_FORMAT=DYNAMIC ${options}`,
-    `INSERT IGNORE INTO ${SCHEMA}.t (${names.join(',')}) VALUES ${rows.join(',')}`,
-    `SELECT n FROM ${SCHEMA}.t ORDER BY ${isGenerated ? 'my_row_id' : key.replace(/\(\d+\)/g, '')}`,
-  );
-  return found.map(([n]) => Number(n));
-}
 
 /** Reads a range by chunks of random sizes; from time to time it splits the rest and reads both halves. */
 async function readByChunks(
@@ -69,7 +52,7 @@ describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => 
   let connection: SnapshotConnection;
   let session: ReadSession;
   beforeAll(async () => {
-    if (kind === 'mysql-5.6') own = await startLocalServer({ flavor: kind });
+    if (kind === 'mysql-5.6') own = await startTestServer({ flavor: kind });
     url = own?.url ?? inject(kind === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
     await query(
       url,
@@ -95,7 +78,7 @@ describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => 
     'chunks and splits of a key of type %s give each row once, in the order of the server',
     async (_, keyCase) => {
       const random = seededRandom(Number(process.env.CDC_SEED ?? 7));
-      const expected = await createTable(url, keyCase, random);
+      const expected = await createKeyTable(url, `${SCHEMA}.t`, keyCase, ROWS, random);
       const table = await connection.describe(SCHEMA, 't');
       expect(table).toBeDefined();
       const inOrder = (rows: number[]): number[] => (keyCase.hasOwnOrder ? rows.toSorted((a, b) => a - b) : rows);

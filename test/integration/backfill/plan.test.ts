@@ -3,8 +3,9 @@ import { ReadSession } from '../../../src/backfill/read/session.ts';
 import type { SnapshotConnection } from '../../../src/backfill/read/snapshot-connection.ts';
 import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
 import { sourceConnection } from '../../../src/config/source-connection.ts';
-import { type LocalServer, type ServerKind, startLocalServer } from '../../../src/local/mysql/server.ts';
+import type { LocalServer, ServerKind } from '../../../src/local/mysql/server.ts';
 import { type Key, type KeyRange, WHOLE_TABLE } from '../../../src/model/key-range.ts';
+import { startTestServer } from '../test-server.ts';
 import { openSnapshot, processedNow, query, readPlan } from './snapshot-fixture.ts';
 
 const SCHEMA = 'backfill_plan';
@@ -28,7 +29,7 @@ describe.each<ServerKind>(['mysql', 'mariadb', 'mysql-5.6'])('on %s', (kind) => 
   let connection: SnapshotConnection;
   let session: ReadSession;
   beforeAll(async () => {
-    if (kind === 'mysql-5.6') own = await startLocalServer({ flavor: kind });
+    if (kind === 'mysql-5.6') own = await startTestServer({ flavor: kind });
     url = own?.url ?? inject(kind === 'mysql' ? 'mysqlUrl' : 'mariadbUrl');
     await query(
       url,

@@ -4,9 +4,10 @@ import type { RowChunk } from '../../../src/backfill/read/row-chunk.ts';
 import type { SnapshotConnection } from '../../../src/backfill/read/snapshot-connection.ts';
 import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
 import { sourceConnection } from '../../../src/config/source-connection.ts';
-import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../../src/local/mysql/server.ts';
 import { WHOLE_TABLE } from '../../../src/model/key-range.ts';
 import { readServerInfo } from '../../../src/source/server/server-info.ts';
+import { startTestServer } from '../test-server.ts';
 import { firstColumn, openSnapshot, processedNow, query } from './snapshot-fixture.ts';
 
 const LIMITS = { rows: 100, bytes: 1e6 };
@@ -19,7 +20,7 @@ describe.each(['mysql', 'mariadb'] as const)('a replica of %s', (flavor) => {
   const start = flavor === 'mysql' ? 'START REPLICA' : 'START SLAVE';
   beforeAll(async () => {
     const settings = flavor === 'mariadb' ? ['--log-slave-updates'] : [];
-    [source, replica, stranger] = (await Promise.all([0, 1, 2].map(() => startLocalServer({ flavor, settings })))) as [
+    [source, replica, stranger] = (await Promise.all([0, 1, 2].map(() => startTestServer({ flavor, settings })))) as [
       LocalServer,
       LocalServer,
       LocalServer,
@@ -116,7 +117,7 @@ describe.each(['mysql', 'mariadb'] as const)('a replica of %s', (flavor) => {
 
 describe('a replica of MySQL that lacks what the source has purged', () => {
   test('is refused', async () => {
-    const [source, replica] = (await Promise.all([0, 1].map(() => startLocalServer({ flavor: 'mysql' })))) as [
+    const [source, replica] = (await Promise.all([0, 1].map(() => startTestServer({ flavor: 'mysql' })))) as [
       LocalServer,
       LocalServer,
     ];

@@ -6,8 +6,10 @@ import { SnapshotConnection } from '../../../src/backfill/read/snapshot-connecti
 import type { SnapshotConnectionOptions } from '../../../src/backfill/read/snapshot-options.ts';
 import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
 import { sourceConnection } from '../../../src/config/source-connection.ts';
+import type { Random } from '../../../src/local/demo/random.ts';
 import type { KeyRange } from '../../../src/model/key-range.ts';
 import { readServerInfo, type ServerInfo } from '../../../src/source/server/server-info.ts';
+import type { KeyCase } from './key-types.ts';
 
 /** Statements run in one session of root, rows as arrays. */
 export async function query(url: string, ...statements: string[]): Promise<unknown[][]> {
@@ -46,6 +48,30 @@ export async function openSnapshot(
 export async function processedNow(url: string): Promise<Processed> {
   const { executed, end } = await readServerInfo(sourceConnection({ url }));
   return { gtids: executed, coordinates: end };
+}
+
+/** Creates the table with random rows. Returns its rows in the order of the server. */
+export async function createKeyTable(
+  url: string,
+  table: string,
+  keyCase: KeyCase,
+  count: number,
+  random: Random,
+): Promise<number[]> {
+  const { columns, key, options = '', row } = keyCase;
+  const rows = Array.from({ length: count }, (_, n) => `(${[n, ...row(random)].join(',')})`);
+  const isGenerated = key === '';
+  const names = ['n', ...[...columns.matchAll(/(?:^|, )(\w+) [A-Z]/g)].map((match) => match[1])];
+  const found = await query(
+    url,
+    `DROP TABLE IF EXISTS ${table}`,
+    "SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'",
+    ...(isGenerated ? ['SET SESSION sql_generate_invisible_primary_key = 1'] : []),
+    `CREATE TABLE ${table} (n INT NOT NULL, ${columns}${isGenerated ? '' : `, PRIMARY KEY (${key})`}) ENGINE=InnoDB ROW_FORMAT=DYNAMIC ${options}`,
+    `INSERT IGNORE INTO ${table} (${names.join(',')}) VALUES ${rows.join(',')}`,
+    `SELECT n FROM ${table} ORDER BY ${isGenerated ? 'my_row_id' : key.replace(/\(\d+\)/g, '')}`,
+  );
+  return found.map(([n]) => Number(n));
 }
 
 /** The first column of each row, an INT NOT NULL; the columns before it have `before` bytes. */

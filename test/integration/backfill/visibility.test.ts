@@ -1,10 +1,11 @@
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Processed, RowChunk } from '../../../src/backfill/read/row-chunk.ts';
-import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../../src/local/mysql/server.ts';
 import { isBefore } from '../../../src/model/coordinates.ts';
 import type { GtidSet } from '../../../src/model/gtid-set.ts';
 import { WHOLE_TABLE } from '../../../src/model/key-range.ts';
+import { startTestServer } from '../test-server.ts';
 import { firstColumn, openSnapshot, processedNow, query } from './snapshot-fixture.ts';
 
 // Global variables widen the time between the write of the binlog and the commit, so the servers are of this file.
@@ -44,7 +45,7 @@ describe.each([0, 1])(
   (syncBinlog) => {
     let server: LocalServer;
     beforeAll(async () => {
-      server = await startLocalServer({
+      server = await startTestServer({
         flavor: 'mysql',
         settings: [`--sync-binlog=${syncBinlog}`, '--binlog-group-commit-sync-delay=500000'],
       });
@@ -91,7 +92,7 @@ describe.each([0, 1])(
 describe('MariaDB', () => {
   let url: string;
   beforeAll(async () => {
-    url = (server = await startLocalServer({ flavor: 'mariadb' })).url;
+    url = (server = await startTestServer({ flavor: 'mariadb' })).url;
     await query(
       url,
       ...SETUP,

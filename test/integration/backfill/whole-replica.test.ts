@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
+import type { LocalServer } from '../../../src/local/mysql/server.ts';
 import { until } from '../pipeline-fixture.ts';
+import { startTestServer } from '../test-server.ts';
 import { BackfillFixture, rowsOf } from './backfill-fixture.ts';
 import { query } from './snapshot-fixture.ts';
 
@@ -15,7 +16,7 @@ describe.each(['mysql', 'mariadb'] as const)('cdc backfill from a replica of %s'
   const word = flavor === 'mysql' ? 'REPLICA' : 'SLAVE';
   beforeAll(async () => {
     const settings = flavor === 'mariadb' ? ['--log-slave-updates'] : [];
-    const start = (): Promise<LocalServer> => startLocalServer({ flavor, settings });
+    const start = (): Promise<LocalServer> => startTestServer({ flavor, settings });
     [source, replica, stranger] = await Promise.all([start(), start(), start()]);
     bed = new BackfillFixture(source.url, 'bf_replica');
     await bed.createSchema(TABLE, ...rowsOf('t', ROWS));
@@ -79,7 +80,7 @@ describe('cdc backfill from a MySQL without GTIDs', () => {
   let server: LocalServer;
   let bed: BackfillFixture;
   beforeAll(async () => {
-    server = await startLocalServer({
+    server = await startTestServer({
       flavor: 'mysql',
       settings: ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF'],
     });

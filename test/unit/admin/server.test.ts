@@ -10,7 +10,7 @@ import { AdminClient } from '../../../src/admin/client.ts';
 import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
 import type { StatusSource } from '../../../src/admin/status.ts';
 import { listenOnSocket, SOCKET_PATH_MAX_BYTES, stateOfFailure } from '../../../src/admin/unix-socket.ts';
-import type { BackfillRequest, BackfillStatus } from '../../../src/backfill/control.ts';
+import type { BackfillRequest, BackfillStatus, RepairRequest } from '../../../src/backfill/control.ts';
 import type { VerifiedTable } from '../../../src/model/verified-tables.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
 import { createLog } from '../../../src/runtime/log.ts';
@@ -57,6 +57,10 @@ class Pipeline implements StatusSource {
     pause: () => void (this.state = 'paused'),
     resume: () => void (this.state = 'running'),
     cancel: (tables?: string[]) => void this.calls.push({ cancel: tables }),
+  };
+  repair = async (asked: RepairRequest) => {
+    this.calls.push(asked);
+    return { sent: 1, deleted: 0, left: 0 };
   };
   async tables() {
     return TABLES;
@@ -146,6 +150,16 @@ describe('the calls', () => {
     expect((await call(socket, 'POST', '/api/verified', body)).status).toBe(400);
   });
 
+  test('a repair has the keys as they are, and is answered with what became of them', async () => {
+    const pipeline = new Pipeline();
+    const { client } = await start(() => pipeline);
+    const asked = { schema: 'shop', table: 'a.b c', keys: ['{"id":1}', '{"id":"é\\"\\\\"}'] };
+    expect(await client.repair(asked)).toEqual({ sent: 1, deleted: 0, left: 0 });
+    expect(pipeline.calls).toEqual([asked]);
+    pipeline.repair = () => Promise.reject(new CdcError('the pipeline ended', { kind: 'retry' }));
+    await expect(client.repair(asked)).rejects.toMatchObject({ kind: 'retry' });
+  });
+
   test('while no pipeline runs, each call is answered with 503 and the reason, and the server stays', async () => {
     let pipeline: Pipeline | undefined;
     const { client, socket } = await start(() => pipeline);
@@ -185,6 +199,9 @@ describe('the calls', () => {
   });
 });
 
+const repairOf = (count: number): string =>
+  JSON.stringify({ schema: 's', table: 't', keys: Array.from({ length: count }, (_, id) => JSON.stringify({ id })) });
+
 describe('a call that is wrong', () => {
   test.each<[method: string, path: string, body: string | undefined, status: number, text: RegExp]>([
     ['GET', '/', undefined, 404, /use \/api\/status, /],
@@ -222,6 +239,15 @@ describe('a call that is wrong', () => {
     ['POST', '/api/verified', verifiedBody({ hasEarlier: false }), 400, /[Uu]nrecognized key: "hasEarlier"/],
     ['POST', '/api/verified', verifiedBody({ keys: ['1'] }), 400, /[Uu]nrecognized key: "keys"/],
     ['POST', '/api/verified', `{"tables":[${'{},'.repeat(20_000)}{}]}`, 400, /must have at most 20000 results/],
+    ['GET', '/api/repair', undefined, 405, /use POST/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t"}', 400, /keys: must be a list of the keys of events/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t","keys":[]}', 400, /keys: must not be empty/],
+    ['POST', '/api/repair', '{"schema":"s","keys":["{}"]}', 400, /table: must be text/],
+    ['POST', '/api/repair', '{"schema":"","table":"t","keys":["{}"]}', 400, /schema: must not be empty/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t","keys":[{"id":1}]}', 400, /keys\.0: must be text/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t","keys":["{}","1"]}', 400, /keys\.1: must be a JSON object/],
+    ['POST', '/api/repair', '{"schema":"s","table":"t","keys":["{}"],"all":1}', 400, /[Uu]nrecognized key: "all"/],
+    ['POST', '/api/repair', repairOf(501), 400, /keys: must have at most 500 keys/],
     ['POST', '/api/backfill', `{"tables":["${'x'.repeat(5 * 1024 * 1024)}"]}`, 413, /more than/],
   ])('%s %s (%#) is answered with its status and what to do', async (method, path, body, status, text) => {
     const pipeline = new Pipeline();
@@ -244,6 +270,10 @@ describe('a call that is wrong', () => {
     const { json } = await call(socket, 'POST', '/api/backfill', '{"tables":[],"where":["email = \'ada@x\'"]}');
     expect(JSON.stringify(json)).toContain('where: must be text');
     expect(JSON.stringify(json)).not.toContain('ada@x');
+    const keys = ['{"email":"ada@x"', `{"email":"${'ada@x'.repeat(20_000)}"}`];
+    const repair = await call(socket, 'POST', '/api/repair', JSON.stringify({ schema: 's', table: 't', keys }));
+    expect(JSON.stringify(repair.json)).toContain('keys.1: is too long');
+    expect(JSON.stringify(repair.json)).not.toContain('ada@x');
   });
 });
 

@@ -118,6 +118,85 @@ describe('a row of a SELECT', () => {
   });
 });
 
+describe('the deletion of a key that a SELECT did not find', () => {
+  const at = { file: 'binlog.000012', fileNumber: 12, position: 0x1001, readAt: 1_700_000_000_123 };
+  const text = { ...column, type: ColumnType.VARCHAR, meta: 40, collation: 45, name: 'b c' };
+  const pair: Table = { ...table, columns: [{ ...column, name: 'a' }, { ...column, name: 'x' }, text], key: [2, 0] };
+  const charsets = new Map([[45, 'utf8mb4']]);
+  const KEY = '{"b c":"q\\"}\\\\,{ é","a":5}';
+  const SEQ = '000000010000000c0000001000000000002a';
+  type Written = { line: string; key: string; hash: number; partial: boolean };
+
+  function writerOf(format: 'debezium' | 'flat' | 'maxwell', source: Table = pair) {
+    const options = { format, name: 'n', epoch: 1, flatPrefix: '_', values, charsets };
+    const writer = new EventWriter(source, options, new ByteWriter(), 'row-packet');
+    const written: Written[] = [];
+    const emit = (event: EncodedEvent): void => {
+      const line = event.bytes.toString('utf8', event.from, event.to);
+      event.locateKey();
+      const key = event.bytes.toString('utf8', event.keyFrom, event.keyTo);
+      written.push({ line, key, hash: event.keyHash, partial: event.isPartial });
+    };
+    writer.beginSnapshot(at, 1_700_000_000_456);
+    return { writer, emit, written };
+  }
+
+  test.each([
+    [
+      'debezium',
+      `{"op":"d","before":${KEY},"after":null,"key":${KEY},"partial":true,"seq":"${SEQ}","source":{"connector":"mysql","name":"n","db":"s","table":"t","server_id":0,"gtid":null,"file":"binlog.000012","pos":4097,"row":0,"ts_ms":1700000000123,"snapshot":"true"},"ts_ms":1700000000456}\n`,
+    ],
+    [
+      'flat',
+      `${KEY.slice(0, -1)},"_op":"d","_seq":"${SEQ}","_deleted":true,"_partial":true,"_ts_ms":1700000000123,"_db":"s","_table":"t"}\n`,
+    ],
+    [
+      'maxwell',
+      `{"database":"s","table":"t","type":"delete","ts":1700000000,"position":"binlog.000012:4097","seq":"${SEQ}","partial":true,"data":${KEY}}\n`,
+    ],
+  ] as const)('has the key as it is, and the hash of its other events, in format %s', (format, line) => {
+    const { writer, emit, written } = writerOf(format);
+    // No NULL; a, x, then the text with its length.
+    const value = Buffer.from('q"}\\,{ é');
+    const packet = Buffer.concat([Buffer.of(0, 0, 5, 0, 0, 0, 7, 0, 0, 0, value.length), value]);
+    writer.writeSnapshotRow(packet, 0, packet.length, 1, emit);
+    writer.writeSnapshotDelete(Buffer.from(KEY), 0x2a, emit);
+    writer.writeSnapshotRow(packet, 0, packet.length, 2, emit);
+    const [row, deletion, next] = written as [Written, Written, Written];
+    expect(deletion.line).toBe(line);
+    expect([row.key, deletion.key, next.key]).toEqual([KEY, KEY, KEY]);
+    expect([deletion.hash, next.hash]).toEqual([row.hash, row.hash]);
+    expect([row.partial, deletion.partial, next.partial]).toEqual([false, true, false]);
+    expect(next.line).not.toContain('partial');
+    expect(parseEvent(Buffer.from(line), format, ['b c', 'a'], '_')).toMatchObject({ op: 'd', seq: SEQ, key: KEY });
+  });
+
+  test('of a text that is no key of the table is an error without the text, and no event', () => {
+    const secret = 'jane';
+    const others = [
+      `{"b c":"${secret}"}`,
+      `{"a":5,"b c":"${secret}"}`,
+      `{"b c":"${secret}","a":5,"x":1}`,
+      `{"b c":"${secret}","a":5} `,
+      `{"b c":"${secret}","a":5`,
+      `{ "b c":"${secret}","a":5}`,
+      '{}',
+      '',
+    ];
+    for (const format of ['debezium', 'flat', 'maxwell'] as const) {
+      for (const key of others) {
+        const { writer, emit, written } = writerOf(format);
+        expect(() => writer.writeSnapshotDelete(Buffer.from(key), 1, emit), key).toThrow(
+          /^a text is not the key of an event of s\.t$/,
+        );
+        expect(written).toEqual([]);
+      }
+      const { writer, emit } = writerOf(format, { ...pair, key: [] });
+      expect(() => writer.writeSnapshotDelete(Buffer.from('{}'), 1, emit)).toThrow('is not the key');
+    }
+  });
+});
+
 test('an event says whether its row images lack columns', () => {
   const pair = [
     { ...column, name: 'a' },

@@ -1,0 +1,22 @@
+import { parseLakeLocation } from '../config/lake-location.ts';
+import type { LakeStore } from './object-store.ts';
+
+export interface LakeOptions {
+  /** The region of the bucket, if it is known; otherwise that of the environment, or the one that S3 names. */
+  region?: string | undefined;
+}
+
+/**
+ * Opens a lake. The libraries of AWS are loaded only for `s3://`.
+ * @param location an absolute folder, or `s3://bucket/prefix`
+ * @throws CdcError with exit code 1 if the folder is not there, with 2 if the location has another form
+ */
+export async function openLake(location: string, { region }: LakeOptions = {}): Promise<LakeStore> {
+  const lake = parseLakeLocation(location);
+  if (lake.kind === 'folder') {
+    const { openFolder } = await import('./folder-store.ts');
+    return openFolder(lake.path);
+  }
+  const { S3Store } = await import('./s3-store.ts');
+  return S3Store.open(lake.bucket, lake.prefix, region);
+}

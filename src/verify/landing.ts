@@ -1,0 +1,70 @@
+import { type Coordinates, isBefore } from '../model/coordinates.ts';
+import type { StreamStatus } from '../model/stream-status.ts';
+import { sleepUnlessAborted } from '../runtime/abort.ts';
+import { CdcError } from '../runtime/error.ts';
+import type { Follower } from './follower.ts';
+
+const POLL_MS = 200;
+
+/** When events that the source has are in the lake: the daemon delivers them, then the stream writes its buffer. */
+export class Landing {
+  /** The epoch of the stream. It stays the same, or seqs of before and after cannot be compared. */
+  readonly epoch: number;
+  readonly identity: string;
+  /** How long an event can be on its way after Firehose has it, in milliseconds. */
+  readonly bufferMs: number;
+  readonly #follower: Follower;
+  readonly #signal: AbortSignal;
+  #last: StreamStatus;
+
+  constructor(follower: Follower, first: StreamStatus, bufferMs: number, signal: AbortSignal) {
+    this.#follower = follower;
+    this.#last = first;
+    this.epoch = first.epoch;
+    this.identity = first.server.identity;
+    this.bufferMs = bufferMs;
+    this.#signal = signal;
+  }
+
+  /** What is delivered now. @throws CdcError if the server of the stream has changed */
+  async status(): Promise<StreamStatus> {
+    const status = await this.#follower.stream();
+    const { server, epoch } = status;
+    if (epoch !== this.epoch || server.identity !== this.identity) {
+      throw new CdcError('the stream continued on another server while verify ran', {
+        why: `its epoch was ${this.epoch} and is ${epoch}, its server was ${this.identity} and is ${server.identity}`,
+        hint: 'run cdc verify again',
+      });
+    }
+    return (this.#last = status);
+  }
+
+  /** The coordinates that were delivered when they were last asked for. */
+  get delivered(): Coordinates {
+    return this.#last.delivered;
+  }
+
+  /**
+   * Resolves with the time at which everything before `to` is delivered; undefined at the deadline.
+   * @param deadline in milliseconds of `performance.now`
+   */
+  async delivers(to: Coordinates, deadline: number): Promise<number | undefined> {
+    for (;;) {
+      const { delivered } = await this.status();
+      if (!isBefore(delivered, to)) return performance.now();
+      if (performance.now() >= deadline) return undefined;
+      await sleepUnlessAborted(POLL_MS, this.#signal);
+    }
+  }
+}
+
+/** Firehose promises no time; it writes a buffer within some seconds after its interval. */
+const SLACK_MIN_MS = 2_000;
+const SLACK_MAX_MS = 60_000;
+
+/** @param intervalS the longest time that a stream keeps events in its buffer, in seconds */
+export function landingTimeMs(intervalS: number, isLocal: boolean): number {
+  const buffer = intervalS * 1000;
+  const slack = isLocal ? SLACK_MIN_MS : Math.max(10_000, Math.min(SLACK_MAX_MS, buffer));
+  return buffer + slack;
+}

@@ -1,0 +1,124 @@
+import type { Config } from '../config/schema.ts';
+import type { Coordinates } from '../model/coordinates.ts';
+import { CdcError } from '../runtime/error.ts';
+import { comparePartition } from './compare/compare-partition.ts';
+import { rowHash, type Suspect } from './compare/suspects.ts';
+import type { Follower } from './follower.ts';
+import { sourceRecord } from './lake/lake-record.ts';
+import type { LakeScan } from './lake/lake-scan.ts';
+import { PARTITIONS, type Partitions } from './lake/partitions.ts';
+import { isSampled } from './lake/row-key.ts';
+import type { Landing } from './landing.ts';
+import { Settlement } from './settlement.ts';
+import { seqAtCoordinates } from './source/positions.ts';
+import { Reread } from './source/reread.ts';
+import { type ComparedTable, keyTextOf, type ReadRow, type SourceReader } from './source/source-reader.ts';
+import { emptyResult, type TableResult } from './table-result.ts';
+import type { Progress, VerifyOptions } from './verify-options.ts';
+
+export interface VerifyContext {
+  config: Config;
+  tables: readonly ComparedTable[];
+  reader: SourceReader;
+  scan: LakeScan;
+  /** The records of the lake, which `scan` writes. */
+  lake: Partitions;
+  source: Partitions;
+  landing: Landing;
+  follower: Follower;
+  /** Whether the events of a table go to another stream than that of the lake. */
+  isElsewhere: (table: ComparedTable) => boolean;
+  binlogEnd: () => Promise<Coordinates>;
+  signal: AbortSignal;
+  onProgress: (progress: Progress) => void;
+}
+
+/** Keys that are looked at again together. They are in memory. */
+const SUSPECTS_MAX = 200_000;
+
+/**
+ * Compares the tables of the source with the lake, key by key, while both change.
+ *
+ * 1. What the lake has is read, then the source. A key that is equal in both is done.
+ * 2. Each other key is only a suspect: it changed meanwhile, or it differs. Its row is read again between two points of
+ *    the stream, `from` and `to`: the SELECT sees everything before the first one, and nothing behind the second.
+ * 3. Once everything before `to` is in the lake, the row has to equal what the lake had of the key at some point
+ *    between the two: the source had one of these states. If it equals none, it differs.
+ */
+export class Verification {
+  readonly #context: VerifyContext;
+  readonly #options: VerifyOptions;
+  readonly #results: TableResult[];
+  readonly #reread: Reread;
+  readonly #settlement: Settlement;
+
+  constructor(context: VerifyContext, options: VerifyOptions) {
+    const { tables, reader, landing, onProgress } = context;
+    this.#context = context;
+    this.#options = options;
+    this.#results = tables.map(({ schema, table }) => emptyResult(schema, table));
+    this.#reread = new Reread(tables, reader, landing, onProgress);
+    this.#settlement = new Settlement({ ...context, results: this.#results, reread: this.#reread }, options);
+  }
+
+  /** @returns what was found of each table, in their order */
+  async run(): Promise<TableResult[]> {
+    const { scan, landing, binlogEnd, onProgress } = this.#context;
+    const firstObjects = await scan.update();
+    const endSeq = seqAtCoordinates(landing.epoch, await binlogEnd());
+    this.#assertOwnLake();
+    if (this.#options.since === undefined) await this.#readSource();
+    const sides = { ...this.#context, results: this.#results, endSeq, firstObjects };
+    const suspects = new Map<string, Suspect>();
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      onProgress({ phase: 'compare', fraction: partition / PARTITIONS });
+      comparePartition(partition, sides, this.#options, suspects);
+      if (suspects.size < SUSPECTS_MAX && partition < PARTITIONS - 1) continue;
+      await this.#settlement.settle(suspects);
+      suspects.clear();
+    }
+    await scan.nameDamage();
+    for (const { addedLater } of this.#results) addedLater.sort();
+    return this.#results;
+  }
+
+  /**
+   * @throws CdcError with exit code 2 if nothing in the lake is of this pipeline. Tables that go to another stream, and
+   * of which the lake has nothing, are left out.
+   */
+  #assertOwnLake(): void {
+    const { scan, tables, isElsewhere } = this.#context;
+    const { foreign, capturedEvents, eventsOf } = scan;
+    const ownEvents = capturedEvents + eventsOf.reduce((sum, events) => sum + events, 0);
+    if (ownEvents === 0 && foreign !== undefined) {
+      throw new CdcError('the lake is that of another pipeline', {
+        exitCode: 2,
+        why: `all its events are of others, such as ${foreign}`,
+        hint: 'check lake: in the configuration; it names the folder or the prefix of the stream',
+      });
+    }
+    for (const [number, table] of tables.entries()) {
+      (this.#results[number] as TableResult).isElsewhere = eventsOf[number] === 0 && isElsewhere(table);
+    }
+  }
+
+  async #readSource(): Promise<void> {
+    const { tables, reader, source, onProgress } = this.#context;
+    const { where, sample } = this.#options;
+    for (const [number, table] of tables.entries()) {
+      const result = this.#results[number] as TableResult;
+      if (result.isElsewhere) continue;
+      const onRow = ({ key, texts }: ReadRow): void => {
+        if (!isSampled(key, sample)) return;
+        result.rows++;
+        const keyText = Buffer.from(keyTextOf(table, texts));
+        source.add(key.charCodeAt(0), sourceRecord(number, key, rowHash(table, texts), keyText), keyText);
+      };
+      const { processed } = this.#reread;
+      await reader.scan(table, { where, processed }, onRow, (_rows, _interval, fraction) => {
+        const { rows } = result;
+        onProgress({ phase: 'source', table: table.name, rows, ...(fraction !== undefined && { fraction }) });
+      });
+    }
+  }
+}
