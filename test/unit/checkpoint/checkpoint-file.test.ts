@@ -166,6 +166,22 @@ describe('the checkpoint file', () => {
     await expect(file.load('golden')).rejects.toMatchObject({ why: 'its checksum does not match its content' });
   });
 
+  test('a checkpoint of version 4 is read with what cdc verify has found, and saved as it was', async () => {
+    const path = join(directory, 'golden.json');
+    const golden = readFileSync('test/golden/files/checkpoints/version-4.json', 'utf8');
+    writeFileSync(path, golden);
+    const file = new CheckpointFile(path);
+    const loaded = (await file.load('golden')) as Checkpoint;
+    const { coverage, backfill } = JSON.parse(golden);
+    expect([coverage.dropped.length, coverage.verified.length]).toEqual([1, 2]);
+    expect(loaded).toMatchObject({ coverage, backfill });
+    await file.save(loaded);
+    const withoutTime = (text: string): string => text.replace(/"(saved_at|checksum)": "[^"]*"/g, '$1');
+    expect(withoutTime(readFileSync(path, 'utf8'))).toBe(withoutTime(golden));
+    writeFileSync(path, golden.replace('"hasEarlier": true', '"hasEarlier": false'));
+    await expect(file.load('golden')).rejects.toMatchObject({ why: 'its checksum does not match its content' });
+  });
+
   test('a symbolic link to it stays a link; the file that it leads to is written, and locked', async () => {
     mkdirSync(join(directory, 'disk'));
     symlinkSync('disk/real.json', join(directory, 'link.json'));

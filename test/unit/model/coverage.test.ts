@@ -210,6 +210,15 @@ describe('what cdc verify finds', () => {
     },
   );
 
+  test('that arrives before an older one of the whole table needs a result of the whole table too', () => {
+    const coverage = verified({ missing: 3 });
+    const before = result('t', { at: '2026-02-28T00:00:00.000Z', missing: 2 });
+    expect(coverage.compared(before)).toBe(true);
+    const repair = { scope: 'part', at: '2026-03-02T00:00:00.000Z', repairOf: before.at };
+    expect(coverage.compared(result('t', repair))).toBe(false);
+    expect(coverage.of('d', 't').complete).toBe(false);
+  });
+
   test('sent again changes nothing', () => {
     for (const differences of [{ missing: 3 }, { scope: 'part', missing: 3 }]) {
       const coverage = verified(differences);
