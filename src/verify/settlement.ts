@@ -166,7 +166,8 @@ export class Settlement {
     for (const [id, suspect] of pending) {
       const result = this.#resultOf(id);
       const table = tables[suspect.table] as ComparedTable;
-      const verdict = judge(suspect, table, emptied[suspect.table] as string[], this.#forms);
+      const isWhole = this.#options.since === undefined;
+      const verdict = judge(suspect, table, emptied[suspect.table] as string[], this.#forms, isWhole);
       for (const column of verdict.addedLater) if (!result.addedLater.includes(column)) result.addedLater.push(column);
       if (verdict.otherForm !== undefined) scan.noteDamage(verdict.otherForm, OTHER_FORM);
       if (verdict.difference !== undefined) found.set(id, verdict.difference);

@@ -11,9 +11,9 @@ import { CdcError } from '../../runtime/error.ts';
 import { startLocalFirehose } from '../firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../mysql/server.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
-import { runVerify, type VerifyRun } from './run-verify.ts';
 import { SHOP, SHOP_DDL, SHOP_TABLES } from './shop.ts';
 import { type VerifyResult, verifyDemo } from './verify.ts';
+import { type VerifyRun, verifyBesideDaemon } from './verify-command.ts';
 import { connectShop, expectedEvents, Workload, type WorkloadCounts } from './workload.ts';
 
 export interface DemoOptions {
@@ -179,7 +179,7 @@ async function runThroughKill(
   const isCopied = async (): Promise<boolean> => (await tablesLeft(configFile)) === 0;
   await waitUntil(isCopied, BACKFILL_TIMEOUT_MS, daemon, signal, 'the backfill did not end');
   report('cdc verify compares MySQL with the lake row by row');
-  const verify = await Promise.race([runVerify(entry, configFile, signal), daemon.died]);
+  const verify = await Promise.race([verifyBesideDaemon(entry, configFile, signal), daemon.died]);
   await daemon.stop(STOP_TIMEOUT_MS);
   return { workload, kills: 1, verify };
 }

@@ -7,7 +7,7 @@ export interface VerifyRun {
 }
 
 /** Runs `cdc verify` as a user does, beside the daemon. */
-export function runVerify(entry: string, configFile: string, signal: AbortSignal): Promise<VerifyRun> {
+export function verifyBesideDaemon(entry: string, configFile: string, signal: AbortSignal): Promise<VerifyRun> {
   return new Promise((resolve, reject) => {
     const words = [entry, 'verify', '-c', configFile];
     execFile(process.execPath, words, { signal, maxBuffer: 16 * 2 ** 20 }, (error, stdout, stderr) => {
