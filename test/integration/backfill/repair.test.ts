@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { RepairResult } from '../../../src/backfill/control.ts';
 import { type ParsedEvent, parseEvent } from '../../../src/codec/formats/parse-event.ts';
+import { loadConfig } from '../../../src/config/load.ts';
 import { listObjects } from '../../../src/lake/objects.ts';
+import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
+import { type RunningPipeline, runPipeline } from '../../../src/pipeline.ts';
+import { createLog } from '../../../src/runtime/log.ts';
 import { until } from '../pipeline-fixture.ts';
 import { BackfillFixture, rowsOf } from './backfill-fixture.ts';
 
@@ -21,8 +26,8 @@ const idKeys = (from: number, to: number): string[] => Array.from({ length: to -
 class RepairBed extends BackfillFixture {
   readonly format: Format;
 
-  constructor(kind: Kind, name: string, format: Format = 'debezium') {
-    super(inject(kind === 'mysql' ? 'mysqlUrl' : 'mariadbUrl'), `repair_${name}_${kind}`);
+  constructor(kind: Kind, name: string, format: Format = 'debezium', url?: string) {
+    super(url ?? inject(kind === 'mysql' ? 'mysqlUrl' : 'mariadbUrl'), `repair_${name}_${kind}`);
     this.format = format;
   }
 
@@ -540,5 +545,73 @@ describe('keys whose values are not in the lake', () => {
     await bed.silently("UPDATE fine SET v = 'another'");
     expect(await bed.repair('fine', '{"id":"ada"}', '{"id":"bob"}')).toEqual({ sent: 1, deleted: 1, left: 0 });
     expect((await bed.newest('fine', '{"id":"ada"}', 'r')).line).not.toContain('another');
+  });
+});
+
+describe('a pipeline of the own process', () => {
+  let bed: RepairBed;
+  beforeAll(async () => {
+    bed = new RepairBed('mysql', 'own');
+    await bed.createSchema('CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(40))', ...rowsOf('t', 3));
+    bed.configure((await bed.startFirehose()).endpoint);
+  });
+  afterAll(() => bed?.remove());
+
+  test('repairs, and rejects a repair that its end cuts off', async () => {
+    const config = loadConfig(join(bed.directory, 'cdc.yaml'));
+    const stop = new AbortController();
+    let cut: Promise<unknown> | undefined;
+    let ended: Promise<void> | undefined;
+    const repaired = new Promise<RepairResult>((resolve, reject) => {
+      const onRunning = ({ repair }: RunningPipeline): void => {
+        const keys = [idKey(1), idKey(2), idKey(8)];
+        repair({ schema: bed.schema, table: 't', keys }).then((result) => {
+          cut = repair({ schema: bed.schema, table: 't', keys: [idKey(3)] }).catch((error) => error);
+          resolve(result);
+          stop.abort();
+        }, reject);
+      };
+      ended = runPipeline(config, createLog('shop', 'fatal'), stop.signal, { onRunning });
+      ended.catch(reject);
+    });
+    expect(await repaired).toEqual({ sent: 2, deleted: 1, left: 0 });
+    expect(await cut).toMatchObject({ kind: 'retry', message: 'the pipeline ended before the repair did' });
+    await ended;
+    await bed.newest('t', idKey(8), 'd');
+    expect((await bed.events('t')).map(({ op, key }) => `${op} ${key}`)).toEqual([
+      `r ${idKey(1)}`,
+      `r ${idKey(2)}`,
+      `d ${idKey(8)}`,
+    ]);
+  });
+});
+
+describe('a repair on a server without GTIDs', () => {
+  let server: LocalServer;
+  let bed: RepairBed;
+  beforeAll(async () => {
+    server = await startLocalServer({ flavor: 'mysql-5.6' });
+    bed = new RepairBed('mysql', 'old', 'debezium', server.url);
+    await bed.createSchema(
+      'CREATE TABLE heartbeat (id INT PRIMARY KEY, beat BIGINT UNSIGNED NOT NULL)',
+      'CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(40))',
+    );
+    await bed.start(`backfill: { heartbeat_table: ${bed.schema}.heartbeat }`);
+  });
+  afterAll(async () => {
+    await bed?.remove();
+    await server?.stop();
+  });
+
+  test('is ordered by the heartbeat table', async () => {
+    await bed.change(...rowsOf('t', 5, "'old'"));
+    await bed.delivered();
+    await bed.silently("UPDATE t SET v = 'new' WHERE id = 1", 'DELETE FROM t WHERE id = 2');
+    const result = await bed.during('t', () => bed.repair('t', ...idKeys(1, 6)), [
+      "UPDATE t SET v = 'loud' WHERE id = 3",
+      'DELETE FROM t WHERE id = 4',
+    ]);
+    expect(result).toEqual({ sent: 2, deleted: 2, left: 2 });
+    await bed.isRepaired('t');
   });
 });
