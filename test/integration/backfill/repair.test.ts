@@ -192,7 +192,7 @@ describe.each<Kind>(['mysql', 'mariadb'])('a repair on %s', (kind) => {
   test('of rows that change all the time in part ends, with the stream paused for a moment', async () => {
     await create('hot', 40);
     await bed.silently("UPDATE hot SET v = 'silent'");
-    // More often than it reads while the stream goes on.
+    // More often than it reads while the stream continues.
     const result = await bed.during(
       'hot',
       () => bed.repair('hot', ...idKeys(1, 40)),
