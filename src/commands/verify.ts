@@ -63,9 +63,11 @@ export function verifyCommand(signal: AbortSignal): Command {
 const LIST_MAX = 1_000_000;
 
 /** @throws CdcError with exit code 2 that names the wrong flag or table */
-async function requestOf(tables: string[], flags: VerifyFlags): Promise<VerifyRequest> {
+async function requestOf(named: string[], flags: VerifyFlags): Promise<VerifyRequest> {
   const { compileTableFilter } = await import('../model/table-filter.ts');
   const { parseDuration } = await import('../config/units.ts');
+  // Exclusions alone exclude from all that is captured.
+  const tables = named.length > 0 && named.every((name) => name.startsWith('!')) ? ['*.*', ...named] : named;
   if (tables.length > 0) compileTableFilter(tables, { caseSensitive: true });
   const since = readFlag('--since', flags.since, parseDuration, 'a time such as 1h or 1d');
   const waitMs = readFlag('--wait', flags.wait, parseDuration, 'a time such as 30s or 10m');

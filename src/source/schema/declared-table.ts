@@ -114,7 +114,14 @@ function keyIndexOf({ columns, primaryKey, hasPrimaryKey, indexParts }: Informat
  * The labels of ENUM and SET are written from their number, as in the stream. `| 0` makes it a BIGINT UNSIGNED on every
  * server (MariaDB gives the CAST of a short column as INT), and is exact for 64 members.
  */
-function selectExpression({ name, type }: Column): string {
+function selectExpression({ name, type, collation }: Column): string {
   const column = quoteIdentifier(name);
-  return type === T.ENUM || type === T.SET ? `CAST(${column} AS UNSIGNED) | 0` : column;
+  if (type === T.ENUM || type === T.SET) return `CAST(${column} AS UNSIGNED) | 0`;
+  return UNKNOWN_TO_DRIVER.has(collation % 1024) ? `CAST(${column} AS BINARY)` : column;
 }
+
+/**
+ * The collations of dec8, hp8, swe7, keybcs2, geostd8 and eucjpms. mysql2 decodes the name of a column with its character
+ * set, and cannot with these. MariaDB adds 1024 for NO PAD; where another one has such a number, the bytes are the same.
+ */
+const UNKNOWN_TO_DRIVER = new Set([3, 69, 6, 72, 10, 82, 37, 73, 92, 93, 97, 98]);

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listObjects } from '../../../src/lake/objects.ts';
 import { BackfillFixture } from '../backfill/backfill-fixture.ts';
@@ -49,6 +49,11 @@ export class VerifyFixture extends BackfillFixture {
   addFolder(name: string, bytes: string): void {
     mkdirSync(join(this.directory, name));
     writeFileSync(join(this.directory, name, 'object'), bytes);
+  }
+
+  /** Whether every event that Firehose has is in the lake. */
+  hasSpooledNothing(): boolean {
+    return !readdirSync(`${this.lake}.spool`).some((name) => name.endsWith('.meta'));
   }
 
   /** `cdc verify --json` to its end. */
