@@ -47,11 +47,15 @@ async function secondsOf(...Destinations: object[]): Promise<number | undefined>
 const bucket = (IntervalInSeconds: number, more: object = {}) => ({
   ...{ BufferingHints: { IntervalInSeconds, SizeInMBs: 5 }, ...more },
 });
+const extraction = {
+  ...{ Type: 'MetadataExtraction', Parameters: [{ ParameterName: 'JsonParsingEngine', ParameterValue: 'JQ-1.6' }] },
+};
+const metadata = { ProcessingConfiguration: { Enabled: true, Processors: [extraction] } };
 const lambda = (seconds: number | undefined, Enabled = true) => ({
   ProcessingConfiguration: {
     Enabled,
     Processors: [
-      { Type: 'MetadataExtraction', Parameters: [{ ParameterName: 'JsonParsingEngine', ParameterValue: 'JQ-1.6' }] },
+      extraction,
       {
         Type: 'Lambda',
         Parameters:
@@ -64,8 +68,9 @@ const lambda = (seconds: number | undefined, Enabled = true) => ({
 test.each<[string, object[], number | undefined]>([
   ['a bucket', [{ ExtendedS3DestinationDescription: bucket(120) }], 120],
   ['a bucket behind a Lambda function', [{ ExtendedS3DestinationDescription: bucket(120, lambda(60)) }], 180],
-  ['a function without a time', [{ ExtendedS3DestinationDescription: bucket(120, lambda(undefined)) }], 120],
+  ['a function without a time', [{ ExtendedS3DestinationDescription: bucket(120, lambda(undefined)) }], 180],
   ['a function that is off', [{ ExtendedS3DestinationDescription: bucket(120, lambda(60, false)) }], 120],
+  ['another processor', [{ ExtendedS3DestinationDescription: bucket(120, metadata) }], 120],
   ['a bucket of the old kind', [{ S3DestinationDescription: bucket(90) }], 90],
   ['a Redshift', [{ RedshiftDestinationDescription: { S3DestinationDescription: bucket(70) } }], 70],
   ['a bucket without hints', [{ ExtendedS3DestinationDescription: {} }], 300],
