@@ -144,6 +144,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   verify: [
     'model',
     'config',
+    'backfill/control.ts',
     'source/server',
     'source/schema',
     'source/event-table.ts',

@@ -1,5 +1,5 @@
 import type { AdminClient } from '../admin/client.ts';
-import type { StreamStatus } from '../model/stream-status.ts';
+import type { DaemonStatus } from '../admin/status.ts';
 import type { ReportedTable } from '../model/verified-tables.ts';
 import { sleepUnlessAborted } from '../runtime/abort.ts';
 import { asCdcError } from '../runtime/error.ts';
@@ -18,9 +18,9 @@ export class Follower {
     this.#signal = signal;
   }
 
-  /** The source of the daemon, and how far it has delivered. */
-  stream(): Promise<StreamStatus> {
-    return this.#ask(async () => (await this.#client.status()).stream);
+  /** The source of the daemon, how far it has delivered, and what it does else. */
+  status(): Promise<DaemonStatus> {
+    return this.#ask(() => this.#client.status());
   }
 
   /**

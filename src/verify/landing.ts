@@ -28,15 +28,15 @@ export class Landing {
 
   /** What is delivered now. @throws CdcError if the server of the stream has changed */
   async status(): Promise<StreamStatus> {
-    const status = await this.#follower.stream();
-    const { server, epoch } = status;
+    const { stream } = await this.#follower.status();
+    const { server, epoch } = stream;
     if (epoch !== this.epoch || server.identity !== this.identity) {
       throw new CdcError('the stream continued on another server while verify ran', {
         why: `its epoch was ${this.epoch} and is ${epoch}, its server was ${this.identity} and is ${server.identity}`,
         hint: 'run cdc verify again',
       });
     }
-    return (this.#last = status);
+    return (this.#last = stream);
   }
 
   /** The coordinates that were delivered when they were last asked for. */

@@ -1,10 +1,12 @@
 import type { AdminClient } from '../admin/client.ts';
+import type { BackfillStatus } from '../backfill/control.ts';
 import { SnapshotConnection } from '../backfill/read/snapshot-connection.ts';
 import { resolveTables } from '../backfill/request/resolve-tables.ts';
 import type { Config } from '../config/schema.ts';
 import { configPerHost, sourceConnection } from '../config/source-connection.ts';
 import type { LakeStore } from '../lake/object-store.ts';
 import { openLake } from '../lake/open-lake.ts';
+import { shortList } from '../model/finding.ts';
 import { compileRoutes } from '../model/routes.ts';
 import type { StreamStatus } from '../model/stream-status.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
@@ -61,7 +63,7 @@ export async function openVerification(
     const store = await lakeOf(config);
     closing.push(() => store.close());
     await store.list(signal);
-    const stream = await follower.stream();
+    const { stream, backfill } = await follower.status();
     const { host, server } = await sourceOf(config, stream, signal);
     const connection = await SnapshotConnection.open({
       connection: sourceConnection(host.source),
@@ -73,6 +75,7 @@ export async function openVerification(
     closing.push(() => connection.close());
     const reader = new SourceReader(connection, config, server.caseSensitive, signal);
     const tables = await describeTables(host, request, reader, signal);
+    assertNotCopied(tables, backfill);
     const { region, endpoint } = firehose;
     const seconds = await bufferSeconds({ region, endpoint }, firehose.stream);
     const buffer = { seconds: seconds ?? BUFFER_SECONDS_MAX, isKnown: seconds !== undefined };
@@ -109,6 +112,17 @@ export async function openVerification(
     await close();
     throw error;
   }
+}
+
+/** @throws CdcError if tables are being copied: what they lack comes by itself */
+function assertNotCopied(tables: readonly ComparedTable[], { tables: copied }: BackfillStatus): void {
+  const open = copied.filter(({ state }) => state === 'queued' || state === 'reading');
+  const names = tables.filter(({ schema, table }) => open.some((one) => one.schema === schema && one.table === table));
+  if (names.length === 0) return;
+  throw new CdcError(`the copy of ${shortList(names.map(({ name }) => name))} has not ended`, {
+    why: 'its missing rows would be no difference',
+    hint: 'wait until cdc backfill --status has nothing to show, or verify other tables',
+  });
 }
 
 async function lakeOf({ lake, firehose }: Config): Promise<LakeStore> {

@@ -17,7 +17,7 @@ import type { Partitions } from './lake/partitions.ts';
 import type { Landing } from './landing.ts';
 import { otherForms } from './source/other-forms.ts';
 import type { Reread } from './source/reread.ts';
-import type { ComparedTable } from './source/source-reader.ts';
+import type { ComparedTable, SourceReader } from './source/source-reader.ts';
 import type { TableResult } from './table-result.ts';
 import type { Progress, VerifyOptions } from './verify-options.ts';
 
@@ -30,6 +30,7 @@ export interface SettlementContext {
   config: Config;
   tables: readonly ComparedTable[];
   results: readonly TableResult[];
+  reader: SourceReader;
   reread: Reread;
   scan: LakeScan;
   lake: Partitions;
@@ -166,7 +167,8 @@ export class Settlement {
     for (const [id, suspect] of pending) {
       const result = this.#resultOf(id);
       const table = tables[suspect.table] as ComparedTable;
-      const verdict = judge(suspect, table, emptied[suspect.table] as string[], this.#forms);
+      const isWhole = this.#options.since === undefined;
+      const verdict = judge(suspect, table, emptied[suspect.table] as string[], this.#forms, isWhole);
       for (const column of verdict.addedLater) if (!result.addedLater.includes(column)) result.addedLater.push(column);
       if (verdict.otherForm !== undefined) scan.noteDamage(verdict.otherForm, OTHER_FORM);
       if (verdict.difference !== undefined) found.set(id, verdict.difference);
@@ -189,11 +191,15 @@ export class Settlement {
 
   /** Sends the rows of keys that differ again, and looks at them again. Returns those that still differ. */
   async #repair(found: Differences, suspects: ReadonlyMap<string, Suspect>): Promise<Differences> {
-    const { tables, follower, onProgress } = this.#context;
+    const { tables, reader, follower, onProgress } = this.#context;
     await this.#report(found);
     const byTable = new Map<number, string[]>();
     for (const [id, { key }] of found) {
       const table = tableOfId(id);
+      if (!reader.canLookUp(tables[table] as ComparedTable, key)) {
+        this.#resultOf(id).unrepairable++;
+        continue;
+      }
       const keys = byTable.get(table);
       if (keys === undefined) byTable.set(table, [key]);
       else keys.push(key);

@@ -17,6 +17,8 @@ export interface TableResult {
   isElsewhere: boolean;
   /** Keys that were sent again, before the counts above. */
   repaired: number;
+  /** Keys that differ and cannot be selected by what the lake has of them, such as hashed ones. */
+  unrepairable: number;
   /** When the daemon heard what is to be repaired, ISO 8601; undefined if nothing was. */
   foundAt?: string;
   /** The first differences. */
@@ -26,7 +28,18 @@ export interface TableResult {
 }
 
 export const emptyResult = (schema: string, table: string): TableResult => ({
-  ...{ schema, table, rows: 0, lakeRows: 0, missing: 0, extra: 0, different: 0, undecided: 0, repaired: 0 },
+  ...{
+    schema,
+    table,
+    rows: 0,
+    lakeRows: 0,
+    missing: 0,
+    extra: 0,
+    different: 0,
+    undecided: 0,
+    repaired: 0,
+    unrepairable: 0,
+  },
   ...{ differences: [], addedLater: [], isElsewhere: false },
 });
 

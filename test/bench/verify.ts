@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createConnection } from 'mysql2/promise';
+import { type Connection, createConnection } from 'mysql2/promise';
 import { AdminClient } from '../../src/admin/client.ts';
+import { listObjects } from '../../src/lake/objects.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { cpuOf, fillTable, measureReader } from './backfill.ts';
 import { end, resourceUsage, startFirehose } from './processes.ts';
@@ -48,12 +49,25 @@ lake: lake
     const { rowsPerSecond, cpuSeconds, serverCpuSeconds } = await measureReader(name, server, rows);
     found.push({ name: READERS[name], rowsPerSecond, cpuSeconds, serverCpuSeconds, peakMB: undefined });
   }
-  found.push(await measureVerify(server, directory, rows));
+  found.push({ ...(await measureVerify(server, directory, rows, 0)), name: 'cdc verify, at rest' });
+  const writers = startWriters(server.port, rows);
+  await plant(client, lake);
+  found.push({
+    ...(await measureVerify(server, directory, rows, 4)),
+    name: `cdc verify, ${WRITES} writes/s, 4 faults`,
+  });
+  found.push({ ...(await measureVerify(server, directory, rows, 0, '--repair')), name: 'the same with --repair' });
+  found.push({
+    ...(await measureVerify(server, directory, rows, 0)),
+    name: `cdc verify, ${WRITES} writes/s, repaired`,
+  });
+  const written = await writers.stop();
   daemon.kill('SIGTERM');
   await once(daemon, 'close');
   await end(firehose.child);
   client.destroy();
   print(found, rows);
+  console.log(`\n${written.toFixed(0)} writes a second were done.`);
   mkdirSync('build', { recursive: true });
   writeFileSync(REPORT, `${JSON.stringify({ rows, found }, null, 2)}\n`);
 }
@@ -70,17 +84,73 @@ async function backfilled(socket: string): Promise<void> {
   }
 }
 
-async function measureVerify(server: LocalServer, directory: string, rows: number): Promise<Verified> {
+/** One row of each kind of fault: a flipped byte in the lake, and changes of the source that no event reports. */
+async function plant(client: Connection, lake: string): Promise<void> {
+  for (const { path } of await listObjects(lake, 'bench')) {
+    const text = readFileSync(path, 'latin1');
+    const at = text.indexOf('"email":"user1@');
+    if (at < 0) continue;
+    writeFileSync(path, text.replace('"email":"user1@', '"email":"usar1@'), 'latin1');
+    await client.query(`SET SESSION sql_log_bin = 0;
+      INSERT INTO bench.orders SELECT 0, customer_id, status, total, currency, email, note, coupon, weight, placed_at,
+        updated_at, gift FROM bench.orders WHERE id = 2;
+      DELETE FROM bench.orders WHERE id = 3;
+      UPDATE bench.orders SET total = total + 1 WHERE id = 4;
+      SET SESSION sql_log_bin = 1`);
+    return;
+  }
+  throw new Error('the lake has no row to change');
+}
+
+const WRITES = 1_000;
+const TICK_MS = 10;
+
+/** Updates of single rows, at a rate that does not depend on how long each takes. Returns how many a second were done. */
+function startWriters(port: number, rows: number): { stop(): Promise<number> } {
+  const connections = Promise.all([1, 2].map(() => createConnection({ port, user: 'root' })));
+  const startedAt = performance.now();
+  let sent = 0;
+  let done = 0;
+  const timer = setInterval(async () => {
+    const due = ((performance.now() - startedAt) / 1000) * WRITES;
+    const clients = await connections;
+    for (; sent < due && sent - done < 200; sent++) {
+      const id = 1_000 + Math.floor(Math.random() * (rows - 1_000));
+      const sql = `UPDATE bench.orders SET weight = weight + 1 WHERE id = ${id}`;
+      (clients[sent % 2] as Connection).query(sql).then(() => done++);
+    }
+  }, TICK_MS);
+  return {
+    async stop() {
+      clearInterval(timer);
+      const seconds = (performance.now() - startedAt) / 1000;
+      while (done < sent) await sleep(10);
+      for (const client of await connections) client.destroy();
+      return done / seconds;
+    },
+  };
+}
+
+/** @param faults how many rows have to differ at the end */
+async function measureVerify(
+  server: LocalServer,
+  directory: string,
+  rows: number,
+  faults: number,
+  ...words: string[]
+): Promise<Omit<Verified, 'name'>> {
   const before = cpuOf(server.pid);
   const startedAt = performance.now();
   const options = process.env.CDC_BENCH_NODE_OPTIONS?.split(' ') ?? [];
-  const child = spawn(process.execPath, [...options, ENTRY, 'verify', 'bench.orders', '--json'], {
+  const child = spawn(process.execPath, [...options, ENTRY, 'verify', 'bench.orders', '--json', ...words], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let usage = resourceUsage(child);
   const timer = setInterval(() => {
-    if (child.exitCode === null) usage = resourceUsage(child);
+    const now = resourceUsage(child);
+    // A process that has ended has no memory any more.
+    if (now.peakMB > 0) usage = now;
   }, 100);
   let output = '';
   child.stdout.on('data', (text) => (output += text));
@@ -88,9 +158,11 @@ async function measureVerify(server: LocalServer, directory: string, rows: numbe
   clearInterval(timer);
   const seconds = (performance.now() - startedAt) / 1000;
   const report = JSON.parse(output);
-  if (code !== 0 || report.tables[0].rows !== rows) throw new Error(`cdc verify ended with ${code}: ${output}`);
+  const { missing, extra, different } = report.tables[0];
+  if (missing + extra + different !== faults || code !== (faults > 0 ? 4 : 0)) {
+    throw new Error(`cdc verify ended with ${code}: ${output}`);
+  }
   return {
-    name: 'cdc verify',
     rowsPerSecond: rows / seconds,
     cpuSeconds: usage.cpuSeconds,
     serverCpuSeconds: cpuOf(server.pid) - before,

@@ -46,7 +46,7 @@ function differenceText({ kind, columns }: RowDifference): string {
 }
 
 function tableLine(result: TableResult): string {
-  const { schema, table, rows, missing, extra, different, undecided, repaired, addedLater } = result;
+  const { schema, table, rows, missing, extra, different, undecided, repaired, unrepairable, addedLater } = result;
   const name = printable(formatTableName(schema, table));
   if (result.isElsewhere) return `${name}: not compared, its events go to another stream`;
   const parts = [
@@ -56,6 +56,7 @@ function tableLine(result: TableResult): string {
     ...(extra > 0 ? [`${plural(extra, 'row')} only in the lake`] : []),
     ...(different > 0 ? [`${plural(different, 'row')} of other values`] : []),
     ...(undecided > 0 ? [`${plural(undecided, 'key')} not decided in the time of --wait`] : []),
+    ...(unrepairable > 0 ? [`${plural(unrepairable, 'row')} cannot be repaired by key: cdc backfill ${name}`] : []),
     ...(repaired > 0 ? [`${plural(repaired, 'row')} repaired`] : []),
     ...(addedLater.length > 0 ? [`rows from before ${addedLater.map(printable).join(', ')} do not have it`] : []),
   ];

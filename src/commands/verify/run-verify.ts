@@ -1,7 +1,7 @@
 import { AdminClient } from '../../admin/client.ts';
 import type { Config } from '../../config/schema.ts';
 import type { ReportedTable } from '../../model/verified-tables.ts';
-import { CdcError } from '../../runtime/error.ts';
+import { asCdcError, CdcError } from '../../runtime/error.ts';
 import { type OpenVerification, openVerification, type VerifyRequest } from '../../verify/open-verification.ts';
 import { differenceCount, type TableResult } from '../../verify/table-result.ts';
 import { openProgress } from './progress.ts';
@@ -35,11 +35,15 @@ export async function runVerify(
       );
     }
     const results = await verification.run();
-    await follower.verified(results.flatMap((result) => verifiedTable(result, request)));
     progress.close();
     const seconds = (performance.now() - startedAt) / 1000;
     for (const line of damageLines(scan)) process.stderr.write(`${line}\n`);
     process.stdout.write(json ? jsonReport(results, scan, seconds) : textReport(results, scan, seconds));
+    await follower.verified(results.flatMap((result) => verifiedTable(result, request))).catch((error) => {
+      signal.throwIfAborted();
+      const { message, why = '' } = asCdcError(error);
+      process.stderr.write(`the daemon did not take the result: ${message} ${why}\n`);
+    });
     return exitCodeOf(results, scan);
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -46,7 +46,8 @@ export function demoReport(result: DemoResult, kept: boolean): string {
   const parts = [
     `cdc demo, seed ${result.seed}: MySQL ${result.server} -> binlog -> daemon -> local Firehose -> lake`,
     summary,
-    `The lake folded by key and highest seq, against MySQL row by row\n${tables}`,
+    `cdc verify, beside the daemon\n${indented(result.verify.text)}`,
+    `The lake folded by DuckDB, against MySQL row by row\n${tables}`,
   ];
   const differences = result.tables.flatMap(describeDifferences);
   if (differences.length > 0) parts.push(`First differences\n${differences.map((line) => `  ${line}`).join('\n')}`);
@@ -60,6 +61,8 @@ export function demoReport(result: DemoResult, kept: boolean): string {
   parts.push(problems.length === 0 ? 'The lake equals MySQL.' : `FAILED: ${problems.join('; ')}`);
   return `${parts.join('\n\n')}\n`;
 }
+
+const indented = (text: string): string => text.trimEnd().replace(/^/gm, '  ');
 
 function describeComparison(result: TableComparison): string {
   if (result.incomparable !== undefined) return result.incomparable;

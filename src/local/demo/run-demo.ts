@@ -13,6 +13,7 @@ import { type LocalServer, startLocalServer } from '../mysql/server.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
 import { SHOP, SHOP_DDL, SHOP_TABLES } from './shop.ts';
 import { type VerifyResult, verifyDemo } from './verify.ts';
+import { type VerifyRun, verifyBesideDaemon } from './verify-command.ts';
 import { connectShop, expectedEvents, Workload, type WorkloadCounts } from './workload.ts';
 
 export interface DemoOptions {
@@ -35,6 +36,7 @@ export interface DemoResult extends VerifyResult {
   history: number;
   workload: WorkloadCounts;
   kills: number;
+  verify: VerifyRun;
   objects: number;
   bytes: number;
   directory: string;
@@ -77,12 +79,12 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const configFile = join(directory, 'cdc.yaml');
     // The backfill takes longer than the daemon lives the first time.
     const backfillRate = Math.ceil((history + options.rate * options.seconds) / (options.seconds * 0.9));
-    writeFileSync(configFile, configText(server.url, firehose.endpoint, backfillRate));
+    writeFileSync(configFile, configText(server.url, firehose.endpoint, lake, backfillRate));
     report(`${history} rows are there already; the daemon copies ${backfillRate} a second while the customers go on`);
-    const { workload, kills } = await runThroughKill(options, customers, server, configFile, lake, cleanup);
+    const { workload, kills, verify } = await runThroughKill(options, customers, server, configFile, lake, cleanup);
 
     await firehose.close();
-    report('folding the lake and comparing it with MySQL row by row');
+    report('folding the lake with DuckDB, and comparing it once more');
     const objects = await listObjects(lake, STREAM);
     const verified = await verifyDemo({
       objects: objects.map(({ path }) => path),
@@ -92,6 +94,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       expectedChanges: expectedEvents(workload) + 1, // the marker
     });
     const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
+    if (verify.exitCode !== 0) verified.problems.push(`cdc verify ended with ${verify.exitCode}`);
     return {
       ...verified,
       seed: options.seed,
@@ -99,6 +102,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       history,
       workload,
       kills,
+      verify,
       objects: objects.length,
       bytes,
       directory,
@@ -119,7 +123,7 @@ async function runThroughKill(
   configFile: string,
   lake: string,
   cleanup: (() => Promise<unknown>)[],
-): Promise<{ workload: WorkloadCounts; kills: number }> {
+): Promise<Pick<DemoResult, 'workload' | 'kills' | 'verify'>> {
   const { directory, report, rate, seed, seconds, entry } = options;
   const logFile = join(directory, 'daemon.log');
   const start = () => startDaemon({ entry, configFile, logFile });
@@ -174,8 +178,10 @@ async function runThroughKill(
   report('waiting until the last row of the backfill is in the lake');
   const isCopied = async (): Promise<boolean> => (await tablesLeft(configFile)) === 0;
   await waitUntil(isCopied, BACKFILL_TIMEOUT_MS, daemon, signal, 'the backfill did not end');
+  report('cdc verify compares MySQL with the lake row by row');
+  const verify = await Promise.race([verifyBesideDaemon(entry, configFile, signal), daemon.died]);
   await daemon.stop(STOP_TIMEOUT_MS);
-  return { workload, kills: 1 };
+  return { workload, kills: 1, verify };
 }
 
 async function createShop(server: LocalServer, keep: boolean, cleanup: (() => Promise<unknown>)[]): Promise<void> {
@@ -227,13 +233,14 @@ async function countRows(url: string): Promise<number> {
   }
 }
 
-const configText = (url: string, endpoint: string, backfillRate: number): string =>
+const configText = (url: string, endpoint: string, lake: string, backfillRate: number): string =>
   stringify({
     name: SHOP,
     source: { url, start: 'snapshot' },
     tables: [`${SHOP}.*`],
     firehose: { region: 'us-east-1', stream: STREAM, endpoint },
     backfill: { rate: backfillRate, chunk_time: '100ms' },
+    lake,
   });
 
 async function waitUntil(

@@ -91,17 +91,25 @@ export function eventsOf({ events }: KeyHistory, emptied: readonly string[], { e
 
 const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
-/** The columns of the row of a state; undefined if the members of an event are not known. */
+/** The row of a state, merged from its events. */
+export interface MergedRow {
+  columns: Map<string, string>;
+  /** Whether the first of its events has all columns. */
+  isWhole: boolean;
+}
+
+/** The row of a state; undefined if the members of an event are not known. */
 export function rowOfState(
   history: KeyHistory,
   emptied: readonly string[],
   state: { event: number },
-): Map<string, string> | undefined {
-  const row = new Map<string, string>();
-  for (const number of eventsOf(history, emptied, state)) {
-    const { members } = history.events[number] as HistoryEvent;
+): MergedRow | undefined {
+  const row: MergedRow = { columns: new Map(), isWhole: false };
+  for (const [i, number] of eventsOf(history, emptied, state).entries()) {
+    const { members, isPartial } = history.events[number] as HistoryEvent;
     if (members === undefined) return undefined;
-    for (const [name, value] of parseMembers(members)) row.set(name, value);
+    for (const [name, value] of parseMembers(members)) row.columns.set(name, value);
+    if (i === 0) row.isWhole = !isPartial;
   }
   return row;
 }

@@ -9,6 +9,7 @@ import {
   type HistoryEvent,
   type KeyHistory,
   type LakeState,
+  type MergedRow,
   orderEvents,
   rowOfState,
   statesBetween,
@@ -81,7 +82,8 @@ function mergedHash(
   state: NonNullable<LakeState>,
 ): string | undefined {
   const row = rowOfState(history, emptied, state);
-  return row && hashText(columns.map(({ name, memberName }) => memberName + (row.get(name) ?? '')).join(','));
+  if (row === undefined) return undefined;
+  return hashText(columns.map(({ name, memberName }) => memberName + (row.columns.get(name) ?? '')).join(','));
 }
 
 /** The events whose lines `judge` needs. */
@@ -101,8 +103,15 @@ export function neededEvents(suspect: Suspect, emptied: readonly string[]): Hist
 /**
  * Compares the row of the source with what the lake had of it while it was read. It differs only if it equals none of
  * these states: the source had one of them.
+ * @param isWhole whether all objects were read. Otherwise a row of partial images can have columns in older ones
  */
-export function judge(suspect: Suspect, table: ComparedTable, emptied: readonly string[], forms: OtherForms): Verdict {
+export function judge(
+  suspect: Suspect,
+  table: ComparedTable,
+  emptied: readonly string[],
+  forms: OtherForms,
+  isWhole: boolean,
+): Verdict {
   const history = orderEvents(suspect.events);
   const states = statesBetween(history, emptied, suspect.from, suspect.to);
   const key = suspect.keyText ?? '{}';
@@ -118,7 +127,17 @@ export function judge(suspect: Suspect, table: ComparedTable, emptied: readonly 
     const found = state === undefined ? undefined : rowsOf(history, emptied, state);
     if (state === undefined || found === undefined) differences.push({ kind: 'missing', key, columns: [] });
     else {
-      const compared = found.map((row) => compareRow(table.columns, source, row, forms));
+      const compared = found.map((row) => {
+        const isKnown = ({ name }: { name: string }): boolean => isWhole || row.isWhole || row.columns.has(name);
+        const known = table.columns.map(isKnown);
+        const columns = table.columns.filter((_, i) => known[i]);
+        return compareRow(
+          columns,
+          source.filter((_, i) => known[i]),
+          row.columns,
+          forms,
+        );
+      });
       const different = compared.find(({ columns }) => columns.length > 0);
       if (different === undefined) {
         const { place } = history.events[state.event] as HistoryEvent;
@@ -139,7 +158,7 @@ function rowsOf(
   history: KeyHistory,
   emptied: readonly string[],
   state: NonNullable<LakeState>,
-): ReadonlyMap<string, string>[] | undefined {
+): MergedRow[] | undefined {
   const row = rowOfState(history, emptied, state);
   if (row === undefined) return undefined;
   const { rival } = history.events[state.event] as HistoryEvent;

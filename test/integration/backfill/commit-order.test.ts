@@ -115,8 +115,8 @@ const WRONG: Readonly<Record<string, readonly Edit[]>> = {
     },
     {
       file: 'backfill/work/worker',
-      from: 'await this.#reached(chunk);',
-      to: 'await this.#reached({ high: { coordinates: chunk.high.low } }); window.forget(); await this.#reached(chunk);',
+      from: 'await reachWatermark(context, chunk.high);',
+      to: 'await reachWatermark(context, { coordinates: chunk.high.low }); window.forget(); await reachWatermark(context, chunk.high);',
     },
   ],
   // The window records from its opening on. What the stream had before need not be visible.

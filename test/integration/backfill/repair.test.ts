@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { RepairResult } from '../../../src/backfill/control.ts';
 import { type ParsedEvent, parseEvent } from '../../../src/codec/formats/parse-event.ts';
+import { loadConfig } from '../../../src/config/load.ts';
 import { listObjects } from '../../../src/lake/objects.ts';
+import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
+import { type RunningPipeline, runPipeline } from '../../../src/pipeline.ts';
+import { createLog } from '../../../src/runtime/log.ts';
 import { until } from '../pipeline-fixture.ts';
 import { BackfillFixture, rowsOf } from './backfill-fixture.ts';
 
@@ -21,8 +26,8 @@ const idKeys = (from: number, to: number): string[] => Array.from({ length: to -
 class RepairBed extends BackfillFixture {
   readonly format: Format;
 
-  constructor(kind: Kind, name: string, format: Format = 'debezium') {
-    super(inject(kind === 'mysql' ? 'mysqlUrl' : 'mariadbUrl'), `repair_${name}_${kind}`);
+  constructor(kind: Kind, name: string, format: Format = 'debezium', url?: string) {
+    super(url ?? inject(kind === 'mysql' ? 'mysqlUrl' : 'mariadbUrl'), `repair_${name}_${kind}`);
     this.format = format;
   }
 
@@ -68,23 +73,38 @@ class RepairBed extends BackfillFixture {
     expect(await this.compare(table)).toMatchObject({ equal: true, conflicts: 0 });
   }
 
-  /** Holds the table locked while the repair waits for it with an open window, and does something meanwhile. */
-  async during(table: string, repair: () => Promise<RepairResult>, ...statements: string[]): Promise<RepairResult> {
+  /**
+   * Holds the table locked while the repair waits for it with an open window, and does something meanwhile.
+   * @param times how often, at most: each read of the repair is one
+   */
+  async during(
+    table: string,
+    repair: () => Promise<RepairResult>,
+    statements: string[],
+    times = 1,
+  ): Promise<RepairResult> {
     const holder = await createConnection({ uri: this.url, database: this.schema });
+    let isOver = false;
+    const isWaiting = async (): Promise<boolean> => {
+      const [waiting] = await holder.query(
+        `SELECT ID FROM information_schema.PROCESSLIST
+         WHERE STATE LIKE 'Waiting for table%' AND INFO LIKE 'SELECT%${this.schema}%' AND ID <> CONNECTION_ID()`,
+      );
+      return isOver || (waiting as unknown[]).length > 0;
+    };
     try {
       await holder.query(`LOCK TABLES ${table} WRITE`);
-      const repaired = repair();
+      const repaired = repair().finally(() => {
+        isOver = true;
+      });
       // A rejection is the test's.
       repaired.catch(() => {});
-      await until(async () => {
-        const [waiting] = await holder.query(
-          `SELECT ID FROM information_schema.PROCESSLIST
-           WHERE STATE LIKE 'Waiting for table%' AND INFO LIKE 'SELECT%${this.schema}%' AND ID <> CONNECTION_ID()`,
-        );
-        return (waiting as unknown[]).length > 0;
-      });
-      for (const sql of statements) await holder.query(sql);
-      await holder.query('UNLOCK TABLES');
+      for (let i = 0; i < times && !isOver; i++) {
+        if (i > 0) await holder.query(`LOCK TABLES ${table} WRITE`);
+        await until(isWaiting);
+        for (const sql of statements) await holder.query(sql);
+        await holder.query('UNLOCK TABLES');
+      }
       return await repaired;
     } finally {
       holder.destroy();
@@ -142,13 +162,11 @@ describe.each<Kind>(['mysql', 'mariadb'])('a repair on %s', (kind) => {
   test('leaves a key out that the stream touches in the window, and says so', async () => {
     await create('touched');
     await bed.silently("UPDATE touched SET v = 'silent'");
-    const result = await bed.during(
-      'touched',
-      () => bed.repair('touched', ...idKeys(1, 4), idKey(50)),
+    const result = await bed.during('touched', () => bed.repair('touched', ...idKeys(1, 4), idKey(50)), [
       "UPDATE touched SET v = 'loud' WHERE id = 2",
       'INSERT INTO touched VALUES (50, NULL, NULL)',
       'DELETE FROM touched WHERE id = 3',
-    );
+    ]);
     expect(result).toEqual({ sent: 2, deleted: 0, left: 3 });
     await bed.delivered();
     expect(await bed.compare('touched')).toMatchObject({ different: 1, missing: 0, extra: 0, conflicts: 0 });
@@ -163,12 +181,10 @@ describe.each<Kind>(['mysql', 'mariadb'])('a repair on %s', (kind) => {
   test('reads a row again of which the stream had only parts in the window', async () => {
     await create('parts');
     await bed.silently("UPDATE parts SET v = 'silent' WHERE id = 1");
-    const result = await bed.during(
-      'parts',
-      () => bed.repair('parts', ...idKeys(1, 3)),
+    const result = await bed.during('parts', () => bed.repair('parts', ...idKeys(1, 3)), [
       "SET SESSION binlog_row_image = 'MINIMAL'",
       'UPDATE parts SET w = 8 WHERE id = 1',
-    );
+    ]);
     expect(result).toEqual({ sent: 3, deleted: 0, left: 0 });
     await bed.isRepaired('parts');
   });
@@ -176,16 +192,13 @@ describe.each<Kind>(['mysql', 'mariadb'])('a repair on %s', (kind) => {
   test('of rows that change all the time in part ends, with the stream paused for a moment', async () => {
     await create('hot', 40);
     await bed.silently("UPDATE hot SET v = 'silent'");
-    let isOver = false;
-    const writer = await createConnection({ uri: bed.url, database: bed.schema });
-    const writes = (async () => {
-      await writer.query("SET SESSION binlog_row_image = 'MINIMAL'");
-      while (!isOver) await writer.query('UPDATE hot SET w = w + 1');
-    })();
-    const result = await bed.repair('hot', ...idKeys(1, 40));
-    isOver = true;
-    await writes;
-    writer.destroy();
+    // More often than it reads while the stream continues.
+    const result = await bed.during(
+      'hot',
+      () => bed.repair('hot', ...idKeys(1, 40)),
+      ["SET SESSION binlog_row_image = 'MINIMAL'", 'UPDATE hot SET w = w + 1'],
+      20,
+    );
     expect(result).toEqual({ sent: 40, deleted: 0, left: 0 });
     await bed.isRepaired('hot');
   });
@@ -195,22 +208,18 @@ describe.each<Kind>(['mysql', 'mariadb'])('a repair on %s', (kind) => {
     await bed.silently("UPDATE altered SET v = 'silent' WHERE id = 1", 'DELETE FROM altered WHERE id = 2');
     const keys = idKeys(1, 5);
     expect(
-      await bed.during(
-        'altered',
-        () => bed.repair('altered', ...keys),
+      await bed.during('altered', () => bed.repair('altered', ...keys), [
         'ALTER TABLE altered ADD COLUMN x INT DEFAULT 3',
-      ),
+      ]),
     ).toEqual({ sent: 4, deleted: 1, left: 0 });
     expect((await bed.newest('altered', idKey(1), 'r')).line).toContain('"after":{"id":1,"v":"silent","w":7,"x":3}');
     await bed.silently('INSERT INTO altered VALUES (9, NULL, 1, 1)');
     expect(
-      await bed.during(
-        'altered',
-        () => bed.repair('altered', ...keys, idKey(9)),
+      await bed.during('altered', () => bed.repair('altered', ...keys, idKey(9)), [
         'DELETE FROM altered WHERE id = 9',
         'TRUNCATE TABLE altered',
         "INSERT INTO altered VALUES (3, 'first', 1, 1)",
-      ),
+      ]),
     ).toEqual({ sent: 1, deleted: 5, left: 0 });
     await bed.isRepaired('altered');
   });
@@ -536,5 +545,73 @@ describe('keys whose values are not in the lake', () => {
     await bed.silently("UPDATE fine SET v = 'another'");
     expect(await bed.repair('fine', '{"id":"ada"}', '{"id":"bob"}')).toEqual({ sent: 1, deleted: 1, left: 0 });
     expect((await bed.newest('fine', '{"id":"ada"}', 'r')).line).not.toContain('another');
+  });
+});
+
+describe('a pipeline of the own process', () => {
+  let bed: RepairBed;
+  beforeAll(async () => {
+    bed = new RepairBed('mysql', 'own');
+    await bed.createSchema('CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(40))', ...rowsOf('t', 3));
+    bed.configure((await bed.startFirehose()).endpoint);
+  });
+  afterAll(() => bed?.remove());
+
+  test('repairs, and rejects a repair that its end cuts off', async () => {
+    const config = loadConfig(join(bed.directory, 'cdc.yaml'));
+    const stop = new AbortController();
+    let cut: Promise<unknown> | undefined;
+    let ended: Promise<void> | undefined;
+    const repaired = new Promise<RepairResult>((resolve, reject) => {
+      const onRunning = ({ repair }: RunningPipeline): void => {
+        const keys = [idKey(1), idKey(2), idKey(8)];
+        repair({ schema: bed.schema, table: 't', keys }).then((result) => {
+          cut = repair({ schema: bed.schema, table: 't', keys: [idKey(3)] }).catch((error) => error);
+          resolve(result);
+          stop.abort();
+        }, reject);
+      };
+      ended = runPipeline(config, createLog('shop', 'fatal'), stop.signal, { onRunning });
+      ended.catch(reject);
+    });
+    expect(await repaired).toEqual({ sent: 2, deleted: 1, left: 0 });
+    expect(await cut).toMatchObject({ kind: 'retry', message: 'the pipeline ended before the repair did' });
+    await ended;
+    await bed.newest('t', idKey(8), 'd');
+    expect((await bed.events('t')).map(({ op, key }) => `${op} ${key}`)).toEqual([
+      `r ${idKey(1)}`,
+      `r ${idKey(2)}`,
+      `d ${idKey(8)}`,
+    ]);
+  });
+});
+
+describe('a repair on a server without GTIDs', () => {
+  let server: LocalServer;
+  let bed: RepairBed;
+  beforeAll(async () => {
+    server = await startLocalServer({ flavor: 'mysql-5.6' });
+    bed = new RepairBed('mysql', 'old', 'debezium', server.url);
+    await bed.createSchema(
+      'CREATE TABLE heartbeat (id INT PRIMARY KEY, beat BIGINT UNSIGNED NOT NULL)',
+      'CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(40))',
+    );
+    await bed.start(`backfill: { heartbeat_table: ${bed.schema}.heartbeat }`);
+  });
+  afterAll(async () => {
+    await bed?.remove();
+    await server?.stop();
+  });
+
+  test('is ordered by the heartbeat table', async () => {
+    await bed.change(...rowsOf('t', 5, "'old'"));
+    await bed.delivered();
+    await bed.silently("UPDATE t SET v = 'new' WHERE id = 1", 'DELETE FROM t WHERE id = 2');
+    const result = await bed.during('t', () => bed.repair('t', ...idKeys(1, 6)), [
+      "UPDATE t SET v = 'loud' WHERE id = 3",
+      'DELETE FROM t WHERE id = 4',
+    ]);
+    expect(result).toEqual({ sent: 2, deleted: 2, left: 2 });
+    await bed.isRepaired('t');
   });
 });

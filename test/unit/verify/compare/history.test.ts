@@ -67,7 +67,7 @@ describe('the row of partial images', () => {
       image('30', '"id":1,"a":null'),
     ]);
     expect(eventsOf(history, [], { event: 3 })).toEqual([1, 2, 3]);
-    expect([...(rowOfState(history, [], { event: 3 }) ?? [])]).toEqual([
+    expect([...(rowOfState(history, [], { event: 3 })?.columns ?? [])]).toEqual([
       ['id', '1'],
       ['a', 'null'],
       ['b', '"z"'],
