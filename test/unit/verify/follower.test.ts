@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const STREAM = { epoch: 7 };
+const STATUS = { name: 'shop' };
 const away = new CdcError('the daemon does not answer', { kind: 'retry' });
 
 interface Daemon {
@@ -26,7 +26,7 @@ function daemon(isBack: (calls: number) => boolean, error: unknown = away): Daem
     return value;
   };
   made.client = {
-    status: () => answer({ stream: STREAM }),
+    status: () => answer(STATUS),
     repair: (request: unknown) => answer({ request }),
     verified: () => answer(undefined),
   } as unknown as AdminClient;
@@ -38,9 +38,9 @@ const never = new AbortController().signal;
 describe('a call to a daemon', () => {
   test('waits while it is being restarted', async () => {
     const { client } = daemon((calls) => calls === 20);
-    const asked = new Follower(client, never).stream();
+    const asked = new Follower(client, never).status();
     await vi.advanceTimersByTimeAsync(30_000);
-    expect(await asked).toBe(STREAM);
+    expect(await asked).toBe(STATUS);
   });
 
   test('of each kind does', async () => {
@@ -58,7 +58,7 @@ describe('a call to a daemon', () => {
 
   test('gives up after a minute', async () => {
     const { client } = daemon(() => false);
-    const asked = new Follower(client, never).stream();
+    const asked = new Follower(client, never).status();
     let error: unknown;
     asked.catch((thrown) => {
       error = thrown;
@@ -74,9 +74,9 @@ describe('a call to a daemon', () => {
     const { client } = daemon((calls) => calls - down > 100 && (down = calls) > 0);
     const follower = new Follower(client, never);
     for (let restart = 0; restart < 3; restart++) {
-      const asked = follower.stream();
+      const asked = follower.status();
       await vi.advanceTimersByTimeAsync(55_000);
-      expect(await asked).toBe(STREAM);
+      expect(await asked).toBe(STATUS);
     }
   });
 
@@ -89,7 +89,7 @@ describe('a call to a daemon', () => {
 
   test('ends with the signal', async () => {
     const abort = new AbortController();
-    const asked = new Follower(daemon(() => false).client, abort.signal).stream();
+    const asked = new Follower(daemon(() => false).client, abort.signal).status();
     asked.catch(() => {});
     await vi.advanceTimersByTimeAsync(1_000);
     abort.abort(new Error('enough'));

@@ -17,8 +17,8 @@ const status = (position: number, more: Partial<StreamStatus> = {}): StreamStatu
 
 /** The landing of a stream that is at these points, one after each question; it stays at the last. */
 function landingOf(signal: AbortSignal, ...points: StreamStatus[]): Landing {
-  const stream = async () => (points.length > 1 ? points.shift() : points[0]) as StreamStatus;
-  return new Landing({ stream } as unknown as Follower, status(0), 5_000, signal);
+  const ask = async () => ({ stream: points.length > 1 ? points.shift() : points[0] });
+  return new Landing({ status: ask } as unknown as Follower, status(0), 5_000, signal);
 }
 const never = new AbortController().signal;
 const END = { file: 'binlog.000009', position: 100 };
@@ -55,6 +55,20 @@ describe('delivers', () => {
     const delivering = landingOf(never, status(99)).delivers(END, performance.now() + 1_000);
     expect(await outcomeAfter(900, delivering)).toBe('pending');
     expect(await outcomeAfter(200, delivering)).toBeUndefined();
+  });
+
+  test('gives up at the deadline if nothing answers', async () => {
+    const stopped = { status: () => new Promise(() => {}) } as unknown as Follower;
+    const landing = new Landing(stopped, status(0), 5_000, never);
+    const delivering = landing.delivers(END, performance.now() + 1_000);
+    expect(await outcomeAfter(900, delivering)).toBe('pending');
+    expect(await outcomeAfter(200, delivering)).toBeUndefined();
+  });
+
+  test('waits for a month if it may', async () => {
+    const start = performance.now();
+    const delivering = landingOf(never, status(99), status(100)).delivers(END, start + 31 * 86_400_000);
+    expect(await outcomeAfter(1_000, delivering)).toBe(start + 200);
   });
 
   test('waits without end where there is no deadline', async () => {
