@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ValueOptions } from '../../../../src/config/schema.ts';
 import { compareRow, type RowComparison } from '../../../../src/verify/compare/compare-row.ts';
 import { otherForms } from '../../../../src/verify/source/other-forms.ts';
-import { type DeclaredColumn, GENERATED, textOf } from '../../../../src/verify/source/source-row.ts';
+import { type DeclaredColumn, GENERATED, IMPLICIT, textOf } from '../../../../src/verify/source/source-row.ts';
 import { comparedColumn, DEFAULT_VALUES, declared, type HowWritten } from '../compared-table.ts';
 
 /** Compares one column. `raw` is its value as the server converts it; `lake` is JSON, undefined if it is not there. */
@@ -113,6 +113,20 @@ describe('a column that the row of the lake lacks', () => {
     ['a text as the default', v('varchar(9)', { defaultText: 'new' }), 'new'],
     ['an empty text as the default', v('varchar(9)', { defaultText: '' }), ''],
     ['a generated value', v('int', { defaultText: GENERATED }), '1234'],
+    ['a float', v('float', { defaultText: '0.1' }), '0.10000000149011612'],
+    ['a double', v('double', { defaultText: '1e3' }), '1000'],
+    ['a time', v('datetime(3)', { defaultText: '2024-01-02 03:04:05' }), '2024-01-02 03:04:05.000'],
+    ['bits', v('bit(5)', { defaultText: "b'101'" }), '5'],
+    ['bytes', v('binary(3)', { defaultText: '0x616200' }), 'ab\0'],
+    ['bytes of MariaDB', v('binary(3)', { defaultText: 'ab' }), 'ab\0'],
+    ['zero in a NOT NULL column', v('int', { defaultText: IMPLICIT }), '0'],
+    ['zero of several digits', v('decimal(8,2)', { defaultText: IMPLICIT }), '0.00'],
+    ['a zero date', v('datetime(3)', { defaultText: IMPLICIT }), '0000-00-00 00:00:00.000'],
+    ['no time', v('time', { defaultText: IMPLICIT }), '00:00:00'],
+    ['an empty text in a NOT NULL column', v('varchar(9)', { defaultText: IMPLICIT }), ''],
+    ['empty bytes', v('binary(2)', { defaultText: IMPLICIT }), '\0\0'],
+    ['the first label', v("enum('it''s a','b')", { defaultText: IMPLICIT }), "It's A"],
+    ['null in a NOT NULL document', v('json', { defaultText: IMPLICIT }), 'null'],
   ])('was added later if the source has %s', (_, column, raw) => {
     expect(compare(column, raw, undefined)).toEqual(ADDED);
   });
@@ -121,9 +135,27 @@ describe('a column that the row of the lake lacks', () => {
     ['a value without a default', v('int'), '0'],
     ['another value than the default', v('int', { defaultText: '7' }), '8'],
     ['a text where the default is empty', v('varchar(9)', { defaultText: '' }), '0'],
+    ['an empty text where the default is 0', v('varchar(9)', { defaultText: '0' }), ''],
+    ['another text of the same number', v('varchar(9)', { defaultText: '1' }), '1.0'],
+    ['another last digit', v('bigint', { defaultText: '9007199254740992' }), '9007199254740993'],
+    ['another decimal', v('decimal(8,2)', { defaultText: '10' }), '1'],
+    ['other bits', v('bit(5)', { defaultText: "b'101'" }), '101'],
+    ['other bytes', v('binary(3)', { defaultText: '0x616200' }), 'abc'],
+    ['a number that is not zero', v('int', { defaultText: IMPLICIT }), '10'],
+    ['a text of zeros', v('varchar(9)', { defaultText: IMPLICIT }), '0'],
+    ['a time that is not zero', v('time', { defaultText: IMPLICIT }), '00:00:01'],
+    ['another label', v("enum('a','b')", { defaultText: IMPLICIT }), 'b'],
   ])('is a difference if the source has %s', (_, column, raw) => {
     expect(compare(column, raw, undefined).columns).toMatchObject([{ name: 'v', lake: undefined }]);
   });
+});
+
+test.each([
+  ['a boolean', 'tinyint(1)', '1', { values: { boolean: ['tinyint1' as const] } }],
+  ['a time', 'datetime', '2024-01-02 03:04:05', { values: { temporal: 'epoch_micros' as const } }],
+  ['a hashed text', 'varchar(9)', 'new', { rule: { kind: 'hash' as const, secret: 's' } }],
+])('the default is that of the server, not of the event: %s', (_, type, text, how) => {
+  expect(compare(v(type, { defaultText: text }), text, undefined, how)).toEqual({ ...EQUAL, addedLater: ['v'] });
 });
 
 test('a column that only the lake has was dropped, and does not count', () => {

@@ -43,8 +43,8 @@ function suspect(source: [v: string, n?: string] | undefined, ...events: History
 
 const isProven = (one: Suspect, emptied: string[] = []): boolean => isProvenEqual(one, TABLE, emptied);
 /** How it differs, as `kind columns`; `equal` if it does not. */
-function verdict(one: Suspect, emptied: string[] = []): string {
-  const { difference } = judge(one, TABLE, emptied, () => []);
+function verdict(one: Suspect, emptied: string[] = [], isWhole = true): string {
+  const { difference } = judge(one, TABLE, emptied, () => [], isWhole);
   if (difference === undefined) return 'equal';
   return [difference.kind, ...difference.columns.map(({ name }) => name)].join(' ');
 }
@@ -129,6 +129,14 @@ describe('partial images', () => {
   });
 });
 
+test('of partial images only the columns that they have are compared, if older objects were left out', () => {
+  const some = [partial('15', '"id":1,"v":"b"')];
+  expect(verdict(suspect(['b', '7'], ...some), [], false)).toBe('equal');
+  expect(verdict(suspect(['a', '7'], ...some), [], false)).toBe('different v');
+  // A whole image leaves out nothing.
+  expect(verdict(suspect(['b', '7'], image('15', '"id":1,"v":"b"')), [], false)).toBe('different n');
+});
+
 test('a row whose hash differs only in the spelling of a value is equal once its values are read', () => {
   expect(both(suspect(['a'], image('10', '"n":5,"v":"\\u0061","id":1')))).toEqual([false, 'equal']);
 });
@@ -138,7 +146,7 @@ test('the event in another form is named, and columns that were added later', ()
   const table = comparedTable(...TABLE.columns, comparedColumn(declared('later', 'int', { defaultText: '3' })));
   const one = suspect(['a'], image('10', row('a', '"5"')));
   one.source = packValues(['1', 'a', '5', '3'].map((text) => Buffer.from(text)));
-  expect(judge(one, table, [], forms)).toEqual({
+  expect(judge(one, table, [], forms, true)).toEqual({
     difference: undefined,
     otherForm: one.events[0]?.place,
     addedLater: ['later'],
