@@ -69,9 +69,11 @@ describe('the text', () => {
     expect(lines([result({ missing: 3 })])[0]).toBe('shop.orders: 1,000 rows, 3 rows missing');
   });
 
+  const CANNOT = '1,000 rows, 1 row of other values, 1 row cannot be repaired by key: cdc backfill shop.orders';
   test.each<[string, Partial<TableResult>, string]>([
     ['keys that are not decided', { undecided: 1 }, '1,000 rows, 1 key not decided in the time of --wait'],
     ['rows that were repaired', { repaired: 2 }, '1,000 rows, equal, 2 rows repaired'],
+    ['rows without a way to repair', { different: 1, unrepairable: 1 }, CANNOT],
     ['columns that were added', { addedLater: ['a', 'b'] }, '1,000 rows, equal, rows from before a, b do not have it'],
     ['a table of another stream', { isElsewhere: true }, 'not compared, its events go to another stream'],
     ['one row', { rows: 1 }, '1 row, equal'],
@@ -119,7 +121,16 @@ test('the JSON has the counts, the differences without values, and what is wrong
   const copies = [{ object: 'c', of: 'b' }];
   const text = jsonReport([orders, elsewhere], scan({ damage: [DAMAGE], copies }), 1.26);
   expect(text.endsWith('}\n')).toBe(true);
-  const counts = { schema: 'shop', rows: 1_000, lakeRows: 1_000, missing: 0, extra: 0, undecided: 0, repaired: 0 };
+  const counts = {
+    schema: 'shop',
+    rows: 1_000,
+    lakeRows: 1_000,
+    missing: 0,
+    extra: 0,
+    undecided: 0,
+    repaired: 0,
+    unrepairable: 0,
+  };
   expect(JSON.parse(text)).toEqual({
     ok: false,
     tables: [
