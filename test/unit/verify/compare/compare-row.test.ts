@@ -97,6 +97,13 @@ describe('the form of other `values` options is that, and no difference', () => 
     expect(isDifferent(compare(v('decimal(8,2)'), '1.50', '1.50', { rule }))).toBe(true);
   });
 
+  test('and a masked vector is no vector', () => {
+    const masked = { rule: { kind: 'mask', keep: 0 } } as const;
+    const one = Buffer.of(0, 0, 0x80, 0x3f);
+    expect(compare(v('vector(2)'), Buffer.concat([one, one]), '"*****"', masked)).toEqual(EQUAL);
+    expect(isDifferent(compare(v('vector(2)'), Buffer.concat([one, one]), '[1,1,1,1,1]', masked))).toBe(true);
+  });
+
   test('in format maxwell only for the options that it has', () => {
     expect(compare(v('bigint'), '7', '"7"', { format: 'maxwell' }).hasOtherForm).toBe(true);
     expect(isDifferent(compare(v('decimal(8,2)'), '1.50', '"1.50"', { format: 'maxwell' }))).toBe(true);
