@@ -67,8 +67,12 @@ describe('delivers', () => {
 
   test('waits for a month if it may', async () => {
     const start = performance.now();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
     const delivering = landingOf(never, status(99), status(100)).delivers(END, start + 31 * 86_400_000);
     expect(await outcomeAfter(1_000, delivering)).toBe(start + 200);
+    // A longer timer ends at once.
+    expect(Math.max(...timers.mock.calls.map(([, ms = 0]) => ms))).toBeLessThan(2 ** 31);
+    timers.mockRestore();
   });
 
   test('waits without end where there is no deadline', async () => {

@@ -104,12 +104,14 @@ describe('a row packet', () => {
   });
 
   test('has a bit for each of many columns', () => {
-    const types = Array.from({ length: 20 }, () => T.VAR_STRING);
-    const nulls = [0, 5, 6, 13, 14, 19];
-    const values = types.flatMap((_, i) => (nulls.includes(i) ? [] : [short(`v${i}`)]));
-    expect(read(types, packet(20, nulls, ...values))).toEqual(
-      types.map((_, i) => (nulls.includes(i) ? null : `v${i}`)),
-    );
+    for (let count = 1; count <= 20; count++) {
+      const types = Array.from({ length: count }, () => T.VAR_STRING);
+      const isNull = (i: number): boolean => [0, 5, 6, 13, 14, 19].includes(i);
+      const nulls = types.flatMap((_, i) => (isNull(i) ? [i] : []));
+      const values = types.flatMap((_, i) => (isNull(i) ? [] : [short(`v${i}`)]));
+      const expected = types.map((_, i) => (isNull(i) ? null : `v${i}`));
+      expect(read(types, packet(count, nulls, ...values))).toEqual(expected);
+    }
   });
 
   test.each([
