@@ -95,7 +95,8 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavor) => {
   beforeAll(async () => {
     bed = new VerifyFixture(inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl'), 'verify_forms');
     await bed.createSchema('CREATE TABLE marker (id INT PRIMARY KEY)');
-    await bed.start(`values: { bigint: string, temporal: mysql, binary: hex, decimal: number, json: nested, boolean: [tinyint1] }
+    await bed.start(`values:
+  { bigint: string, temporal: mysql, binary: hex, decimal: number, json: nested, boolean: [tinyint1] }
 keys: { "verify_forms.log": [at, what] }
 columns: { "*.people.email": { hash: sha256, secret: not-a-secret } }
 `);
@@ -183,8 +184,10 @@ columns: { "*.people.email": { hash: sha256, secret: not-a-secret } }
       `USE ${bed.schema}`,
       `ALTER TABLE grown ADD n INT DEFAULT 7, ADD z INT NOT NULL, ADD txt VARCHAR(9) NOT NULL,
         ADD d DATETIME(3) NOT NULL DEFAULT '2024-01-01 02:03:04', ADD flag TINYINT(1) DEFAULT 1,
-        ADD amount DECIMAL(9,3) DEFAULT 1.5, ADD f FLOAT DEFAULT 0.1, ADD kind ENUM('A', 'b') NOT NULL, ADD bits BIT(5) DEFAULT b'101',
-        ADD bin BINARY(3) DEFAULT 'ab', ADD odd VARCHAR(20) DEFAULT 'it''s a \\\\', ADD twice INT AS (id * 2) STORED, ADD opt INT`,
+        ADD amount DECIMAL(9,3) DEFAULT 1.5, ADD f FLOAT DEFAULT 0.1, ADD kind ENUM('A', 'b') NOT NULL,
+        ADD bits BIT(5) DEFAULT b'101',
+        ADD bin BINARY(3) DEFAULT 'ab', ADD odd VARCHAR(20) DEFAULT 'it''s a \\\\',
+        ADD twice INT AS (id * 2) STORED, ADD opt INT`,
       'ALTER TABLE grown DROP COLUMN v',
       "INSERT INTO grown (id, n, z, txt) VALUES (100, 8, 9, 'new')",
       'UPDATE grown SET z = 5 WHERE id = 1',

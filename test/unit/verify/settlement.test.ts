@@ -79,7 +79,7 @@ test('a row in another spelling is equal, and one with another value differs', a
   expect(await settle('"b"', () => {})).toEqual(['different v']);
 });
 
-test('an object that is replaced while its values are looked up is read again, and no row is missing for it', async () => {
+test('an object that is replaced while its values are looked up is read again: no row is missing', async () => {
   const replace = (reads: number, path: string): void => {
     if (reads === 1) utimesSync(path, 1_000_000_000, 1_000_000_000);
   };

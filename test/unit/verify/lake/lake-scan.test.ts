@@ -80,7 +80,7 @@ describe('an update', () => {
     expect([seqs(scan), scan.objects, scan.events, scan.damage]).toEqual([[1, 2, 3, 4], 3, 4, []]);
   });
 
-  test('reads an object again whose bytes have changed under its name, and its old events no longer count', async () => {
+  test('reads an object again whose bytes have changed, and its old events no longer count', async () => {
     put('a', line(1), line(2));
     put('b', line(3));
     const scan = await scanOf();
