@@ -5,6 +5,8 @@ import { CdcError } from '../runtime/error.ts';
 import type { Follower } from './follower.ts';
 
 const POLL_MS = 200;
+/** The longest time of a timer. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
 
 /** When events that the source has are in the lake: the daemon delivers them, then the stream writes its buffer. */
 export class Landing {
@@ -50,10 +52,23 @@ export class Landing {
    */
   async delivers(to: Coordinates, deadline: number): Promise<number | undefined> {
     for (;;) {
-      const { delivered } = await this.status();
-      if (!isBefore(delivered, to)) return performance.now();
+      const status = await this.#statusBefore(deadline);
+      if (status === undefined) return undefined;
+      if (!isBefore(status.delivered, to)) return performance.now();
       if (performance.now() >= deadline) return undefined;
       await sleepUnlessAborted(POLL_MS, this.#signal);
+    }
+  }
+
+  /** Undefined if there is no answer before the deadline: a daemon that is stopped still has its socket. */
+  async #statusBefore(deadline: number): Promise<StreamStatus | undefined> {
+    const timeMs = Math.min(TIMER_MAX_MS, Math.max(0, deadline - performance.now()));
+    const answered = new AbortController();
+    const late = sleepUnlessAborted(timeMs, answered.signal).then(() => undefined);
+    try {
+      return await Promise.race([this.status(), late]);
+    } finally {
+      answered.abort();
     }
   }
 }

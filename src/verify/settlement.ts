@@ -24,6 +24,8 @@ import type { Progress, VerifyOptions } from './verify-options.ts';
 /** How often the lake is asked for new objects. */
 const LAKE_POLL_MS = 1_000;
 const REPAIR_BATCH = 500;
+/** How often values are looked up if the lake replaces their objects meanwhile. */
+const LOOK_UPS_MAX = 3;
 const OTHER_FORM = 'its values are in the form of other `values` options than those of the configuration';
 
 export interface SettlementContext {
@@ -159,9 +161,12 @@ export class Settlement {
   }
 
   /** Compares the values of the suspects that the hashes do not clear. Returns those that differ. */
-  async #judge(pending: ReadonlyMap<string, Suspect>): Promise<Differences> {
+  async #judge(pending: Map<string, Suspect>): Promise<Differences> {
     const { scan, tables } = this.#context;
-    await this.#fetchMembers(pending);
+    for (let lookUps = 1; !(await this.#fetchMembers(pending)) && lookUps < LOOK_UPS_MAX; lookUps++) {
+      await scan.update();
+      this.#removeEqual(pending);
+    }
     const emptied = scan.emptiedSeqs();
     const found: Differences = new Map();
     for (const [id, suspect] of pending) {
@@ -176,7 +181,8 @@ export class Settlement {
     return found;
   }
 
-  async #fetchMembers(pending: ReadonlyMap<string, Suspect>): Promise<void> {
+  /** Returns false if the lake does not have all of them any more. */
+  async #fetchMembers(pending: ReadonlyMap<string, Suspect>): Promise<boolean> {
     const { scan } = this.#context;
     const emptied = scan.emptiedSeqs();
     const byPlace = new Map<EventPlace, HistoryEvent>();
@@ -187,6 +193,7 @@ export class Settlement {
       const event = byPlace.get(place);
       if (event !== undefined) event.members = this.#eventReader.read(line)?.row;
     });
+    return [...byPlace.values()].every(({ members }) => members !== undefined);
   }
 
   /** Sends the rows of keys that differ again, and looks at them again. Returns those that still differ. */

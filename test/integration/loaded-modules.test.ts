@@ -4,7 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, inject, test } from 'vitest';
+import { VerifyFixture } from './verify/verify-fixture.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cdc-loaded-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -20,11 +21,11 @@ const DEPENDENCIES = Object.keys({ ...dependencies, ...optionalDependencies });
 const DIST = resolve('dist');
 
 /** The packages of package.json, and the parts of src/local, that a command loads until its first output. */
-async function loadedBy(command: string): Promise<string[]> {
+async function loadedBy(command: string, cwd = directory): Promise<string[]> {
   // Node lists every script there that the process has loaded, ES module or not.
   const coverage = mkdtempSync(join(directory, 'coverage-'));
   const child = spawn(process.execPath, [join(DIST, 'main.js'), ...command.split(' ')], {
-    cwd: directory,
+    cwd,
     env: { ...process.env, NODE_V8_COVERAGE: coverage },
   });
   const end = () => child.kill('SIGTERM');
@@ -55,6 +56,8 @@ test.each<[command: string, packages: string[]]>([
   ['backfill --rate none', CONFIG],
   ['backfill', [...CONFIG, ...SERVER]],
   ['backfill --pause', CONFIG],
+  ['verify --help', []],
+  ['verify --sample none', CONFIG],
   ['check --help', []],
   ['tail --help', []],
   ['dead-letter retry --help', []],
@@ -70,4 +73,20 @@ test.each<[command: string, packages: string[]]>([
 ])('cdc %s loads only what it needs', async (command, packages) => {
   const loaded = await loadedBy(command);
   expect(loaded.sort()).toEqual(['commander', ...packages].sort());
+});
+
+test('cdc verify of a folder loads neither S3 nor DuckDB', async () => {
+  const bed = new VerifyFixture(inject('mysqlUrl'), 'loaded_modules');
+  try {
+    await bed.createSchema('CREATE TABLE a (id INT PRIMARY KEY)');
+    await bed.start();
+    await bed.delivered();
+    const { code, stderr } = await bed.verify();
+    expect(code, stderr).toBe(0);
+    const loaded = await loadedBy('verify', bed.directory);
+    expect(loaded).toEqual(expect.arrayContaining([...CONFIG, ...SERVER]));
+    expect(loaded.filter((name) => /client-s3|duckdb|^local/.test(name))).toEqual([]);
+  } finally {
+    await bed.remove();
+  }
 });

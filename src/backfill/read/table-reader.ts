@@ -217,6 +217,7 @@ export class TableReader {
     /** The pieces that are given, one after the other. */
     let giving = Promise.resolve();
     const give = async (rows: CollectedRows, isLast: boolean): Promise<void> => {
+      this.#columns = collector.columns;
       await onPiece({ ...rows, lastKey: undefined, isLast, elapsedMs: performance.now() - start, high });
       start = performance.now();
     };

@@ -5,6 +5,8 @@ const DESCRIBE_TIMEOUT_MS = 5_000;
 /** The longest time that BufferingHints can set, and the one without them (Firehose API reference). */
 export const BUFFER_SECONDS_MAX = 900;
 const BUFFER_SECONDS_DEFAULT = 300;
+/** That of a Lambda function; DescribeDeliveryStream leaves it out where it is the default. */
+const LAMBDA_SECONDS_DEFAULT = 60;
 
 /**
  * How long a stream keeps events at most before it writes them to its bucket, in seconds. Undefined if it does not say:
@@ -32,9 +34,9 @@ function intervalOf({ ExtendedS3DestinationDescription: s3, ...others }: Destina
   const bucket =
     s3 ?? others.S3DestinationDescription ?? others.RedshiftDestinationDescription?.S3DestinationDescription;
   const processing = s3?.ProcessingConfiguration;
-  const parameters = processing?.Enabled
-    ? (processing.Processors ?? []).flatMap(({ Parameters = [] }) => Parameters)
-    : [];
-  const lambda = parameters.find(({ ParameterName }) => ParameterName === 'BufferIntervalInSeconds')?.ParameterValue;
-  return (bucket?.BufferingHints?.IntervalInSeconds ?? BUFFER_SECONDS_DEFAULT) + Number(lambda ?? 0);
+  const processors = processing?.Enabled ? (processing.Processors ?? []) : [];
+  const lambda = processors.find(({ Type }) => Type === 'Lambda');
+  const given = lambda?.Parameters?.find(({ ParameterName }) => ParameterName === 'BufferIntervalInSeconds');
+  const lambdaSeconds = lambda === undefined ? 0 : Number(given?.ParameterValue ?? LAMBDA_SECONDS_DEFAULT);
+  return (bucket?.BufferingHints?.IntervalInSeconds ?? BUFFER_SECONDS_DEFAULT) + lambdaSeconds;
 }

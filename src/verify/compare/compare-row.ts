@@ -1,6 +1,7 @@
 import type { ColumnReader } from '../../lake/source-column.ts';
 import { canonicalJson } from '../../runtime/raw-json.ts';
-import { type ComparedColumn, GENERATED } from '../source/source-row.ts';
+import type { ComparedColumn } from '../source/source-row.ts';
+import { isDefaultValue } from './column-default.ts';
 
 export interface DifferentColumn {
   name: string;
@@ -39,7 +40,7 @@ export function compareRow(
     const { text, raw } = source[i] as SourceValue;
     const found = lake.get(column.name);
     if (found === undefined) {
-      if (isDefault(column, text)) result.addedLater.push(column.name);
+      if (raw === null || text === 'null' || isDefaultValue(column, raw)) result.addedLater.push(column.name);
       else result.columns.push({ name: column.name, source: shorten(text), lake: undefined });
     } else if (!isSame(column.reader, text, found, column.rule !== undefined)) {
       if (raw !== null && column.rule === undefined && otherForms(column).some((form) => isForm(form, raw, found))) {
@@ -56,14 +57,6 @@ function isSame({ sameValue }: ColumnReader, source: string, lake: string, isRul
 }
 
 const isForm = (form: ColumnReader, raw: Buffer, lake: string): boolean => isSame(form, form.toJson(raw), lake, false);
-
-function isDefault({ defaultText }: ComparedColumn, source: string): boolean {
-  if (source === 'null') return true;
-  if (defaultText === undefined) return false;
-  if (defaultText === GENERATED) return true;
-  const text = source.startsWith('"') ? (JSON.parse(source) as string) : source;
-  return text === defaultText || (defaultText !== '' && Number(text) === Number(defaultText));
-}
 
 const SHOWN_CHARACTERS = 200;
 const shorten = (text: string): string =>

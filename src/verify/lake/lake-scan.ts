@@ -48,6 +48,7 @@ export interface LakeScanOptions {
 interface ScannedObject extends LakeObject {
   /** Whether the lake still has it as it was read. */
   isLive: boolean;
+  events: number;
 }
 
 /** The event that empties a table. */
@@ -61,6 +62,8 @@ const OTHER = -1;
 const FOREIGN = -2;
 const LINE_END = 0x0a;
 const DAMAGE_MAX = 1_000;
+/** How often an update lists the lake if objects are lost between the list and their reading. */
+const LISTS_MAX = 3;
 
 /** Reads the objects of a lake, each once, and again if it has changed, into records. */
 export class LakeScan {
@@ -121,8 +124,17 @@ export class LakeScan {
     return (this.#objects[object] as ScannedObject).name;
   }
 
-  /** Reads the objects that are new or have changed since the last call. Returns how many. */
+  /** Reads the objects that are new or have changed since the last call. Returns how many it read. */
   async update(): Promise<number> {
+    let read = 0;
+    for (let lists = 1; ; lists++) {
+      const { objects, lost } = await this.#readNew();
+      read += objects;
+      if (lost === 0 || lists === LISTS_MAX) return read;
+    }
+  }
+
+  async #readNew(): Promise<{ objects: number; lost: number }> {
     const { store, since = 0, signal, onProgress } = this.#options;
     const listed = await store.list(signal);
     const names = new Set(listed.map(({ name }) => name));
@@ -133,15 +145,16 @@ export class LakeScan {
     });
     const total = fresh.reduce((sum, { bytes }) => sum + bytes, 0);
     let done = 0;
+    let lost = 0;
     for (const [objects, object] of fresh.entries()) {
       signal.throwIfAborted();
       onProgress?.({ fraction: total === 0 ? 0 : done / total, objects, events: this.events });
       const known = this.#objects[this.#numberOf.get(object.name) ?? -1];
       if (known !== undefined) this.#drop(known);
-      await this.#scan(object);
+      if (!(await this.#scan(object))) lost++;
       done += object.bytes;
     }
-    return fresh.length;
+    return { objects: fresh.length, lost };
   }
 
   /** Gives the lines at these places, in no order. */
@@ -181,24 +194,29 @@ export class LakeScan {
   async nameDamage(): Promise<void> {
     for (const { first, events, why } of this.#noted.values()) {
       if (!this.isLive(first.object)) continue;
-      this.#addDamage(this.nameOf(first.object), await this.#lineAt(first), why, events);
+      const line = await this.#lineAt(first);
+      if (line !== undefined) this.#addDamage(this.nameOf(first.object), line, why, events);
     }
     this.#noted.clear();
   }
 
-  /** The number of the line at this place, from 1. */
-  async #lineAt({ object, offset }: EventPlace): Promise<number> {
+  /** The number of the line at this place, from 1; undefined if the object was replaced or removed meanwhile. */
+  async #lineAt({ object, offset }: EventPlace): Promise<number | undefined> {
     const { store, signal } = this.#options;
     let base = 0;
-    for await (const { bytes, firstLine } of readLines(store, this.#objects[object] as ScannedObject, signal)) {
-      if (base + bytes.length > offset) {
-        let line = firstLine;
-        for (let at = 0; (at = bytes.indexOf(LINE_END, at) + 1) > 0 && base + at <= offset; ) line++;
-        return line;
+    try {
+      for await (const { bytes, firstLine } of readLines(store, this.#objects[object] as ScannedObject, signal)) {
+        if (base + bytes.length > offset) {
+          let line = firstLine;
+          for (let at = 0; (at = bytes.indexOf(LINE_END, at) + 1) > 0 && base + at <= offset; ) line++;
+          return line;
+        }
+        base += bytes.length;
       }
-      base += bytes.length;
+    } catch (error) {
+      if (!(error instanceof ObjectDamage)) throw error;
     }
-    return 0;
+    return undefined;
   }
 
   #addDamage(object: string, line: number, why: string, lines = 1): void {
@@ -215,6 +233,11 @@ export class LakeScan {
   #drop(object: ScannedObject): void {
     if (!object.isLive) return;
     object.isLive = false;
+    this.events -= object.events;
+    for (let i = this.copies.length - 1; i >= 0; i--) {
+      const { object: copy, of } = this.copies[i] as { object: string; of: string };
+      if (copy === object.name || of === object.name) this.copies.splice(i, 1);
+    }
     for (const [id, damage] of this.#damaged) {
       if (damage.object !== object.name) continue;
       this.#damaged.delete(id);
@@ -223,10 +246,13 @@ export class LakeScan {
     }
   }
 
-  async #scan(object: LakeObject): Promise<void> {
+  /** Returns false if the object is another one than the one that was listed. */
+  async #scan(object: LakeObject): Promise<boolean> {
     const { store, signal } = this.#options;
-    const number = this.#objects.push({ ...object, isLive: true }) - 1;
+    const scanned = { ...object, isLive: true, events: 0 };
+    const number = this.#objects.push(scanned) - 1;
     this.#numberOf.set(object.name, number);
+    const eventsBefore = this.events;
     const digest = createHash('sha1');
     let base = 0;
     try {
@@ -239,13 +265,16 @@ export class LakeScan {
     } catch (error) {
       if (!(error instanceof ObjectDamage)) throw error;
       this.#addDamage(object.name, error.line, error.why);
-      return;
+      return error.kind === 'damaged';
+    } finally {
+      scanned.events = this.events - eventsBefore;
     }
-    if (base === 0) return;
+    if (base === 0) return true;
     const id = digest.digest('binary');
     const same = this.#digests.get(id);
     if (same === undefined || !this.isLive(same)) this.#digests.set(id, number);
     else this.copies.push({ object: object.name, of: this.nameOf(same) });
+    return true;
   }
 
   #scanBlock(object: string, number: number, base: number, bytes: Buffer, firstLine: number): void {

@@ -24,6 +24,7 @@ import {
   comparedColumns,
   type DeclaredColumn,
   GENERATED,
+  IMPLICIT,
   readPacket,
   textOf,
 } from './source-row.ts';
@@ -311,16 +312,17 @@ async function declaredColumns(
   const text = (expression: string): string => `CONVERT(${expression} USING utf8mb4)`;
   const [rows] = await connection.query<RowDataPacket[][]>({
     sql: `SELECT ${text('COLUMN_NAME')}, ${text('LOWER(DATA_TYPE)')}, ${text('LOWER(COLUMN_TYPE)')},
-        ${text('COLUMN_DEFAULT')}, ${text('LOWER(EXTRA)')}
+        ${text('COLUMN_DEFAULT')}, ${text('LOWER(EXTRA)')}, ${text('IS_NULLABLE')}
       FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`,
     values: [schema, name],
     rowsAsArray: true,
   });
   const declared = new Map((rows as unknown as (string | null)[][]).map((row) => [row[0] as string, row]));
   return columns.map((column) => {
-    const [, dataType, columnType, defaultText, extra] = declared.get(column.name) ?? hiddenColumn(column);
+    const [, dataType, columnType, defaultText, extra, nullable] = declared.get(column.name) ?? hiddenColumn(column);
     const isGenerated = /\b(virtual|stored|persistent) generated|^(virtual|persistent|stored)$/.test(extra ?? '');
-    const known = isGenerated ? GENERATED : unquoted(defaultText ?? undefined);
+    const implicit = nullable === 'NO' ? IMPLICIT : undefined;
+    const known = isGenerated ? GENERATED : (unquoted(defaultText ?? undefined) ?? implicit);
     return {
       name: column.name,
       dataType: dataType as string,
@@ -339,8 +341,13 @@ function hiddenColumn({ name, type }: Column): (string | null)[] {
 /** MariaDB quotes texts, and says NULL. */
 function unquoted(text: string | undefined): string | undefined {
   if (text === undefined || text.toUpperCase() === 'NULL') return undefined;
-  return /^'.*'$/s.test(text) ? text.slice(1, -1).replaceAll("''", "'") : text;
+  if (!/^'.*'$/s.test(text)) return text;
+  return text
+    .slice(1, -1)
+    .replace(/''|\\(.)/gs, (_, escaped?: string) => ESCAPED[escaped ?? "'"] ?? (escaped as string));
 }
+
+const ESCAPED: Readonly<Record<string, string>> = { "'": "'", 0: '\0', n: '\n', r: '\r', t: '\t', Z: '\x1a' };
 
 const keylessError = (name: string): CdcError =>
   new CdcError(`${name} has no key, so its rows cannot be compared one by one`, {

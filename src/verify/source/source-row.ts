@@ -13,12 +13,16 @@ export interface DeclaredColumn {
   name: string;
   dataType: string;
   columnType: string;
-  /** The JSON text of what rows have that were there before the column; undefined if that is not known. */
+  /**
+   * What rows have that were there before the column, as information_schema writes it; undefined if that is not known.
+   */
   defaultText?: string;
 }
 
 /** Stands for the default of a generated column: its values follow from the others. */
 export const GENERATED = '\0generated';
+/** Stands for the default that a NOT NULL column without one has: zero, or an empty text. */
+export const IMPLICIT = '\0implicit';
 
 /** A column of the source as verify compares it. */
 export interface ComparedColumn extends DeclaredColumn {

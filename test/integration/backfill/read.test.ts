@@ -3,6 +3,7 @@ import type { RowChunk } from '../../../src/backfill/read/row-chunk.ts';
 import type { SnapshotConnection } from '../../../src/backfill/read/snapshot-connection.ts';
 import type { TableReader } from '../../../src/backfill/read/table-reader.ts';
 import { type Key, WHOLE_TABLE } from '../../../src/model/key-range.ts';
+import { ColumnType as T } from '../../../src/model/table.ts';
 import { firstColumn, openSnapshot, processedNow, query } from './snapshot-fixture.ts';
 
 const SCHEMA = 'backfill_read';
@@ -116,6 +117,7 @@ describe.each(['mysql', 'mariadb'] as const)('a snapshot connection to %s', (kin
     const found: number[] = [];
     let pieces = 0;
     await reader.readAll(await processedNow(url), async (piece) => {
+      expect(reader.columns.map(({ type }) => type)).toEqual([T.LONG, T.BLOB]);
       found.push(...ids(piece));
       pieces++;
       await query(
