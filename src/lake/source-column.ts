@@ -112,6 +112,8 @@ const numberText = (value: number): string => (Object.is(value, -0) ? '-0' : Str
 
 /** The shortest decimal that parses to the same float32. */
 function float32Text(value: number): string {
+  // `toPrecision` drops the sign of -0.
+  if (value === 0) return numberText(value);
   for (let digits = 6; digits < 9; digits++) {
     const shorter = Number(value.toPrecision(digits));
     if (Math.fround(shorter) === value) return numberText(shorter);
