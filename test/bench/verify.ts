@@ -105,7 +105,7 @@ async function plant(client: Connection, lake: string): Promise<void> {
 const WRITES = 1_000;
 const TICK_MS = 10;
 
-/** Updates of single rows, at a rate that does not depend on how long each takes. Returns how many a second were done. */
+/** Updates of single rows, at a rate that does not depend on how long each takes. Returns how many a second it did. */
 function startWriters(port: number, rows: number): { stop(): Promise<number> } {
   const connections = Promise.all([1, 2].map(() => createConnection({ port, user: 'root' })));
   const startedAt = performance.now();

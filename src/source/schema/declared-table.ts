@@ -121,7 +121,8 @@ function selectExpression({ name, type, collation }: Column): string {
 }
 
 /**
- * The collations of dec8, hp8, swe7, keybcs2, geostd8 and eucjpms. mysql2 decodes the name of a column with its character
- * set, and cannot with these. MariaDB adds 1024 for NO PAD; where another one has such a number, the bytes are the same.
+ * The collations of dec8, hp8, swe7, keybcs2, geostd8 and eucjpms. mysql2 decodes the name of a column with its
+ * character set, and cannot with these. MariaDB adds 1024 for NO PAD; where another one has such a number, the bytes
+ * are the same.
  */
 const UNKNOWN_TO_DRIVER = new Set([3, 69, 6, 72, 10, 82, 37, 73, 92, 93, 97, 98]);
