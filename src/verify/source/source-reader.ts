@@ -170,7 +170,9 @@ export class SourceReader {
       } catch (thrown) {
         this.#signal.throwIfAborted();
         const error = asCdcError(thrown);
-        if (error.kind !== 'retry' || ++failures > TRIES_MAX) throw error;
+        // Rows of a table that is read at once were given already.
+        const isBegun = reader?.isIndexed === false;
+        if (error.kind !== 'retry' || isBegun || ++failures > TRIES_MAX) throw error;
         reader = undefined;
         await this.#backOff(failures);
       }
