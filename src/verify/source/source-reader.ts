@@ -14,7 +14,6 @@ import { formatTableName } from '../../model/table-filter.ts';
 import { sleepUnlessAborted } from '../../runtime/abort.ts';
 import { exponentialBackoff } from '../../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
-import { formatRawObject } from '../../runtime/raw-json.ts';
 import { compileFallbackKeys, withRowKey } from '../../source/event-table.ts';
 import type { DeclaredTable } from '../../source/schema/declared-table.ts';
 import { KeyHasher } from '../lake/row-key.ts';
@@ -303,8 +302,14 @@ export function membersOf({ columns }: ComparedTable, texts: readonly string[]):
 }
 
 /** The key of a row as an object of JSON. */
-export const keyTextOf = ({ columns, keyColumns }: ComparedTable, texts: readonly string[]): string =>
-  formatRawObject(keyColumns.map((i) => [(columns[i] as ComparedColumn).name, texts[i] as string] as const));
+export function keyTextOf({ columns, keyColumns }: ComparedTable, texts: readonly string[]): string {
+  let text = '{';
+  for (let i = 0; i < keyColumns.length; i++) {
+    const column = keyColumns[i] as number;
+    text += `${i === 0 ? '' : ','}${(columns[column] as ComparedColumn).memberName}${texts[column]}`;
+  }
+  return `${text}}`;
+}
 
 /** The columns of the table's events, as information_schema declares them. */
 async function declaredColumns(
