@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import type { LineBlock } from '../../lake/line-cutter.ts';
 import { ObjectDamage, readLines } from '../../lake/object-lines.ts';
 import type { LakeObject, LakeStore } from '../../lake/object-store.ts';
 import { formatTableName } from '../../model/table-filter.ts';
@@ -7,6 +8,7 @@ import { type EventFormatName, EventScanner, Op } from './event-scanner.ts';
 import { spanEquals } from './json-scan.ts';
 import { type EventPlace, RecordWriter } from './lake-record.ts';
 import type { Partitions } from './partitions.ts';
+import { readAhead } from './read-ahead.ts';
 import { hashBytes, KeyHasher } from './row-key.ts';
 
 /** A part of the lake that cannot be read as events. Lines with the same reason in one object are one entry. */
@@ -146,12 +148,13 @@ export class LakeScan {
     const total = fresh.reduce((sum, { bytes }) => sum + bytes, 0);
     let done = 0;
     let lost = 0;
-    for (const [objects, object] of fresh.entries()) {
+    let objects = 0;
+    for await (const { object, lines } of readAhead(store, fresh, signal)) {
       signal.throwIfAborted();
-      onProgress?.({ fraction: total === 0 ? 0 : done / total, objects, events: this.events });
+      onProgress?.({ fraction: total === 0 ? 0 : done / total, objects: objects++, events: this.events });
       const known = this.#objects[this.#numberOf.get(object.name) ?? -1];
       if (known !== undefined) this.#drop(known);
-      if (!(await this.#scan(object))) lost++;
+      if (!(await this.#scan(object, lines))) lost++;
       done += object.bytes;
     }
     return { objects: fresh.length, lost };
@@ -247,8 +250,7 @@ export class LakeScan {
   }
 
   /** Returns false if the object is another one than the one that was listed. */
-  async #scan(object: LakeObject): Promise<boolean> {
-    const { store, signal } = this.#options;
+  async #scan(object: LakeObject, lines: AsyncIterable<LineBlock>): Promise<boolean> {
     const scanned = { ...object, isLive: true, events: 0 };
     const number = this.#objects.push(scanned) - 1;
     this.#numberOf.set(object.name, number);
@@ -256,7 +258,7 @@ export class LakeScan {
     const digest = createHash('sha1');
     let base = 0;
     try {
-      for await (const { bytes, firstLine } of readLines(store, object, signal)) {
+      for await (const { bytes, firstLine } of lines) {
         digest.update(bytes);
         this.#scanBlock(object.name, number, base, bytes, firstLine);
         base += bytes.length;
