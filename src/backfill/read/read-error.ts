@@ -37,7 +37,7 @@ export function readError(error: unknown, { table, connection }: FailedRead): Cd
   if (GONE.has(errno)) {
     return new CdcError(`the table ${table} does not exist any more`, {
       why,
-      hint: 'it was dropped or renamed; cancel its backfill',
+      hint: 'it was dropped or renamed; cancel a backfill of it, and leave it out',
       cause: error,
     });
   }

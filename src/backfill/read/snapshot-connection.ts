@@ -37,10 +37,14 @@ export class SnapshotConnection {
   }
 
   /**
-   * Reads while everything that the stream has processed is visible.
+   * Reads rows of a table while everything that the stream has processed is visible.
    * @returns a watermark that nothing lies behind of what `read` has seen
    */
-  async readBetween(processed: Processed, read: (connection: Connection) => Promise<void>): Promise<HighWatermark> {
+  async readBetween(
+    table: string,
+    processed: Processed,
+    read: (connection: Connection) => Promise<void>,
+  ): Promise<HighWatermark> {
     const { visibility, options } = this.#session;
     const session = await this.#session.open();
     try {
@@ -52,7 +56,7 @@ export class SnapshotConnection {
     } catch (error) {
       session.destroy();
       options.signal.throwIfAborted();
-      throw connectionError(error, options.connection);
+      throw readError(error, { table, connection: options.connection });
     }
   }
 

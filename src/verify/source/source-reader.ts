@@ -215,7 +215,7 @@ export class SourceReader {
       try {
         const seen = await processed();
         let found: RawRow[] = [];
-        const high = await this.#connection.readBetween(seen, async (connection) => {
+        const high = await this.#connection.readBetween(table.name, seen, async (connection) => {
           found = await selectRaw(connection, sql);
         });
         for (const row of found) rows.ofFields(row, onRow);
