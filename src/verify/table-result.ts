@@ -7,6 +7,8 @@ export interface TableResult {
   /** Rows of the source that were compared, and rows that the lake has. */
   rows: number;
   lakeRows: number;
+  /** The characters of these rows of the source, as JSON. */
+  rowCharacters: number;
   /** Rows of the source that the lake lacks, and rows of the lake that the source lacks. */
   missing: number;
   extra: number;
@@ -33,6 +35,7 @@ export const emptyResult = (schema: string, table: string): TableResult => ({
     table,
     rows: 0,
     lakeRows: 0,
+    rowCharacters: 0,
     missing: 0,
     extra: 0,
     different: 0,

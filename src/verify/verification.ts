@@ -2,17 +2,17 @@ import type { Config } from '../config/schema.ts';
 import type { Coordinates } from '../model/coordinates.ts';
 import { CdcError } from '../runtime/error.ts';
 import { comparePartition } from './compare/compare-partition.ts';
-import { rowHash, type Suspect } from './compare/suspects.ts';
+import type { Suspect } from './compare/suspects.ts';
 import type { Follower } from './follower.ts';
 import { sourceRecord } from './lake/lake-record.ts';
 import type { LakeScan } from './lake/lake-scan.ts';
 import { PARTITIONS, type Partitions } from './lake/partitions.ts';
-import { isSampled } from './lake/row-key.ts';
+import { hashText, isSampled } from './lake/row-key.ts';
 import type { Landing } from './landing.ts';
 import { Settlement } from './settlement.ts';
 import { seqAtCoordinates } from './source/positions.ts';
 import { Reread } from './source/reread.ts';
-import { type ComparedTable, keyTextOf, type ReadRow, type SourceReader } from './source/source-reader.ts';
+import { type ComparedTable, keyTextOf, membersOf, type ReadRow, type SourceReader } from './source/source-reader.ts';
 import { emptyResult, type TableResult } from './table-result.ts';
 import type { Progress, VerifyOptions } from './verify-options.ts';
 
@@ -33,8 +33,9 @@ export interface VerifyContext {
   onProgress: (progress: Progress) => void;
 }
 
-/** Keys that are looked at again together. They are in memory. */
+/** Keys that are looked at again together, and about how many bytes their rows may have. They are in memory. */
 const SUSPECTS_MAX = 200_000;
+const SUSPECT_BYTES_MAX = 128 * 2 ** 20;
 
 /**
  * Compares the tables of the source with the lake, key by key, while both change.
@@ -70,12 +71,15 @@ export class Verification {
     if (this.#options.since === undefined) await this.#readSource();
     const sides = { ...this.#context, results: this.#results, endSeq, firstObjects };
     const suspects = new Map<string, Suspect>();
+    let bytes = 0;
     for (let partition = 0; partition < PARTITIONS; partition++) {
       onProgress({ phase: 'compare', fraction: partition / PARTITIONS });
-      comparePartition(partition, sides, this.#options, suspects);
-      if (suspects.size < SUSPECTS_MAX && partition < PARTITIONS - 1) continue;
+      bytes += comparePartition(partition, sides, this.#options, suspects);
+      const isLast = partition === PARTITIONS - 1;
+      if (!isLast && suspects.size < SUSPECTS_MAX && bytes < SUSPECT_BYTES_MAX) continue;
       await this.#settlement.settle(suspects);
       suspects.clear();
+      bytes = 0;
     }
     await scan.nameDamage();
     for (const { addedLater } of this.#results) addedLater.sort();
@@ -111,8 +115,10 @@ export class Verification {
       const onRow = ({ key, texts }: ReadRow): void => {
         if (!isSampled(key, sample)) return;
         result.rows++;
+        const members = membersOf(table, texts);
+        result.rowCharacters += members.length;
         const keyText = Buffer.from(keyTextOf(table, texts));
-        source.add(key.charCodeAt(0), sourceRecord(number, key, rowHash(table, texts), keyText), keyText);
+        source.add(key.charCodeAt(0), sourceRecord(number, key, hashText(members), keyText), keyText);
       };
       const { processed } = this.#reread;
       await reader.scan(table, { where, processed }, onRow, (_rows, _interval, fraction) => {

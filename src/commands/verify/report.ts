@@ -79,7 +79,7 @@ export function damageLines({ damage, copies }: Scanned): string[] {
 /** Everything as one object. A key is the text of a JSON object, because its numbers can be longer than a double. */
 export function jsonReport(results: readonly TableResult[], scan: Scanned, seconds: number): string {
   const { damage, copies, objects, events } = scan;
-  const tables = results.map(({ differences, isElsewhere, foundAt, ...rest }) => ({
+  const tables = results.map(({ differences, isElsewhere, foundAt, rowCharacters, ...rest }) => ({
     ...rest,
     compared: !isElsewhere,
     differences: differences.map(({ kind, key, columns }) => ({ kind, key, columns: columns.map(({ name }) => name) })),

@@ -36,21 +36,28 @@ export interface ComparedSides {
   firstObjects: number;
 }
 
-/** Compares the keys of one partition by their hashes, and adds those that are not equal to the suspects. */
+/**
+ * Compares the keys of one partition by their hashes, and adds those that are not equal to the suspects.
+ * @returns about how many bytes the rows of the new suspects have
+ */
 export function comparePartition(
   partition: number,
   sides: ComparedSides,
   { where, since, sample }: VerifyOptions,
   suspects: Map<string, Suspect>,
-): void {
+): number {
   const { lake, source, scan, results } = sides;
   const bytes = lake.read(partition);
   const { last, unclear } = lastEvents(bytes, sides);
+  let rowBytes = 0;
+  const addSuspect = (id: string, at: number | undefined, keyText?: string): void => {
+    const { rows, rowCharacters } = results[tableOfId(id)] as TableResult;
+    rowBytes += at === undefined ? rowCharacters / Math.max(1, rows) : placeAt(bytes, at).length;
+    suspects.set(id, newSuspect(id, keyText));
+  };
   if (since !== undefined) {
-    for (const id of recentKeys(bytes, scan, since)) {
-      if (isSampled(id.slice(2), sample)) suspects.set(id, newSuspect(id, undefined));
-    }
-    return;
+    for (const id of recentKeys(bytes, scan, since)) if (isSampled(id.slice(2), sample)) addSuspect(id, last.get(id));
+    return rowBytes;
   }
   const emptied = scan.emptiedSeqs();
   const isThere = (at: number): boolean => {
@@ -63,7 +70,7 @@ export function comparePartition(
     const isPresent = at !== undefined && isThere(at);
     if (isPresent) (results[tableOfId(id)] as TableResult).lakeRows++;
     const found = isPresent && !unclear.has(id) ? (isPartialAt(bytes, at) ? merged.get(id) : rowAt(bytes, at)) : '';
-    if (found !== row) suspects.set(id, newSuspect(id, keyText()));
+    if (found !== row) addSuspect(id, at, keyText());
     last.delete(id);
   });
   source.drop(partition);
@@ -71,8 +78,9 @@ export function comparePartition(
     if (!isThere(at) || !isSampled(id.slice(2), sample)) continue;
     (results[tableOfId(id)] as TableResult).lakeRows++;
     // Nothing says whether a row that the condition left out is in the source.
-    if (where === undefined) suspects.set(id, newSuspect(id, undefined));
+    if (where === undefined) addSuspect(id, at);
   }
+  return rowBytes;
 }
 
 /** The place of the last event of each key, and the keys of which the lake has two events with one seq. */
