@@ -59,6 +59,7 @@ export class VerifyRun {
   readonly #size: SceneSize;
   readonly #result: VerifyRunResult;
   #isWriting = true;
+  #hasFaults = false;
 
   constructor(options: VerifyRunOptions) {
     const { seed, flavor } = options;
@@ -97,11 +98,13 @@ export class VerifyRun {
       await daemon.untilFollowing(WITHIN_MS);
       await this.#untilCopied(join(directory, 'state', 'shop.sock'));
       const writing = Promise.all(Array.from({ length: WRITERS }, (_, i) => this.#write(i)));
-      if (this.#random.chance(0.4)) firehose.setFaults(faultPlan(this.#random));
+      this.#hasFaults = this.#random.chance(0.4);
+      if (this.#hasFaults) firehose.setFaults(faultPlan(this.#random));
       for (let i = 0; i < this.#options.verifies && !this.#options.signal.aborted; i++) {
         await this.#verifySound(configFile, this.#someRequest());
       }
       firehose.setFaults(undefined);
+      this.#hasFaults = false;
       await this.#plantAndFind(connection, configFile, lake, daemon);
       this.#isWriting = false;
       await writing;
@@ -170,7 +173,9 @@ lake: lake
       while (this.#isWriting) {
         // With MINIMAL images nobody knows all columns of a row under its new key.
         this.#result.changed += await writeOnce(connection, random, this.#tables, this.#size, !this.#result.minimal);
-        if (random.chance(0.3)) await sleep(random.below(6));
+        // A sink that fails takes fewer events, and verify waits until the daemon has caught up.
+        if (this.#hasFaults) await sleep(20 + random.below(20));
+        else if (random.chance(0.3)) await sleep(random.below(6));
       }
     } finally {
       connection.destroy();
