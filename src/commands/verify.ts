@@ -69,6 +69,13 @@ async function requestOf(named: string[], flags: VerifyFlags): Promise<VerifyReq
   // Exclusions alone exclude from all that is captured.
   const tables = named.length > 0 && named.every((name) => name.startsWith('!')) ? ['*.*', ...named] : named;
   if (tables.length > 0) compileTableFilter(tables, { caseSensitive: true });
+  if (flags.since !== undefined && flags.where !== undefined) {
+    throw new CdcError('--since and --where cannot be combined', {
+      exitCode: 2,
+      why: 'the keys of recent events are looked up one by one, whatever their rows are',
+      hint: 'use one of them',
+    });
+  }
   const since = readFlag('--since', flags.since, parseDuration, 'a time such as 1h or 1d');
   const waitMs = readFlag('--wait', flags.wait, parseDuration, 'a time such as 30s or 10m');
   const sample = readFlag('--sample', flags.sample, parseShare, 'a share such as 1% or 0.01, above 0 and at most 100%');

@@ -23,7 +23,9 @@ import type { Progress, VerifyOptions } from './verify-options.ts';
 
 /** How often the lake is asked for new objects. */
 const LAKE_POLL_MS = 1_000;
+/** Keys of one request, and their characters: escaped, each can take six bytes of the 4 MiB that a body may have. */
 const REPAIR_BATCH = 500;
+const REPAIR_CHARACTERS = 500_000;
 /** How often values are looked up if the lake replaces their objects meanwhile. */
 const LOOK_UPS_MAX = 3;
 const OTHER_FORM = 'its values are in the form of other `values` options than those of the configuration';
@@ -132,7 +134,7 @@ export class Settlement {
       const isLanded = performance.now() >= landedAt;
       await scan.update();
       this.#removeEqual(pending);
-      if (pending.size === 0 || isLanded) return this.#judge(pending);
+      if (pending.size === 0 || isLanded) return this.#judgeWhole(pending);
       const now = performance.now();
       if (now >= deadline) {
         for (const id of pending.keys()) this.#resultOf(id).undecided++;
@@ -160,6 +162,17 @@ export class Settlement {
     }
   }
 
+  /** An old event can land late, and be in an object of now: with `since`, nothing differs by the new objects alone. */
+  async #judgeWhole(pending: Map<string, Suspect>): Promise<Differences> {
+    const { scan } = this.#context;
+    const found = await this.#judge(pending);
+    if (found.size === 0 || scan.isWhole) return found;
+    await scan.updateWhole();
+    const again = new Map([...pending].filter(([id]) => found.has(id)));
+    this.#removeEqual(again);
+    return this.#judge(again);
+  }
+
   /** Compares the values of the suspects that the hashes do not clear. Returns those that differ. */
   async #judge(pending: Map<string, Suspect>): Promise<Differences> {
     const { scan, tables } = this.#context;
@@ -172,8 +185,7 @@ export class Settlement {
     for (const [id, suspect] of pending) {
       const result = this.#resultOf(id);
       const table = tables[suspect.table] as ComparedTable;
-      const isWhole = this.#options.since === undefined;
-      const verdict = judge(suspect, table, emptied[suspect.table] as string[], this.#forms, isWhole);
+      const verdict = judge(suspect, table, emptied[suspect.table] as string[], this.#forms, scan.isWhole);
       for (const column of verdict.addedLater) if (!result.addedLater.includes(column)) result.addedLater.push(column);
       if (verdict.otherForm !== undefined) scan.noteDamage(verdict.otherForm, OTHER_FORM);
       if (verdict.difference !== undefined) found.set(id, verdict.difference);
@@ -213,9 +225,11 @@ export class Settlement {
     }
     for (const [number, keys] of byTable) {
       const { schema, table, name } = tables[number] as ComparedTable;
-      for (let i = 0; i < keys.length; i += REPAIR_BATCH) {
+      for (let i = 0; i < keys.length; ) {
         onProgress({ phase: 'repair', table: name, rows: keys.length, fraction: i / keys.length });
-        await follower.repair(schema, table, keys.slice(i, i + REPAIR_BATCH));
+        const batch = batchAt(keys, i);
+        await follower.repair(schema, table, batch);
+        i += batch.length;
       }
     }
     const again = new Map([...found.keys()].map((id) => [id, suspects.get(id) as Suspect] as const));
@@ -241,8 +255,18 @@ export class Settlement {
   }
 }
 
+/** The next keys of one request. */
+function batchAt(keys: readonly string[], from: number): string[] {
+  let to = from;
+  for (let length = 0; to < keys.length && to - from < REPAIR_BATCH; to++) {
+    length += (keys[to] as string).length;
+    if (length > REPAIR_CHARACTERS && to > from) break;
+  }
+  return keys.slice(from, to);
+}
+
 const keysLeft = ({ size }: ReadonlyMap<string, Suspect>): string =>
-  size === 1 ? '1 key is not equal yet' : `${size} keys are not equal yet`;
+  size === 1 ? '1 key is not equal yet' : `${size.toLocaleString('en-US')} keys are not equal yet`;
 
 function addEvent(suspects: ReadonlyMap<string, Suspect>, record: Buffer, payload: Buffer): void {
   const suspect = suspects.get(rowIdAt(record, 0));

@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { Coordinates } from '../model/coordinates.ts';
+import { nextTurn } from '../runtime/abort.ts';
 import { CdcError } from '../runtime/error.ts';
 import { comparePartition } from './compare/compare-partition.ts';
 import type { Suspect } from './compare/suspects.ts';
@@ -64,7 +65,7 @@ export class Verification {
 
   /** @returns what was found of each table, in their order */
   async run(): Promise<TableResult[]> {
-    const { scan, landing, binlogEnd, onProgress } = this.#context;
+    const { scan, landing, binlogEnd, signal, onProgress } = this.#context;
     const firstObjects = await scan.update();
     const endSeq = seqAtCoordinates(landing.epoch, await binlogEnd());
     this.#assertOwnLake();
@@ -75,6 +76,9 @@ export class Verification {
     for (let partition = 0; partition < PARTITIONS; partition++) {
       onProgress({ phase: 'compare', fraction: partition / PARTITIONS });
       bytes += comparePartition(partition, sides, this.#options, suspects);
+      // A signal has its turn.
+      await nextTurn();
+      signal.throwIfAborted();
       const isLast = partition === PARTITIONS - 1;
       if (!isLast && suspects.size < SUSPECTS_MAX && bytes < SUSPECT_BYTES_MAX) continue;
       await this.#settlement.settle(suspects);
@@ -87,12 +91,19 @@ export class Verification {
   }
 
   /**
-   * @throws CdcError with exit code 2 if nothing in the lake is of this pipeline. Tables that go to another stream, and
-   * of which the lake has nothing, are left out.
+   * Tables that go to another stream, and of which the lake has nothing, are left out.
+   * @throws CdcError if nothing in the lake can be read; with exit code 2 if nothing in it is of this pipeline
    */
   #assertOwnLake(): void {
     const { scan, tables, isElsewhere } = this.#context;
-    const { foreign, capturedEvents, eventsOf } = scan;
+    const { foreign, capturedEvents, eventsOf, damage, events } = scan;
+    const [first] = damage;
+    if (events === 0 && first !== undefined) {
+      throw new CdcError('nothing in the lake can be read as events', {
+        why: `${first.object}, line ${first.line}: ${first.why}`,
+        hint: 'verify reads lines of JSON, plain or gzip; check lake: and the format of the stream',
+      });
+    }
     const ownEvents = capturedEvents + eventsOf.reduce((sum, events) => sum + events, 0);
     if (ownEvents === 0 && foreign !== undefined) {
       throw new CdcError('the lake is that of another pipeline', {

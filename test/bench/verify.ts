@@ -25,8 +25,8 @@ interface Verified {
 }
 
 /**
- * `cdc verify` of one table against the events of a backfill, and what reading the table alone takes: first at rest, then
- * under writes with planted faults, which it has to find and repair; then a larger table at rest.
+ * `cdc verify` of one table against the events of a backfill, and what reading the table alone takes: first at rest,
+ * then under writes with planted faults, which it has to find and repair; then a larger table at rest.
  */
 export async function verify(
   server: LocalServer,

@@ -101,7 +101,7 @@ async function checkCondition(
     throw new CdcError('a condition needs exactly one table', {
       exitCode: 2,
       why: `the request stands for ${tables.length} tables`,
-      hint: 'name one table with --where, and start a backfill for each',
+      hint: 'name one table with --where',
     });
   }
   const shape = problemOfShape(where, modes);

@@ -1,3 +1,4 @@
+import { shortList } from '../../model/finding.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 import type { RowDifference } from '../../verify/compare/suspects.ts';
 import type { LakeScan } from '../../verify/lake/lake-scan.ts';
@@ -5,7 +6,10 @@ import { differenceCount, type TableResult } from '../../verify/table-result.ts'
 import { printable } from '../backfill/progress.ts';
 import { formatSeconds, plural } from '../backfill/text.ts';
 
-type Scanned = Pick<LakeScan, 'damage' | 'copies' | 'objects' | 'events' | 'bytes'>;
+type Scanned = Pick<LakeScan, 'damage' | 'copies' | 'objects' | 'events'> & {
+  /** Captured tables that were asked for, and that only the lake has. */
+  notCompared: readonly string[];
+};
 
 /** 4 if rows differ, 1 if objects are damaged or keys are not decided, otherwise 0. */
 export function exitCodeOf(results: readonly TableResult[], { damage }: Pick<Scanned, 'damage'>): 0 | 1 | 4 {
@@ -19,7 +23,7 @@ export function textReport(results: readonly TableResult[], scan: Scanned, secon
     const name = printable(formatTableName(result.schema, result.table));
     const left = differenceCount(result) - result.differences.length;
     return [
-      ...result.differences.map((difference) => `${name} ${printable(difference.key)}: ${differenceText(difference)}`),
+      ...result.differences.map((difference) => `${name} ${shownKey(difference.key)}: ${differenceText(difference)}`),
       ...(left > 0 && result.differences.length > 0
         ? [`${name}: ${plural(left, 'more row')} not listed (--list)`]
         : []),
@@ -36,6 +40,13 @@ export function textReport(results: readonly TableResult[], scan: Scanned, secon
       `${formatSeconds(seconds)}: ${verdict}`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+const KEY_CHARACTERS = 200;
+
+function shownKey(key: string): string {
+  const text = printable(key);
+  return text.length <= KEY_CHARACTERS ? text : `${text.slice(0, KEY_CHARACTERS)}… (${text.length} characters)`;
 }
 
 function differenceText({ kind, columns }: RowDifference): string {
@@ -64,8 +75,13 @@ function tableLine(result: TableResult): string {
 }
 
 /** What is wrong with objects, for standard error. */
-export function damageLines({ damage, copies }: Scanned): string[] {
+export function damageLines({ damage, copies, notCompared }: Scanned): string[] {
   return [
+    ...(notCompared.length > 0
+      ? [
+          `not compared: the lake has events of ${shortList(notCompared.map(printable))}, which this account does not see: dropped, or no SELECT`,
+        ]
+      : []),
     ...damage.map(({ object, line, lines, why }) => {
       const others = lines > 1 ? `, and ${plural(lines - 1, 'more line')}` : '';
       return `damaged: ${printable(object)}, line ${line}${others}: ${why}`;
@@ -78,12 +94,12 @@ export function damageLines({ damage, copies }: Scanned): string[] {
 
 /** Everything as one object. A key is the text of a JSON object, because its numbers can be longer than a double. */
 export function jsonReport(results: readonly TableResult[], scan: Scanned, seconds: number): string {
-  const { damage, copies, objects, events } = scan;
+  const { damage, copies, objects, events, notCompared } = scan;
   const tables = results.map(({ differences, isElsewhere, foundAt, rowCharacters, ...rest }) => ({
     ...rest,
     compared: !isElsewhere,
     differences: differences.map(({ kind, key, columns }) => ({ kind, key, columns: columns.map(({ name }) => name) })),
   }));
   const ok = exitCodeOf(results, scan) === 0;
-  return `${JSON.stringify({ ok, tables, damage, copies, objects, events, seconds: Number(seconds.toFixed(1)) })}\n`;
+  return `${JSON.stringify({ ok, tables, notCompared, damage, copies, objects, events, seconds: Number(seconds.toFixed(1)) })}\n`;
 }

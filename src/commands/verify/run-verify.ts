@@ -37,8 +37,11 @@ export async function runVerify(
     const results = await verification.run();
     progress.close();
     const seconds = (performance.now() - startedAt) / 1000;
-    for (const line of damageLines(scan)) process.stderr.write(`${line}\n`);
-    process.stdout.write(json ? jsonReport(results, scan, seconds) : textReport(results, scan, seconds));
+    const { damage, copies, objects, events } = scan;
+    const notCompared = request.tables.length === 0 ? [...scan.others] : [];
+    const scanned = { damage, copies, objects, events, notCompared };
+    for (const line of damageLines(scanned)) process.stderr.write(`${line}\n`);
+    process.stdout.write(json ? jsonReport(results, scanned, seconds) : textReport(results, scanned, seconds));
     await follower.verified(results.flatMap((result) => verifiedTable(result, request))).catch((error) => {
       signal.throwIfAborted();
       const { message, why = '' } = asCdcError(error);

@@ -1,4 +1,5 @@
 import type { ColumnReader } from '../../lake/source-column.ts';
+import { Op } from '../lake/event-scanner.ts';
 import { type EventPlace, tableOfId } from '../lake/lake-record.ts';
 import { hashText } from '../lake/row-key.ts';
 import { type ComparedTable, membersOf } from '../source/source-reader.ts';
@@ -55,12 +56,18 @@ export interface Verdict {
 /** Whether the lake had the row of the source at some point of the time in which it was read, by the hashes alone. */
 export function isProvenEqual(suspect: Suspect, table: ComparedTable, emptied: readonly string[]): boolean {
   const history = orderEvents(suspect.events);
+  if (suspect.source === undefined && rivalOfLast(history, suspect.to) !== undefined) return false;
   return statesBetween(history, emptied, suspect.from, suspect.to).some((state) => {
     if (state === undefined || suspect.source === undefined) return state === undefined && suspect.source === undefined;
     const { isPartial, rival, row } = history.events[state.event] as HistoryEvent;
     if (rival !== undefined) return false;
     return (isPartial ? mergedHash(history, table, emptied, state) : row) === suspect.sourceRow;
   });
+}
+
+/** Another event with the seq of the last one before `to`: a reader can take either. */
+function rivalOfLast({ events }: KeyHistory, to: string): HistoryEvent | undefined {
+  return events.findLast(({ seq }) => seq < to)?.rival;
 }
 
 /** The hash of the row that the last event leaves; undefined if the members of an event are not known. */
@@ -117,7 +124,9 @@ export function judge(
   const key = suspect.keyText ?? '{}';
   const verdict: Verdict = { difference: undefined, otherForm: undefined, addedLater: [] };
   if (suspect.source === undefined) {
-    if (!states.includes(undefined)) verdict.difference = { kind: 'extra', key, columns: [] };
+    const rival = rivalOfLast(history, suspect.to);
+    const isRivalRow = rival !== undefined && [rival, history.events.at(-1)].some((event) => event?.op === Op.row);
+    if (isRivalRow || !states.includes(undefined)) verdict.difference = { kind: 'extra', key, columns: [] };
     return verdict;
   }
   const raw = unpackValues(suspect.source);
@@ -125,8 +134,10 @@ export function judge(
   const differences: RowDifference[] = [];
   for (const state of states) {
     const found = state === undefined ? undefined : rowsOf(history, emptied, state);
-    if (state === undefined || found === undefined) differences.push({ kind: 'missing', key, columns: [] });
-    else {
+    const rival = state === undefined ? undefined : history.events[state.event]?.rival;
+    if (state === undefined || found === undefined || rival?.op === Op.gone) {
+      differences.push({ kind: 'missing', key, columns: [] });
+    } else {
       const compared = found.map((row) => {
         const isKnown = ({ name }: { name: string }): boolean => isWhole || row.isWhole || row.columns.has(name);
         const known = table.columns.map(isKnown);

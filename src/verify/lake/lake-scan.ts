@@ -77,6 +77,8 @@ export class LakeScan {
   /** Events of each compared table, and of tables that are captured and not compared. */
   readonly eventsOf: number[];
   capturedEvents = 0;
+  /** The names of these others. */
+  readonly others = new Set<string>();
   /** A table, or a pipeline, whose events are in the lake and not of this pipeline; undefined if there is none. */
   foreign: string | undefined;
   /** Called for each record that is added. */
@@ -95,12 +97,14 @@ export class LakeScan {
   #lastNames = '';
   #lastTable = FOREIGN;
   readonly #pipelineName: Buffer;
+  #since: number;
   /** For each table the events that empty it. */
   readonly #emptied: Emptied[][];
 
   constructor(options: LakeScanOptions) {
     const { format, flatPrefix, tables } = options;
     this.#options = options;
+    this.#since = options.since ?? 0;
     this.#scanner = new EventScanner(format, flatPrefix);
     this.#hashers = tables.map(({ key }) => new KeyHasher(key));
     this.#emptied = tables.map(() => []);
@@ -126,6 +130,17 @@ export class LakeScan {
     return (this.#objects[object] as ScannedObject).name;
   }
 
+  /** Whether objects of all times are read. */
+  get isWhole(): boolean {
+    return this.#since === 0;
+  }
+
+  /** Reads the objects from before `since` too, from now on. */
+  async updateWhole(): Promise<void> {
+    this.#since = 0;
+    await this.update();
+  }
+
   /** Reads the objects that are new or have changed since the last call. Returns how many it read. */
   async update(): Promise<number> {
     let read = 0;
@@ -137,7 +152,8 @@ export class LakeScan {
   }
 
   async #readNew(): Promise<{ objects: number; lost: number }> {
-    const { store, since = 0, signal, onProgress } = this.#options;
+    const { store, signal, onProgress } = this.#options;
+    const since = this.#since;
     const listed = await store.list(signal);
     const names = new Set(listed.map(({ name }) => name));
     for (const object of this.#objects) if (!names.has(object.name)) this.#drop(object);
@@ -336,7 +352,10 @@ export class LakeScan {
     this.#lastNames = names;
     const number = this.#tables.get(`${schema}\0${table}`);
     if (number !== undefined) return (this.#lastTable = number);
-    if (this.#options.isCaptured(schema, table)) return (this.#lastTable = OTHER);
+    if (this.#options.isCaptured(schema, table)) {
+      this.others.add(formatTableName(schema, table));
+      return (this.#lastTable = OTHER);
+    }
     this.foreign ??= formatTableName(schema, table);
     return (this.#lastTable = FOREIGN);
   }

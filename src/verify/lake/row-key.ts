@@ -3,6 +3,7 @@ import { MemberCursor } from './json-scan.ts';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const LETTER_N = 0x6e;
 /** Bytes of the hash of a key or a row. */
 export const HASH_LENGTH = 16;
 
@@ -58,6 +59,10 @@ export class KeyHasher {
   ofValues(values: readonly string[]): string {
     this.#length = 0;
     for (const value of values) {
+      if (value === 'null') {
+        this.#putNull();
+        continue;
+      }
       const text = value.startsWith('"') ? (JSON.parse(value) as string) : value;
       const length = Buffer.byteLength(text);
       this.#reserve(length);
@@ -69,6 +74,7 @@ export class KeyHasher {
   }
 
   #add(bytes: Buffer, from: number, to: number): void {
+    if (bytes[from] === LETTER_N) return this.#putNull();
     const isText = bytes[from] === QUOTE;
     const start = isText ? from + 1 : from;
     const end = isText ? to - 1 : to;
@@ -76,6 +82,13 @@ export class KeyHasher {
       const text = Buffer.from(JSON.parse(bytes.toString('utf8', from, to)) as string);
       this.#put(text, 0, text.length);
     } else this.#put(bytes, start, end);
+  }
+
+  /** NULL has a length that no text has. */
+  #putNull(): void {
+    this.#reserve(0);
+    this.#text.writeUInt32LE(0xffffffff, this.#length);
+    this.#length += 4;
   }
 
   #put(bytes: Buffer, from: number, to: number): void {

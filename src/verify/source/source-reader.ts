@@ -171,7 +171,7 @@ export class SourceReader {
         const error = asCdcError(thrown);
         // Rows of a table that is read at once were given already.
         const isBegun = reader?.isIndexed === false;
-        if (error.kind !== 'retry' || isBegun || ++failures > TRIES_MAX) throw error;
+        if (error.kind !== 'retry' || isBegun || ++failures > TRIES_MAX) throw finalError(error);
         reader = undefined;
         await this.#backOff(failures);
       }
@@ -210,7 +210,9 @@ export class SourceReader {
     const rows = new RowMaker(table);
     const predicate = this.#predicate(table.keyTexts, keys);
     if (predicate === undefined) throw new Error('a key that cannot be looked up');
-    const sql = `SELECT ${table.declared.select.join(', ')} FROM ${table.declared.from} WHERE ${predicate.sql}`;
+    // The driver refuses some names of columns.
+    const fields = table.declared.select.map((expression, i) => `${expression} AS c${i}`);
+    const sql = `SELECT ${fields.join(', ')} FROM ${table.declared.from} WHERE ${predicate.sql}`;
     for (let failures = 0; ; ) {
       try {
         const seen = await processed();
@@ -223,7 +225,7 @@ export class SourceReader {
       } catch (thrown) {
         this.#signal.throwIfAborted();
         const error = asCdcError(thrown);
-        if (error.kind !== 'retry' || ++failures > TRIES_MAX) throw error;
+        if (error.kind !== 'retry' || ++failures > TRIES_MAX) throw finalError(error);
         await this.#backOff(failures);
       }
     }
@@ -355,6 +357,12 @@ function unquoted(text: string | undefined): string | undefined {
 }
 
 const ESCAPED: Readonly<Record<string, string>> = { "'": "'", 0: '\0', n: '\n', r: '\r', t: '\t', Z: '\x1a' };
+
+/** An error of a read whose cause did not pass. */
+const finalError = (error: CdcError): CdcError =>
+  error.kind === 'retry'
+    ? new CdcError(error.message, { ...(error.why && { why: error.why }), hint: 'run cdc verify again', cause: error })
+    : error;
 
 const keylessError = (name: string): CdcError =>
   new CdcError(`${name} has no key, so its rows cannot be compared one by one`, {

@@ -1,9 +1,10 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { rowsOf } from '../backfill/backfill-fixture.ts';
-import { type LakeLine, VerifyFixture } from './verify-fixture.ts';
+import { until } from '../pipeline-fixture.ts';
+import { type LakeLine, seqOf, VerifyFixture } from './verify-fixture.ts';
 
 let bed: VerifyFixture;
 const added: string[] = [];
@@ -143,6 +144,7 @@ describe('what cannot be compared is refused before anything is read', () => {
     ['a wrong condition', /--where is not a condition/, 2, ['verify_bad.a', '--where', 'idd < 3']],
     ['a wrong share', /--sample 200% is not valid/, 2, ['--sample', '200%']],
     ['a wrong time', /--since yesterday is not valid/, 2, ['--since', 'yesterday']],
+    ['--since beside --where', /cannot be combined/, 2, ['verify_bad.a', '--since', '1h', '--where', 'id < 3']],
     ['a wrong wait', /--wait long is not valid/, 2, ['--wait', 'long']],
     ['an unknown flag', /unknown option '--fix'/, 2, ['--fix']],
   ])('%s', async (_, what, code, words) => {
@@ -178,4 +180,56 @@ describe('what cannot be compared is refused before anything is read', () => {
     await bed.startDaemon();
     expect((await verify()).code).toBe(0);
   });
+});
+
+describe('what readers of the lake could take for one thing or the other', () => {
+  test('a deleted row with another event of the same seq is found', async () => {
+    await bed.query('INSERT INTO verify_bad.a VALUES (900, NULL, 1)', 'DELETE FROM verify_bad.a WHERE id = 900');
+    await until(async () => (await bed.lines('a', '"id":900,')).length === 2);
+    const [insert, gone] = await bed.lines('a', '"id":900,');
+    expect((await verify()).code).toBe(0);
+    add('rival', `${insert?.text.replace(seqOf(insert.text), seqOf(gone?.text ?? ''))}\n`);
+    const { code, report } = await verify();
+    expect([report.tables[0]?.extra, code]).toEqual([1, 4]);
+  });
+
+  test('a row with another event of the same seq that deletes it is found', async () => {
+    const line = await lineOf(9);
+    const { seq } = JSON.parse(line.text);
+    const gone = `{"op":"d","before":{"id":9},"after":null,"key":{"id":9},"seq":"${seq}"`;
+    add('rival', `${gone}${line.text.slice(line.text.indexOf(',"source"'))}\n`);
+    const { code, report } = await verify();
+    expect([report.tables[0]?.missing, code]).toEqual([1, 4]);
+  });
+});
+
+test('an old event in a new object alarms no verify of the last minutes', async () => {
+  await bed.query('UPDATE verify_bad.a SET n = 2 WHERE id = 11');
+  await until(async () => (await bed.lines('a', '"id":11,')).length === 2);
+  const [first] = await bed.lines('a', '"id":11,');
+  const hourAgo = new Date(Date.now() - 3_600_000);
+  for (const { path } of await bed.lines('a')) utimesSync(path, hourAgo, hourAgo);
+  add('late', `${first?.text}\n`);
+  const { code, report } = await verify('--since', '1m');
+  expect([report.tables[0]?.rows, report.tables[0]?.different, code]).toEqual([1, 0, 0]);
+});
+
+test('a lake of which nothing can be read is an error, and nothing is called missing', async () => {
+  const { endpoint } = bed.firehose as { endpoint: string };
+  bed.addFolder('unreadable', `PAR1${'\0'.repeat(100)}PAR1`);
+  bed.configureAs(endpoint, 'lake: unreadable');
+  const { code, stdout, stderr } = await bed.verifyCommand('verify_bad.a', '--repair');
+  bed.configure(endpoint);
+  expect(stderr).toContain('nothing in the lake can be read as events');
+  expect([code, stdout]).toEqual([1, '']);
+});
+
+test('tables that only the lake has are named, if all are asked for', async () => {
+  await bed.query('CREATE TABLE verify_bad.hidden (id INT PRIMARY KEY)', 'INSERT INTO verify_bad.hidden VALUES (1)');
+  await until(async () => (await bed.lines('hidden')).length === 1);
+  await bed.query('SET SESSION sql_log_bin = 0', 'DROP TABLE verify_bad.hidden');
+  const { stderr } = await bed.verifyCommand('!*.keyless');
+  expect(stderr).not.toContain('hidden');
+  await bed.query('DROP TABLE verify_bad.keyless');
+  expect((await bed.verifyCommand()).stderr).toMatch(/^not compared: the lake has events of .*verify_bad\.hidden/m);
 });

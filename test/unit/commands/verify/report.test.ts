@@ -7,7 +7,14 @@ const result = (more: Partial<TableResult> = {}, table = 'orders'): TableResult 
   ...emptyResult('shop', table),
   ...{ rows: 1_000, lakeRows: 1_000, ...more },
 });
-const scan = (more = {}) => ({ damage: [], copies: [], objects: 2, events: 1_500, bytes: 9, ...more });
+const scan = (more = {}) => ({
+  damage: [],
+  copies: [],
+  objects: 2,
+  events: 1_500,
+  notCompared: [] as string[],
+  ...more,
+});
 const DAMAGE = { object: 'a/b.gz', line: 7, lines: 1, why: 'it is not JSON' };
 const missing = (id: number): RowDifference => ({ kind: 'missing', key: `{"id":${id}}`, columns: [] });
 const column = (name: string, lake?: string) => ({ name, source: '"secret"', lake });
@@ -140,6 +147,6 @@ test('the JSON has the counts, the differences without values, and what is wrong
       },
       { ...counts, table: 'log', compared: false, different: 0, addedLater: [], differences: [] },
     ],
-    ...{ damage: [DAMAGE], copies, objects: 2, events: 1_500, seconds: 1.3 },
+    ...{ notCompared: [], damage: [DAMAGE], copies, objects: 2, events: 1_500, seconds: 1.3 },
   });
 });

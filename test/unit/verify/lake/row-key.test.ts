@@ -34,6 +34,11 @@ describe('the hash of a key', () => {
     expect(new Set(hashes).size).toBe(hashes.length);
   });
 
+  test('of NULL is not that of the text', () => {
+    expect(ofObject(['k'], '{"k":null}')).not.toBe(ofObject(['k'], '{"k":"null"}'));
+    expect(ofValues(['k'], ['null'])).not.toBe(ofValues(['k'], ['"null"']));
+  });
+
   test('is not known if a column is missing', () => {
     expect(ofObject(['id', 'b'], '{"id":1}')).toBeUndefined();
   });
