@@ -116,7 +116,6 @@ describe('what Firehose may do is no damage', () => {
   test('a byte-identical copy of an object is named, and adds nothing', async () => {
     add('copy', readFileSync((await lineOf(7)).path));
     const { code, report } = await verify();
-    expect(report.copies).toHaveLength(1);
     expect(JSON.stringify(report.copies)).toContain('"copy"');
     expect(code).toBe(0);
     expect((await bed.verifyCommand('verify_bad.a')).stderr).toContain('a copy: ');
