@@ -18,6 +18,11 @@ export class Follower {
     this.#signal = signal;
   }
 
+  /** @throws CdcError with exit code 2 if the daemon runs another pipeline */
+  assertPipeline(name: string): Promise<void> {
+    return this.#ask(() => this.#client.assertPipeline(name));
+  }
+
   /** The source of the daemon, how far it has delivered, and what it does else. */
   status(): Promise<DaemonStatus> {
     return this.#ask(() => this.#client.status());

@@ -2,6 +2,7 @@ import { AdminClient } from '../../admin/client.ts';
 import type { Config } from '../../config/schema.ts';
 import type { ReportedTable } from '../../model/verified-tables.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
+import { Follower } from '../../verify/follower.ts';
 import { type OpenVerification, openVerification, type VerifyRequest } from '../../verify/open-verification.ts';
 import { differenceCount, type TableResult } from '../../verify/table-result.ts';
 import { openProgress } from './progress.ts';
@@ -25,7 +26,8 @@ export async function runVerify(
       if (!request.repair) throw noDaemon(config);
       pipeline = await startPipeline(config, signal, (line) => progress.note(line));
     }
-    await client.assertPipeline(config.name);
+    // Its pipeline can be starting again at the moment.
+    await new Follower(client, signal).assertPipeline(config.name);
     open = await openVerification(config, request, client, signal, (state) => progress.show(state));
     const { verification, scan, follower, buffer } = open;
     if (!buffer.isKnown) {

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LocalServer } from '../../../src/local/mysql/server.ts';
 import { rowsOf } from '../backfill/backfill-fixture.ts';
 import { until } from '../pipeline-fixture.ts';
+import { startTestServer } from '../test-server.ts';
 import { type LakeLine, VerifyFixture } from './verify-fixture.ts';
 
 const ROWS = 3_000;
@@ -11,8 +13,11 @@ describe.each([
   ['mysql', 'maxwell'],
 ] as const)('cdc verify, on %s in format %s', (flavor, format) => {
   let bed: VerifyFixture;
+  let server: LocalServer;
   beforeAll(async () => {
-    bed = new VerifyFixture(inject(flavor === 'mysql' ? 'mysqlUrl' : 'mariadbUrl'), `verify_${format}`);
+    // Statements of other tests would stop a daemon that follows a shared server.
+    server = await startTestServer({ flavor });
+    bed = new VerifyFixture(server.url, `verify_${format}`);
     await bed.createSchema(
       'CREATE TABLE old (id INT PRIMARY KEY, v VARCHAR(40))',
       ...rowsOf('old', ROWS),
@@ -49,6 +54,7 @@ describe.each([
   });
   afterAll(async () => {
     await bed?.remove();
+    await server?.stop();
   });
 
   const counts = (report: { tables: { table: string; missing: number; extra: number; different: number }[] }) =>
@@ -121,12 +127,14 @@ describe.each([
     expect(stdout).not.toContain('row 7x');
 
     const repaired = await bed.verify('--repair');
+    expect(repaired.report, `${repaired.stderr}\n${bed.daemon?.stderr()}`).toBeDefined();
     expect(
       repaired.report.tables.map(({ repaired: rows }) => rows),
       repaired.stderr,
     ).toEqual([0, 2, 0, 1, 2, 1]);
     expect([counts(repaired.report), repaired.code]).toEqual([none, 0]);
     const after = await bed.verify();
+    expect(after.report, `${after.stderr}\n${bed.daemon?.stderr()}`).toBeDefined();
     expect([counts(after.report), after.code]).toEqual([none, 0]);
   });
 });
