@@ -15,7 +15,8 @@ interface VerifyFlags {
 
 const HELP = `
 TABLE is a name or a pattern, as in tables of the configuration: shop.orders, shop.*, "!shop.log". Without one,
-every captured table is compared. cdc run has to run, and lake of the configuration names where the stream writes.
+every captured table is compared. cdc run has to run (only --repair runs the pipeline by itself), and lake of the
+configuration names where the stream writes.
 
 Every row of the source is compared with what its events in the lake make of it, while both change. What seems to
 differ is looked at again once everything that can be on its way is in the lake: the daemon delivers it, and the
@@ -44,7 +45,7 @@ export function verifyCommand(signal: AbortSignal): Command {
       '--where <condition>',
       'only the rows of one table that match; rows that only the lake has are not looked for',
     )
-    .option('--since <time>', 'only keys with events in objects that were written in this time, such as 1h or 1d')
+    .option('--since <time>', 'only keys with events in objects of this time, such as 1h or 1d; not beside --where')
     .option('--sample <share>', 'only this share of the keys, such as 1%')
     .option('--wait <time>', 'wait at most so long for events on their way, such as 10m (default: as long as it takes)')
     .option('--list <n>', 'list at most so many differing rows of each table', '100')

@@ -92,7 +92,7 @@ function skipSpace(bytes: Buffer, from: number, to: number): number {
 }
 
 /** Where the value ends, or INVALID. */
-export function skipValue(bytes: Buffer, at: number, to: number, depth: number): number {
+function skipValue(bytes: Buffer, at: number, to: number, depth: number): number {
   switch (bytes[at]) {
     case QUOTE:
       return skipString(bytes, at, to);

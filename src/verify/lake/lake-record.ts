@@ -73,7 +73,6 @@ export const opAt = (bytes: Buffer, at: number): number => (bytes[at + FLAGS] as
 export const isPartialAt = (bytes: Buffer, at: number): boolean => ((bytes[at + FLAGS] as number) & PARTIAL) !== 0;
 /** Table and key together: what identifies a row. */
 export const rowIdAt = (bytes: Buffer, at: number): string => bytes.toString('latin1', at + TABLE, at + SEQ);
-export const keyAt = (bytes: Buffer, at: number): string => bytes.toString('latin1', at + KEY, at + SEQ);
 export const rowAt = (bytes: Buffer, at: number): string => bytes.toString('latin1', at + ROW, at + OBJECT);
 export const objectAt = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + OBJECT);
 export const seqAt = (bytes: Buffer, at: number): string => bytes.toString('hex', at + SEQ, at + ROW);

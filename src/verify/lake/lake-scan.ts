@@ -73,7 +73,6 @@ export class LakeScan {
   /** Objects that are byte for byte the same as another one. */
   readonly copies: { object: string; of: string }[] = [];
   events = 0;
-  bytes = 0;
   /** Events of each compared table, and of tables that are captured and not compared. */
   readonly eventsOf: number[];
   capturedEvents = 0;
@@ -278,7 +277,6 @@ export class LakeScan {
         digest.update(bytes);
         this.#scanBlock(object.name, number, base, bytes, firstLine);
         base += bytes.length;
-        this.bytes += bytes.length;
       }
     } catch (error) {
       if (!(error instanceof ObjectDamage)) throw error;

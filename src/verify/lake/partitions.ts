@@ -44,8 +44,6 @@ export class Partitions {
   readonly #files = new Array<number | undefined>(PARTITIONS);
   readonly #buffers = new Array<Buffer | undefined>(PARTITIONS);
   readonly #used = new Uint32Array(PARTITIONS);
-  /** All records, in bytes. */
-  bytes = 0;
 
   constructor(path: string) {
     this.#path = path;
@@ -54,7 +52,6 @@ export class Partitions {
   /** @param partition the first byte of the hash */
   add(partition: number, head: Buffer, payload: Buffer = EMPTY): void {
     const length = head.length + payload.length;
-    this.bytes += length;
     let buffer = this.#buffers[partition];
     if (buffer === undefined) this.#buffers[partition] = buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
     let used = this.#used[partition] as number;

@@ -3,15 +3,13 @@ import { type Coordinates, fileNumber } from '../../model/coordinates.ts';
 import { GtidSet } from '../../model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
 import { formatSeq } from '../../model/seq.ts';
+import type { StreamStatus } from '../../model/stream-status.ts';
 
-/** What a pipeline has delivered, as the status of a daemon says it. */
-export interface Delivered {
-  file: string;
-  position: number;
-  gtids: string | null;
-}
-
-export function processedOf({ file, position, gtids }: Delivered, flavor: 'mysql' | 'mariadb'): Processed {
+/** What a pipeline has delivered, as the status of a daemon says it, for a SELECT that is to see it. */
+export function processedOf(
+  { file, position, gtids }: StreamStatus['delivered'],
+  flavor: 'mysql' | 'mariadb',
+): Processed {
   const parse = flavor === 'mariadb' ? MariadbGtidPosition.parse : GtidSet.parse;
   return { coordinates: { file, position }, gtids: gtids === null ? undefined : parse(gtids) };
 }
