@@ -146,6 +146,18 @@ describe('what can heal', () => {
     await deliversAndEnds(daemon);
   });
 
+  test.each([awsAnswer('ResourceNotFoundException', 'not found'), awsAnswer('InvalidArgumentException', 'not active')])(
+    'a stream that becomes ACTIVE between the rejection and its description delivers',
+    async (rejection) => {
+      let rejected = 0;
+      front.answer = (operation) => (operation === 'PutRecordBatch' && rejected++ === 0 ? rejection : undefined);
+      const daemon = await run();
+      await deliversAndEnds(daemon);
+      expect(rejected).toBeGreaterThan(1);
+      expect(daemon.stderr()).toContain('is ACTIVE now');
+    },
+  );
+
   test('a credentials provider that is not up yet is waited for, and SIGTERM ends the wait with 0', async () => {
     const provider = createServer((_, response) => {
       const Expiration = new Date(Date.now() + 3_600_000).toISOString();

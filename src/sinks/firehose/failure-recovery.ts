@@ -39,6 +39,8 @@ export class FailureRecovery {
   #hasAccepted = false;
   /** When other credentials excused a rejection. They do once: a provider can give a new access key each time. */
   #replacedAt: number | undefined;
+  /** When the stream was first described as ACTIVE. What was sent before can have met it while it was being created. */
+  #activeSince: number | undefined;
 
   constructor(client: FirehoseClient) {
     this.#client = client;
@@ -53,7 +55,7 @@ export class FailureRecovery {
     if (outcome.kind === 'accepted' || outcome.kind === 'unknown') return outcome;
     // An invalid request is then not the stream's fault.
     if (outcome.kind === 'rejected' && outcome.scope !== 'stream' && this.#hasAccepted) return outcome;
-    const remedy = (await this.correct(failure, request)) ?? (await this.#whyNotActive(failure, stream));
+    const remedy = (await this.correct(failure, request)) ?? (await this.#whyNotActive(failure, request, stream));
     return remedy === undefined ? outcome : { kind: 'throttled', reason: `${outcome.reason}; ${remedy}` };
   }
 
@@ -106,14 +108,17 @@ export class FailureRecovery {
   }
 
   /** A stream that is being created does not exist yet, or rejects everything. */
-  async #whyNotActive({ name = '' }: AwsFailure, stream: string): Promise<string | undefined> {
+  async #whyNotActive({ name = '' }: AwsFailure, { sentAt }: SentRequest, stream: string): Promise<string | undefined> {
     const { kind } = awsError(name);
     if (kind !== 'streamNotFound' && kind !== 'request') return undefined;
     const command = new DescribeDeliveryStreamCommand({ DeliveryStreamName: stream });
     try {
       const response = await this.#client.send(command, { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
       const status = response.DeliveryStreamDescription?.DeliveryStreamStatus;
-      return status === 'CREATING' ? `the stream ${stream} is CREATING` : undefined;
+      if (status === 'CREATING') return `the stream ${stream} is CREATING`;
+      if (status !== 'ACTIVE') return undefined;
+      this.#activeSince ??= performance.now();
+      return sentAt < this.#activeSince ? `the stream ${stream} is ACTIVE now` : undefined;
     } catch (failure) {
       // AWS throttles descriptions early. Only an answer can stop the daemon.
       const isAnswer = failureOutcome(failure as AwsFailure).kind === 'rejected';
