@@ -1,4 +1,4 @@
-import { type DeclaredColumn, GENERATED, IMPLICIT } from '../source/source-row.ts';
+import { type DeclaredColumn, GENERATED, IMPLICIT } from '../../source/schema/declared-columns.ts';
 
 const EXACT_TYPES = new Set(['decimal', 'date', 'time', 'datetime', 'timestamp']);
 const NUMBER_TYPES = new Set(['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'bit', 'year', 'float', 'double']);

@@ -9,24 +9,16 @@ import type { Config } from '../../config/schema.ts';
 import { compileColumnRules } from '../../model/column-rules.ts';
 import type { Coordinates } from '../../model/coordinates.ts';
 import type { Key } from '../../model/key-range.ts';
-import { type Column, ColumnType as T } from '../../model/table.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 import { sleepUnlessAborted } from '../../runtime/abort.ts';
 import { exponentialBackoff } from '../../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
 import { compileFallbackKeys, withRowKey } from '../../source/event-table.ts';
+import { readDeclaredColumns } from '../../source/schema/declared-columns.ts';
 import type { DeclaredTable } from '../../source/schema/declared-table.ts';
 import { KeyHasher } from '../lake/row-key.ts';
 import { coordinatesOf } from './positions.ts';
-import {
-  type ComparedColumn,
-  comparedColumns,
-  type DeclaredColumn,
-  GENERATED,
-  IMPLICIT,
-  readPacket,
-  textOf,
-} from './source-row.ts';
+import { type ComparedColumn, comparedColumns, readPacket, textOf } from './source-row.ts';
 
 /** A table of the source that is compared. */
 export interface ComparedTable {
@@ -101,7 +93,7 @@ export class SourceReader {
     );
     if (withKey.key.length === 0) throw keylessError(name);
     const ruleOf = compileColumnRules(rules, { caseSensitive: this.#caseSensitive });
-    const described = await this.#connection.query((connection) => declaredColumns(connection, declared));
+    const described = await this.#connection.query((connection) => readDeclaredColumns(connection, declared));
     const columns = comparedColumns(described, values, format, (column) => ruleOf(schema, table, column));
     const indexOf = (column: ComparedColumn): number => declared.columns.findIndex((c) => c.name === column.name);
     const isKey = (index: number): boolean => declared.primaryKey.includes(index);
@@ -312,51 +304,6 @@ export function keyTextOf({ columns, keyColumns }: ComparedTable, texts: readonl
   }
   return `${text}}`;
 }
-
-/** The columns of the table's events, as information_schema declares them. */
-async function declaredColumns(
-  connection: Connection,
-  { schema, name, columns }: DeclaredTable,
-): Promise<DeclaredColumn[]> {
-  const text = (expression: string): string => `CONVERT(${expression} USING utf8mb4)`;
-  const [rows] = await connection.query<RowDataPacket[][]>({
-    sql: `SELECT ${text('COLUMN_NAME')}, ${text('LOWER(DATA_TYPE)')}, ${text('LOWER(COLUMN_TYPE)')},
-        ${text('COLUMN_DEFAULT')}, ${text('LOWER(EXTRA)')}, ${text('IS_NULLABLE')}
-      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`,
-    values: [schema, name],
-    rowsAsArray: true,
-  });
-  const declared = new Map((rows as unknown as (string | null)[][]).map((row) => [row[0] as string, row]));
-  return columns.map((column) => {
-    const [, dataType, columnType, defaultText, extra, nullable] = declared.get(column.name) ?? hiddenColumn(column);
-    const isGenerated = /\b(virtual|stored|persistent) generated|^(virtual|persistent|stored)$/.test(extra ?? '');
-    const implicit = nullable === 'NO' ? IMPLICIT : undefined;
-    const known = isGenerated ? GENERATED : (unquoted(defaultText ?? undefined) ?? implicit);
-    return {
-      name: column.name,
-      dataType: dataType as string,
-      columnType: columnType as string,
-      ...(known !== undefined && { defaultText: known }),
-    };
-  });
-}
-
-/** The columns of a period that MariaDB does not list. */
-function hiddenColumn({ name, type }: Column): (string | null)[] {
-  if (type === T.TIMESTAMP2 || type === T.TIMESTAMP) return [name, 'timestamp', 'timestamp(6)', null, ''];
-  return [name, 'bigint', 'bigint unsigned', null, ''];
-}
-
-/** MariaDB quotes texts, and says NULL. */
-function unquoted(text: string | undefined): string | undefined {
-  if (text === undefined || text.toUpperCase() === 'NULL') return undefined;
-  if (!/^'.*'$/s.test(text)) return text;
-  return text
-    .slice(1, -1)
-    .replace(/''|\\(.)/gs, (_, escaped?: string) => ESCAPED[escaped ?? "'"] ?? (escaped as string));
-}
-
-const ESCAPED: Readonly<Record<string, string>> = { "'": "'", 0: '\0', n: '\n', r: '\r', t: '\t', Z: '\x1a' };
 
 /** An error of a read whose cause did not pass. */
 const finalError = (error: CdcError): CdcError =>

@@ -5,24 +5,9 @@ import type { ValueOptions } from '../../config/schema.ts';
 import { type ColumnReader, createColumnReader } from '../../lake/source-column.ts';
 import type { ColumnRule } from '../../model/column-rules.ts';
 import { ColumnType as T } from '../../model/table.ts';
+import type { DeclaredColumn } from '../../source/schema/declared-columns.ts';
 import type { EventFormatName } from '../lake/event-scanner.ts';
 import { maxwellReader } from './maxwell-values.ts';
-
-/** A column as information_schema declares it. */
-export interface DeclaredColumn {
-  name: string;
-  dataType: string;
-  columnType: string;
-  /**
-   * What rows have that were there before the column, as information_schema writes it; undefined if that is not known.
-   */
-  defaultText?: string;
-}
-
-/** Stands for the default of a generated column: its values follow from the others. */
-export const GENERATED = '\0generated';
-/** Stands for the default that a NOT NULL column without one has: zero, or an empty text. */
-export const IMPLICIT = '\0implicit';
 
 /** A column of the source as verify compares it. */
 export interface ComparedColumn extends DeclaredColumn {

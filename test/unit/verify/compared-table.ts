@@ -1,8 +1,9 @@
 import { configSchema, type ValueOptions } from '../../../src/config/schema.ts';
 import type { ColumnRule } from '../../../src/model/column-rules.ts';
+import type { DeclaredColumn } from '../../../src/source/schema/declared-columns.ts';
 import type { EventFormatName } from '../../../src/verify/lake/event-scanner.ts';
 import type { ComparedTable } from '../../../src/verify/source/source-reader.ts';
-import { type ComparedColumn, comparedColumns, type DeclaredColumn } from '../../../src/verify/source/source-row.ts';
+import { type ComparedColumn, comparedColumns } from '../../../src/verify/source/source-row.ts';
 
 export const DEFAULT_VALUES = configSchema.parse({
   ...{ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } },
@@ -10,7 +11,7 @@ export const DEFAULT_VALUES = configSchema.parse({
 
 /** A column by its name and its type as information_schema has it, such as `decimal(8,2)`. */
 export const declared = (name: string, columnType: string, more: Partial<DeclaredColumn> = {}): DeclaredColumn => ({
-  ...{ name, columnType, dataType: columnType.replace(/\W.*/, '') },
+  ...{ name, columnType, dataType: columnType.replace(/\W.*/, ''), isNullable: true, comment: '' },
   ...more,
 });
 

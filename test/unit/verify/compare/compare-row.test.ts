@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { ValueOptions } from '../../../../src/config/schema.ts';
+import { type DeclaredColumn, GENERATED, IMPLICIT } from '../../../../src/source/schema/declared-columns.ts';
 import { compareRow, type RowComparison } from '../../../../src/verify/compare/compare-row.ts';
 import { otherForms } from '../../../../src/verify/source/other-forms.ts';
-import { type DeclaredColumn, GENERATED, IMPLICIT, textOf } from '../../../../src/verify/source/source-row.ts';
+import { textOf } from '../../../../src/verify/source/source-row.ts';
 import { comparedColumn, DEFAULT_VALUES, declared, type HowWritten } from '../compared-table.ts';
 
 /** Compares one column. `raw` is its value as the server converts it; `lake` is JSON, undefined if it is not there. */
