@@ -1,4 +1,4 @@
-import { Op } from '../lake/event-scanner.ts';
+import { Op } from '../../lake/event-scanner.ts';
 import {
   compareSeq,
   eachSourceRecord,

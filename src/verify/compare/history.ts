@@ -1,4 +1,4 @@
-import { Op } from '../lake/event-scanner.ts';
+import { Op } from '../../lake/event-scanner.ts';
 import { parseMembers } from '../lake/event-text.ts';
 import { type EventPlace, isPartialAt, opAt, payloadAt, placeAt, rowAt, seqAt } from '../lake/lake-record.ts';
 

@@ -1,5 +1,5 @@
+import { Op } from '../../lake/event-scanner.ts';
 import type { ColumnReader } from '../../lake/source-column.ts';
-import { Op } from '../lake/event-scanner.ts';
 import { type EventPlace, tableOfId } from '../lake/lake-record.ts';
 import { hashText } from '../lake/row-key.ts';
 import { type ComparedTable, membersOf } from '../source/source-reader.ts';

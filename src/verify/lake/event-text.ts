@@ -1,5 +1,5 @@
+import { type EventFormatName, EventScanner } from '../../lake/event-scanner.ts';
 import { formatRawObject, parseRawObject } from '../../runtime/raw-json.ts';
-import { type EventFormatName, EventScanner } from './event-scanner.ts';
 
 /** The row and the key that are in the line of an event, as JSON text. */
 export interface EventText {

@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import { type EventFormatName, EventScanner, Op } from '../../lake/event-scanner.ts';
+import { spanEquals } from '../../lake/json-scan.ts';
 import type { LineBlock } from '../../lake/line-cutter.ts';
 import { ObjectDamage, readLines } from '../../lake/object-lines.ts';
 import type { LakeObject, LakeStore } from '../../lake/object-store.ts';
+import { readAhead } from '../../lake/read-ahead.ts';
 import { formatTableName } from '../../model/table-filter.ts';
-import { type EventFormatName, EventScanner, Op } from './event-scanner.ts';
-import { spanEquals } from './json-scan.ts';
 import { type EventPlace, RecordWriter } from './lake-record.ts';
 import type { Partitions } from './partitions.ts';
-import { readAhead } from './read-ahead.ts';
 import { hashBytes, KeyHasher } from './row-key.ts';
 
 /** A part of the lake that cannot be read as events. Lines with the same reason in one object are one entry. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { MemberCursor } from './json-scan.ts';
+import { MemberCursor } from '../../lake/json-scan.ts';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

@@ -1,7 +1,7 @@
 import type { ValueOptions } from '../../config/schema.ts';
+import type { EventFormatName } from '../../lake/event-scanner.ts';
 import type { ColumnReader } from '../../lake/source-column.ts';
 import type { DeclaredColumn } from '../../source/schema/declared-columns.ts';
-import type { EventFormatName } from '../lake/event-scanner.ts';
 import { createReader } from './source-row.ts';
 
 const CHOICES: { [option in keyof ValueOptions]: readonly ValueOptions[option][] } = {

@@ -2,11 +2,11 @@ import { createHmac } from 'node:crypto';
 import type { ResultColumn } from '../../backfill/read/row-collector.ts';
 import { FIXED_LENGTHS } from '../../backfill/read/row-packet-key.ts';
 import type { ValueOptions } from '../../config/schema.ts';
+import type { EventFormatName } from '../../lake/event-scanner.ts';
 import { type ColumnReader, createColumnReader } from '../../lake/source-column.ts';
 import type { ColumnRule } from '../../model/column-rules.ts';
 import { ColumnType as T } from '../../model/table.ts';
 import type { DeclaredColumn } from '../../source/schema/declared-columns.ts';
-import type { EventFormatName } from '../lake/event-scanner.ts';
 import { maxwellReader } from './maxwell-values.ts';
 
 /** A column of the source as verify compares it. */

@@ -1,7 +1,7 @@
 import { configSchema, type ValueOptions } from '../../../src/config/schema.ts';
+import type { EventFormatName } from '../../../src/lake/event-scanner.ts';
 import type { ColumnRule } from '../../../src/model/column-rules.ts';
 import type { DeclaredColumn } from '../../../src/source/schema/declared-columns.ts';
-import type { EventFormatName } from '../../../src/verify/lake/event-scanner.ts';
 import type { ComparedTable } from '../../../src/verify/source/source-reader.ts';
 import { type ComparedColumn, comparedColumns } from '../../../src/verify/source/source-row.ts';
 

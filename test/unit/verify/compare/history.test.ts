@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Op } from '../../../../src/lake/event-scanner.ts';
 import {
   eventsOf,
   type HistoryEvent,
@@ -6,7 +7,6 @@ import {
   rowOfState,
   statesBetween,
 } from '../../../../src/verify/compare/history.ts';
-import { Op } from '../../../../src/verify/lake/event-scanner.ts';
 
 const event = (seq: string, op: number = Op.row, more: Partial<HistoryEvent> = {}): HistoryEvent => ({
   ...{ seq, op, isPartial: false, row: `row ${seq}`, place: { object: 0, offset: 0, length: 0 }, members: undefined },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Op } from '../../../../src/lake/event-scanner.ts';
 import type { HistoryEvent } from '../../../../src/verify/compare/history.ts';
 import {
   isProvenEqual,
@@ -8,7 +9,6 @@ import {
   rowHash,
   type Suspect,
 } from '../../../../src/verify/compare/suspects.ts';
-import { Op } from '../../../../src/verify/lake/event-scanner.ts';
 import { hashText } from '../../../../src/verify/lake/row-key.ts';
 import { packValues, textOf } from '../../../../src/verify/source/source-row.ts';
 import { comparedColumn, comparedTable, declared } from '../compared-table.ts';

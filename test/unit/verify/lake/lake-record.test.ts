@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Op } from '../../../../src/verify/lake/event-scanner.ts';
+import { Op } from '../../../../src/lake/event-scanner.ts';
 import {
   compareSeq,
   eachSourceRecord,

@@ -1,7 +1,7 @@
-import type { LineBlock } from '../../lake/line-cutter.ts';
-import { readLines } from '../../lake/object-lines.ts';
-import type { LakeObject, LakeStore } from '../../lake/object-store.ts';
-import { onAbort } from '../../runtime/abort.ts';
+import { onAbort } from '../runtime/abort.ts';
+import type { LineBlock } from './line-cutter.ts';
+import { readLines } from './object-lines.ts';
+import type { LakeObject, LakeStore } from './object-store.ts';
 
 /** An object that is being read. */
 export interface OpenObject<T extends LakeObject> {

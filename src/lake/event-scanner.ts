@@ -1,5 +1,5 @@
-import { FLAT_FIELDS } from '../../model/flat-fields.ts';
-import { SEQ_LENGTH } from '../../model/seq.ts';
+import { FLAT_FIELDS } from '../model/flat-fields.ts';
+import { SEQ_LENGTH } from '../model/seq.ts';
 import { INVALID, MemberCursor, spanEquals } from './json-scan.ts';
 
 export type EventFormatName = 'debezium' | 'flat' | 'maxwell';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
-import type { LakeObject, LakeStore } from '../../../../src/lake/object-store.ts';
-import { OPEN_OBJECTS_MAX, readAhead } from '../../../../src/verify/lake/read-ahead.ts';
+import type { LakeObject, LakeStore } from '../../../src/lake/object-store.ts';
+import { OPEN_OBJECTS_MAX, readAhead } from '../../../src/lake/read-ahead.ts';
 
 const objects = Array.from({ length: 10 }, (_, i) => ({ name: `o${i}`, bytes: 0, version: '', modifiedAt: 0 }));
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type EventFormatName, EventScanner, Op } from '../../../../src/verify/lake/event-scanner.ts';
+import { type EventFormatName, EventScanner, Op } from '../../../src/lake/event-scanner.ts';
 
 const SEQ = '6b02e25e0000000200000006970000000020';
 const SOURCE = '"source":{"connector":"mysql","name":"shop","db":"sh\\"op","table":"orders","server_id":1}';
