@@ -18,6 +18,7 @@ const commands = [
   (await import('./commands/dead-letter.ts')).deadLetterCommand,
   (await import('./commands/demo.ts')).demoCommand,
   (await import('./commands/firehose.ts')).firehoseCommand,
+  (await import('./commands/merge.ts')).mergeCommand,
   (await import('./commands/run.ts')).runCommand,
   (await import('./commands/tail.ts')).tailCommand,
   (await import('./commands/verify.ts')).verifyCommand,

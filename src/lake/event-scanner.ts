@@ -9,6 +9,7 @@ export const Op = { row: 1, gone: 2, emptied: 3 } as const;
 
 const QUOTE = 0x22;
 const OPEN_OBJECT = 0x7b;
+const LETTER_U = 0x75;
 
 const name = (text: string): Buffer => Buffer.from(text);
 const NAMES = {
@@ -27,6 +28,7 @@ const NAMES = {
   data: name('data'),
 };
 const TRUE = name('true');
+const UPDATE = name('"update"');
 
 /**
  * Finds in the line of one event what verify needs of it: where its parts are, in the bytes of the line. The fields are
@@ -34,6 +36,8 @@ const TRUE = name('true');
  */
 export class EventScanner {
   op = 0;
+  /** Whether the row is that of an update. */
+  isUpdate = false;
   partial = false;
   /** The 36 hex digits. */
   seqFrom = 0;
@@ -70,6 +74,7 @@ export class EventScanner {
   /** Reads the line `bytes[from..to)`, without its line end. Returns why it is not an event; undefined if it is one. */
   scan(bytes: Buffer, from: number, to: number): string | undefined {
     this.op = 0;
+    this.isUpdate = false;
     this.partial = false;
     this.seqFrom = this.schemaTo = this.tableTo = this.pipelineTo = 0;
     this.keyFrom = this.keyTo = this.rowFrom = this.rowTo = 0;
@@ -95,7 +100,7 @@ export class EventScanner {
       const { nameFrom, nameTo, valueFrom, valueTo } = cursor;
       switch (nameTo - nameFrom) {
         case 2:
-          if (cursor.nameIs(NAMES.op)) this.op = opOfLetter(bytes, valueFrom, valueTo);
+          if (cursor.nameIs(NAMES.op)) this.#setOp(bytes, valueFrom, valueTo);
           break;
         case 3:
           if (cursor.nameIs(NAMES.seq)) this.#setSeq(bytes, valueFrom, valueTo);
@@ -142,7 +147,7 @@ export class EventScanner {
         rowTo = valueTo;
         continue;
       }
-      if (cursor.nameIs(meta.op)) this.op = opOfLetter(bytes, valueFrom, valueTo);
+      if (cursor.nameIs(meta.op)) this.#setOp(bytes, valueFrom, valueTo);
       else if (cursor.nameIs(meta.seq)) this.#setSeq(bytes, valueFrom, valueTo);
       else if (cursor.nameIs(meta.db)) this.#setSchema(bytes, valueFrom, valueTo);
       else if (cursor.nameIs(meta.table)) this.#setTable(bytes, valueFrom, valueTo);
@@ -159,8 +164,10 @@ export class EventScanner {
       const { valueFrom, valueTo } = cursor;
       if (cursor.nameIs(NAMES.database)) this.#setSchema(bytes, valueFrom, valueTo);
       else if (cursor.nameIs(NAMES.table)) this.#setTable(bytes, valueFrom, valueTo);
-      else if (cursor.nameIs(NAMES.type)) this.op = opOfType(bytes, valueFrom, valueTo);
-      else if (cursor.nameIs(NAMES.seq)) this.#setSeq(bytes, valueFrom, valueTo);
+      else if (cursor.nameIs(NAMES.type)) {
+        this.op = opOfType(bytes, valueFrom, valueTo);
+        this.isUpdate = spanEquals(bytes, valueFrom, valueTo, UPDATE);
+      } else if (cursor.nameIs(NAMES.seq)) this.#setSeq(bytes, valueFrom, valueTo);
       else if (cursor.nameIs(NAMES.partial)) this.partial = spanEquals(bytes, valueFrom, valueTo, TRUE);
       else if (cursor.nameIs(NAMES.data) && bytes[valueFrom] === OPEN_OBJECT) {
         this.#setRow(valueFrom, valueTo);
@@ -168,6 +175,11 @@ export class EventScanner {
         this.keyTo = valueTo;
       }
     }
+  }
+
+  #setOp(bytes: Buffer, from: number, to: number): void {
+    this.op = opOfLetter(bytes, from, to);
+    this.isUpdate = bytes[from + 1] === LETTER_U;
   }
 
   #setRow(from: number, to: number): void {

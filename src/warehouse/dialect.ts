@@ -1,0 +1,65 @@
+import type { ValueOptions } from '../config/schema.ts';
+import type { ColumnKind } from './tables/landed-table.ts';
+
+export type DialectName = 'redshift' | 'athena' | 'snowflake' | 'bigquery' | 'spark' | 'postgres' | 'duckdb';
+
+/** A member of a row whose text is wanted. */
+export interface WantedMember {
+  name: string;
+  /** Whether the value is a document, and its JSON is wanted. Otherwise it is a scalar, and a string has no quotes. */
+  isDocument: boolean;
+}
+
+/** How a query takes members out of the JSON of a row. The names `v` and `p` are free for it. */
+export interface MemberSource {
+  /** Items of the SELECT list. */
+  select: readonly string[];
+  /** What follows the FROM item that has the row. */
+  from: string;
+  /** The text of a member, by its index, in a query around that SELECT; NULL if the member is missing or null. */
+  text(index: number): string;
+  /** Whether the row has the member, even as null, likewise. */
+  isPresent(index: number): string;
+}
+
+/**
+ * What differs between the SQL of two engines. Everything that is given and returned is SQL text, unless it is said to
+ * be a name.
+ */
+export interface Dialect {
+  readonly name: DialectName;
+  /** For humans. */
+  readonly title: string;
+  /** The type of texts such as `seq`. */
+  readonly textType: string;
+  readonly booleanType: string;
+  /** Follows the columns of a table in its CREATE. */
+  readonly tableSuffix: string;
+  /** Whether a key is declared, and how. */
+  readonly primaryKey: 'enforced' | 'informational' | 'none';
+  /** Whether a column can be declared NOT NULL. */
+  readonly hasNotNull: boolean;
+  /** Where comments go: in the definition of the column, or in a statement of their own. */
+  readonly comments: 'inline' | 'options' | 'statements';
+  /** Whether the source of a MERGE must be a table, its target has no alias, and both of its WHEN clauses are needed. */
+  readonly mergesTablesOnly: boolean;
+  /** Kinds of which two values are equal exactly if their texts in the events are. */
+  readonly keyKinds: ReadonlySet<ColumnKind['kind']>;
+  quote(name: string): string;
+  literal(text: string): string;
+  /** Makes a name one that the engine can have. */
+  legalName(name: string): string;
+  /** The type of a column. `note` says what it cannot hold as the source does. */
+  columnType(kind: ColumnKind): { type: string; note?: string };
+  /** The value of a column from the text of its member. What the type cannot hold becomes NULL. */
+  value(text: string, kind: ColumnKind, values: ValueOptions): string;
+  /** The length of a text as text. */
+  lengthText(text: string): string;
+  /** Makes a column nullable. Its rows have values then. */
+  dropNotNull(table: string, column: string): string[];
+  /** Gives a column another type. A value that the type cannot hold becomes NULL. */
+  alterType(table: string, column: string, type: string): string[];
+  members(row: string, wanted: readonly WantedMember[]): MemberSource;
+  /** Continues a FROM clause with a row for each member of `row`: its name, and its text as `members` gives a scalar. */
+  eachMember(row: string): { from: string; name: string; text: string };
+}

@@ -1,0 +1,127 @@
+import type { ValueOptions } from '../../config/schema.ts';
+import type { Dialect } from '../dialect.ts';
+import { STATE_SCHEMA, shortened } from '../names.ts';
+import { doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
+
+/** NAMEDATALEN - 1 (PostgreSQL: Lexical Structure, Identifiers). */
+export const NAME_BYTES_MAX = 63;
+
+/** PostgreSQL, from 15 on, which has MERGE. */
+export const postgres: Dialect = {
+  name: 'postgres',
+  title: 'PostgreSQL',
+  textType: 'text COLLATE "C"',
+  booleanType: 'boolean',
+  tableSuffix: '',
+  primaryKey: 'enforced',
+  hasNotNull: true,
+  comments: 'statements',
+  mergesTablesOnly: false,
+  keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  quote: doubleQuoted,
+  literal: quotedText,
+  legalName(name) {
+    const legal = /^pg_/i.test(name) ? `_${name}` : name;
+    return Buffer.byteLength(legal) > NAME_BYTES_MAX ? shortened(name, legal, NAME_BYTES_MAX) : legal;
+  },
+  columnType(kind) {
+    switch (kind.kind) {
+      case 'integer':
+        return integerType(kind.bits, kind.unsigned);
+      case 'decimal':
+        return { type: `numeric(${kind.precision}, ${kind.scale})` };
+      case 'float':
+        return { type: 'real' };
+      case 'double':
+        return { type: 'double precision' };
+      case 'date':
+        return { type: 'date', note: NOTES.date };
+      case 'datetime':
+        return { type: 'timestamp', note: NOTES.date };
+      case 'timestamp':
+        return { type: 'timestamptz', note: NOTES.date };
+      case 'time':
+        return { type: 'interval' };
+      case 'text':
+        return { type: 'text', note: 'the character NUL, which no text can have here, is U+FFFD' };
+      case 'binary':
+        return { type: 'bytea' };
+      case 'json':
+        return { type: 'json' };
+    }
+  },
+  value(text, kind, values) {
+    const { type } = postgres.columnType(kind);
+    switch (kind.kind) {
+      case 'integer':
+        return valid(kind.words ? `(${wordsAsNumbers(text)})` : text, type);
+      case 'decimal':
+      case 'float':
+      case 'double':
+      case 'json':
+        return valid(text, type);
+      case 'date':
+      case 'datetime':
+      case 'timestamp':
+        return temporal(text, type, values);
+      case 'time':
+        if (values.temporal !== 'epoch_micros') return valid(text, type);
+        return `CASE WHEN ${isWhole(text)} THEN (${text} || ' microseconds')::interval END`;
+      case 'text':
+        return text;
+      case 'binary':
+        return bytes(text, values);
+    }
+  },
+  lengthText: (text) => `length(${text})::text`,
+  dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
+  alterType: (table, column, type) => [
+    `ALTER TABLE ${table} ALTER COLUMN ${column} DROP DEFAULT`,
+    `ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${type} USING ${valid(`${column}::text`, type)}`,
+  ],
+  members(row, wanted) {
+    // A name that is too long for an identifier cannot be a column of the record.
+    const fits = ({ name }: { name: string }): boolean => Buffer.byteLength(name) <= NAME_BYTES_MAX;
+    const columns = wanted.filter(fits).map(({ name }) => `${doubleQuoted(name)} text`);
+    const item = (member: { name: string }): string =>
+      fits(member) ? `v.${doubleQuoted(member.name)}` : `${row} ->> ${quotedText(member.name)}`;
+    return {
+      select: [
+        ...wanted.map((member, i) => `${item(member)} AS v${i}`),
+        ...(wanted.length > 0 ? [`(SELECT array_agg(n) FROM json_object_keys(${row}) AS n) AS p`] : []),
+      ],
+      from: columns.length > 0 ? `CROSS JOIN LATERAL json_to_record(${row}) AS v(${columns.join(', ')})` : '',
+      text: (i) => (wanted[i]?.isDocument ? `nullif(v${i}, 'null')` : `v${i}`),
+      isPresent: (i) => `${quotedText(wanted[i]?.name ?? '')} = ANY (p)`,
+    };
+  },
+  eachMember: (row) => ({ from: `CROSS JOIN LATERAL json_each_text(${row}) AS m`, name: 'm.key', text: 'm.value' }),
+};
+
+function integerType(bits: 8 | 16 | 32 | 64, unsigned: boolean): { type: string; note?: string } {
+  if (bits === 8 || (bits === 16 && !unsigned)) return { type: 'smallint' };
+  if (bits === 16 || (bits === 32 && !unsigned)) return { type: 'integer' };
+  if (bits === 32 || !unsigned) return { type: 'bigint' };
+  return { type: 'numeric(20, 0)', note: NOTES.unsigned };
+}
+
+/** The value if the type can read the text, and NULL otherwise. */
+const valid = (text: string, type: string): string =>
+  `CASE WHEN ${STATE_SCHEMA}.is_valid(${text}, ${quotedText(type)}) THEN (${text})::${type} END`;
+
+const isWhole = (text: string): string => `${text} ~ '^-?[0-9]{1,18}$'`;
+
+function temporal(text: string, type: string, values: ValueOptions): string {
+  if (values.temporal !== 'epoch_micros') return valid(type === 'timestamptz' ? zoned(text) : text, type);
+  const epoch = type === 'timestamptz' ? "timestamptz 'epoch'" : "timestamp 'epoch'";
+  const time = `${epoch} + (${text} || ' microseconds')::interval`;
+  return `CASE WHEN ${isWhole(text)} THEN (${time})${type === 'date' ? '::date' : ''} END`;
+}
+
+/** The default `temporal: mysql` writes no zone. */
+const zoned = (text: string): string => `(rtrim(${text}, 'Z') || '+00')`;
+
+const bytes = (text: string, { binary }: ValueOptions): string =>
+  binary === 'hex'
+    ? `CASE WHEN ${text} !~ '[^0-9a-f]' AND length(${text}) % 2 = 0 THEN decode(${text}, 'hex') END`
+    : `CASE WHEN ${text} !~ '[^A-Za-z0-9+/=]' AND length(${text}) % 4 = 0 THEN decode(${text}, 'base64') END`;

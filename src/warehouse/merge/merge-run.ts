@@ -1,0 +1,251 @@
+import { isUtf8 } from 'node:buffer';
+import type { Config } from '../../config/schema.ts';
+import { EventScanner, Op } from '../../lake/event-scanner.ts';
+import { spanEquals } from '../../lake/json-scan.ts';
+import { ObjectDamage } from '../../lake/object-lines.ts';
+import type { LakeObject, LakeStore } from '../../lake/object-store.ts';
+import { readAhead } from '../../lake/read-ahead.ts';
+import { formatTableName } from '../../model/table-filter.ts';
+import { STATE_SCHEMA, type TableNames } from '../names.ts';
+import { type MergeStep, mergeSteps, tableId } from '../statements/merge-statements.ts';
+import type { LandedTable } from '../tables/landed-table.ts';
+import { BatchWriter, tablePrefix } from './batch-writer.ts';
+import { BATCH, type MergeTarget } from './merge-target.ts';
+import { MergedObjects, type ObjectDamageNote } from './merged-objects.ts';
+
+export interface MergeRunOptions {
+  store: LakeStore;
+  target: MergeTarget;
+  config: Pick<Config, 'name' | 'flat_prefix' | 'values'> & { format: 'debezium' | 'flat' };
+  tables: ReadonlyMap<LandedTable, TableNames>;
+  /** Whether the pipeline captures a table. */
+  isCaptured: (schema: string, table: string) => boolean;
+  signal: AbortSignal;
+  onProgress?: (progress: MergeProgress) => void;
+}
+
+export interface MergeProgress {
+  /** Of the bytes that were not merged at the start. */
+  fraction: number;
+  objects: number;
+  events: number;
+}
+
+export interface MergeResult {
+  tables: { name: string; events: number }[];
+  objects: number;
+  /** All damage of the lake, that of objects which were merged before included. */
+  damage: ({ object: string } & ObjectDamageNote)[];
+}
+
+/** A transaction has about so many bytes of events. Each one reads the keys of the tables once. */
+const BATCH_BYTES = 256 * 1024 * 1024;
+const LINE_END = 0x0a;
+const DAMAGE_PER_OBJECT_MAX = 100;
+
+/** A table in the events of the lake: one of those that are merged, or one that another run can want. */
+interface SeenTable {
+  id: string;
+  prefix: Buffer | undefined;
+  steps: MergeStep[];
+  events: number;
+  isInBatch: boolean;
+  /** Whether the target has columns of its rows that came without the others. */
+  hasCells: boolean;
+  cells: string;
+}
+
+/** Merges the objects of a lake that the target does not have yet, in transactions of whole objects where they fit. */
+export class MergeRun {
+  readonly #options: MergeRunOptions;
+  readonly #scanner: EventScanner;
+  readonly #writer: BatchWriter;
+  readonly #merged: MergedObjects;
+  readonly #tables = new Map<string, SeenTable | undefined>();
+  readonly #pipelineName: Buffer;
+  #names = '';
+  #table: SeenTable | undefined;
+  /** Of the batch. */
+  #bytes = 0;
+  #isOpen = false;
+  #hasTruncate = false;
+  #hasPartial = false;
+  #done: { object: LakeObject; skipped: string[]; damage: ObjectDamageNote[] }[] = [];
+  #events = 0;
+
+  private constructor(options: MergeRunOptions, merged: MergedObjects) {
+    const { config, tables, target } = options;
+    this.#options = options;
+    this.#merged = merged;
+    this.#scanner = new EventScanner(config.format, config.flat_prefix);
+    this.#writer = new BatchWriter(config.format);
+    this.#pipelineName = Buffer.from(JSON.stringify(config.name));
+    for (const [table, names] of tables) {
+      const source = { dialect: target.dialect, format: config.format, values: config.values, batch: BATCH };
+      this.#tables.set(tableId(table), {
+        id: tableId(table),
+        prefix: tablePrefix(table.schema, table.table),
+        steps: mergeSteps(table, names, source),
+        events: 0,
+        isInBatch: false,
+        hasCells: false,
+        cells: `${STATE_SCHEMA}.${target.dialect.quote(names.cells)}`,
+      });
+    }
+  }
+
+  /** @throws CdcError if the lake or the target fails; what was committed before stays, and a later run continues */
+  static async run(options: MergeRunOptions): Promise<MergeResult> {
+    const merged = await MergedObjects.read(options.target);
+    return await new MergeRun(options, merged).#run();
+  }
+
+  async #run(): Promise<MergeResult> {
+    const { store, target, tables, signal, onProgress } = this.#options;
+    for (const table of this.#tables.values()) {
+      if (table !== undefined) table.hasCells = (await target.query(`SELECT 1 FROM ${table.cells} LIMIT 1`)).length > 0;
+    }
+    const listed = await store.list(signal);
+    const pending = this.#merged.pending(listed, new Set([...tables.keys()].map(tableId)));
+    const total = pending.reduce((sum, { bytes }) => sum + bytes, 0);
+    let bytes = 0;
+    let objects = 0;
+    try {
+      for await (const { object, lines } of readAhead(store, pending, signal)) {
+        signal.throwIfAborted();
+        await this.#readObject(object, lines);
+        bytes += object.bytes;
+        onProgress?.({ fraction: total === 0 ? 1 : bytes / total, objects: ++objects, events: this.#events });
+        if (this.#bytes >= BATCH_BYTES) await this.#mergeBatch();
+      }
+      await this.#mergeBatch();
+    } catch (error) {
+      if (this.#isOpen) await target.query('ROLLBACK').catch(() => {});
+      throw error;
+    }
+    await this.#merged.prune(listed);
+    const counted = [...tables.keys()].map((table) => ({
+      name: formatTableName(table.schema, table.table),
+      events: this.#tables.get(tableId(table))?.events ?? 0,
+    }));
+    return { tables: counted, objects, damage: this.#merged.damage() };
+  }
+
+  async #readObject(object: LakeObject, lines: AsyncIterable<{ bytes: Buffer; firstLine: number }>): Promise<void> {
+    const skipped = new Set<string>();
+    const damage: ObjectDamageNote[] = [];
+    const note = (line: number, why: string): void => {
+      const known = damage.find((one) => one.why === why);
+      if (known !== undefined) known.lines++;
+      else if (damage.length < DAMAGE_PER_OBJECT_MAX) damage.push({ line, lines: 1, why });
+    };
+    try {
+      for await (const { bytes, firstLine } of lines) {
+        const isText = isUtf8(bytes);
+        let line = firstLine;
+        for (let from = 0; from < bytes.length; line++) {
+          const end = bytes.indexOf(LINE_END, from);
+          const to = end < 0 ? bytes.length : end;
+          const why =
+            isText || isUtf8(bytes.subarray(from, to)) ? this.#addLine(bytes, from, to, skipped) : 'it is not UTF-8';
+          if (why !== undefined) note(line, why);
+          from = to + 1;
+          if (this.#writer.isFull) await this.#flush();
+        }
+        // An object that is larger than a batch is merged in several; it counts with the last one.
+        if (this.#bytes >= 2 * BATCH_BYTES) await this.#mergeBatch();
+      }
+    } catch (error) {
+      if (!(error instanceof ObjectDamage)) throw error;
+      // It is not the object that was listed: the next run reads what is there then.
+      if (error.kind !== 'damaged') return;
+      note(error.line, error.why);
+    }
+    this.#done.push({ object, skipped: [...skipped], damage });
+  }
+
+  /** Returns why the line is no event of this lake; undefined if it is one. */
+  #addLine(bytes: Buffer, from: number, to: number, skipped: Set<string>): string | undefined {
+    const scanner = this.#scanner;
+    const why = scanner.scan(bytes, from, to);
+    if (why !== undefined) return why;
+    const { pipelineFrom, pipelineTo } = scanner;
+    if (pipelineTo > 0 && !spanEquals(bytes, pipelineFrom, pipelineTo, this.#pipelineName)) {
+      return 'it is an event of another pipeline';
+    }
+    const table = this.#tableOf(bytes);
+    if (table === undefined) return undefined;
+    if (table.prefix === undefined) {
+      skipped.add(table.id);
+      return undefined;
+    }
+    if (scanner.op === Op.gone && scanner.keyTo === 0) return 'it deletes a row and has no key';
+    this.#writer.add(table.prefix, bytes, from, to, scanner);
+    table.events++;
+    table.isInBatch = true;
+    this.#events++;
+    if (scanner.op === Op.emptied) this.#hasTruncate = true;
+    if (scanner.partial && scanner.isUpdate) this.#hasPartial = true;
+    return undefined;
+  }
+
+  /** The table of the event; undefined if the pipeline does not capture it. */
+  #tableOf(bytes: Buffer): SeenTable | undefined {
+    const { schemaFrom, schemaTo, tableFrom, tableTo } = this.#scanner;
+    const names = bytes.toString('latin1', schemaFrom, schemaTo) + bytes.toString('latin1', tableFrom, tableTo);
+    if (names === this.#names) return this.#table;
+    const schema = JSON.parse(bytes.toString('utf8', schemaFrom, schemaTo)) as string;
+    const table = JSON.parse(bytes.toString('utf8', tableFrom, tableTo)) as string;
+    const id = tableId({ schema, table });
+    if (!this.#tables.has(id)) {
+      const other = { id, prefix: undefined, steps: [], events: 0, isInBatch: false, hasCells: false, cells: '' };
+      this.#tables.set(id, this.#options.isCaptured(schema, table) ? other : undefined);
+    }
+    this.#names = names;
+    this.#table = this.#tables.get(id);
+    return this.#table;
+  }
+
+  async #flush(): Promise<void> {
+    const lines = this.#writer.take();
+    if (lines.length === 0) return;
+    const { target } = this.#options;
+    if (!this.#isOpen) {
+      await target.query('BEGIN');
+      this.#isOpen = true;
+      await target.openBatch();
+    }
+    this.#bytes += lines.length;
+    await target.append(lines);
+  }
+
+  async #mergeBatch(): Promise<void> {
+    await this.#flush();
+    const { target, signal } = this.#options;
+    if (!this.#isOpen && this.#done.length === 0) return;
+    if (!this.#isOpen) await target.query('BEGIN');
+    else await target.closeBatch();
+    this.#isOpen = true;
+    for (const table of this.#tables.values()) {
+      if (!table?.isInBatch) continue;
+      table.isInBatch = false;
+      table.hasCells ||= this.#hasPartial;
+      for (const step of table.steps) {
+        signal.throwIfAborted();
+        if (this.#isNeeded(step, table)) for (const sql of step.sql) await target.query(sql);
+      }
+    }
+    await this.#merged.add(this.#done);
+    await target.query('COMMIT');
+    this.#isOpen = false;
+    this.#done = [];
+    this.#bytes = 0;
+    this.#hasTruncate = this.#hasPartial = false;
+  }
+
+  /** Kept columns must be put into a row again whenever the row is replaced. */
+  #isNeeded({ onlyFor }: MergeStep, table: SeenTable): boolean {
+    if (onlyFor === 'truncate') return this.#hasTruncate;
+    return onlyFor === undefined || this.#hasPartial || table.hasCells;
+  }
+}

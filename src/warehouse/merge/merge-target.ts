@@ -1,0 +1,37 @@
+import type { Dialect } from '../dialect.ts';
+
+/** A column that a table of the target has. */
+export interface TargetColumn {
+  name: string;
+  isNullable: boolean;
+}
+
+/** Where a merge writes to: one connection that runs its statements. */
+export interface MergeTarget {
+  readonly dialect: Dialect;
+  /** For messages; without a password. */
+  readonly location: string;
+  /**
+   * The rows of a query, as the driver gives them; none for other statements.
+   * @throws CdcError with the message of the engine
+   */
+  query(sql: string): Promise<unknown[][]>;
+  /** Begins to fill the table of events, `BATCH`, in the transaction that was begun. */
+  openBatch(): Promise<void>;
+  /**
+   * Adds lines that `BatchWriter` has written.
+   * @param lines is not used once the promise is settled
+   */
+  append(lines: Buffer): Promise<void>;
+  /** All lines are there: the statements of the merge can read them. */
+  closeBatch(): Promise<void>;
+  /** Makes what is needed beside the state of cdc; it can be there. */
+  prepare(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The table of events, for the time of a transaction. */
+export const BATCH = 'cdc_batch';
+/** Its columns. */
+export const batchColumns = ({ textType, booleanType }: Dialect): string =>
+  `schema_name ${textType}, table_name ${textType}, op ${textType}, seq ${textType}, is_partial ${booleanType}, row_json json`;

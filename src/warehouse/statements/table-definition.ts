@@ -1,0 +1,109 @@
+import type { ValueOptions } from '../../config/schema.ts';
+import type { Dialect } from '../dialect.ts';
+import { STATE_SCHEMA, type TableNames } from '../names.ts';
+import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
+import { hasOwnKey, tableId } from './merge-statements.ts';
+
+/** What cdc keeps for itself: the TRUNCATE of each table. */
+export function stateDefinition(dialect: Dialect): string[] {
+  const text = dialect.textType;
+  const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${STATE_SCHEMA}`,
+    `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.tables (
+  table_id ${text}${notNull},
+  emptied ${text}${notNull}
+)${dialect.tableSuffix}`,
+  ];
+}
+
+/** The table of the current state, its cells and its entry in the state of cdc. */
+export function tableDefinition(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
+  const { quote, textType } = dialect;
+  const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
+  const state = `${quote(names.schema)}.${quote(names.state)}`;
+  const id = dialect.literal(tableId(table));
+  const own = [
+    `${quote(names.seq)} ${textType}${notNull}`,
+    `${quote(names.deleted)} ${dialect.booleanType}${notNull}`,
+    ...(hasOwnKey(table, dialect) ? [`${quote(names.key)} ${textType}${notNull}`] : []),
+  ];
+  const columns = table.columns.map((column, i) => columnDefinition(column, names.columns[i] as string, dialect));
+  const lines = [...columns, ...own, ...primaryKey(table, names, dialect)];
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${quote(names.schema)}`,
+    `CREATE TABLE IF NOT EXISTS ${state} (
+  ${lines.join(',\n  ')}
+)${tableOptions(table.comment, dialect)}`,
+    ...commentStatements(table, names, dialect),
+    `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.${quote(names.cells)} (
+  ${[...identityColumns(table, names, dialect), `cell ${textType}${notNull}`, `seq ${textType}${notNull}`, `text ${textType}`].join(',\n  ')}
+)${dialect.tableSuffix}`,
+    `INSERT INTO ${STATE_SCHEMA}.tables (table_id, emptied)
+SELECT ${id}, '' WHERE NOT EXISTS (SELECT 1 FROM ${STATE_SCHEMA}.tables WHERE table_id = ${id})`,
+  ];
+}
+
+/** The current rows, without the columns of cdc. */
+export function viewDefinition(table: LandedTable, names: TableNames, dialect: Dialect): string {
+  const { quote } = dialect;
+  const columns = table.columns.map((_, i) => quote(names.columns[i] as string));
+  return `CREATE OR REPLACE VIEW ${quote(names.schema)}.${quote(names.view)} AS
+SELECT ${columns.join(', ')}
+FROM ${quote(names.schema)}.${quote(names.state)}
+WHERE NOT ${quote(names.deleted)}`;
+}
+
+function columnDefinition(column: LandedColumn, name: string, dialect: Dialect): string {
+  const { type } = dialect.columnType(column.kind);
+  const notNull = dialect.hasNotNull && !column.isNullable ? ' NOT NULL' : '';
+  const comment = column.comment === '' ? '' : inlineComment(column.comment, dialect);
+  return `${dialect.quote(name)} ${type}${notNull}${comment}`;
+}
+
+function inlineComment(comment: string, { comments, literal }: Dialect): string {
+  if (comments === 'inline') return ` COMMENT ${literal(comment)}`;
+  return comments === 'options' ? ` OPTIONS (description = ${literal(comment)})` : '';
+}
+
+/** A column that is added to a table that has rows: it can be NOT NULL only with a default. */
+export function addColumn(column: LandedColumn, name: string, dialect: Dialect, values: ValueOptions): string {
+  const { type } = dialect.columnType(column.kind);
+  const text = column.fill ?? column.zero;
+  const value = text === undefined ? undefined : dialect.value(dialect.literal(text), column.kind, values);
+  return `${dialect.quote(name)} ${type}${value === undefined ? '' : ` DEFAULT ${value}`}`;
+}
+
+function primaryKey(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
+  if (dialect.primaryKey === 'none') return [];
+  const columns = hasOwnKey(table, dialect) ? [names.key] : table.key.map((i) => names.columns[i] as string);
+  const suffix = dialect.primaryKey === 'informational' && dialect.name === 'bigquery' ? ' NOT ENFORCED' : '';
+  return [`PRIMARY KEY (${columns.map(dialect.quote).join(', ')})${suffix}`];
+}
+
+function identityColumns(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
+  const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
+  if (hasOwnKey(table, dialect)) return [`${dialect.quote(names.key)} ${dialect.textType}${notNull}`];
+  return table.key.map((i) => {
+    const { type } = dialect.columnType((table.columns[i] as LandedColumn).kind);
+    return `${dialect.quote(names.columns[i] as string)} ${type}${notNull}`;
+  });
+}
+
+function tableOptions(comment: string, dialect: Dialect): string {
+  if (comment === '' || dialect.comments === 'statements') return dialect.tableSuffix;
+  if (dialect.comments === 'inline') return `\nCOMMENT ${dialect.literal(comment)}${dialect.tableSuffix}`;
+  return `${dialect.tableSuffix}\nOPTIONS (description = ${dialect.literal(comment)})`;
+}
+
+export function commentStatements(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
+  if (dialect.comments !== 'statements') return [];
+  const { quote, literal } = dialect;
+  const state = `${quote(names.schema)}.${quote(names.state)}`;
+  const statements = table.comment === '' ? [] : [`COMMENT ON TABLE ${state} IS ${literal(table.comment)}`];
+  for (const [i, { comment }] of table.columns.entries()) {
+    if (comment === '') continue;
+    statements.push(`COMMENT ON COLUMN ${state}.${quote(names.columns[i] as string)} IS ${literal(comment)}`);
+  }
+  return statements;
+}
