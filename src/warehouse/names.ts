@@ -8,14 +8,15 @@ export const STATE_SCHEMA = 'cdc_state';
 /** The names of one table in a warehouse, not quoted. */
 export interface TableNames {
   schema: string;
-  /** The view of the current rows. It has the name of the source table. */
+  /** The view of the current rows. It has the name of the source table, and its column names. */
   view: string;
+  viewColumns: string[];
   /** The table of the current state, with the columns of cdc. */
   state: string;
+  /** The columns of that table, as `columns` of the source table. */
+  columns: string[];
   /** The table, in the schema of cdc, of columns that came without the rest of their row. */
   cells: string;
-  /** The columns, as `columns` of the table. */
-  columns: string[];
   /** The columns of cdc. `key` identifies a row where the key columns cannot. */
   seq: string;
   deleted: string;
@@ -25,31 +26,68 @@ export interface TableNames {
 /**
  * Gives each table names that the dialect can have and that nothing else has: in a case-insensitive warehouse two
  * tables of the source can have one name.
+ * @param known the names that tables, by their `tableId`, have in the warehouse already: they keep them
  */
-export function assignNames(tables: readonly LandedTable[], dialect: Dialect): Map<LandedTable, TableNames> {
+export function assignNames(
+  tables: readonly LandedTable[],
+  dialect: Dialect,
+  known: ReadonlyMap<string, TableShape> = new Map(),
+): Map<LandedTable, TableNames> {
   const taken = new Set<string>();
-  const names = new Map<LandedTable, TableNames>();
-  // Tables go before what cdc adds, so that they keep their names.
-  const views = tables.map(({ schema, table }) => {
-    const legalSchema = legalSchemaName(dialect, schema);
-    return { schema: legalSchema, view: unused(taken, dialect, table, `${legalSchema}\0`) };
-  });
-  for (const [i, table] of tables.entries()) {
-    const { schema, view } = views[i] as { schema: string; view: string };
-    const columnsTaken = new Set<string>();
-    const columns = table.columns.map(({ name }) => unused(columnsTaken, dialect, name));
-    names.set(table, {
-      schema,
-      view,
-      state: unused(taken, dialect, `${table.table}__cdc`, `${schema}\0`),
-      cells: unused(taken, dialect, `cells_${table.schema}_${table.table}`, `${STATE_SCHEMA}\0`),
-      columns,
-      seq: unused(columnsTaken, dialect, '_cdc_seq'),
-      deleted: unused(columnsTaken, dialect, '_cdc_deleted'),
-      key: unused(columnsTaken, dialect, '_cdc_key'),
-    });
+  for (const { names } of known.values()) {
+    for (const name of [names.view, names.state]) taken.add(folded(`${names.schema}\0${name}`));
+    taken.add(folded(`${STATE_SCHEMA}\0${names.cells}`));
   }
-  return names;
+  const schemaOf = ({ schema }: LandedTable): string => legalSchemaName(dialect, schema);
+  // Tables go before what cdc adds, so that they keep their names.
+  const views = tables.map((table) => {
+    const shape = known.get(tableId(table));
+    return shape?.names.view ?? unused(taken, dialect, table.table, `${schemaOf(table)}\0`);
+  });
+  return new Map(
+    tables.map((table, i) => {
+      const shape = known.get(tableId(table));
+      const schema = shape?.names.schema ?? schemaOf(table);
+      const names = {
+        schema,
+        view: views[i] as string,
+        state: shape?.names.state ?? unused(taken, dialect, `${table.table}__cdc`, `${schema}\0`),
+        cells:
+          shape?.names.cells ?? unused(taken, dialect, `cells_${table.schema}_${table.table}`, `${STATE_SCHEMA}\0`),
+      };
+      return [table, { ...names, ...columnNames(table, dialect, shape) }];
+    }),
+  );
+}
+
+/** Columns keep their names while others come and go. */
+function columnNames(table: LandedTable, dialect: Dialect, shape: TableShape | undefined) {
+  const inView = new Set<string>();
+  const viewColumns = table.columns.map(({ name }) => unused(inView, dialect, name));
+  const own = shape && { seq: shape.names.seq, deleted: shape.names.deleted, key: shape.names.key };
+  const before = (source: string): string | undefined =>
+    shape?.columns.find((column) => column.source === source)?.name;
+  const taken = new Set([...(shape?.columns.map(({ name }) => name) ?? []), ...Object.values(own ?? {})].map(folded));
+  const columns = table.columns.map(({ name }) => before(name) ?? unused(taken, dialect, name));
+  const free = (name: string): string => unused(taken, dialect, name);
+  return {
+    viewColumns,
+    columns,
+    ...(own ?? { seq: free('_cdc_seq'), deleted: free('_cdc_deleted'), key: free('_cdc_key') }),
+  };
+}
+
+/** The id of a table in the state of cdc. */
+export const tableId = ({ schema, table }: Pick<LandedTable, 'schema' | 'table'>): string =>
+  JSON.stringify([schema, table]);
+
+/** What a table of the current state was made of, as plain data that is kept. */
+export interface TableShape {
+  names: Omit<TableNames, 'columns' | 'viewColumns'>;
+  /** The source columns, with their names and types in the warehouse. */
+  columns: { source: string; name: string; type: string; isNullable: boolean }[];
+  /** What finds a row. */
+  identity: string;
 }
 
 /** A legal name with a hash of the whole one, for a dialect that cannot have that. */
@@ -68,7 +106,9 @@ function legalSchemaName(dialect: Dialect, schema: string): string {
 /** Engines compare names without case, or fold them. */
 function unused(taken: Set<string>, dialect: Dialect, name: string, scope = ''): string {
   let legal = dialect.legalName(name);
-  for (let n = 2; taken.has(scope + legal.toLowerCase()); n++) legal = dialect.legalName(`${name}_${n}`);
-  taken.add(scope + legal.toLowerCase());
+  for (let n = 2; taken.has(folded(scope + legal)); n++) legal = dialect.legalName(`${name}_${n}`);
+  taken.add(folded(scope + legal));
   return legal;
 }
+
+const folded = (name: string): string => name.toLowerCase();

@@ -131,7 +131,8 @@ ${extra}`,
     const isMarker = (line: string): boolean => {
       if (!line.includes(String(id))) return false;
       const event = JSON.parse(line) as Record<string, unknown>;
-      return (event.after as { id?: number } | null)?.id === id && tableOf(event) === 'marker';
+      const row = 'op' in event ? event.after : event;
+      return (row as { id?: number } | null)?.id === id && tableOf(event) === 'marker';
     };
     // An object does not change: each is read once.
     const seen = new Set<string>();
@@ -171,7 +172,8 @@ ${extra}`,
 
 const DEFAULT_VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } }).values;
 
-export const tableOf = (event: Record<string, unknown>): string => (event.source as { table: string }).table;
+export const tableOf = (event: Record<string, unknown>): string =>
+  (event.source as { table: string } | undefined)?.table ?? String(event._table);
 
 /** Polls until the condition holds. The limit only ends a test that hangs: a machine can be slow. */
 export async function until(condition: () => boolean | Promise<boolean>, ms = 90_000): Promise<void> {

@@ -1,44 +1,46 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 import { CdcError } from '../../runtime/error.ts';
-import { STATE_SCHEMA, type TableNames } from '../names.ts';
-import { alterTable, parseShape, shapeOf, type TableShape } from '../statements/alter-table.ts';
-import { tableId } from '../statements/merge-statements.ts';
+import { assignNames, STATE_SCHEMA, type TableNames, type TableShape, tableId } from '../names.ts';
+import { alterTable, shapeOf } from '../statements/alter-table.ts';
 import { stateDefinition, tableDefinition, viewDefinition } from '../statements/table-definition.ts';
 import type { LandedTable } from '../tables/landed-table.ts';
 import type { MergeTarget } from './merge-target.ts';
 
 /**
- * Makes the tables and views of the target, or changes them to what the source has now.
+ * Makes the tables and views of the target, or changes them to what the source has now. Returns their names.
  * @throws CdcError if a table or view of such a name is there that is not of cdc, or the key of a table has changed
  */
 export async function defineTables(
   target: MergeTarget,
-  names: ReadonlyMap<LandedTable, TableNames>,
+  tables: readonly LandedTable[],
   values: ValueOptions,
-): Promise<void> {
+): Promise<Map<LandedTable, TableNames>> {
   const { dialect } = target;
   for (const sql of stateDefinition(dialect)) await target.query(sql);
   const shapes = await readShapes(target);
+  const names = assignNames(tables, dialect, shapes);
+  const columnsOf = await readColumns(target, [...new Set([...names.values()].map(({ schema }) => schema))]);
   for (const [table, own] of names) {
+    const hasView = columnsOf(own.schema, own.view).length > 0;
     const wanted = shapeOf(table, own, dialect);
-    const existing = await columnsOf(target, own.schema, own.state);
+    const existing = columnsOf(own.schema, own.state);
     const known = shapes.get(tableId(table));
     if (known !== undefined && existing.length > 0) {
       assertUnchanged(table, own, known, existing, target.location);
-      await change(target, table, own, known, wanted, values);
+      if (!hasView || JSON.stringify(known) !== JSON.stringify(wanted))
+        await change(target, table, own, known, wanted, values);
       continue;
     }
     if (existing.length > 0) throw foreignTable(table, own.schema, own.state, target.location, 'cdc did not make it');
-    if ((await columnsOf(target, own.schema, own.view)).length > 0) {
-      throw foreignTable(table, own.schema, own.view, target.location, 'cdc did not make it');
-    }
-    await target.query('BEGIN');
-    for (const sql of tableDefinition(table, own, dialect)) await target.query(sql);
-    await target.query(viewDefinition(table, own, dialect));
-    await saveShape(target, table, wanted);
-    await target.query('COMMIT');
+    if (hasView) throw foreignTable(table, own.schema, own.view, target.location, 'cdc did not make it');
+    await inTransaction(target, async () => {
+      for (const sql of tableDefinition(table, own, dialect)) await target.query(sql);
+      await target.query(viewDefinition(table, own, dialect));
+      await saveShape(target, table, wanted);
+    });
   }
+  return names;
 }
 
 async function change(
@@ -50,21 +52,37 @@ async function change(
   values: ValueOptions,
 ): Promise<void> {
   const { dialect } = target;
-  if (JSON.stringify(known) === JSON.stringify(wanted)) return;
-  if (known.key !== wanted.key) {
+  if (known.identity !== wanted.identity) {
     const state = `${dialect.quote(names.schema)}.${dialect.quote(names.state)}`;
     const name = formatTableName(table.schema, table.table);
     throw new CdcError(`the key of ${name} has changed`, {
-      why: `its rows in ${target.location} are found by ${known.key}, and those of the source by ${wanted.key}`,
+      why: `its rows in ${target.location} are found by ${known.identity}, and those of the source by ${wanted.identity}`,
       hint: `drop ${state} there, delete its row of ${STATE_SCHEMA}.tables, run cdc backfill ${name}, then cdc merge`,
     });
   }
-  await target.query('BEGIN');
   await target.query(`DROP VIEW IF EXISTS ${dialect.quote(names.schema)}.${dialect.quote(names.view)}`);
-  for (const sql of alterTable(table, names, known, dialect, values)) await target.query(sql);
-  await target.query(viewDefinition(table, names, dialect));
-  await saveShape(target, table, wanted);
-  await target.query('COMMIT');
+  // DuckDB changes a table once in a transaction.
+  for (const { sql, shape } of alterTable(table, names, known, dialect, values)) {
+    await inTransaction(target, async () => {
+      for (const statement of sql) await target.query(statement);
+      await saveShape(target, table, shape);
+    });
+  }
+  await inTransaction(target, async () => {
+    await target.query(viewDefinition(table, names, dialect));
+    await saveShape(target, table, wanted);
+  });
+}
+
+async function inTransaction(target: MergeTarget, work: () => Promise<void>): Promise<void> {
+  await target.query('BEGIN');
+  try {
+    await work();
+    await target.query('COMMIT');
+  } catch (error) {
+    await target.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
 }
 
 /** The shapes as cdc made them, by the id of the table. */
@@ -74,7 +92,7 @@ async function readShapes(target: MergeTarget): Promise<Map<string, TableShape>>
     `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.shapes (table_id ${textType} NOT NULL, shape ${textType} NOT NULL)`,
   );
   const rows = await target.query(`SELECT table_id, shape FROM ${STATE_SCHEMA}.shapes`);
-  return new Map(rows.map(([id, shape]) => [String(id), parseShape(String(shape))]));
+  return new Map(rows.map(([id, shape]) => [String(id), JSON.parse(String(shape)) as TableShape]));
 }
 
 async function saveShape(target: MergeTarget, table: LandedTable, shape: TableShape): Promise<void> {
@@ -86,13 +104,23 @@ async function saveShape(target: MergeTarget, table: LandedTable, shape: TableSh
   );
 }
 
-async function columnsOf(target: MergeTarget, schema: string, table: string): Promise<string[]> {
-  const { literal } = target.dialect;
-  const rows = await target.query(
-    `SELECT column_name FROM information_schema.columns
-     WHERE table_schema = ${literal(schema)} AND table_name = ${literal(table)}`,
-  );
-  return rows.map(([name]) => String(name));
+/** The columns of every table and view in the schemas, in one query: it is slow. */
+async function readColumns(
+  target: MergeTarget,
+  schemas: readonly string[],
+): Promise<(schema: string, table: string) => string[]> {
+  const columns = new Map<string, string[]>();
+  if (schemas.length > 0) {
+    const rows = await target.query(
+      `SELECT table_schema, table_name, column_name FROM information_schema.columns
+       WHERE table_schema IN (${schemas.map(target.dialect.literal).join(', ')})`,
+    );
+    for (const [schema, table, column] of rows) {
+      const id = `${schema}\0${table}`;
+      columns.set(id, [...(columns.get(id) ?? []), String(column)]);
+    }
+  }
+  return (schema, table) => columns.get(`${schema}\0${table}`) ?? [];
 }
 
 /** Columns that somebody added are theirs; a column that is missing is not. */

@@ -9,7 +9,6 @@ import { abortable } from '../../runtime/abort.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
 import { connect } from '../../source/server/server-info.ts';
-import { assignNames } from '../names.ts';
 import { type LandedTables, readLandedTables } from '../tables/read-landed-tables.ts';
 import { defineTables } from './define-tables.ts';
 import { type MergeProgress, type MergeResult, MergeRun } from './merge-run.ts';
@@ -58,8 +57,7 @@ export async function mergeOnce(options: MergeOptions): Promise<MergeResult & Pi
     const target = await openTarget(options.into, landed);
     try {
       await target.prepare();
-      const tables = assignNames(landed.tables, target.dialect);
-      await defineTables(target, tables, config.values);
+      const tables = await defineTables(target, landed.tables, config.values);
       const result = await MergeRun.run({
         ...{ store, target, tables, signal },
         config: { ...config, format },

@@ -1,58 +1,67 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
-import type { TableNames } from '../names.ts';
-import type { LandedTable } from '../tables/landed-table.ts';
+import type { TableNames, TableShape } from '../names.ts';
+import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
 import { hasOwnKey } from './merge-statements.ts';
 import { addColumn } from './table-definition.ts';
 
-/** What a table of the current state was made of, as plain data that is kept. */
-export interface TableShape {
-  /** The source columns, by their names in the warehouse. */
-  columns: { name: string; type: string; isNullable: boolean }[];
-  /** The columns that find a row, with their types. */
-  key: string;
-}
-
+/** What the definition of the table makes. */
 export function shapeOf(table: LandedTable, names: TableNames, dialect: Dialect): TableShape {
-  const columns = table.columns.map(({ kind, isNullable }, i) => ({
-    name: names.columns[i] as string,
-    type: dialect.columnType(kind).type,
-    isNullable,
+  const { schema, view, state, cells, seq, deleted, key } = names;
+  const columns = table.columns.map(({ name: source, kind, isNullable }, i) => ({
+    ...{ source, name: names.columns[i] as string },
+    ...{ type: dialect.columnType(kind).type, isNullable },
   }));
-  const sourceKey = table.key.map((i) => names.columns[i] as string);
-  return { columns, key: hasOwnKey(table, dialect) ? `the text of ${sourceKey.join(', ')}` : sourceKey.join(', ') };
+  const keyNames = table.key.map((i) => table.columns[i]?.name).join(', ');
+  return {
+    names: { schema, view, state, cells, seq, deleted, key },
+    columns,
+    identity: hasOwnKey(table, dialect) ? `the text of ${keyNames}` : keyNames,
+  };
 }
 
-export const parseShape = (text: string): TableShape => JSON.parse(text) as TableShape;
+/** A change of a table, and the shape that it has afterwards. */
+export interface Alteration {
+  sql: string[];
+  shape: TableShape;
+}
 
-/** The statements that change the table of the current state from what it was made of to what the source has now. */
+/** The changes of the table of the current state from what it was made of to what the source has now. */
 export function alterTable(
   table: LandedTable,
   names: TableNames,
   known: TableShape,
   dialect: Dialect,
   values: ValueOptions,
-): string[] {
+): Alteration[] {
   const state = `${dialect.quote(names.schema)}.${dialect.quote(names.state)}`;
   const wanted = shapeOf(table, names, dialect);
-  const statements: string[] = [];
+  const alterations: Alteration[] = [];
+  let columns = known.columns;
+  const add = (sql: string[], changed: TableShape['columns']): void => {
+    columns = changed;
+    alterations.push({ sql, shape: { ...known, columns } });
+  };
   for (const { name } of known.columns) {
-    if (!wanted.columns.some((column) => column.name === name)) {
-      statements.push(`ALTER TABLE ${state} DROP COLUMN ${dialect.quote(name)}`);
-    }
+    if (wanted.columns.some((column) => column.name === name)) continue;
+    const others = columns.filter((column) => column.name !== name);
+    add([`ALTER TABLE ${state} DROP COLUMN ${dialect.quote(name)}`], others);
   }
-  for (const [i, { name, type, isNullable }] of wanted.columns.entries()) {
-    const before = known.columns.find((column) => column.name === name);
-    const column = table.columns[i] as LandedTable['columns'][number];
+  for (const [i, column] of wanted.columns.entries()) {
+    const { name, type, isNullable } = column;
+    const before = known.columns.find((one) => one.name === name);
+    const changed = [...columns.filter((one) => one.name !== name), column];
     if (before === undefined) {
-      statements.push(`ALTER TABLE ${state} ADD COLUMN ${addColumn(column, name, dialect, values)}`);
+      const definition = addColumn(table.columns[i] as LandedColumn, name, dialect, values);
+      add([`ALTER TABLE ${state} ADD COLUMN ${definition}`], changed);
       continue;
     }
     // A column that becomes NOT NULL can still have NULL in rows that were merged before.
     if (isNullable && !before.isNullable && dialect.hasNotNull) {
-      statements.push(...dialect.dropNotNull(state, dialect.quote(name)));
+      const nullable = [...columns.filter((one) => one.name !== name), { ...before, isNullable }];
+      add(dialect.dropNotNull(state, dialect.quote(name)), nullable);
     }
-    if (before.type !== type) statements.push(...dialect.alterType(state, dialect.quote(name), type));
+    if (before.type !== type) add(dialect.alterType(state, dialect.quote(name), type), changed);
   }
-  return statements;
+  return alterations;
 }

@@ -1,6 +1,6 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect, MemberSource } from '../dialect.ts';
-import { STATE_SCHEMA, type TableNames } from '../names.ts';
+import { STATE_SCHEMA, type TableNames, tableId } from '../names.ts';
 import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
 import { indented, type MergeWriter, mergeWriter, tableMergeWriter } from './merge-writer.ts';
 
@@ -50,10 +50,6 @@ export function mergeSteps(table: LandedTable, names: TableNames, source: MergeS
     merge.applyCells(),
   ];
 }
-
-/** The id of a table in the state of cdc. */
-export const tableId = ({ schema, table }: Pick<LandedTable, 'schema' | 'table'>): string =>
-  JSON.stringify([schema, table]);
 
 class TableMerge {
   readonly #table: LandedTable;
@@ -166,31 +162,34 @@ ${indented(cells, 4)}
   ) w
 ) w
 WHERE w.age = 1 AND ${areKnown(keyNames)}`,
-        on: (t, s) => `${this.#matches(t, s)} AND ${t}.cell = ${s}.cell`,
+        on: (t, s) => `${keys.map((_, i) => `${t}.k${i} = ${s}.k${i}`).join(' AND ')} AND ${t}.cell = ${s}.cell`,
         isNewer: (t, s) => `${s}.seq > ${t}.seq`,
-        columns: [...this.#identity.names, 'cell', 'seq', 'text'],
+        columns: [...keys.map((_, i) => `k${i}`), 'cell', 'seq', 'text'],
         values: (s) => [...keys.map((_, i) => `${s}.k${i}`), `${s}.cell`, `${s}.seq`, `${s}.text`],
       }),
     };
   }
 
   dropOldCells(): MergeStep {
-    const { names } = this.#identity;
-    const seq = this.#q(this.#names.seq);
+    const columns = [
+      ...this.#identity.names.map((name, i) => `${name} AS k${i}`),
+      `${this.#q(this.#names.seq)} AS seq`,
+    ];
+    const keys = this.#identity.names.map((_, i) => `k${i}`);
     return {
       purpose: 'Forget those that a whole row has overtaken.',
       onlyFor: 'partial',
       sql: this.#writer.remove({
         target: this.#cells,
-        source: `SELECT ${[...names, seq].join(', ')} FROM ${this.#state}`,
-        on: (t, s) => `${names.map((name) => `${t}.${name} = ${s}.${name}`).join(' AND ')} AND ${t}.seq <= ${s}.${seq}`,
+        source: `SELECT ${columns.join(', ')} FROM ${this.#state}`,
+        on: (t, s) => `${keys.map((key) => `${t}.${key} = ${s}.${key}`).join(' AND ')} AND ${t}.seq <= ${s}.seq`,
       }),
     };
   }
 
   applyCells(): MergeStep {
     const { dialect, values } = this.#source;
-    const { names } = this.#identity;
+    const keys = this.#identity.names.map((_, i) => `k${i}`);
     const isKey = new Set(this.#table.key);
     const columns = this.#table.columns.map((column, i) => ({ column, i })).filter(({ i }) => !isKey.has(i));
     const pivots = columns.flatMap(({ column, i }) => {
@@ -207,9 +206,8 @@ WHERE w.age = 1 AND ${areKnown(keyNames)}`,
           ? []
           : this.#writer.update({
               target: this.#state,
-              source: `SELECT ${[...names, ...pivots].join(', ')} FROM ${this.#cells} GROUP BY ${names.join(', ')}`,
-              on: (t, s) =>
-                `${names.map((name) => `${t}.${name} = ${s}.${name}`).join(' AND ')} AND NOT ${t}.${deleted}`,
+              source: `SELECT ${[...keys, ...pivots].join(', ')} FROM ${this.#cells} GROUP BY ${keys.join(', ')}`,
+              on: (t, s) => `${this.#matches(t, s)} AND NOT ${t}.${deleted}`,
               set: (t, s) =>
                 columns.map(({ column, i }) => {
                   const value = withZero(dialect.value(`${s}.x${i}`, column.kind, values), column, dialect, values);

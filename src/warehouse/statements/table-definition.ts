@@ -1,8 +1,8 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
-import { STATE_SCHEMA, type TableNames } from '../names.ts';
+import { STATE_SCHEMA, type TableNames, tableId } from '../names.ts';
 import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
-import { hasOwnKey, tableId } from './merge-statements.ts';
+import { hasOwnKey } from './merge-statements.ts';
 
 /** What cdc keeps for itself: the TRUNCATE of each table. */
 export function stateDefinition(dialect: Dialect): string[] {
@@ -37,17 +37,20 @@ export function tableDefinition(table: LandedTable, names: TableNames, dialect: 
 )${tableOptions(table.comment, dialect)}`,
     ...commentStatements(table, names, dialect),
     `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.${quote(names.cells)} (
-  ${[...identityColumns(table, names, dialect), `cell ${textType}${notNull}`, `seq ${textType}${notNull}`, `text ${textType}`].join(',\n  ')}
+  ${[...identityColumns(table, dialect), `cell ${textType}${notNull}`, `seq ${textType}${notNull}`, `text ${textType}`].join(',\n  ')}
 )${dialect.tableSuffix}`,
     `INSERT INTO ${STATE_SCHEMA}.tables (table_id, emptied)
 SELECT ${id}, '' WHERE NOT EXISTS (SELECT 1 FROM ${STATE_SCHEMA}.tables WHERE table_id = ${id})`,
   ];
 }
 
-/** The current rows, without the columns of cdc. */
+/** The current rows under the names of the source, without the columns of cdc. */
 export function viewDefinition(table: LandedTable, names: TableNames, dialect: Dialect): string {
   const { quote } = dialect;
-  const columns = table.columns.map((_, i) => quote(names.columns[i] as string));
+  const columns = table.columns.map((_, i) => {
+    const [name, inView] = [quote(names.columns[i] as string), quote(names.viewColumns[i] as string)];
+    return name === inView ? name : `${name} AS ${inView}`;
+  });
   return `CREATE OR REPLACE VIEW ${quote(names.schema)}.${quote(names.view)} AS
 SELECT ${columns.join(', ')}
 FROM ${quote(names.schema)}.${quote(names.state)}
@@ -81,12 +84,12 @@ function primaryKey(table: LandedTable, names: TableNames, dialect: Dialect): st
   return [`PRIMARY KEY (${columns.map(dialect.quote).join(', ')})${suffix}`];
 }
 
-function identityColumns(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
+function identityColumns(table: LandedTable, dialect: Dialect): string[] {
   const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
-  if (hasOwnKey(table, dialect)) return [`${dialect.quote(names.key)} ${dialect.textType}${notNull}`];
-  return table.key.map((i) => {
-    const { type } = dialect.columnType((table.columns[i] as LandedColumn).kind);
-    return `${dialect.quote(names.columns[i] as string)} ${type}${notNull}`;
+  if (hasOwnKey(table, dialect)) return [`k0 ${dialect.textType}${notNull}`];
+  return table.key.map((column, i) => {
+    const { type } = dialect.columnType((table.columns[column] as LandedColumn).kind);
+    return `k${i} ${type}${notNull}`;
   });
 }
 

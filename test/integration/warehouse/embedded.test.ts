@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startWarehouse, type Warehouse } from '../../src/local/warehouse/server.ts';
+import { startWarehouse, type Warehouse } from '../../../src/local/warehouse/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'warehouse-'));
 const lines: string[] = [];
