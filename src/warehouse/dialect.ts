@@ -1,7 +1,34 @@
 import type { ValueOptions } from '../config/schema.ts';
-import type { ColumnKind } from './tables/landed-table.ts';
+import type { ColumnKind, LandedTable } from './tables/landed-table.ts';
 
 export type DialectName = 'redshift' | 'athena' | 'snowflake' | 'bigquery' | 'spark' | 'postgres' | 'duckdb';
+
+/** What Firehose delivers, and where. */
+export interface Delivered {
+  format: 'debezium' | 'flat';
+  flatPrefix: string;
+  /** The lake of the configuration: an absolute folder or `s3://bucket/prefix`. */
+  lake: string;
+  tables: readonly LandedTable[];
+}
+
+/** What an engine reads the events from. */
+export interface Landing {
+  /**
+   * `queue`: a table that Firehose fills, whose rows are removed once they are merged. `files`: the objects of the lake,
+   * which stay.
+   */
+  kind: 'queue' | 'files';
+  /** Its definition. */
+  define(delivered: Delivered): string[];
+  /**
+   * A query of the events, with the columns that `MergeSource` describes, and for files also `day`, as `2026/11/27`:
+   * when Firehose wrote the object; empty if its name does not tell.
+   */
+  events(delivered: Delivered): string;
+  /** For a queue: removes what the batch has. */
+  remove(delivered: Delivered, batch: string): string[];
+}
 
 /** A member of a row whose text is wanted. */
 export interface WantedMember {
@@ -33,8 +60,8 @@ export interface Dialect {
   /** The type of texts such as `seq`. */
   readonly textType: string;
   readonly booleanType: string;
-  /** Follows the columns of a table in its CREATE. */
-  readonly tableSuffix: string;
+  /** Follows the columns of a table in its CREATE. @param path names of schema and table */
+  tableSuffix(path: readonly string[], delivered: Delivered): string;
   /** Whether a key is declared, and how. */
   readonly primaryKey: 'enforced' | 'informational' | 'none';
   /** Whether a column can be declared NOT NULL. */
@@ -45,7 +72,11 @@ export interface Dialect {
   readonly mergesTablesOnly: boolean;
   /** Kinds of which two values are equal exactly if their texts in the events are. */
   readonly keyKinds: ReadonlySet<ColumnKind['kind']>;
+  readonly landing: Landing;
+  /** Quotes a name. */
   quote(name: string): string;
+  /** The same in definitions, which some engines read in another way. */
+  quoteInDefinition(name: string): string;
   literal(text: string): string;
   /** Makes a name one that the engine can have. */
   legalName(name: string): string;
@@ -59,7 +90,8 @@ export interface Dialect {
   dropNotNull(table: string, column: string): string[];
   /** Gives a column another type. A value that the type cannot hold becomes NULL. */
   alterType(table: string, column: string, type: string): string[];
-  members(row: string, wanted: readonly WantedMember[]): MemberSource;
+  /** @param format of the events: some engines keep the whole line as `row` */
+  members(row: string, wanted: readonly WantedMember[], format: Delivered['format']): MemberSource;
   /** Continues a FROM clause with a row for each member of `row`: its name, and its text as `members` gives a scalar. */
-  eachMember(row: string): { from: string; name: string; text: string };
+  eachMember(row: string, format: Delivered['format']): { from: string; name: string; text: string };
 }

@@ -1,5 +1,6 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect, WantedMember } from '../dialect.ts';
+import { DAY_PATTERN, eventColumns, type LineReader } from './event-columns.ts';
 import {
   DECIMAL_DIGITS_MAX,
   DOUBLE_DIGITS,
@@ -12,20 +13,38 @@ import {
 
 const INTEGER_TYPES = { 8: 'TINYINT', 16: 'SMALLINT', 32: 'INTEGER', 64: 'BIGINT' } as const;
 
+const pointer = (names: readonly string[]): string => quotedText(names.map(jsonPointer).join(''));
+
+const LINE: LineReader = {
+  text: (...names) => `json_extract_string(json, ${pointer(names)})`,
+  isTrue: (text) => `coalesce(${text} = 'true', false)`,
+  row: (name) => (name === undefined ? 'json' : `json_extract(json, ${pointer([name])})`),
+};
+
 /** DuckDB, from 1.4 on, which has MERGE. */
 export const duckdb: Dialect = {
   name: 'duckdb',
   title: 'DuckDB',
   textType: 'VARCHAR',
   booleanType: 'BOOLEAN',
-  tableSuffix: '',
+  tableSuffix: () => '',
   // Its index would hold every key in memory.
   primaryKey: 'none',
   hasNotNull: true,
   comments: 'statements',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  landing: {
+    kind: 'files',
+    define: () => [],
+    events: (delivered) => `SELECT ${eventColumns(delivered, LINE)},
+  regexp_extract(filename, ${quotedText(DAY_PATTERN)}, 1) AS day
+FROM read_json_objects(${quotedText(`${delivered.lake.replace(/\/+$/, '')}/**`)}, format = 'newline_delimited', filename = true,
+  hive_partitioning = false, maximum_object_size = 67108864)`,
+    remove: () => [],
+  },
   quote: doubleQuoted,
+  quoteInDefinition: doubleQuoted,
   literal: quotedText,
   legalName: (name) => name,
   columnType(kind) {

@@ -1,6 +1,7 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
 import { STATE_SCHEMA, shortened } from '../names.ts';
+import { queueLanding } from './queue-landing.ts';
 import { doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 
 /** NAMEDATALEN - 1 (PostgreSQL: Lexical Structure, Identifiers). */
@@ -12,13 +13,23 @@ export const postgres: Dialect = {
   title: 'PostgreSQL',
   textType: 'text COLLATE "C"',
   booleanType: 'boolean',
-  tableSuffix: '',
+  tableSuffix: () => '',
   primaryKey: 'enforced',
   hasNotNull: true,
   comments: 'statements',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  landing: queueLanding({
+    text: 'text',
+    json: 'json',
+    boolean: 'boolean',
+    quote: doubleQuoted,
+    member: (column, name) => `${column} ->> ${quotedText(name)}`,
+    object: (pairs) => `json_build_object(${pairs.flatMap(([name, value]) => [quotedText(name), value]).join(', ')})`,
+    legalName: (name) => postgres.legalName(name),
+  }),
   quote: doubleQuoted,
+  quoteInDefinition: doubleQuoted,
   literal: quotedText,
   legalName(name) {
     const legal = /^pg_/i.test(name) ? `_${name}` : name;

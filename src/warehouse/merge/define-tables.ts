@@ -1,6 +1,7 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import { formatTableName } from '../../model/table-filter.ts';
 import { CdcError } from '../../runtime/error.ts';
+import type { Delivered } from '../dialect.ts';
 import { assignNames, STATE_SCHEMA, type TableNames, type TableShape, tableId } from '../names.ts';
 import { alterTable, shapeOf } from '../statements/alter-table.ts';
 import { stateDefinition, tableDefinition, viewDefinition } from '../statements/table-definition.ts';
@@ -13,13 +14,13 @@ import type { MergeTarget } from './merge-target.ts';
  */
 export async function defineTables(
   target: MergeTarget,
-  tables: readonly LandedTable[],
+  delivered: Delivered,
   values: ValueOptions,
 ): Promise<Map<LandedTable, TableNames>> {
   const { dialect } = target;
-  for (const sql of stateDefinition(dialect)) await target.query(sql);
+  for (const sql of stateDefinition(dialect, delivered)) await target.query(sql);
   const shapes = await readShapes(target);
-  const names = assignNames(tables, dialect, shapes);
+  const names = assignNames(delivered.tables, dialect, shapes);
   const columnsOf = await readColumns(target, [...new Set([...names.values()].map(({ schema }) => schema))]);
   for (const [table, own] of names) {
     const hasView = columnsOf(own.schema, own.view).length > 0;
@@ -35,7 +36,7 @@ export async function defineTables(
     if (existing.length > 0) throw foreignTable(table, own.schema, own.state, target.location, 'cdc did not make it');
     if (hasView) throw foreignTable(table, own.schema, own.view, target.location, 'cdc did not make it');
     await inTransaction(target, async () => {
-      for (const sql of tableDefinition(table, own, dialect)) await target.query(sql);
+      for (const sql of tableDefinition(table, own, dialect, delivered)) await target.query(sql);
       await target.query(viewDefinition(table, own, dialect));
       await saveShape(target, table, wanted);
     });

@@ -57,7 +57,8 @@ export async function mergeOnce(options: MergeOptions): Promise<MergeResult & Pi
     const target = await openTarget(options.into, landed);
     try {
       await target.prepare();
-      const tables = await defineTables(target, landed.tables, config.values);
+      const delivered = { format, flatPrefix: config.flat_prefix, lake: store.location, tables: landed.tables };
+      const tables = await defineTables(target, delivered, config.values);
       const result = await MergeRun.run({
         ...{ store, target, tables, signal },
         config: { ...config, format },

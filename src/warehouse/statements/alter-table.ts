@@ -34,7 +34,7 @@ export function alterTable(
   dialect: Dialect,
   values: ValueOptions,
 ): Alteration[] {
-  const state = `${dialect.quote(names.schema)}.${dialect.quote(names.state)}`;
+  const state = `${dialect.quoteInDefinition(names.schema)}.${dialect.quoteInDefinition(names.state)}`;
   const wanted = shapeOf(table, names, dialect);
   const alterations: Alteration[] = [];
   let columns = known.columns;
@@ -45,7 +45,7 @@ export function alterTable(
   for (const { name } of known.columns) {
     if (wanted.columns.some((column) => column.name === name)) continue;
     const others = columns.filter((column) => column.name !== name);
-    add([`ALTER TABLE ${state} DROP COLUMN ${dialect.quote(name)}`], others);
+    add([`ALTER TABLE ${state} DROP COLUMN ${dialect.quoteInDefinition(name)}`], others);
   }
   for (const [i, column] of wanted.columns.entries()) {
     const { name, type, isNullable } = column;
@@ -59,9 +59,9 @@ export function alterTable(
     // A column that becomes NOT NULL can still have NULL in rows that were merged before.
     if (isNullable && !before.isNullable && dialect.hasNotNull) {
       const nullable = [...columns.filter((one) => one.name !== name), { ...before, isNullable }];
-      add(dialect.dropNotNull(state, dialect.quote(name)), nullable);
+      add(dialect.dropNotNull(state, dialect.quoteInDefinition(name)), nullable);
     }
-    if (before.type !== type) add(dialect.alterType(state, dialect.quote(name), type), changed);
+    if (before.type !== type) add(dialect.alterType(state, dialect.quoteInDefinition(name), type), changed);
   }
   return alterations;
 }

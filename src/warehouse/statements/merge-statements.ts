@@ -67,7 +67,7 @@ class TableMerge {
     this.#table = table;
     this.#names = names;
     this.#source = source;
-    this.#members = dialect.members('b.row_json', wantedMembers(table));
+    this.#members = dialect.members('b.row_json', wantedMembers(table), source.format);
     this.#identity = identityOf(table, names, source, this.#members);
     this.#writer = dialect.mergesTablesOnly ? tableMergeWriter : mergeWriter;
     this.#state = `${dialect.quote(names.schema)}.${dialect.quote(names.state)}`;
@@ -138,8 +138,8 @@ class TableMerge {
 
   /** A partial event is the last word on its own columns only: each is a cell, and each cell keeps its highest `seq`. */
   mergeCells(): MergeStep {
-    const { dialect } = this.#source;
-    const { from, name, text } = dialect.eachMember('b.row_json');
+    const { dialect, format } = this.#source;
+    const { from, name, text } = dialect.eachMember('b.row_json', format);
     const keys = this.#identity.values;
     const keyNames = keys.map((_, i) => `w.k${i}`);
     const names = this.#table.columns.map((column) => dialect.literal(column.name)).join(', ');

@@ -1,11 +1,11 @@
 import type { ValueOptions } from '../../config/schema.ts';
-import type { Dialect } from '../dialect.ts';
+import type { Delivered, Dialect } from '../dialect.ts';
 import { STATE_SCHEMA, type TableNames, tableId } from '../names.ts';
 import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
 import { hasOwnKey } from './merge-statements.ts';
 
 /** What cdc keeps for itself: the TRUNCATE of each table. */
-export function stateDefinition(dialect: Dialect): string[] {
+export function stateDefinition(dialect: Dialect, delivered: Delivered): string[] {
   const text = dialect.textType;
   const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
   return [
@@ -13,13 +13,18 @@ export function stateDefinition(dialect: Dialect): string[] {
     `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.tables (
   table_id ${text}${notNull},
   emptied ${text}${notNull}
-)${dialect.tableSuffix}`,
+)${dialect.tableSuffix([STATE_SCHEMA, 'tables'], delivered)}`,
   ];
 }
 
 /** The table of the current state, its cells and its entry in the state of cdc. */
-export function tableDefinition(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
-  const { quote, textType } = dialect;
+export function tableDefinition(
+  table: LandedTable,
+  names: TableNames,
+  dialect: Dialect,
+  delivered: Delivered,
+): string[] {
+  const { quoteInDefinition: quote, textType } = dialect;
   const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
   const state = `${quote(names.schema)}.${quote(names.state)}`;
   const id = dialect.literal(tableId(table));
@@ -34,11 +39,11 @@ export function tableDefinition(table: LandedTable, names: TableNames, dialect: 
     `CREATE SCHEMA IF NOT EXISTS ${quote(names.schema)}`,
     `CREATE TABLE IF NOT EXISTS ${state} (
   ${lines.join(',\n  ')}
-)${tableOptions(table.comment, dialect)}`,
+)${tableOptions(table.comment, dialect, dialect.tableSuffix([names.schema, names.state], delivered))}`,
     ...commentStatements(table, names, dialect),
     `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.${quote(names.cells)} (
   ${[...identityColumns(table, dialect), `cell ${textType}${notNull}`, `seq ${textType}${notNull}`, `text ${textType}`].join(',\n  ')}
-)${dialect.tableSuffix}`,
+)${dialect.tableSuffix([STATE_SCHEMA, names.cells], delivered)}`,
     `INSERT INTO ${STATE_SCHEMA}.tables (table_id, emptied)
 SELECT ${id}, '' WHERE NOT EXISTS (SELECT 1 FROM ${STATE_SCHEMA}.tables WHERE table_id = ${id})`,
   ];
@@ -61,7 +66,7 @@ function columnDefinition(column: LandedColumn, name: string, dialect: Dialect):
   const { type } = dialect.columnType(column.kind);
   const notNull = dialect.hasNotNull && !column.isNullable ? ' NOT NULL' : '';
   const comment = column.comment === '' ? '' : inlineComment(column.comment, dialect);
-  return `${dialect.quote(name)} ${type}${notNull}${comment}`;
+  return `${dialect.quoteInDefinition(name)} ${type}${notNull}${comment}`;
 }
 
 function inlineComment(comment: string, { comments, literal }: Dialect): string {
@@ -74,14 +79,14 @@ export function addColumn(column: LandedColumn, name: string, dialect: Dialect, 
   const { type } = dialect.columnType(column.kind);
   const text = column.fill ?? column.zero;
   const value = text === undefined ? undefined : dialect.value(dialect.literal(text), column.kind, values);
-  return `${dialect.quote(name)} ${type}${value === undefined ? '' : ` DEFAULT ${value}`}`;
+  return `${dialect.quoteInDefinition(name)} ${type}${value === undefined ? '' : ` DEFAULT ${value}`}`;
 }
 
 function primaryKey(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
   if (dialect.primaryKey === 'none') return [];
   const columns = hasOwnKey(table, dialect) ? [names.key] : table.key.map((i) => names.columns[i] as string);
   const suffix = dialect.primaryKey === 'informational' && dialect.name === 'bigquery' ? ' NOT ENFORCED' : '';
-  return [`PRIMARY KEY (${columns.map(dialect.quote).join(', ')})${suffix}`];
+  return [`PRIMARY KEY (${columns.map(dialect.quoteInDefinition).join(', ')})${suffix}`];
 }
 
 function identityColumns(table: LandedTable, dialect: Dialect): string[] {
@@ -93,10 +98,14 @@ function identityColumns(table: LandedTable, dialect: Dialect): string[] {
   });
 }
 
-function tableOptions(comment: string, dialect: Dialect): string {
-  if (comment === '' || dialect.comments === 'statements') return dialect.tableSuffix;
-  if (dialect.comments === 'inline') return `\nCOMMENT ${dialect.literal(comment)}${dialect.tableSuffix}`;
-  return `${dialect.tableSuffix}\nOPTIONS (description = ${dialect.literal(comment)})`;
+function tableOptions(comment: string, dialect: Dialect, suffix: string): string {
+  if (comment === '' || dialect.comments === 'statements') return suffix;
+  if (dialect.comments === 'options') return `${suffix}\nOPTIONS (description = ${dialect.literal(comment)})`;
+  // Spark wants USING before the comment, and Athena knows no comment of an Iceberg table but a property.
+  if (dialect.name === 'athena')
+    return suffix.replace("('table_type'", `('comment' = ${dialect.literal(comment)}, 'table_type'`);
+  if (dialect.name === 'snowflake') return `\nCOMMENT = ${dialect.literal(comment)}`;
+  return `${suffix}\nCOMMENT ${dialect.literal(comment)}`;
 }
 
 export function commentStatements(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
