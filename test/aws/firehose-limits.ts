@@ -14,7 +14,7 @@ const PATTERNS: Readonly<Record<string, RegExp>> = {
   DeliveryStreamName: /^[a-zA-Z0-9_.-]{1,64}$/,
   LogGroupName: /^[.\-_/#A-Za-z0-9]{1,512}$/,
   LogStreamName: /^[^:*]{1,512}$/,
-  RoleARN: /^arn:.*/,
+  RoleARN: /^arn:.*:iam::\d{12}:role\/[a-zA-Z_0-9+=,.@\-_/]+$/,
   SecretARN: /^arn:.*:secretsmanager:[a-zA-Z0-9-]+:\d{12}:secret:[a-zA-Z0-9\-/_+=.@!]+$/,
 };
 

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfig } from '../../../src/config/load.ts';
@@ -25,6 +26,10 @@ test.each(Object.entries(SAMPLES))('the samples of %s.yaml make each condition t
   for (const condition of Object.keys(template.Conditions)) {
     expect([condition, new Set(values.map((value) => value[condition]))]).toEqual([condition, new Set([true, false])]);
   }
+});
+
+test.each(templateNames())('%s.yaml is small enough to be sent with the call', (name) => {
+  expect(statSync(templatePath(name)).size).toBeLessThan(51_200);
 });
 
 /** The same parts of several templates, word for word: a fix of one must reach all. */
