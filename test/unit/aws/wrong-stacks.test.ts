@@ -503,7 +503,8 @@ test('each rule of the checks has a mistake that it finds', () => {
 
 test.each(cases)('%s.yaml fails by %s: %s', (name, rule, _what, mistake) => {
   const parameters = mistake.parameters ?? SAMPLES[name]![0];
-  expect(checkStack(readTemplate(name), parameters).map(findingText)).toEqual([]);
+  // stacks.test.ts has checked the templates with their samples.
+  if (mistake.parameters) expect(checkStack(readTemplate(name), parameters)).toEqual([]);
   const rules = checkStack(wrongTemplate(name, mistake), parameters).map((finding) => finding.rule);
   expect(rules).toContain(rule);
 });
