@@ -11,8 +11,6 @@ import { parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { parseDuration, parseSize } from '../../src/config/units.ts';
 import * as delivery from '../../src/delivery/limits.ts';
-import { readCreateDeliveryStream } from '../../src/local/firehose/create-request.ts';
-import { validateStream } from '../../src/local/firehose/stream-options.ts';
 import { INCOMPLETE_TABLES_MAX, INCOMPLETE_TABLES_TOTAL_MAX } from '../../src/model/incomplete-tables.ts';
 import { FirehoseSink } from '../../src/sinks/firehose/firehose-sink.ts';
 import { defaultQuota } from '../../src/sinks/firehose/quota.ts';
@@ -377,14 +375,6 @@ describe('docs/ARCHITECTURE.md', () => {
     const names = Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies });
     expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
   });
-});
-
-test('docs/aws-stream.yaml describes a stream that Firehose creates', () => {
-  const template = parseDocument(read('docs/aws-stream.yaml'), { logLevel: 'silent' });
-  expect(template.errors).toEqual([]);
-  const { Properties } = template.toJS().Resources.Stream;
-  const settings = validateStream(readCreateDeliveryStream({ ...Properties, DeliveryStreamName: 'shop-changes' }));
-  expect(settings.query?.map(({ name }) => name)).toEqual(['db', 'table']);
 });
 
 test('docker/cdc.yaml is a configuration that loads', () => {

@@ -30,6 +30,17 @@ export function constraintViolation(value: string | null | undefined, field: str
   return `${shown} at '${field}' failed to satisfy constraint: ${rule}`;
 }
 
+/** The constraint violations of a number; none if it is absent. */
+export function rangeProblems(value: number | undefined, min: number, max: number, field: string): string[] {
+  if (value === undefined) return [];
+  if (value < min || Number.isNaN(value)) {
+    return [constraintViolation(String(value), field, `Member must have value greater than or equal to ${min}`)];
+  }
+  return value > max
+    ? [constraintViolation(String(value), field, `Member must have value less than or equal to ${max}`)]
+    : [];
+}
+
 export function validationError(problems: string[]): AwsError {
   const count = `${problems.length} validation error${problems.length > 1 ? 's' : ''} detected`;
   return new AwsError('ValidationException', `${count}: ${problems.join('; ')}`);

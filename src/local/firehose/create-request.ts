@@ -1,12 +1,26 @@
-import { constraintViolation, invalidArgument, serializationError, validationError } from './aws-error.ts';
+import { invalidArgument, validationError } from './aws-error.ts';
 import type { DeliveryStream } from './delivery-stream.ts';
+import {
+  lowerFirst,
+  missingTexts,
+  objectOrEmpty,
+  optional,
+  rejectOthers,
+  unsupportedField,
+} from './destination-input.ts';
+import { readFormatConversion } from './format-conversion.ts';
+import { readIcebergDestination } from './iceberg-destination.ts';
 import type { Json } from './put-request.ts';
-import { MIB, type StreamOptions, streamNameProblems } from './stream-options.ts';
+import { readSnowflakeDestination } from './snowflake-destination.ts';
+import { MIB, type StreamOptions, type StreamSettings, streamNameProblems } from './stream-options.ts';
 
-/**
- * The supported fields of a destination. Any other field is rejected by name, so that no test relies on a feature that
- * the local Firehose lacks.
- */
+/** Destinations other than S3, each in a file of its own: from the configuration to the options without the name. */
+const OTHER_DESTINATIONS: Readonly<Record<string, (destination: Json) => Omit<StreamOptions, 'name'>>> = {
+  IcebergDestinationConfiguration: readIcebergDestination,
+  SnowflakeDestinationConfiguration: readSnowflakeDestination,
+};
+
+/** The supported fields of an S3 destination. */
 const SUPPORTED_FIELDS = new Set([
   'RoleARN',
   'BucketARN',
@@ -17,6 +31,7 @@ const SUPPORTED_FIELDS = new Set([
   'CustomTimeZone',
   'CloudWatchLoggingOptions',
   'EncryptionConfiguration',
+  'DataFormatConversionConfiguration',
   'DynamicPartitioningConfiguration',
   'ProcessingConfiguration',
   'S3BackupMode',
@@ -26,20 +41,15 @@ const SUPPORTED_FIELDS = new Set([
 export function readCreateDeliveryStream(input: Json): StreamOptions {
   const problems = streamNameProblems(input.DeliveryStreamName);
   const [field, destination] = destinationOf(input);
-  for (const name of ['RoleARN', 'BucketARN'] as const) {
-    if (typeof destination[name] === 'string') continue;
-    problems.push(
-      constraintViolation(
-        null,
-        `${lowerFirst(field)}.${name[0]!.toLowerCase()}${name.slice(1)}`,
-        'Member must not be null',
-      ),
-    );
-  }
+  const readOther = OTHER_DESTINATIONS[field];
+  if (!readOther) problems.push(...missingTexts(destination, ['RoleARN', 'BucketARN'], lowerFirst(field)));
   if (problems.length > 0) throw validationError(problems);
-  for (const name of Object.keys(destination)) {
-    if (!SUPPORTED_FIELDS.has(name)) throw unsupportedField(`${field}.${name}`);
-  }
+  const name = input.DeliveryStreamName as string;
+  return { name, ...(readOther ?? readS3Destination)(destination, field) };
+}
+
+function readS3Destination(destination: Json, field: string): Omit<StreamOptions, 'name'> {
+  rejectOthers(destination, SUPPORTED_FIELDS, field);
   const compression = destination.CompressionFormat ?? 'UNCOMPRESSED';
   if (compression !== 'UNCOMPRESSED' && compression !== 'GZIP') {
     throw unsupportedField(`CompressionFormat ${compression}`);
@@ -59,10 +69,11 @@ export function readCreateDeliveryStream(input: Json): StreamOptions {
       'BufferingHints.IntervalInSeconds must be at least 60 seconds when Dynamic Partitioning is enabled.',
     );
   }
+  const conversion = readFormatConversion(destination, compression, size);
   return {
-    name: input.DeliveryStreamName as string,
-    bufferSize: size === undefined ? undefined : size * MIB,
+    bufferSize: size === undefined ? conversion?.bufferSize : size * MIB,
     bufferSeconds: seconds,
+    rows: conversion?.rows,
     gzip: compression === 'GZIP',
     prefix: optional(destination.Prefix, 'string'),
     errorOutputPrefix: optional(destination.ErrorOutputPrefix, 'string'),
@@ -77,8 +88,8 @@ function destinationOf(input: Json): [string, Json] {
     throw invalidArgument('Exactly one destination configuration is supported for a Firehose');
   }
   const field = given[0]!;
-  if (field !== 'ExtendedS3DestinationConfiguration' && field !== 'S3DestinationConfiguration')
-    throw unsupportedField(field);
+  const isS3 = field === 'ExtendedS3DestinationConfiguration' || field === 'S3DestinationConfiguration';
+  if (!isS3 && !(field in OTHER_DESTINATIONS)) throw unsupportedField(field);
   if ((input.DeliveryStreamType ?? 'DirectPut') !== 'DirectPut') {
     throw unsupportedField(`DeliveryStreamType ${input.DeliveryStreamType}`);
   }
@@ -110,26 +121,30 @@ function partitionQuery(processing: Json, partitioned: boolean): string | undefi
   return query;
 }
 
-const unsupportedField = (field: string) => invalidArgument(`The local Firehose does not support ${field}`);
-
-const lowerFirst = (text: string): string => text[0]!.toLowerCase() + text.slice(1);
-
-const objectOrEmpty = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {});
-
-interface JsonTypes {
-  string: string;
-  number: number;
-}
-
-function optional<T extends keyof JsonTypes>(value: unknown, type: T): JsonTypes[T] | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== type) throw serializationError(`Expected a ${type}, found ${JSON.stringify(value)}`);
-  return value as JsonTypes[T];
-}
-
 /** Creates the response of DescribeDeliveryStream. */
 export function describeStream(stream: DeliveryStream, arn: string): Json {
   const { settings, created, encryption } = stream;
+  return {
+    DeliveryStreamDescription: {
+      DeliveryStreamName: settings.name,
+      DeliveryStreamARN: arn,
+      DeliveryStreamStatus: 'ACTIVE',
+      DeliveryStreamEncryptionConfiguration: encryption,
+      DeliveryStreamType: 'DirectPut',
+      VersionId: '1',
+      CreateTimestamp: created.getTime() / 1000,
+      HasMoreDestinations: false,
+      Destinations: [
+        {
+          DestinationId: 'destinationId-000000000001',
+          ...(settings.options.description ?? describeS3(settings)),
+        },
+      ],
+    },
+  };
+}
+
+function describeS3(settings: StreamSettings): Json {
   const given = settings.options.destination ?? {};
   const destination = {
     RoleARN: 'arn:aws:iam::000000000000:role/local-firehose',
@@ -156,29 +171,18 @@ export function describeStream(stream: DeliveryStream, arn: string): Json {
     },
   ];
   return {
-    DeliveryStreamDescription: {
-      DeliveryStreamName: settings.name,
-      DeliveryStreamARN: arn,
-      DeliveryStreamStatus: 'ACTIVE',
-      DeliveryStreamEncryptionConfiguration: encryption,
-      DeliveryStreamType: 'DirectPut',
-      VersionId: '1',
-      CreateTimestamp: created.getTime() / 1000,
-      HasMoreDestinations: false,
-      Destinations: [
-        {
-          DestinationId: 'destinationId-000000000001',
-          S3DestinationDescription: destination,
-          ExtendedS3DestinationDescription: {
-            ...destination,
-            S3BackupMode: 'Disabled',
-            DynamicPartitioningConfiguration: { Enabled: processors !== undefined },
-            ProcessingConfiguration: { Enabled: processors !== undefined, Processors: processors ?? [] },
-            CustomTimeZone: 'UTC',
-            ...pick(given, ['DynamicPartitioningConfiguration', 'ProcessingConfiguration']),
-          },
-        },
-      ],
+    S3DestinationDescription: destination,
+    ExtendedS3DestinationDescription: {
+      ...destination,
+      S3BackupMode: 'Disabled',
+      DynamicPartitioningConfiguration: { Enabled: processors !== undefined },
+      ProcessingConfiguration: { Enabled: processors !== undefined, Processors: processors ?? [] },
+      CustomTimeZone: 'UTC',
+      ...pick(given, [
+        'DataFormatConversionConfiguration',
+        'DynamicPartitioningConfiguration',
+        'ProcessingConfiguration',
+      ]),
     },
   };
 }

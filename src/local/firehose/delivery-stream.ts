@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createObjectBuffer, type ObjectBuffer, type SpoolFolders } from './object-buffer.ts';
 import { deaggregate, failedEvent, MAX_EVENTS_PER_RECORD, type PartitionQuery, partitionOf } from './partition.ts';
 import { evaluatePrefix, formatTimestamp, type PrefixContext } from './prefix.ts';
+import { type RowFormat, rowsOf } from './row-format.ts';
 import { ENCRYPTION_DISABLED } from './stream-attributes.ts';
 import { fitsPrefix, type StreamSettings } from './stream-options.ts';
 
@@ -42,6 +43,7 @@ export class DeliveryStream {
     const touched = new Set<ObjectBuffer>();
     for (const record of records) {
       if (this.settings.query) this.#stagePartitioned(record, this.settings.query, arrival, touched);
+      else if (this.settings.options.rows) this.#stageRows(record, this.settings.options.rows, arrival, touched);
       else this.#stage('all', { arrival }, record, touched);
     }
     await Promise.all([...touched].map((buffer) => buffer.commit()));
@@ -68,7 +70,7 @@ export class DeliveryStream {
       object: `${name}/${asFolders(evaluated)}${objectName(this.settings, context.arrival)}`,
       gzip,
     });
-    if (context.keys) this.#activePartitions++;
+    if (id.startsWith('partition ')) this.#activePartitions++;
     this.#open.set(id, { buffer, sealTimer: setTimeout(() => this.#seal(id), bufferSeconds * 1000) });
     return buffer;
   }
@@ -110,9 +112,35 @@ export class DeliveryStream {
     return true;
   }
 
+  #stageFailure(
+    event: Buffer,
+    errorType: string,
+    code: string,
+    why: string,
+    arrival: Date,
+    touched: Set<ObjectBuffer>,
+  ): void {
+    this.#stage(`error ${errorType}`, { arrival, errorType }, failedEvent(event, code, why, arrival), touched);
+  }
+
+  /** Rows of a table lie together. Their number is not limited, because they are no partitions. */
+  #stageRows(record: Buffer, format: RowFormat, arrival: Date, touched: Set<ObjectBuffer>): void {
+    for (const row of rowsOf(record, format)) {
+      if ('failure' in row) {
+        this.#stageFailure(row.document, format.errorType, row.failure.code, row.failure.message, arrival, touched);
+        continue;
+      }
+      const { keys } = row;
+      const id = `table ${JSON.stringify([...(keys?.values() ?? [])])}`;
+      if (this.#stage(id, keys ? { arrival, keys } : { arrival }, row.line, touched)) continue;
+      const why = 'The names of database and table are too long for a folder';
+      this.#stageFailure(record, format.errorType, format.errorCode, why, arrival, touched);
+    }
+  }
+
   #stagePartitioned(record: Buffer, query: PartitionQuery, arrival: Date, touched: Set<ObjectBuffer>): void {
     const stageFailure = (event: Buffer, errorType: string, code: string, why: string) =>
-      this.#stage(`error ${errorType}`, { arrival, errorType }, failedEvent(event, code, why, arrival), touched);
+      this.#stageFailure(event, errorType, `DynamicPartitioning.${code}`, why, arrival, touched);
     const partitioningFailed = (event: Buffer, why: string) =>
       stageFailure(event, 'partitioning-failed', 'MetadataExtractionFailed', why);
     const events = deaggregate(record);

@@ -1,5 +1,5 @@
 import { CdcError } from '../../runtime/error.ts';
-import { constraintViolation, invalidArgument, validationError } from './aws-error.ts';
+import { constraintViolation, invalidArgument, rangeProblems, validationError } from './aws-error.ts';
 import { type PartitionQuery, parsePartitionQuery } from './partition.ts';
 import {
   compilePrefix,
@@ -9,6 +9,7 @@ import {
   partitionKeys,
   withDefaultTimestamp,
 } from './prefix.ts';
+import type { RowFormat } from './row-format.ts';
 
 /** The options of a delivery stream. */
 export interface StreamOptions {
@@ -24,6 +25,10 @@ export interface StreamOptions {
   errorOutputPrefix?: string | undefined;
   /** Dynamic partitioning: a JQ-like object of paths, `{db: .source.db, table: .source.table}`. */
   partition?: string | undefined;
+  /** For destinations that take JSON documents apart into rows. Default: records are stored as they are. */
+  rows?: RowFormat | undefined;
+  /** The description of a destination other than S3, by its name. */
+  description?: Readonly<Record<string, unknown>> | undefined;
   /** The destination of CreateDeliveryStream, for DescribeDeliveryStream. */
   destination?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -43,6 +48,7 @@ export interface StreamSettings {
 
 export const MIB = 1024 * 1024;
 const MAX_PREFIX_LENGTH = 512;
+const BUFFERING_HINTS = 'extendedS3DestinationConfiguration.bufferingHints';
 
 /** The constraint violations of a stream's name; empty for a valid name. */
 export function streamNameProblems(name: unknown, field = 'deliveryStreamName'): string[] {
@@ -69,8 +75,8 @@ export function validateStream(options: StreamOptions): StreamSettings {
   const bufferSeconds = options.bufferSeconds ?? 300;
   const problems = [
     ...streamNameProblems(options.name),
-    ...rangeProblems(bufferSize / MIB, 1, 128, 'sizeInMBs'),
-    ...rangeProblems(bufferSeconds, 0, 900, 'intervalInSeconds'),
+    ...rangeProblems(bufferSize / MIB, 1, 128, `${BUFFERING_HINTS}.sizeInMBs`),
+    ...rangeProblems(bufferSeconds, 0, 900, `${BUFFERING_HINTS}.intervalInSeconds`),
   ];
   if (problems.length > 0) throw validationError(problems);
 
@@ -82,7 +88,7 @@ export function validateStream(options: StreamOptions): StreamSettings {
   if (hasExpressions(errorPrefix) && !errorPrefix.some(({ kind }) => kind === 'error-output-type')) {
     throw invalidArgument('ErrorOutputPrefix must contain at least one occurrence of !{firehose:error-output-type}');
   }
-  checkPartitioning(prefix, query);
+  checkPartitioning(prefix, query ?? options.rows?.route);
   validateLength(withDefaultTimestamp(prefix), 'prefix');
   validateLength(errorPrefix, 'ErrorOutputPrefix');
   return {
@@ -108,16 +114,6 @@ export function validateLocalStream(options: StreamOptions): StreamSettings {
       cause: error,
     });
   }
-}
-
-function rangeProblems(value: number, min: number, max: number, hint: string): string[] {
-  const field = `extendedS3DestinationConfiguration.bufferingHints.${hint}`;
-  if (value < min || Number.isNaN(value)) {
-    return [constraintViolation(String(value), field, `Member must have value greater than or equal to ${min}`)];
-  }
-  return value > max
-    ? [constraintViolation(String(value), field, `Member must have value less than or equal to ${max}`)]
-    : [];
 }
 
 function checkPartitioning(prefix: PrefixTemplate, query: PartitionQuery | undefined): void {
