@@ -20,6 +20,7 @@ const commands = [
   (await import('./commands/firehose.ts')).firehoseCommand,
   (await import('./commands/merge.ts')).mergeCommand,
   (await import('./commands/run.ts')).runCommand,
+  (await import('./commands/sql.ts')).sqlCommand,
   (await import('./commands/tail.ts')).tailCommand,
   (await import('./commands/verify.ts')).verifyCommand,
 ];

@@ -72,6 +72,19 @@ export interface Dialect {
   readonly mergesTablesOnly: boolean;
   /** Kinds of which two values are equal exactly if their texts in the events are. */
   readonly keyKinds: ReadonlySet<ColumnKind['kind']>;
+  /** What somebody who runs the script must know. */
+  readonly notes?: readonly string[];
+  /** What a session needs before the other statements. */
+  readonly session?: readonly string[];
+  /** What the other statements call, in the schema of cdc, which is there. */
+  readonly helpers?: readonly string[];
+  /** Begins a transaction. */
+  readonly begin: string;
+  readonly now: string;
+  readonly hasTemporaryViews: boolean;
+  readonly timestampType: string;
+  /** The day of a time, some days before it, as `2026/11/27` in UTC. */
+  dayText(time: string, daysBefore: number): string;
   readonly landing: Landing;
   /** Quotes a name. */
   quote(name: string): string;

@@ -28,6 +28,15 @@ TBLPROPERTIES ('table_type' = 'ICEBERG')`,
   comments: 'inline',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  notes: [
+    'Athena runs one statement at a time, and has no transaction over several. Each can run again after a failure; let',
+    'one run end before the next begins.',
+  ],
+  begin: '',
+  now: "CAST(current_timestamp AT TIME ZONE 'UTC' AS timestamp(6))",
+  hasTemporaryViews: false,
+  timestampType: 'timestamp',
+  dayText: (time, days) => `date_format(${time} - interval '${days}' day, '%Y/%m/%d')`,
   landing: {
     kind: 'files',
     // A JSON text has no control character, so a line is one field. The partitions are days, which need no crawler.

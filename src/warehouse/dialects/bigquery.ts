@@ -31,6 +31,15 @@ export const bigquery: Dialect = {
   comments: 'options',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  notes: [
+    'Firehose does not write to Cloud Storage: a transfer of BigQuery or Storage Transfer Service copies the objects.',
+    'Its statements have no common transaction. Each can run again; let one run end before the next begins.',
+  ],
+  begin: 'BEGIN TRANSACTION',
+  now: 'CURRENT_TIMESTAMP()',
+  hasTemporaryViews: false,
+  timestampType: 'TIMESTAMP',
+  dayText: (time, days) => `FORMAT_TIMESTAMP('%Y/%m/%d', TIMESTAMP_SUB(${time}, INTERVAL ${days} DAY), 'UTC')`,
   landing: {
     kind: 'files',
     // A JSON text has no control character, so a line is one field.

@@ -34,6 +34,11 @@ export const duckdb: Dialect = {
   comments: 'statements',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  begin: 'BEGIN',
+  now: "CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP)",
+  hasTemporaryViews: true,
+  timestampType: 'TIMESTAMP',
+  dayText: (time, days) => `strftime(${time} - INTERVAL ${days} DAY, '%Y/%m/%d')`,
   landing: {
     kind: 'files',
     define: () => [],

@@ -7,6 +7,27 @@ import { doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 /** NAMEDATALEN - 1 (PostgreSQL: Lexical Structure, Identifiers). */
 export const NAME_BYTES_MAX = 63;
 
+/**
+ * Whether a type can read a text. PostgreSQL has a function for it from 16 on; before, only an attempt tells. The body
+ * is in quotes, not in dollars, so that a client that splits scripts at semicolons keeps it whole.
+ */
+const IS_VALID = `DO '
+BEGIN
+  IF current_setting(''server_version_num'')::int >= 160000 THEN
+    CREATE OR REPLACE FUNCTION ${STATE_SCHEMA}.is_valid(value text, type text) RETURNS boolean
+      LANGUAGE sql STABLE AS ''SELECT pg_input_is_valid(value, type)'';
+  ELSE
+    CREATE OR REPLACE FUNCTION ${STATE_SCHEMA}.is_valid(value text, type text) RETURNS boolean
+      LANGUAGE plpgsql STABLE AS ''
+      BEGIN
+        IF value IS NULL THEN RETURN NULL; END IF;
+        EXECUTE format(''''SELECT %L::%s'''', value, type);
+        RETURN true;
+      EXCEPTION WHEN data_exception THEN RETURN false;
+      END'';
+  END IF;
+END'`;
+
 /** PostgreSQL, from 15 on, which has MERGE. */
 export const postgres: Dialect = {
   name: 'postgres',
@@ -19,6 +40,12 @@ export const postgres: Dialect = {
   comments: 'statements',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  helpers: [IS_VALID],
+  begin: 'BEGIN',
+  now: 'now()',
+  hasTemporaryViews: false,
+  timestampType: 'timestamptz',
+  dayText: (time, days) => `to_char((${time} - interval '${days} day') AT TIME ZONE 'UTC', 'YYYY/MM/DD')`,
   landing: queueLanding({
     text: 'text',
     json: 'json',

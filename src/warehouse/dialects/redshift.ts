@@ -22,6 +22,12 @@ export const redshift: Dialect = {
   mergesTablesOnly: true,
   // Trailing blanks of texts can be without meaning.
   keyKinds: new Set(['integer', 'decimal']),
+  session: ['SET enable_case_sensitive_identifier TO TRUE', 'SET enable_case_sensitive_super_attribute TO TRUE'],
+  begin: 'BEGIN',
+  now: 'GETDATE()',
+  hasTemporaryViews: false,
+  timestampType: 'TIMESTAMP',
+  dayText: (time, days) => `TO_CHAR(${time} - INTERVAL '${days} day', 'YYYY/MM/DD')`,
   landing: queueLanding({
     text: `VARCHAR(${TEXT_BYTES_MAX})`,
     json: 'SUPER',

@@ -25,6 +25,14 @@ export const snowflake: Dialect = {
   comments: 'inline',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  notes: [
+    'Firehose needs the data loading option VARIANT_CONTENT_AND_METADATA_MAPPING, and aggregate: off in cdc.yaml.',
+  ],
+  begin: 'BEGIN TRANSACTION',
+  now: 'SYSDATE()',
+  hasTemporaryViews: false,
+  timestampType: 'TIMESTAMP_NTZ',
+  dayText: (time, days) => `TO_CHAR(DATEADD(day, -${days}, ${time}), 'YYYY/MM/DD')`,
   landing: {
     kind: 'queue',
     define: () => [`CREATE TABLE IF NOT EXISTS ${LANDING_TABLE} (content VARIANT, metadata VARIANT)`],

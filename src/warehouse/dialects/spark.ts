@@ -18,6 +18,15 @@ export const spark: Dialect = {
   comments: 'inline',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
+  notes: [
+    'It needs Spark 3.4 or later with an Iceberg catalog. Its statements have no common transaction. Each can run again',
+    'after a failure; let one run end before the next begins.',
+  ],
+  begin: '',
+  now: 'current_timestamp()',
+  hasTemporaryViews: true,
+  timestampType: 'TIMESTAMP',
+  dayText: (time, days) => `date_format(${time} - INTERVAL ${days} DAY, 'yyyy/MM/dd')`,
   landing: {
     kind: 'files',
     define: () => [],
@@ -39,7 +48,7 @@ export const spark: Dialect = {
 FROM (
   SELECT from_json(l.value, ${escapedText(schema)}) AS event,
     regexp_extract(l._metadata.file_path, ${escapedText(DAY_PATTERN)}, 1) AS day
-  FROM text.\`${lake.replace(/\/+$/, '').replaceAll('`', '``')}\` l
+  FROM text.\`${lake.replace(/\/+$/, '').replaceAll('`', '``')}/*/*/*/*/*\` l
 ) e`;
     },
     remove: () => [],

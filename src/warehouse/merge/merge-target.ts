@@ -25,7 +25,7 @@ export interface MergeTarget {
   append(lines: Buffer): Promise<void>;
   /** All lines are there: the statements of the merge can read them. */
   closeBatch(): Promise<void>;
-  /** Makes what is needed beside the state of cdc; it can be there. */
+  /** Takes what a merge needs for itself. @throws CdcError if another merge has it */
   prepare(): Promise<void>;
   close(): Promise<void>;
 }

@@ -2,7 +2,6 @@ import type pg from 'pg';
 import { CdcError } from '../../runtime/error.ts';
 import type { Dialect } from '../dialect.ts';
 import { postgres } from '../dialects/postgres.ts';
-import { STATE_SCHEMA } from '../names.ts';
 import { BATCH, batchColumns, type MergeTarget } from './merge-target.ts';
 import { replaceNul } from './replace-nul.ts';
 
@@ -46,7 +45,7 @@ export class PostgresTarget implements MergeTarget {
     return new PostgresTarget(client, location, dialect);
   }
 
-  /** Takes the lock, and makes the function that tells which texts a type can read. */
+  /** Takes the lock of the database. */
   async prepare(): Promise<void> {
     const [[isFree] = []] = await this.query(`SELECT pg_try_advisory_lock(${LOCK_KEY})`);
     if (isFree !== true) {
@@ -59,8 +58,6 @@ export class PostgresTarget implements MergeTarget {
         hint: 'use PostgreSQL 15 or later',
       });
     }
-    await this.query(`CREATE SCHEMA IF NOT EXISTS ${STATE_SCHEMA}`);
-    await this.query(Number(version) < 160_000 ? IS_VALID_15 : IS_VALID);
   }
 
   async query(sql: string): Promise<unknown[][]> {
@@ -99,18 +96,6 @@ const part = (n: number): string => `split_part(l, E'\\x02', ${n})`;
 const INSERT_LINES = `INSERT INTO ${BATCH}
   SELECT ${part(1)}, ${part(2)}, ${part(3)}, ${part(4)}, ${part(5)}::boolean, ${part(6)}::json
   FROM string_to_table($1::text, E'\\n') AS l`;
-
-const IS_VALID = `CREATE OR REPLACE FUNCTION ${STATE_SCHEMA}.is_valid(value text, type text) RETURNS boolean
-  LANGUAGE sql STABLE AS 'SELECT pg_input_is_valid(value, type)'`;
-/** Before PostgreSQL 16 only an attempt tells. */
-const IS_VALID_15 = `CREATE OR REPLACE FUNCTION ${STATE_SCHEMA}.is_valid(value text, type text) RETURNS boolean
-  LANGUAGE plpgsql STABLE AS $$
-  BEGIN
-    IF value IS NULL THEN RETURN NULL; END IF;
-    EXECUTE format('SELECT %L::%s', value, type);
-    RETURN true;
-  EXCEPTION WHEN data_exception OR invalid_text_representation THEN RETURN false;
-  END $$`;
 
 /** The URL without its password, and without parameters, which can hold one. */
 export function locationOf(url: string): string {

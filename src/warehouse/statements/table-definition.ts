@@ -10,6 +10,7 @@ export function stateDefinition(dialect: Dialect, delivered: Delivered): string[
   const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
   return [
     `CREATE SCHEMA IF NOT EXISTS ${STATE_SCHEMA}`,
+    ...(dialect.helpers ?? []),
     `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.tables (
   table_id ${text}${notNull},
   emptied ${text}${notNull}

@@ -144,7 +144,8 @@ export function* randomChanges(
       const column = NAMES[table.nextColumn++]!;
       const kind = random.pick(KINDS);
       const isNullable = random.chance(0.5);
-      const literal = kind.value(random);
+      // INFORMATION_SCHEMA ends a binary default at its first zero byte.
+      const literal = kind.text === bytes ? "x'c3a4'" : kind.value(random);
       const definition = isNullable ? (random.chance(0.5) ? `DEFAULT ${literal}` : '') : `NOT NULL DEFAULT ${literal}`;
       table.columns.set(column, kind.text);
       kinds.set(`${table.name}.${column}`, { type: kind.type, isNullable });
