@@ -25,6 +25,8 @@ export default defineConfig({
           testTimeout: 60_000,
           // They only compute. Vitest would leave a core idle.
           maxWorkers: availableParallelism(),
+          // Its modules import folders, which Node itself does not resolve.
+          server: { deps: { inline: ['dt-sql-parser'] } },
           sequence: { groupOrder: 0 },
         },
       },

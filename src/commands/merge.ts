@@ -5,6 +5,7 @@ interface MergeFlags {
   config: string;
   into: string;
   every?: string;
+  batch: string;
   json?: true;
 }
 
@@ -32,19 +33,24 @@ export function mergeCommand(signal: AbortSignal): Command {
     .option('-c, --config <file>', 'the configuration file', 'cdc.yaml')
     .requiredOption('--into <target>', 'duckdb:FILE, postgres://user@host/database or redshift://user@host/database')
     .option('--every <time>', 'merge again and again, with this time between two merges, such as 5m')
+    .option('--batch <size>', 'merge about so many bytes of events in one transaction', '256MiB')
     .option('--json', 'print one JSON object for each merge instead of text')
     .addHelpText('after', HELP)
     .action(async (tables: string[], flags: MergeFlags) => {
       const { loadConfig } = await import('../config/load.ts');
-      const { parseDuration } = await import('../config/units.ts');
+      const { parseDuration, parseSize } = await import('../config/units.ts');
       const { parseTarget } = await import('../warehouse/merge/open-merge.ts');
       const into = parseTarget(flags.into);
       const everyMs = flags.every === undefined ? undefined : parseDuration(flags.every);
       if (flags.every !== undefined && everyMs === undefined) {
         throw new CdcError(`--every ${flags.every} is not valid`, { exitCode: 2, hint: 'write it as --every 5m' });
       }
+      const batchBytes = parseSize(flags.batch);
+      if (batchBytes === undefined || batchBytes < 1) {
+        throw new CdcError(`--batch ${flags.batch} is not valid`, { exitCode: 2, hint: 'write it as --batch 256MiB' });
+      }
       const config = loadConfig(flags.config);
       const { runMerge } = await import('./merge/run-merge.ts');
-      process.exitCode = await runMerge({ config, wanted: tables, into, signal }, everyMs, flags.json === true);
+      process.exitCode = await runMerge({ config, wanted: tables, into, batchBytes, signal }, everyMs, flags.json === true);
     });
 }

@@ -40,6 +40,7 @@ export function sqlCommand(signal: AbortSignal): Command {
     .action(async (wanted: string[], { config: file, dialect, since }: SqlFlags) => {
       const { loadConfig } = await import('../config/load.ts');
       const { assertFormat, readTables } = await import('../warehouse/merge/open-merge.ts');
+      const { assertNoneLeftOut } = await import('../warehouse/tables/read-landed-tables.ts');
       const { DIALECTS } = await import('../warehouse/dialects/dialects.ts');
       const { readShapes, warehouseScript } = await import('../warehouse/script.ts');
       const config = loadConfig(file);
@@ -51,7 +52,9 @@ export function sqlCommand(signal: AbortSignal): Command {
           hint: 'name the file of an earlier run',
         });
       }
-      const { tables, leftOut } = await readTables(config, wanted, signal);
+      const landed = await readTables(config, wanted, signal);
+      if (landed.tables.length === 0) assertNoneLeftOut(landed);
+      const { tables, leftOut } = landed;
       for (const { name, why, hint } of leftOut) process.stderr.write(`${name} is left out: ${why}\n  ${hint}\n`);
       const delivered = { format, flatPrefix: config.flat_prefix, lake: lakeOf(config.lake), tables };
       const script = warehouseScript({

@@ -99,6 +99,11 @@ export interface Dialect {
   value(text: string, kind: ColumnKind, values: ValueOptions): string;
   /** The length of a text as text. */
   lengthText(text: string): string;
+  /**
+   * Adds a column to a table that has rows, which get a value.
+   * @param value undefined for NULL
+   */
+  addColumn(table: string, column: string, type: string, value: string | undefined): string[];
   /** Makes a column nullable. Its rows have values then. */
   dropNotNull(table: string, column: string): string[];
   /** Gives a column another type. A value that the type cannot hold becomes NULL. */

@@ -125,6 +125,10 @@ FROM ${STATE_SCHEMA}.landing l`,
     }
   },
   lengthText: (text) => `cast(length(${text}) AS varchar)`,
+  addColumn: (table, column, type, value) => [
+    `ALTER TABLE ${table} ADD COLUMNS (${column} ${type})`,
+    ...(value === undefined ? [] : [`UPDATE ${inQuery(table)} SET ${inQuery(column)} = ${value} WHERE true`]),
+  ],
   dropNotNull: () => [],
   // Iceberg only widens types: other changes need a new table.
   alterType: (table, column, type) => [`ALTER TABLE ${table} CHANGE COLUMN ${column} ${column} ${type}`],
@@ -157,6 +161,9 @@ FROM ${STATE_SCHEMA}.landing l`,
     };
   },
 };
+
+/** A name of a definition as queries have it. */
+const inQuery = (name: string): string => name.replaceAll('`', '"');
 
 /** Beside the lake, because everything below the lake is taken for events. */
 export function tableLocation(lake: string, names: readonly string[]): string {

@@ -126,6 +126,10 @@ FROM ${STATE_SCHEMA}.landing l`,
     }
   },
   lengthText: (text) => `CAST(LENGTH(${text}) AS STRING)`,
+  addColumn: (table, column, type, value) => [
+    `ALTER TABLE ${table} ADD COLUMN ${column} ${type}`,
+    ...(value === undefined ? [] : [`UPDATE ${table} SET ${column} = ${value} WHERE true`]),
+  ],
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   // BigQuery only widens types: other changes need a new column.
   alterType: (table, column, type) => [`ALTER TABLE ${table} ALTER COLUMN ${column} SET DATA TYPE ${type}`],

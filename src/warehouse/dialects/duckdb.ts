@@ -108,6 +108,9 @@ FROM read_json_objects(${quotedText(`${delivered.lake.replace(/\/+$/, '')}/**`)}
     }
   },
   lengthText: (text) => `CAST(length(${text}) AS VARCHAR)`,
+  addColumn: (table, column, type, value) => [
+    `ALTER TABLE ${table} ADD COLUMN ${column} ${type}${value === undefined ? '' : ` DEFAULT ${value}`}`,
+  ],
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   alterType: (table, column, type) => [
     `ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${type} USING TRY_CAST(CAST(${column} AS VARCHAR) AS ${type})`,

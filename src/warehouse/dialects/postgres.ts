@@ -112,6 +112,9 @@ export const postgres: Dialect = {
     }
   },
   lengthText: (text) => `length(${text})::text`,
+  addColumn: (table, column, type, value) => [
+    `ALTER TABLE ${table} ADD COLUMN ${column} ${type}${value === undefined ? '' : ` DEFAULT ${value}`}`,
+  ],
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   alterType: (table, column, type) => [
     `ALTER TABLE ${table} ALTER COLUMN ${column} DROP DEFAULT`,

@@ -102,6 +102,10 @@ export const redshift: Dialect = {
     }
   },
   lengthText: (text) => `CAST(LEN(${text}) AS VARCHAR(10))`,
+  addColumn: (table, column, type, value) => [
+    `ALTER TABLE ${table} ADD COLUMN ${column} ${type}`,
+    ...(value === undefined ? [] : [`UPDATE ${table} SET ${column} = ${value} WHERE true`]),
+  ],
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   // Redshift changes only the length of a VARCHAR.
   alterType: (table, column, type) => {

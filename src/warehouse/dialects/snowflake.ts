@@ -45,8 +45,8 @@ WHERE ${delivered.tables
       .map(({ schema, table }) => `(e.schema_name = ${escapedText(schema)} AND e.table_name = ${escapedText(table)})`)
       .join('\n  OR ')}`,
     remove: ({ format, flatPrefix }, batch) => {
-      const seq = LINE.text(format === 'flat' ? `${flatPrefix}seq` : 'seq');
-      return [`DELETE FROM ${LANDING_TABLE} l USING (SELECT DISTINCT seq FROM ${batch}) b WHERE ${seq} = b.seq`];
+      const seq = `CAST(${member('content', format === 'flat' ? `${flatPrefix}seq` : 'seq')} AS VARCHAR)`;
+      return [`DELETE FROM ${LANDING_TABLE} WHERE ${seq} IN (SELECT seq FROM ${batch})`];
     },
   },
   quote: doubleQuoted,
@@ -109,6 +109,10 @@ WHERE ${delivered.tables
     }
   },
   lengthText: (text) => `CAST(LENGTH(${text}) AS VARCHAR)`,
+  addColumn: (table, column, type, value) => [
+    `ALTER TABLE ${table} ADD COLUMN ${column} ${type}`,
+    ...(value === undefined ? [] : [`UPDATE ${table} SET ${column} = ${value} WHERE true`]),
+  ],
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   alterType: (table, column, type) => {
     const next = doubleQuoted('cdc_next_type');

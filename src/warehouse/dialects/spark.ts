@@ -108,6 +108,10 @@ FROM (
     }
   },
   lengthText: (text) => `cast(length(${text}) AS STRING)`,
+  addColumn: (table, column, type, value) => [
+    `ALTER TABLE ${table} ADD COLUMNS (${column} ${type})`,
+    ...(value === undefined ? [] : [`UPDATE ${table} SET ${column} = ${value} WHERE true`]),
+  ],
   dropNotNull: () => [],
   // Iceberg only widens types: other changes need a new table.
   alterType: (table, column, type) => [`ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${type}`],

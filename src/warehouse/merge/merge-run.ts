@@ -20,6 +20,8 @@ export interface MergeRunOptions {
   tables: ReadonlyMap<LandedTable, TableNames>;
   /** Whether the pipeline captures a table. */
   isCaptured: (schema: string, table: string) => boolean;
+  /** A transaction has about so many bytes of events. Each one reads the keys of the tables once. */
+  batchBytes: number;
   signal: AbortSignal;
   onProgress?: (progress: MergeProgress) => void;
 }
@@ -38,8 +40,6 @@ export interface MergeResult {
   damage: ({ object: string } & ObjectDamageNote)[];
 }
 
-/** A transaction has about so many bytes of events. Each one reads the keys of the tables once. */
-const BATCH_BYTES = 256 * 1024 * 1024;
 const LINE_END = 0x0a;
 const DAMAGE_PER_OBJECT_MAX = 100;
 
@@ -101,7 +101,7 @@ export class MergeRun {
   }
 
   async #run(): Promise<MergeResult> {
-    const { store, target, tables, signal, onProgress } = this.#options;
+    const { store, target, tables, batchBytes, signal, onProgress } = this.#options;
     for (const table of this.#tables.values()) {
       if (table !== undefined) table.hasCells = (await target.query(`SELECT 1 FROM ${table.cells} LIMIT 1`)).length > 0;
     }
@@ -116,7 +116,7 @@ export class MergeRun {
         await this.#readObject(object, lines);
         bytes += object.bytes;
         onProgress?.({ fraction: total === 0 ? 1 : bytes / total, objects: ++objects, events: this.#events });
-        if (this.#bytes >= BATCH_BYTES) await this.#mergeBatch();
+        if (this.#bytes >= batchBytes) await this.#mergeBatch();
       }
       await this.#mergeBatch();
     } catch (error) {
@@ -153,7 +153,7 @@ export class MergeRun {
           if (this.#writer.isFull) await this.#flush();
         }
         // An object that is larger than a batch is merged in several; it counts with the last one.
-        if (this.#bytes >= 2 * BATCH_BYTES) await this.#mergeBatch();
+        if (this.#bytes >= 2 * this.#options.batchBytes) await this.#mergeBatch();
       }
     } catch (error) {
       if (!(error instanceof ObjectDamage)) throw error;

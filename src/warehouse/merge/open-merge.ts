@@ -9,7 +9,7 @@ import { abortable } from '../../runtime/abort.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
 import { connect } from '../../source/server/server-info.ts';
-import { type LandedTables, readLandedTables } from '../tables/read-landed-tables.ts';
+import { assertNoneLeftOut, type LandedTables, readLandedTables } from '../tables/read-landed-tables.ts';
 import { defineTables } from './define-tables.ts';
 import { type MergeProgress, type MergeResult, MergeRun } from './merge-run.ts';
 import type { MergeTarget } from './merge-target.ts';
@@ -23,6 +23,8 @@ export interface MergeOptions {
   wanted: readonly string[];
   /** As `parseTarget` has read it. */
   into: TargetLocation;
+  /** A transaction has about so many bytes of events. */
+  batchBytes: number;
   signal: AbortSignal;
   onProgress?: (progress: MergeProgress) => void;
 }
@@ -49,18 +51,19 @@ export function parseTarget(text: string): TargetLocation {
  * @throws CdcError that says what is missing or wrong
  */
 export async function mergeOnce(options: MergeOptions): Promise<MergeResult & Pick<LandedTables, 'leftOut'>> {
-  const { config, wanted, signal, onProgress } = options;
+  const { config, wanted, batchBytes, signal, onProgress } = options;
   const format = assertFormat(config);
   const store = await lakeOf(config);
   try {
     const landed = await readTables(config, wanted, signal);
+    if (landed.tables.length === 0) assertNoneLeftOut(landed);
     const target = await openTarget(options.into, landed);
     try {
       await target.prepare();
       const delivered = { format, flatPrefix: config.flat_prefix, lake: store.location, tables: landed.tables };
       const tables = await defineTables(target, delivered, config.values);
       const result = await MergeRun.run({
-        ...{ store, target, tables, signal },
+        ...{ store, target, tables, batchBytes, signal },
         config: { ...config, format },
         isCaptured: compileTableFilter(config.tables, landed),
         ...(onProgress && { onProgress }),

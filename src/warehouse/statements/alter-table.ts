@@ -3,7 +3,6 @@ import type { Dialect } from '../dialect.ts';
 import type { TableNames, TableShape } from '../names.ts';
 import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
 import { hasOwnKey } from './merge-statements.ts';
-import { addColumn } from './table-definition.ts';
 
 /** What the definition of the table makes. */
 export function shapeOf(table: LandedTable, names: TableNames, dialect: Dialect): TableShape {
@@ -52,8 +51,10 @@ export function alterTable(
     const before = known.columns.find((one) => one.name === name);
     const changed = [...columns.filter((one) => one.name !== name), column];
     if (before === undefined) {
-      const definition = addColumn(table.columns[i] as LandedColumn, name, dialect, values);
-      add([`ALTER TABLE ${state} ADD COLUMN ${definition}`], changed);
+      const { kind, fill, zero } = table.columns[i] as LandedColumn;
+      const text = fill ?? zero;
+      const value = text === undefined ? undefined : dialect.value(dialect.literal(text), kind, values);
+      add(dialect.addColumn(state, dialect.quoteInDefinition(name), type, value), changed);
       continue;
     }
     // A column that becomes NOT NULL can still have NULL in rows that were merged before.

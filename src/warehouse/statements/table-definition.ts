@@ -1,4 +1,3 @@
-import type { ValueOptions } from '../../config/schema.ts';
 import type { Delivered, Dialect } from '../dialect.ts';
 import { STATE_SCHEMA, type TableNames, tableId } from '../names.ts';
 import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
@@ -73,14 +72,6 @@ function columnDefinition(column: LandedColumn, name: string, dialect: Dialect):
 function inlineComment(comment: string, { comments, literal }: Dialect): string {
   if (comments === 'inline') return ` COMMENT ${literal(comment)}`;
   return comments === 'options' ? ` OPTIONS (description = ${literal(comment)})` : '';
-}
-
-/** A column that is added to a table that has rows: it can be NOT NULL only with a default. */
-export function addColumn(column: LandedColumn, name: string, dialect: Dialect, values: ValueOptions): string {
-  const { type } = dialect.columnType(column.kind);
-  const text = column.fill ?? column.zero;
-  const value = text === undefined ? undefined : dialect.value(dialect.literal(text), column.kind, values);
-  return `${dialect.quoteInDefinition(name)} ${type}${value === undefined ? '' : ` DEFAULT ${value}`}`;
 }
 
 function primaryKey(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
