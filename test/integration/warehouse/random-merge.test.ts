@@ -181,7 +181,7 @@ describe('the merge of shuffled events', () => {
                 config: configOf(one),
                 wanted: [],
                 into: parseTarget(into),
-              batchBytes: 64 * 1024,
+                batchBytes: 64 * 1024,
                 signal: new AbortController().signal,
               });
               expect(merged.damage).toEqual([]);
