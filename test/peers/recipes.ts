@@ -1,10 +1,11 @@
-import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { DuckDBInstance, version as duckdbVersion } from '@duckdb/node-api';
 import { runFlinkSql } from './flink.ts';
 import { mavenClasspath, missingJava, missingMaven } from './java.ts';
 import { missingPackage, PYTHON_FOLDER, pinned, pythonRows } from './python.ts';
-import type { ShopLake } from './shop-lake.ts';
+import { linesOf, type ShopLake } from './shop-lake.ts';
 
 const PAGE = 'docs/WAREHOUSE.md';
 /** The path in the recipes of the page. */
@@ -148,13 +149,17 @@ async function flinkRows(lake: ShopLake): Promise<string[]> {
 const hudiVersion = (): string =>
   /<artifactId>hudi-spark.*?<version>(.+?)</.exec(readFileSync('test/peers/hudi/pom.xml', 'utf8'))?.[1] ?? '';
 
-/** The newer half of the objects first, then the older one with some of them again, then all of them. */
+/**
+ * The lines of the lake as three batches: the newest third, all older ones with some of the newest again, all.
+ * The TRUNCATE is in the middle, so the second batch has older events of keys that the first one has left current.
+ */
 function batches({ directory, objects }: ShopLake, name: string): string[] {
-  const half = Math.floor(objects.length / 2);
-  return [objects.slice(half), objects.slice(0, half + 2), objects].map((some, n) => {
+  const lines = objects.flatMap(linesOf);
+  const cut = Math.floor((lines.length * 2) / 3);
+  return [lines.slice(cut), lines.slice(0, cut + 100), lines].map((some, n) => {
     const folder = join(directory, `${name}-${n}`);
     mkdirSync(folder);
-    for (const path of some) copyFileSync(path, join(folder, basename(path)));
+    writeFileSync(join(folder, 'object.gz'), gzipSync(some.map((line) => `${line}\n`).join('')));
     return folder;
   });
 }
