@@ -62,13 +62,13 @@ export async function checkFlinkRecipes(server: LocalServer): Promise<void> {
     `DROP TABLE IF EXISTS changes;\nCREATE TABLE changes (id BIGINT, customer STRING, gift BOOLEAN)
      WITH ('connector' = 'filesystem', 'path' = '${path}', 'format' = 'debezium-json');\n`;
   const asBoolean = (sql: string) => sql.replace('gift TINYINT', 'gift BOOLEAN');
-  const batch = await runSql(directory, 'batch', [
+  const batch = await runFlinkSql(directory, 'batch', [
     table(repeated) + FOLD,
     `${table(repeated, asBoolean)}SELECT DISTINCT after.gift FROM events WHERE op = 'u';\n`,
     `${table(booleans, asBoolean)}SELECT after.id, after.gift FROM events WHERE op = 'u';\n`,
     `${table(once, (sql) => sql.replace(/,\s*'json.timestamp.*'/, ''))}SELECT after.placed_at FROM events;\n`,
   ]);
-  const streaming = await runSql(directory, 'streaming', [
+  const streaming = await runFlinkSql(directory, 'streaming', [
     table(repeated) + FOLD,
     `${changelog(once)}SELECT COUNT(*) FROM changes;\n`,
     `${changelog(twice)}SELECT COUNT(*) FROM changes;\n`,
@@ -90,7 +90,7 @@ export async function checkFlinkRecipes(server: LocalServer): Promise<void> {
 }
 
 /** The rows of each query, by its number. */
-async function runSql(directory: string, mode: 'batch' | 'streaming', sql: string[]): Promise<string[][]> {
+export async function runFlinkSql(directory: string, mode: 'batch' | 'streaming', sql: string[]): Promise<string[][]> {
   const file = join(directory, `${mode}.sql`);
   writeFileSync(file, sql.join('\n'));
   const flink = startJava('flink/FlinkSql.java', mode, file);

@@ -1,10 +1,11 @@
 import type { TableComparison } from '../../lake/compare.ts';
+import { type ChartStyle, revenueChart } from './revenue-chart.ts';
 import type { DemoResult } from './run-demo.ts';
 
 const count = (n: number): string => n.toLocaleString('en-US');
 
 /** The report at the end: the workload, the comparison of lake and source, and an example query. */
-export function demoReport(result: DemoResult, kept: boolean): string {
+export function demoReport(result: DemoResult, kept: boolean, style: ChartStyle): string {
   const { workload, problems, directory } = result;
   const changes = workload.inserted + workload.updated + workload.deleted + workload.moved;
   const summary = table([
@@ -52,10 +53,8 @@ export function demoReport(result: DemoResult, kept: boolean): string {
   const differences = result.tables.flatMap(describeDifferences);
   if (differences.length > 0) parts.push(`First differences\n${differences.map((line) => `  ${line}`).join('\n')}`);
   if (result.revenue.length > 0) {
-    const rows = result.revenue.map((row) => [row.source, row.customers, row.payments, row.revenue]);
-    parts.push(
-      `Revenue by source, one query on the lake\n${table([['source', 'customers', 'payments', 'revenue'], ...rows])}`,
-    );
+    const chart = revenueChart(result.revenue, { ...style, columns: style.columns - 2 });
+    parts.push(`Revenue by source, one query on the orders of the lake; MySQL gives the same\n${indented(chart)}`);
   }
   parts.push(kept ? keptFiles(directory) : 'All temporary files are removed; use --keep to keep them.');
   parts.push(problems.length === 0 ? 'The lake equals MySQL.' : `FAILED: ${problems.join('; ')}`);

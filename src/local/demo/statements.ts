@@ -70,6 +70,7 @@ export const insertOrder = (random: Random, id: bigint, user: number): ShopState
   insert('orders', {
     id,
     user_id: user,
+    source: channel(random),
     status: 'new',
     total: amount(random),
     items: JSON.stringify(
@@ -88,6 +89,10 @@ export const insertPayment = (random: Random, { reference, order, user }: Paymen
     receipt: random.chance(0.3) ? null : bytes(random, 1 + random.below(64)),
     paid_at: randomTime(random),
   });
+
+/** The first channels bring more orders than the last ones. */
+const channel = (random: Random): string =>
+  SOURCES[Math.min(random.below(SOURCES.length), random.below(SOURCES.length))]!;
 
 const amount = (random: Random): string => `${random.below(500)}.${String(random.below(100)).padStart(2, '0')}`;
 
