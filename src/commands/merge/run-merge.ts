@@ -19,11 +19,11 @@ export async function runMerge(options: MergeOptions, everyMs: number | undefine
       if (everyMs === undefined) return merged.damage.length > 0 ? 1 : 0;
     } catch (error) {
       // What a shell reports of a process that a signal ended.
-      if (signal.aborted) return signal.reason === 'SIGTERM' ? 143 : 130;
+      if (signal.aborted) return everyMs !== undefined ? 0 : signal.reason === 'SIGTERM' ? 143 : 130;
       if (everyMs === undefined || asCdcError(error).exitCode === 2) throw error;
       process.stderr.write(`${formatError(error)}\n`);
     }
-    await sleepUnlessAborted(everyMs, signal);
+    await sleepUnlessAborted(everyMs, signal).catch(() => {});
     if (signal.aborted) return 0;
   }
 }

@@ -85,7 +85,7 @@ export class MergedObjects {
   }
 
   async #remove(names: readonly string[]): Promise<void> {
-    const known = names.filter((name) => this.#known.has(name)).map(this.#target.dialect.literal);
-    if (known.length > 0) await this.#target.query(`DELETE FROM ${OBJECTS} WHERE name IN (${known.join(', ')})`);
+    const list = names.map(this.#target.dialect.literal).join(', ');
+    await this.#target.query(`DELETE FROM ${OBJECTS} WHERE name IN (${list})`);
   }
 }
