@@ -1,37 +1,52 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { formatSources, parseDistribution, parseSources, serverPackage, sourcesFor } from './apt-sources.ts';
+import { formatSources, newestPackage, parseDistribution, parseSources, sourcesFor } from './apt-sources.ts';
 import { hostArchitecture, type ServerKind, serverName } from './layout.ts';
 import { runProcess } from './subprocess.ts';
+
+/** A server among the packages of Debian or Ubuntu. */
+export interface PackagedServer {
+  name: string;
+  /** The name of its package, to which a version such as `-8.0` or `-15` can be appended. */
+  packageName: string;
+  /** Stable Debian does not have it, so it comes from the unstable suite. */
+  unstable: boolean;
+}
+
+export const packagedServer = (flavor: ServerKind): PackagedServer => ({
+  name: serverName[flavor],
+  packageName: `${flavor}-server-core`,
+  unstable: flavor === 'mysql',
+});
 
 /**
  * Fetches the server and its libraries as Debian packages and unpacks them. It needs no root and does not change the
  * host's apt state: apt gets its own configuration, lists and empty package database in `scratch`.
  */
 export async function unpackPackages(
-  flavor: ServerKind,
+  server: PackagedServer,
   root: string,
   scratch: string,
   options: { report: (line: string) => void; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const { report, signal } = options;
   const host = await readHost();
-  const sources = sourcesFor(flavor, host.distribution, hostArchitecture().debian, host.sources);
+  const sources = sourcesFor(server, host.distribution, hostArchitecture().debian, host.sources);
   if (sources.length === 0) {
     throw new Error(`apt's sources contain no archive of ${host.distribution.family} ${host.distribution.codename}`);
   }
   const env = { APT_CONFIG: await writePrivateConfig(scratch, formatSources(sources), host) };
   const suites = [...new Set(sources.flatMap((source) => source.suites))].join(', ');
-  report(`fetching ${serverName[flavor]} from the ${host.distribution.family} packages (${suites}), once`);
+  report(`fetching ${server.name} from the ${host.distribution.family} packages (${suites}), once`);
   // An unreachable archive matters only if the package is not found in the others.
   const update = await runProcess('apt-get', ['update'], { env, signal }).then(
     () => '',
     (error: Error) => error.message,
   );
-  const names = await runProcess('apt-cache', ['pkgnames', `${flavor}-server-core`], { env, signal });
-  const name = serverPackage(flavor, names.split('\n').filter(Boolean));
-  if (!name) throw new Error(update || `the suites ${suites} have no ${flavor}-server-core`);
+  const names = await runProcess('apt-cache', ['pkgnames', server.packageName], { env, signal });
+  const name = newestPackage(server.packageName, names.split('\n').filter(Boolean));
+  if (!name) throw new Error(update || `the suites ${suites} have no ${server.packageName}`);
   await runProcess('apt-get', ['install', '--download-only', '--yes', '--no-install-recommends', name], {
     env,
     signal,

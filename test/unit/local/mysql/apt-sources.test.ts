@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { packagedServer } from '../../../../src/local/mysql/apt-packages.ts';
 import {
   type AptSource,
   formatSources,
+  newestPackage,
   parseDistribution,
   parseSources,
-  serverPackage,
   sourcesFor,
 } from '../../../../src/local/mysql/apt-sources.ts';
 
@@ -79,7 +80,9 @@ Signed-By: ${keyring}
   test('MySQL and MariaDB come from the suites of the host without backports', () => {
     const sources = parseSources([{ name: 'ubuntu.sources', text }]);
     for (const flavor of ['mysql', 'mariadb'] as const) {
-      expect(formatSources(sourcesFor(flavor, { family: 'ubuntu', codename: 'noble' }, 'amd64', sources))).toBe(
+      expect(
+        formatSources(sourcesFor(packagedServer(flavor), { family: 'ubuntu', codename: 'noble' }, 'amd64', sources)),
+      ).toBe(
         `Types: deb
 URIs: http://mirror.test/ubuntu/
 Suites: noble noble-updates
@@ -127,8 +130,8 @@ describe('the sources for a server', () => {
   const bookworm = { family: 'debian', codename: 'bookworm' } as const;
 
   test('on Debian, MySQL comes from the unstable suite of the mirror and MariaDB from the suites of the host', () => {
-    expect(sourcesFor('mysql', bookworm, 'amd64', debian)).toEqual([{ ...debian[0], suites: ['sid'] }]);
-    expect(sourcesFor('mariadb', bookworm, 'amd64', debian)).toEqual(debian);
+    expect(sourcesFor(packagedServer('mysql'), bookworm, 'amd64', debian)).toEqual([{ ...debian[0], suites: ['sid'] }]);
+    expect(sourcesFor(packagedServer('mariadb'), bookworm, 'amd64', debian)).toEqual(debian);
   });
 
   test('no server comes from a third party, even if its suite has the name of the distribution', () => {
@@ -142,8 +145,10 @@ describe('the sources for a server', () => {
       [...thirdParties, ...debian],
       [...debian, ...thirdParties],
     ]) {
-      expect(sourcesFor('mysql', bookworm, 'amd64', sources)).toEqual([{ ...debian[0], suites: ['sid'] }]);
-      expect(sourcesFor('mariadb', bookworm, 'amd64', sources)).toEqual(debian);
+      expect(sourcesFor(packagedServer('mysql'), bookworm, 'amd64', sources)).toEqual([
+        { ...debian[0], suites: ['sid'] },
+      ]);
+      expect(sourcesFor(packagedServer('mariadb'), bookworm, 'amd64', sources)).toEqual(debian);
     }
   });
 
@@ -157,13 +162,13 @@ describe('the sources for a server', () => {
       architectures: ['amd64'],
     };
     const noble = { family: 'ubuntu', codename: 'noble' } as const;
-    expect(sourcesFor('mysql', noble, 'arm64', [primary, ports])).toEqual([ports]);
-    expect(sourcesFor('mysql', noble, 'amd64', [primary, ports])).toEqual([primary]);
+    expect(sourcesFor(packagedServer('mysql'), noble, 'arm64', [primary, ports])).toEqual([ports]);
+    expect(sourcesFor(packagedServer('mysql'), noble, 'amd64', [primary, ports])).toEqual([primary]);
   });
 
   test('there are no sources if apt has no archive of the distribution', () => {
-    expect(sourcesFor('mysql', bookworm, 'amd64', [])).toEqual([]);
-    expect(sourcesFor('mysql', bookworm, 'amd64', debian.slice(1))).toEqual([]);
+    expect(sourcesFor(packagedServer('mysql'), bookworm, 'amd64', [])).toEqual([]);
+    expect(sourcesFor(packagedServer('mysql'), bookworm, 'amd64', debian.slice(1))).toEqual([]);
   });
 });
 
@@ -183,12 +188,13 @@ test('a derivative is treated as the distribution that it is based on', () => {
 });
 
 test('the package without a version is preferred, otherwise the newest server', () => {
-  expect(serverPackage('mysql', ['mysql-server-core-8.0', 'mysql-server-core'])).toBe('mysql-server-core');
-  expect(serverPackage('mysql', ['mysql-server-core-8.0', 'mysql-server-core-8.4', 'mysql-server-core-8.0-dbg'])).toBe(
-    'mysql-server-core-8.4',
-  );
-  expect(serverPackage('mariadb', ['mariadb-server-core-10.6', 'mariadb-server-core-10.11'])).toBe(
+  expect(newestPackage('mysql-server-core', ['mysql-server-core-8.0', 'mysql-server-core'])).toBe('mysql-server-core');
+  expect(
+    newestPackage('mysql-server-core', ['mysql-server-core-8.0', 'mysql-server-core-8.4', 'mysql-server-core-8.0-dbg']),
+  ).toBe('mysql-server-core-8.4');
+  expect(newestPackage('mariadb-server-core', ['mariadb-server-core-10.6', 'mariadb-server-core-10.11'])).toBe(
     'mariadb-server-core-10.11',
   );
-  expect(serverPackage('mariadb', ['mysql-server-core'])).toBeUndefined();
+  expect(newestPackage('mariadb-server-core', ['mysql-server-core'])).toBeUndefined();
+  expect(newestPackage('postgresql', ['postgresql-9.6', 'postgresql-15', 'postgresql-15-cron'])).toBe('postgresql-15');
 });
