@@ -176,6 +176,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 
   'local/mysql': [],
   'local/firehose': [],
+  'local/warehouse': [],
   'local/demo': ['config', 'checkpoint', 'lake', 'local/mysql', 'local/firehose'],
 
   commands: [

@@ -32,7 +32,7 @@ interface Installation {
 const OWNER = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 const START_TIMEOUT_MS = 60_000;
 
-/** An installed PostgreSQL, or a copy of the distribution's packages that needs no root. @throws Error with the reasons */
+/** An installed PostgreSQL, or the packages of the distribution, which need no root. @throws Error with the reasons */
 export async function findPostgres(report: (line: string) => void = () => {}): Promise<Installation> {
   const installed = installedFolder();
   if (installed !== undefined) return { bin: installed, env: {} };

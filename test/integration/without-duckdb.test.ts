@@ -7,17 +7,19 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Fixture, tableOf, until } from './pipeline-fixture.ts';
 
 const PACKAGE = '@duckdb/node-api';
+const PGLITE = '@electric-sql/pglite';
 const { dependencies, optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const installed = mkdtempSync(join(tmpdir(), 'cdc-light-'));
 const duckdb = join(installed, 'node_modules', '@duckdb');
 
-// What `npm install --omit=optional` leaves: the build, and all packages but DuckDB.
+// What `npm install --omit=optional` leaves: the build, and all packages but DuckDB and PGlite.
 beforeAll(() => {
   cpSync('dist', join(installed, 'dist'), { recursive: true });
   cpSync('package.json', join(installed, 'package.json'));
   mkdirSync(join(installed, 'node_modules'));
   for (const name of readdirSync('node_modules')) {
-    if (name !== '@duckdb') symlinkSync(resolve('node_modules', name), join(installed, 'node_modules', name));
+    if (!['@duckdb', '@electric-sql'].includes(name))
+      symlinkSync(resolve('node_modules', name), join(installed, 'node_modules', name));
   }
 });
 afterAll(() => rmSync(installed, { recursive: true }));
@@ -34,9 +36,10 @@ function start(cwd: string, ...words: string[]) {
   return { child, ended, stderr: () => stderr };
 }
 
-test('DuckDB is among the optional packages only', () => {
-  expect(Object.keys(optionalDependencies)).toEqual([PACKAGE]);
+test('DuckDB and PGlite are among the optional packages only', () => {
+  expect(Object.keys(optionalDependencies)).toEqual([PACKAGE, PGLITE]);
   expect(dependencies).not.toHaveProperty([PACKAGE]);
+  expect(dependencies).not.toHaveProperty([PGLITE]);
 });
 
 test('cdc run streams without DuckDB', async () => {
