@@ -1,6 +1,14 @@
-import { constraintViolation, invalidArgument, serializationError, validationError } from './aws-error.ts';
-import type { DeliveryStream } from './delivery-stream.ts';
+import { invalidArgument, validationError } from './aws-error.ts';
 import type { Json } from './put-request.ts';
+import { readRedshift } from './redshift/request.ts';
+import {
+  lowerFirst,
+  missingTexts,
+  objectOrEmpty,
+  optional,
+  rejectOtherFields,
+  unsupportedField,
+} from './request-fields.ts';
 import { MIB, type StreamOptions, streamNameProblems } from './stream-options.ts';
 
 /**
@@ -22,24 +30,22 @@ const SUPPORTED_FIELDS = new Set([
   'S3BackupMode',
 ]);
 
+const DESTINATIONS = [
+  'ExtendedS3DestinationConfiguration',
+  'S3DestinationConfiguration',
+  'RedshiftDestinationConfiguration',
+];
+
 /** Reads the input of CreateDeliveryStream. */
 export function readCreateDeliveryStream(input: Json): StreamOptions {
   const problems = streamNameProblems(input.DeliveryStreamName);
   const [field, destination] = destinationOf(input);
-  for (const name of ['RoleARN', 'BucketARN'] as const) {
-    if (typeof destination[name] === 'string') continue;
-    problems.push(
-      constraintViolation(
-        null,
-        `${lowerFirst(field)}.${name[0]!.toLowerCase()}${name.slice(1)}`,
-        'Member must not be null',
-      ),
-    );
+  if (field === 'RedshiftDestinationConfiguration') {
+    return { ...readRedshift(destination, problems), name: input.DeliveryStreamName as string };
   }
+  problems.push(...missingTexts(destination, lowerFirst(field), ['RoleARN', 'BucketARN']));
   if (problems.length > 0) throw validationError(problems);
-  for (const name of Object.keys(destination)) {
-    if (!SUPPORTED_FIELDS.has(name)) throw unsupportedField(`${field}.${name}`);
-  }
+  rejectOtherFields(destination, field, SUPPORTED_FIELDS);
   const compression = destination.CompressionFormat ?? 'UNCOMPRESSED';
   if (compression !== 'UNCOMPRESSED' && compression !== 'GZIP') {
     throw unsupportedField(`CompressionFormat ${compression}`);
@@ -77,8 +83,7 @@ function destinationOf(input: Json): [string, Json] {
     throw invalidArgument('Exactly one destination configuration is supported for a Firehose');
   }
   const field = given[0]!;
-  if (field !== 'ExtendedS3DestinationConfiguration' && field !== 'S3DestinationConfiguration')
-    throw unsupportedField(field);
+  if (!DESTINATIONS.includes(field)) throw unsupportedField(field);
   if ((input.DeliveryStreamType ?? 'DirectPut') !== 'DirectPut') {
     throw unsupportedField(`DeliveryStreamType ${input.DeliveryStreamType}`);
   }
@@ -109,79 +114,3 @@ function partitionQuery(processing: Json, partitioned: boolean): string | undefi
   }
   return query;
 }
-
-const unsupportedField = (field: string) => invalidArgument(`The local Firehose does not support ${field}`);
-
-const lowerFirst = (text: string): string => text[0]!.toLowerCase() + text.slice(1);
-
-const objectOrEmpty = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {});
-
-interface JsonTypes {
-  string: string;
-  number: number;
-}
-
-function optional<T extends keyof JsonTypes>(value: unknown, type: T): JsonTypes[T] | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== type) throw serializationError(`Expected a ${type}, found ${JSON.stringify(value)}`);
-  return value as JsonTypes[T];
-}
-
-/** Creates the response of DescribeDeliveryStream. */
-export function describeStream(stream: DeliveryStream, arn: string): Json {
-  const { settings, created, encryption } = stream;
-  const given = settings.options.destination ?? {};
-  const destination = {
-    RoleARN: 'arn:aws:iam::000000000000:role/local-firehose',
-    BucketARN: 'arn:aws:s3:::local-lake',
-    Prefix: settings.options.prefix ?? '',
-    ErrorOutputPrefix: settings.options.errorOutputPrefix,
-    BufferingHints: {
-      SizeInMBs: Math.ceil(settings.bufferSize / MIB),
-      IntervalInSeconds: Math.ceil(settings.bufferSeconds),
-    },
-    CompressionFormat: settings.gzip ? 'GZIP' : 'UNCOMPRESSED',
-    EncryptionConfiguration: { NoEncryptionConfig: 'NoEncryption' },
-    CloudWatchLoggingOptions: { Enabled: false },
-    ...pick(given, ['RoleARN', 'BucketARN', 'Prefix', 'EncryptionConfiguration', 'CloudWatchLoggingOptions']),
-  };
-  const processors = settings.query && [
-    { Type: 'RecordDeAggregation', Parameters: [{ ParameterName: 'SubRecordType', ParameterValue: 'JSON' }] },
-    {
-      Type: 'MetadataExtraction',
-      Parameters: [
-        { ParameterName: 'MetadataExtractionQuery', ParameterValue: settings.options.partition },
-        { ParameterName: 'JsonParsingEngine', ParameterValue: 'JQ-1.6' },
-      ],
-    },
-  ];
-  return {
-    DeliveryStreamDescription: {
-      DeliveryStreamName: settings.name,
-      DeliveryStreamARN: arn,
-      DeliveryStreamStatus: 'ACTIVE',
-      DeliveryStreamEncryptionConfiguration: encryption,
-      DeliveryStreamType: 'DirectPut',
-      VersionId: '1',
-      CreateTimestamp: created.getTime() / 1000,
-      HasMoreDestinations: false,
-      Destinations: [
-        {
-          DestinationId: 'destinationId-000000000001',
-          S3DestinationDescription: destination,
-          ExtendedS3DestinationDescription: {
-            ...destination,
-            S3BackupMode: 'Disabled',
-            DynamicPartitioningConfiguration: { Enabled: processors !== undefined },
-            ProcessingConfiguration: { Enabled: processors !== undefined, Processors: processors ?? [] },
-            CustomTimeZone: 'UTC',
-            ...pick(given, ['DynamicPartitioningConfiguration', 'ProcessingConfiguration']),
-          },
-        },
-      ],
-    },
-  };
-}
-
-const pick = (object: Json, names: readonly string[]): Json =>
-  Object.fromEntries(names.flatMap((name) => (object[name] == null ? [] : [[name, object[name]]])));

@@ -9,10 +9,27 @@ import {
   partitionKeys,
   withDefaultTimestamp,
 } from './prefix.ts';
+import {
+  REDSHIFT_FIELD,
+  type RedshiftOptions,
+  type RedshiftSettings,
+  redshiftProblems,
+  validateRedshift,
+} from './redshift/destination.ts';
 
 /** The options of a delivery stream. */
-export interface StreamOptions {
+export interface StreamOptions extends ObjectOptions {
   name: string;
+  /** Dynamic partitioning: a JQ-like object of paths, `{db: .source.db, table: .source.table}`. */
+  partition?: string | undefined;
+  /** Copies the objects into a table. Without it they are the destination. */
+  redshift?: RedshiftOptions | undefined;
+  /** The records go into these objects too. */
+  backup?: ObjectOptions | undefined;
+}
+
+/** When objects are delivered, and where. */
+export interface ObjectOptions {
   /** The size at which an object is delivered, 1 to 128 MiB. Default: 5 MiB, or 64 MiB with `partition`. */
   bufferSize?: number | undefined;
   /** The age at which an object is delivered, 0 to 900 seconds. Fractions are for tests. Default: 300. */
@@ -22,9 +39,7 @@ export interface StreamOptions {
   prefix?: string | undefined;
   /** Required if `prefix` has expressions. */
   errorOutputPrefix?: string | undefined;
-  /** Dynamic partitioning: a JQ-like object of paths, `{db: .source.db, table: .source.table}`. */
-  partition?: string | undefined;
-  /** The destination of CreateDeliveryStream, for DescribeDeliveryStream. */
+  /** The S3 destination of CreateDeliveryStream, for DescribeDeliveryStream. */
   destination?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -37,6 +52,8 @@ export interface StreamSettings {
   prefix: PrefixTemplate;
   errorPrefix: PrefixTemplate;
   query: PartitionQuery | undefined;
+  redshift: RedshiftSettings | undefined;
+  backup: StreamSettings | undefined;
   /** The original options, for DescribeDeliveryStream. */
   options: StreamOptions;
 }
@@ -62,15 +79,22 @@ export function streamNameProblems(name: unknown, field = 'deliveryStreamName'):
   return problems;
 }
 
-/** @throws AwsError with the response of CreateDeliveryStream */
-export function validateStream(options: StreamOptions): StreamSettings {
+/**
+ * @param field the path of the S3 destination in the request, for messages
+ * @throws AwsError with the response of CreateDeliveryStream
+ */
+export function validateStream(
+  options: StreamOptions,
+  field = options.redshift ? `${REDSHIFT_FIELD}.s3Configuration` : 'extendedS3DestinationConfiguration',
+): StreamSettings {
   const query = options.partition === undefined ? undefined : parsePartitionQuery(options.partition);
   const bufferSize = options.bufferSize ?? (query ? 64 : 5) * MIB;
   const bufferSeconds = options.bufferSeconds ?? 300;
   const problems = [
     ...streamNameProblems(options.name),
-    ...rangeProblems(bufferSize / MIB, 1, 128, 'sizeInMBs'),
-    ...rangeProblems(bufferSeconds, 0, 900, 'intervalInSeconds'),
+    ...rangeProblems(bufferSize / MIB, 1, 128, `${field}.bufferingHints.sizeInMBs`),
+    ...rangeProblems(bufferSeconds, 0, 900, `${field}.bufferingHints.intervalInSeconds`),
+    ...(options.redshift ? redshiftProblems(options.redshift) : []),
   ];
   if (problems.length > 0) throw validationError(problems);
 
@@ -93,6 +117,10 @@ export function validateStream(options: StreamOptions): StreamSettings {
     prefix: withDefaultTimestamp(prefix),
     errorPrefix,
     query,
+    redshift: options.redshift && validateRedshift(options.redshift, options.gzip ?? false),
+    backup:
+      options.backup &&
+      validateStream({ ...options.backup, name: options.name }, `${REDSHIFT_FIELD}.s3BackupConfiguration`),
     options,
   };
 }
@@ -110,8 +138,7 @@ export function validateLocalStream(options: StreamOptions): StreamSettings {
   }
 }
 
-function rangeProblems(value: number, min: number, max: number, hint: string): string[] {
-  const field = `extendedS3DestinationConfiguration.bufferingHints.${hint}`;
+function rangeProblems(value: number, min: number, max: number, field: string): string[] {
   if (value < min || Number.isNaN(value)) {
     return [constraintViolation(String(value), field, `Member must have value greater than or equal to ${min}`)];
   }
