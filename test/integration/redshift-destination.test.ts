@@ -238,12 +238,23 @@ for (const { name, open, skip } of servers) {
       );
     });
 
-    test('one bad line fails its COPY as a whole: retries, then a manifest, and the next objects are copied', async () => {
+    test('bad lines fail their COPY as a whole: retries, then a manifest, and the next objects are copied', async () => {
       const table = newName('bad');
       await db.sql(`CREATE TABLE ${table} (n int)`);
       const { client, lake, log } = await start();
-      await create(client, destination(db.jdbcUrl, table, { RetryOptions: { DurationInSeconds: 1 } }));
-      await put(client, ...Array.from({ length: 100 }, (_, n) => (n === 70 ? '{"n":1 2}\n' : `{"n":${n}}\n`)));
+      const config = destination(db.jdbcUrl, table, {
+        RetryOptions: { DurationInSeconds: 1 },
+        CopyCommand: { DataTableName: table, CopyOptions: "JSON 'auto' MAXERROR 2" },
+        S3Configuration: { ...S3, BufferingHints: { SizeInMBs: 128, IntervalInSeconds: 0 } },
+      });
+      await create(client, config);
+      // Several parts, the first of which are good.
+      const pad = 'x'.repeat(30_000);
+      const lines = Array.from(
+        { length: 100 },
+        (_, n) => `{"n":${n}${n % 20 === 10 && n > 40 ? ' 2' : ''},"pad":"${pad}"}\n`,
+      );
+      await put(client, ...lines.slice(0, 80));
       await until(() => manifestsOf(lake).length === 1);
       const [manifest = ''] = manifestsOf(lake);
       const [object] = filesOf(lake).filter((name) => name !== manifest);
@@ -328,24 +339,30 @@ describe('a local Firehose that ends', () => {
     closing.push(db.stop);
     const lake = join(folder, newName('lake'));
     const flags = ['--lake', lake, '--redshift', db.jdbcUrl, '--table', 'later', '--buffer-seconds', '0'];
+    const buffering = await spawnFirehose(...flags.slice(0, -2));
+    await put(clientFor(buffering.endpoint), '{"n":0}\n');
+    buffering.child.kill('SIGKILL');
+    await once(buffering.child, 'close');
     const first = await spawnFirehose(...flags);
     const client = clientFor(first.endpoint);
+    await until(() => filesOf(lake).length === 1);
     await put(client, '{"n":1}\n');
+    await until(() => filesOf(lake).length === 2);
     await until(() => first.output().includes('relation "later" does not exist'));
     first.child.kill('SIGKILL');
     await once(first.child, 'close');
     const second = await spawnFirehose(...flags);
     await until(() => second.output().includes('relation "later" does not exist'));
     await put(clientFor(second.endpoint), '{"n":2}\n');
-    await until(() => filesOf(lake).length === 2);
+    await until(() => filesOf(lake).length === 3);
     second.child.kill('SIGTERM');
     expect(await once(second.child, 'close')).toEqual([0, null]);
-    expect(second.output()).toContain('s: not copied yet: 2 objects up to s/');
+    expect(second.output()).toContain('s: not copied yet: 3 objects up to s/');
     await db.sql('CREATE TABLE later (n int)');
     // No record arrives: the stream is created because it has something to copy.
     const third = await spawnFirehose(...flags);
-    await until(async () => (await db.sql('SELECT n FROM later')).length === 2);
-    expect(await db.sql('SELECT n FROM later ORDER BY n')).toEqual([{ n: 1 }, { n: 2 }]);
+    await until(async () => (await db.sql('SELECT n FROM later')).length === 3);
+    expect(await db.sql('SELECT n FROM later ORDER BY n')).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }]);
     third.child.kill('SIGTERM');
     await once(third.child, 'close');
     const quiet = await start(lake);
