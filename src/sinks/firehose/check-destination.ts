@@ -35,8 +35,8 @@ export function checkDestination(
     const what = `the stream ${stream} delivers to ${ONE_EVENT_PER_RECORD[kind]}`;
     findings.push(warning(what, why, 'firehose.aggregate: off'));
   }
-  const copyOptions = destination.RedshiftDestinationDescription?.CopyCommand?.CopyOptions;
-  if (destination.RedshiftDestinationDescription && !/\bjson\b/i.test(copyOptions ?? '')) {
+  const copy = destination.RedshiftDestinationDescription?.CopyCommand;
+  if (copy !== undefined && !/\bjson\b/i.test(copy.CopyOptions ?? '')) {
     findings.push(
       error(
         `the stream ${stream} copies into Redshift, and its CopyOptions have no JSON`,

@@ -23,14 +23,14 @@ const OF_FIREHOSE = new Set([
 ]);
 const MAX_ERRORS_LIMIT = 100_000;
 
-interface Token {
+interface OptionToken {
   text: string;
   quoted: boolean;
 }
 
 /** Reads the options one by one, as COPY does: in any order, keywords in any case, AS where it is optional. */
-class Tokens {
-  readonly #tokens: Token[];
+class OptionReader {
+  readonly #tokens: OptionToken[];
   #at = 0;
 
   constructor(text: string) {
@@ -69,7 +69,7 @@ class Tokens {
 
 /** @throws AwsError for an option that is unknown, incomplete, or not for Firehose */
 export function parseCopyOptions(text: string): CopyOptions {
-  const tokens = new Tokens(text);
+  const tokens = new OptionReader(text);
   const options: CopyOptions = {
     ignoreCase: false,
     gzip: false,
@@ -141,7 +141,7 @@ export function parseCopyOptions(text: string): CopyOptions {
 }
 
 /** Returns whether the case of keys is ignored. */
-function readJsonMode(tokens: Tokens): boolean {
+function readJsonMode(tokens: OptionReader): boolean {
   tokens.skip('AS');
   const mode = tokens.quoted() ?? 'auto';
   if (mode === 'auto' || mode === 'auto ignorecase') return mode !== 'auto';
@@ -149,14 +149,14 @@ function readJsonMode(tokens: Tokens): boolean {
 }
 
 /** Undefined for 'auto': PostgreSQL recognizes the formats that Redshift does. */
-function readFormat(tokens: Tokens, option: string): string | undefined {
+function readFormat(tokens: OptionReader, option: string): string | undefined {
   tokens.skip('AS');
   const format = tokens.quoted();
   if (format === undefined || format === '') throw invalidArgument(`The COPY option ${option} needs a text in quotes`);
   return format === 'auto' ? undefined : format;
 }
 
-function readReplacement(tokens: Tokens): string {
+function readReplacement(tokens: OptionReader): string {
   tokens.skip('AS');
   const replacement = tokens.quoted() ?? '?';
   const code = replacement.charCodeAt(0);
@@ -164,8 +164,8 @@ function readReplacement(tokens: Tokens): string {
   throw invalidArgument('The COPY option ACCEPTINVCHARS needs one ASCII character in quotes');
 }
 
-function tokensOf(text: string): Token[] {
-  const tokens: Token[] = [];
+function tokensOf(text: string): OptionToken[] {
+  const tokens: OptionToken[] = [];
   const pattern = /\s*(?:'((?:[^']|'')*)'|([^\s',]+)|(\S))/gy;
   for (const [, quoted, word, other] of text.trim().matchAll(pattern)) {
     if (other !== undefined) throw invalidArgument(`CopyOptions has an unexpected ${other}`);

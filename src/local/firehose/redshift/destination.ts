@@ -1,7 +1,7 @@
 import { constraintViolation, invalidArgument } from '../aws-error.ts';
 import type { CopyTarget } from './copy.ts';
 import { type CopyOptions, parseCopyOptions } from './copy-options.ts';
-import { parseColumnNames, parseTableName } from './names.ts';
+import { parseDataTableColumns, parseDataTableName } from './names.ts';
 
 /** A table that the objects of a stream are copied into. */
 export interface RedshiftOptions {
@@ -87,8 +87,8 @@ export function validateRedshift(options: RedshiftOptions, gzip: boolean): Redsh
       database,
       user: options.user,
       password: options.password,
-      table: parseTableName(options.table),
-      columns: parseColumnNames(options.columns),
+      table: parseDataTableName(options.table),
+      columns: parseDataTableColumns(options.columns),
       options: copyOptions,
     },
     retrySeconds: options.retrySeconds ?? RETRY_SECONDS_DEFAULT,

@@ -23,14 +23,14 @@ function namesOf(text: string, separator: '.' | ',', field: string): string[] {
 }
 
 /** DataTableName as SQL, with its schema if it has one. @throws AwsError if it is no name */
-export function parseTableName(text: string): string {
+export function parseDataTableName(text: string): string {
   const names = namesOf(text, '.', 'DataTableName');
   if (names.length > 2) throw invalidArgument(`DataTableName '${text}' has more parts than a schema and a table`);
   return names.map(quoteName).join('.');
 }
 
 /** DataTableColumns, a list with commas; undefined if there is none. @throws AwsError if it is no list of names */
-export function parseColumnNames(text: string | undefined): string[] | undefined {
+export function parseDataTableColumns(text: string | undefined): string[] | undefined {
   if (text === undefined || text.trim() === '') return undefined;
   return namesOf(text, ',', 'DataTableColumns');
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseCopyOptions } from '../../../../../src/local/firehose/redshift/copy-options.ts';
 import { copiedColumns, insertSql, type TableColumn } from '../../../../../src/local/firehose/redshift/copy-sql.ts';
-import { parseColumnNames, parseTableName } from '../../../../../src/local/firehose/redshift/names.ts';
+import { parseDataTableColumns, parseDataTableName } from '../../../../../src/local/firehose/redshift/names.ts';
 
 const column = (name: string, type_name: string, more: Partial<TableColumn> = {}): TableColumn => ({
   name,
@@ -55,12 +55,12 @@ test('columns that the server fills are left out, unless they are listed', () =>
 });
 
 test('names are in lower case, unless they are in quotes', () => {
-  expect(parseTableName('Public.EVENTS')).toBe('"public"."events"');
-  expect(parseTableName(' "My ""Table" ')).toBe('"My ""Table"');
-  expect(parseTableName('a."b.c"')).toBe('"a"."b.c"');
-  expect(parseColumnNames('a, B ,"C,d"')).toEqual(['a', 'b', 'C,d']);
-  expect(parseColumnNames(' ')).toBeUndefined();
-  expect(() => parseTableName('a.b.c')).toThrow("DataTableName 'a.b.c' has more parts than a schema and a table");
-  expect(() => parseTableName('a; DROP TABLE b')).toThrow("DataTableName 'a; DROP TABLE b' has an unexpected ;");
-  expect(() => parseColumnNames('a,,b')).toThrow("DataTableColumns 'a,,b' is not a list of columns");
+  expect(parseDataTableName('Public.EVENTS')).toBe('"public"."events"');
+  expect(parseDataTableName(' "My ""Table" ')).toBe('"My ""Table"');
+  expect(parseDataTableName('a."b.c"')).toBe('"a"."b.c"');
+  expect(parseDataTableColumns('a, B ,"C,d"')).toEqual(['a', 'b', 'C,d']);
+  expect(parseDataTableColumns(' ')).toBeUndefined();
+  expect(() => parseDataTableName('a.b.c')).toThrow("DataTableName 'a.b.c' has more parts than a schema and a table");
+  expect(() => parseDataTableName('a; DROP TABLE b')).toThrow("DataTableName 'a; DROP TABLE b' has an unexpected ;");
+  expect(() => parseDataTableColumns('a,,b')).toThrow("DataTableColumns 'a,,b' is not a list of columns");
 });
