@@ -200,6 +200,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'verify',
     'daemon.ts',
     'local/firehose',
+    'local/warehouse',
     'local/demo',
   ],
   'main.ts': ['commands'],

@@ -1,26 +1,11 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { Command } from 'commander';
-import { parseSize } from '../config/units.ts';
 import type { CheckedPlan } from '../local/firehose/faults.ts';
 import type { LocalFirehose } from '../local/firehose/server.ts';
-import type { StreamOptions } from '../local/firehose/stream-options.ts';
+import type { Warehouse } from '../local/warehouse/server.ts';
 import { onAbort } from '../runtime/abort.ts';
 import { CdcError, formatError } from '../runtime/error.ts';
-
-interface FirehoseFlags {
-  listen: string;
-  lake: string;
-  stream?: string[];
-  strict?: true;
-  bufferSeconds: string;
-  bufferSize?: string;
-  gzip?: true;
-  prefix?: string;
-  errorPrefix?: string;
-  partition?: string;
-  faults?: string;
-  ledger?: string;
-}
+import { type FirehoseFlags, parseListen, streamSettings } from './firehose/flags.ts';
 
 const EXAMPLE = `
 Example:
@@ -39,6 +24,12 @@ Example, a tenth of the calls fail, a tenth of the others have half of their rec
       {"fault": "partial", "rate": 0.1, "records": 0.5}]}' > plan.json
   $ cdc firehose --faults plan.json --ledger calls.ndjson
   A change of plan.json takes effect within a second.
+
+Example, a warehouse: the objects of the stream are copied into the table "landing", and psql reads it meanwhile:
+  $ cdc firehose --warehouse warehouse --table landing --buffer-seconds 5
+  $ psql postgres://postgres@127.0.0.1:5439/postgres -c 'CREATE TABLE landing (
+      op text, before jsonb, after jsonb, key jsonb, seq text, source jsonb, ts_ms bigint, partial jsonb)'
+  CreateDeliveryStream with a RedshiftDestinationConfiguration does the same for one stream.
 
 A stream is created when it is first used, with the settings of the command line. With --strict only the
 streams of --stream and of CreateDeliveryStream exist, as on AWS.
@@ -60,29 +51,54 @@ export function firehoseCommand(signal: AbortSignal): Command {
     .option('--partition <query>', "dynamic partitioning, '{name: .path, ...}' over each event")
     .option('--faults <plan.json>', 'inject faults by this plan; the file is read again when it changes')
     .option('--ledger <file>', 'log each put call as a line of this file, synced before the response')
+    .option('--warehouse <dir>', 'an embedded PostgreSQL in this folder, in place of Redshift')
+    .option('--warehouse-listen <host:port>', 'address of the embedded PostgreSQL', '127.0.0.1:5439')
+    .option('--table <name>', 'copy the objects of each stream into this table, as a Redshift destination does')
+    .option('--columns <names>', 'the columns that are filled, with commas (default: all)')
+    .option('--copy-options <options>', "options of COPY (default: JSON 'auto', and GZIP with --gzip)")
+    .option('--retry-seconds <n>', 'try a COPY that fails again for this time, 0 to 7200', '3600')
+    .option('--redshift <jdbc-url>', 'another PostgreSQL or Redshift, jdbc:postgresql://HOST:PORT/DATABASE')
+    .option('--redshift-user <name>', 'its user; CDC_REDSHIFT_PASSWORD has the password', 'postgres')
     .addHelpText('after', EXAMPLE)
     .action(async (flags: FirehoseFlags) => {
-      const settings = streamSettings(flags);
+      const listen = parseListen(flags.listen);
       const { validateLocalStream } = await import('../local/firehose/stream-options.ts');
-      // Reports invalid settings now, not when a stream is first used.
-      validateLocalStream({ ...settings, name: 'any' });
+      // Reports invalid settings now, not when a stream is first used. The port of the warehouse is not known yet.
+      const anyUrl = flags.warehouse === undefined ? undefined : 'jdbc:postgresql://localhost:5439/postgres';
+      validateLocalStream({ ...streamSettings(flags, anyUrl), name: 'any' });
       const faults = flags.faults === undefined ? undefined : await readPlan(flags.faults);
-      const { startLocalFirehose } = await import('../local/firehose/server.ts');
-      const firehose = await startLocalFirehose({
-        faults,
-        ledger: flags.ledger,
-        listen: parseListen(flags.listen),
-        lake: flags.lake,
-        streams: (flags.stream ?? []).map((name) => ({ ...settings, name })),
-        autoCreateStream: flags.strict ? undefined : (name) => ({ ...settings, name }),
-        log: print,
-      });
-      print(`local Firehose on ${firehose.endpoint}, delivering to ${flags.lake}`);
-      if (flags.faults !== undefined) watchPlan(flags.faults, firehose);
-      await new Promise<void>((resolve) => void onAbort(signal, resolve));
-      if (flags.faults !== undefined) unwatchFile(flags.faults);
-      await firehose.close();
+      const warehouse = await openWarehouse(flags);
+      try {
+        const settings = streamSettings(flags, warehouse?.jdbcUrl);
+        const { startLocalFirehose } = await import('../local/firehose/server.ts');
+        const firehose = await startLocalFirehose({
+          faults,
+          ledger: flags.ledger,
+          listen,
+          lake: flags.lake,
+          streams: (flags.stream ?? []).map((name) => ({ ...settings, name })),
+          autoCreateStream: flags.strict ? undefined : (name) => ({ ...settings, name }),
+          warehouse,
+          log: print,
+        });
+        print(`local Firehose on ${firehose.endpoint}, delivering to ${flags.lake}`);
+        if (flags.faults !== undefined) watchPlan(flags.faults, firehose);
+        await new Promise<void>((resolve) => void onAbort(signal, resolve));
+        if (flags.faults !== undefined) unwatchFile(flags.faults);
+        await firehose.close();
+      } finally {
+        await warehouse?.close();
+      }
     });
+}
+
+async function openWarehouse({ warehouse, warehouseListen }: FirehoseFlags): Promise<Warehouse | undefined> {
+  if (warehouse === undefined) return undefined;
+  const listen = parseListen(warehouseListen, '--warehouse-listen');
+  const { startWarehouse } = await import('../local/warehouse/server.ts');
+  const opened = await startWarehouse({ directory: warehouse, listen, log: print });
+  print(`warehouse on ${opened.url}, in ${warehouse}`);
+  return opened;
 }
 
 async function readPlan(path: string): Promise<CheckedPlan> {
@@ -112,34 +128,6 @@ function watchPlan(path: string, firehose: LocalFirehose): void {
     }
   });
 }
-
-function streamSettings(flags: FirehoseFlags): Omit<StreamOptions, 'name'> {
-  const bufferSize = flags.bufferSize === undefined ? undefined : parseSize(flags.bufferSize);
-  if (flags.bufferSize !== undefined && bufferSize === undefined) {
-    throw usageError(`--buffer-size ${flags.bufferSize} is not a size`, 'write it as 5MiB, or as a number of bytes');
-  }
-  const bufferSeconds = flags.bufferSeconds.trim() === '' ? Number.NaN : Number(flags.bufferSeconds);
-  if (Number.isNaN(bufferSeconds)) {
-    throw usageError(`--buffer-seconds ${flags.bufferSeconds} is not a number`, 'write seconds, 0 to 900');
-  }
-  const { gzip, prefix, errorPrefix: errorOutputPrefix, partition } = flags;
-  return { bufferSize, bufferSeconds, gzip, prefix, errorOutputPrefix, partition };
-}
-
-function parseListen(text: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (!host || port > 65535) {
-    throw usageError(
-      `--listen ${text} is not an address`,
-      'write it as 127.0.0.1:4573, or with port 0 for a free port',
-    );
-  }
-  return { host, port };
-}
-
-const usageError = (message: string, hint: string) => new CdcError(message, { exitCode: 2, hint });
 
 const collect = (name: string, names: string[] = []): string[] => [...names, name];
 

@@ -51,9 +51,6 @@ export const SAMPLES: Readonly<Record<string, readonly [Parameters, ...Parameter
   iceberg: [PLAIN, FULL, KMS_BUCKET],
 };
 
-/** Templates whose destination the local Firehose does not have. */
-export const NOT_LOCAL = ['redshift'];
-
 /** Everything that is wrong with a template that is deployed with these parameters. */
 export function checkStack(template: Template, parameters: Parameters): TemplateFinding[] {
   const stack = resolveTemplate(template, parameters);

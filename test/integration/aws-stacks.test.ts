@@ -8,13 +8,16 @@ import {
   FirehoseClient,
   PutRecordBatchCommand,
 } from '@aws-sdk/client-firehose';
-import { afterAll, afterEach, expect, test } from 'vitest';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { startLocalFirehose } from '../../src/local/firehose/server.ts';
+import { startWarehouse, type Warehouse } from '../../src/local/warehouse/server.ts';
 import { checkStream } from '../../src/sinks/firehose/check-stream.ts';
+import { postgres } from '../../src/warehouse/dialects/postgres.ts';
 import { createInput } from '../aws/create-input.ts';
 import { type Parameters, resolveTemplate, type Stack } from '../aws/resolve.ts';
-import { NOT_LOCAL, SAMPLES } from '../aws/stacks.ts';
+import { SAMPLES } from '../aws/stacks.ts';
 import { readTemplate } from '../aws/template.ts';
 
 /** Each stack, in a local Firehose by the real SDK: its stream passes cdc check, takes events and delivers them. */
@@ -22,8 +25,16 @@ import { readTemplate } from '../aws/template.ts';
 const folder = mkdtempSync(join(tmpdir(), 'cdc-stacks-'));
 const closing: (() => Promise<unknown> | unknown)[] = [];
 let lakes = 0;
+let warehouse: Warehouse;
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+beforeAll(async () => {
+  warehouse = await startWarehouse({ directory: join(folder, 'wh'), listen: { host: '127.0.0.1', port: 0 } });
+});
+
+afterAll(async () => {
+  await warehouse.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
@@ -48,7 +59,11 @@ const FORMATS: Readonly<Record<string, (table: string, id: number) => string>> =
 
 async function start(stack: Stack) {
   const lake = join(folder, `lake-${lakes++}`);
-  const firehose = await startLocalFirehose({ listen: { host: '127.0.0.1', port: 0 }, lake, streams: [] });
+  const firehose = await startLocalFirehose({
+    ...{ listen: { host: '127.0.0.1', port: 0 }, lake, streams: [] },
+    // A cluster of AWS is the embedded one here.
+    warehouse,
+  });
   closing.push(() => firehose.close().catch(() => {}));
   const client = new FirehoseClient({
     region: 'eu-west-1',
@@ -122,7 +137,7 @@ const DELIVERIES: Delivery[] = [
   {
     template: 'snowflake',
     what: 'a VARIANT for each event',
-    lands: together('CDC/PUBLIC/CHANGES/DATE', (event) => `{"CONTENT":${event}}`),
+    lands: together('CDC/CDC_STATE/LANDING/DATE', (event) => `{"CONTENT":${event}}`),
     failed: 'snowflake-failed',
   },
   {
@@ -134,45 +149,66 @@ const DELIVERIES: Delivery[] = [
   { template: 'redshift', what: 'staging objects', lands: together(`${STREAM}/staging/DATE`), failed: '' },
 ];
 
-const LOCAL = DELIVERIES.filter(({ template }) => !NOT_LOCAL.includes(template));
+/** The landing table of `cdc sql`, with the types that stand for those of Redshift. */
+const [LANDING = ''] = postgres.landing.define({ format: 'debezium', flatPrefix: '_', lake: '', tables: [] });
 
-test.each(LOCAL)('the stream of $template.yaml delivers $what', async ({ template, parameters, lands, failed }) => {
-  const stack = resolveTemplate(readTemplate(template), { ...SAMPLES[template]![0], ...parameters });
-  const { firehose, lake, client } = await start(stack);
+async function inWarehouse(sql: string): Promise<unknown[][]> {
+  const client = new pg.Client({ connectionString: warehouse.url });
+  await client.connect();
+  try {
+    return [await client.query({ text: sql, rowMode: 'array' })].flat().at(-1)?.rows ?? [];
+  } finally {
+    await client.end();
+  }
+}
 
-  const lines = stack.Outputs.CdcConfiguration!;
-  const tables = /^tables:/m.test(lines) ? '' : 'tables: ["shop.*"]\n';
-  const yaml = `source: { url: "mysql://cdc:x@127.0.0.1" }\n${tables}${lines}`;
-  const { format, flat_prefix, firehose: options } = parseConfig(yaml, { file: 'cdc.yaml', directory: '/', env: {} });
-  const { DeliveryStreamDescription: described } = await client.send(
-    new DescribeDeliveryStreamCommand({ DeliveryStreamName: options.stream }),
-  );
-  expect(described!.DeliveryStreamEncryptionConfiguration?.Status).toBe('ENABLED');
-  expect(checkStream(described!, { ...options, format, flat_prefix })).toEqual([]);
+test.each(DELIVERIES)(
+  'the stream of $template.yaml delivers $what',
+  async ({ template, parameters, lands, failed }) => {
+    const stack = resolveTemplate(readTemplate(template), { ...SAMPLES[template]![0], ...parameters });
+    const { firehose, lake, client } = await start(stack);
+    if (template === 'redshift') {
+      await inWarehouse(`DROP SCHEMA IF EXISTS cdc_state CASCADE; CREATE SCHEMA cdc_state; ${LANDING}`);
+    }
 
-  const event = FORMATS[format]!;
-  const events = [event('orders', 1), event('lines', 2), event('orders', 3)].map((line) => `${line}\n`);
-  const records = options.aggregate === 'off' ? events : [events.join('')];
-  const bad = failed === '' ? [] : ['no JSON\n'];
-  const put = await client.send(
-    new PutRecordBatchCommand({
-      DeliveryStreamName: options.stream,
-      Records: [...records, ...bad].map((text) => ({ Data: Buffer.from(text) })),
-    }),
-  );
-  expect(put).toMatchObject({ FailedPutCount: 0, Encrypted: true });
-  await firehose.close();
+    const lines = stack.Outputs.CdcConfiguration!;
+    const tables = /^tables:/m.test(lines) ? '' : 'tables: ["shop.*"]\n';
+    const yaml = `source: { url: "mysql://cdc:x@127.0.0.1" }\n${tables}${lines}`;
+    const { format, flat_prefix, firehose: options } = parseConfig(yaml, { file: 'cdc.yaml', directory: '/', env: {} });
+    const { DeliveryStreamDescription: described } = await client.send(
+      new DescribeDeliveryStreamCommand({ DeliveryStreamName: options.stream }),
+    );
+    expect(described!.DeliveryStreamEncryptionConfiguration?.Status).toBe('ENABLED');
+    expect(checkStream(described!, { ...options, format, flat_prefix })).toEqual([]);
 
+    const event = FORMATS[format]!;
+    const events = [event('orders', 1), event('lines', 2), event('orders', 3)].map((line) => `${line}\n`);
+    const records = options.aggregate === 'off' ? events : [events.join('')];
+    const bad = failed === '' ? [] : ['no JSON\n'];
+    const put = await client.send(
+      new PutRecordBatchCommand({
+        DeliveryStreamName: options.stream,
+        Records: [...records, ...bad].map((text) => ({ Data: Buffer.from(text) })),
+      }),
+    );
+    expect(put).toMatchObject({ FailedPutCount: 0, Encrypted: true });
+    await firehose.close();
+
+    if (template === 'redshift') {
+    const landed = await inWarehouse('SELECT seq FROM cdc_state.landing ORDER BY seq');
+    expect(landed).toEqual(events.map((line) => [JSON.parse(line).seq]).sort());
+  }
   const rows = rowsByFolder(lake);
-  const failures = rows[`${STREAM}/${STREAM}/failed/${failed}/DATE`] ?? [];
-  delete rows[`${STREAM}/${STREAM}/failed/${failed}/DATE`];
-  const expected = Object.entries(lands(event)).map(([place, list]) => [`${STREAM}/${place}`, list]);
-  expect(rows).toEqual(Object.fromEntries(expected));
-  const raw = failures.map((line) => Buffer.from(JSON.parse(line).rawData, 'base64').toString());
-  expect(raw).toEqual(bad);
-});
+    const failures = rows[`${STREAM}/${STREAM}/failed/${failed}/DATE`] ?? [];
+    delete rows[`${STREAM}/${STREAM}/failed/${failed}/DATE`];
+    const expected = Object.entries(lands(event)).map(([place, list]) => [`${STREAM}/${place}`, list]);
+    expect(rows).toEqual(Object.fromEntries(expected));
+    const raw = failures.map((line) => Buffer.from(JSON.parse(line).rawData, 'base64').toString());
+    expect(raw).toEqual(bad);
+  },
+);
 
-test.each(Object.entries(SAMPLES).filter(([name]) => !NOT_LOCAL.includes(name)))(
+test.each(Object.entries(SAMPLES))(
   'the local Firehose creates the stream of %s.yaml with every sample of parameters',
   async (name, samples) => {
     for (const parameters of samples) {

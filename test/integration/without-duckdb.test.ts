@@ -73,6 +73,18 @@ test('cdc demo says how to get DuckDB, before it starts anything', async () => {
   expect(readdirSync(installed)).not.toContain('demo');
 });
 
+test('cdc firehose --warehouse says how to get PGlite, before it starts anything', async () => {
+  const { code, stderr } = await start(installed, 'firehose', '--listen', '127.0.0.1:0', '--warehouse', 'wh').ended;
+  expect(stderr).toBe(
+    `error: PGlite is not installed
+  why: it is the embedded warehouse, and is an optional package
+  do:  run npm install ${PGLITE}@${optionalDependencies[PGLITE]} where cdc is installed
+`,
+  );
+  expect(code).toBe(1);
+  expect(readdirSync(installed)).not.toContain('wh');
+});
+
 test('a DuckDB that does not load says why', async () => {
   const folder = join(duckdb, 'node-api');
   mkdirSync(folder, { recursive: true });

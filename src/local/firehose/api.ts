@@ -1,10 +1,12 @@
 import { AwsError, invalidArgument, streamNotFound, validationError } from './aws-error.ts';
 import type { CallLog, CallLogEntry } from './call-log.ts';
-import { describeStream, readCreateDeliveryStream } from './create-request.ts';
+import { readCreateDeliveryStream } from './create-request.ts';
 import { DeliveryStream } from './delivery-stream.ts';
+import { describeStream } from './describe-stream.ts';
 import type { SpoolFolders } from './object-buffer.ts';
 import { createPutHandler, type PutHandler } from './put-handler.ts';
 import type { Json } from './put-request.ts';
+import type { PendingCopy } from './redshift/pending-copies.ts';
 import { addTags, ENCRYPTION_DISABLED, listTags, readEncryption, removeTags } from './stream-attributes.ts';
 import { type StreamOptions, type StreamSettings, streamNameProblems, validateStream } from './stream-options.ts';
 
@@ -23,6 +25,10 @@ export interface ApiOptions {
   folders: SpoolFolders;
   region: string;
   account: string;
+  /** The server that takes the place of a Redshift on AWS. */
+  warehouse: { host: string; port: number } | undefined;
+  /** What earlier processes have left in the lake to be copied into a table. */
+  pendingCopies: readonly PendingCopy[];
   callLog: CallLog | undefined;
   onCall: ((entry: CallLogEntry) => void) | undefined;
   log: (line: string) => void;
@@ -32,6 +38,7 @@ export function createApi(options: ApiOptions): Api {
   const { callLog, onCall, log } = options;
   const streams = new StreamRegistry(options);
   for (const settings of options.streams) streams.add(settings);
+  streams.resumeCopies();
   /** An operation that changes a stream and has nothing to answer. */
   const acting =
     (act: (stream: DeliveryStream, input: Json) => void) =>
@@ -80,14 +87,34 @@ class StreamRegistry {
   /** Flushes of deleted streams that still run. */
   readonly #deleting = new Set<Promise<void>>();
 
+  /** Copies that wait for a stream of that name. */
+  #pendingCopies: readonly PendingCopy[];
+
   constructor(options: ApiOptions) {
     this.#options = options;
+    this.#pendingCopies = options.pendingCopies;
   }
 
   add(settings: StreamSettings): DeliveryStream {
-    const stream = new DeliveryStream(settings, this.#options.folders, this.#options.log);
+    const stream = new DeliveryStream(settings, this.#options);
     this.#streams.set(settings.name, stream);
+    if (settings.redshift) {
+      const isOwn = (copy: PendingCopy): boolean => copy.stream === settings.name;
+      stream.copyLater(this.#pendingCopies.filter(isOwn));
+      this.#pendingCopies = this.#pendingCopies.filter((copy) => !isOwn(copy));
+    }
     return stream;
+  }
+
+  /** Creates the streams that have something to copy and need no request for it. Reports the others. */
+  resumeCopies(): void {
+    const { autoCreateStream, log } = this.#options;
+    for (const name of new Set(this.#pendingCopies.map(({ stream }) => stream))) {
+      if (!this.#streams.has(name) && autoCreateStream?.(name)?.redshift) this.find(name);
+      const waiting = this.#pendingCopies.filter(({ stream }) => stream === name).length;
+      if (waiting > 0)
+        log(`${name}: objects not copied yet: ${waiting}; create the stream again with its Redshift table`);
+    }
   }
 
   /** @throws AwsError when the stream does not exist and is not created automatically */
@@ -137,7 +164,12 @@ class StreamRegistry {
     const stream = this.existing(input);
     const { name } = stream.settings;
     this.#streams.delete(name);
-    const flushing = stream.flush().catch((error) => this.#options.log(`${name}: ${(error as Error).message}`));
+    const flushing = stream.flush().then(
+      (copies) => {
+        this.#pendingCopies = [...this.#pendingCopies, ...copies];
+      },
+      (error) => this.#options.log(`${name}: ${(error as Error).message}`),
+    );
     this.#deleting.add(flushing);
     await flushing.finally(() => this.#deleting.delete(flushing));
     return {};

@@ -1,18 +1,18 @@
 import { invalidArgument, validationError } from './aws-error.ts';
-import type { DeliveryStream } from './delivery-stream.ts';
+import { readFormatConversion } from './format-conversion.ts';
+import { readIcebergDestination } from './iceberg-destination.ts';
+import type { Json } from './put-request.ts';
+import { readRedshift } from './redshift/request.ts';
 import {
   lowerFirst,
   missingTexts,
   objectOrEmpty,
   optional,
-  rejectOthers,
+  rejectOtherFields,
   unsupportedField,
-} from './destination-input.ts';
-import { readFormatConversion } from './format-conversion.ts';
-import { readIcebergDestination } from './iceberg-destination.ts';
-import type { Json } from './put-request.ts';
+} from './request-fields.ts';
 import { readSnowflakeDestination } from './snowflake-destination.ts';
-import { MIB, type StreamOptions, type StreamSettings, streamNameProblems } from './stream-options.ts';
+import { MIB, type StreamOptions, streamNameProblems } from './stream-options.ts';
 
 /** Destinations other than S3, each in a file of its own: from the configuration to the options without the name. */
 const OTHER_DESTINATIONS: Readonly<Record<string, (destination: Json) => Omit<StreamOptions, 'name'>>> = {
@@ -37,19 +37,28 @@ const SUPPORTED_FIELDS = new Set([
   'S3BackupMode',
 ]);
 
+const DESTINATIONS = [
+  'ExtendedS3DestinationConfiguration',
+  'S3DestinationConfiguration',
+  'RedshiftDestinationConfiguration',
+];
+
 /** Reads the input of CreateDeliveryStream. */
 export function readCreateDeliveryStream(input: Json): StreamOptions {
   const problems = streamNameProblems(input.DeliveryStreamName);
   const [field, destination] = destinationOf(input);
+  if (field === 'RedshiftDestinationConfiguration') {
+    return { ...readRedshift(destination, problems), name: input.DeliveryStreamName as string };
+  }
   const readOther = OTHER_DESTINATIONS[field];
-  if (!readOther) problems.push(...missingTexts(destination, ['RoleARN', 'BucketARN'], lowerFirst(field)));
+  if (!readOther) problems.push(...missingTexts(destination, lowerFirst(field), ['RoleARN', 'BucketARN']));
   if (problems.length > 0) throw validationError(problems);
   const name = input.DeliveryStreamName as string;
   return { name, ...(readOther ?? readS3Destination)(destination, field) };
 }
 
 function readS3Destination(destination: Json, field: string): Omit<StreamOptions, 'name'> {
-  rejectOthers(destination, SUPPORTED_FIELDS, field);
+  rejectOtherFields(destination, field, SUPPORTED_FIELDS);
   const compression = destination.CompressionFormat ?? 'UNCOMPRESSED';
   if (compression !== 'UNCOMPRESSED' && compression !== 'GZIP') {
     throw unsupportedField(`CompressionFormat ${compression}`);
@@ -88,8 +97,7 @@ function destinationOf(input: Json): [string, Json] {
     throw invalidArgument('Exactly one destination configuration is supported for a Firehose');
   }
   const field = given[0]!;
-  const isS3 = field === 'ExtendedS3DestinationConfiguration' || field === 'S3DestinationConfiguration';
-  if (!isS3 && !(field in OTHER_DESTINATIONS)) throw unsupportedField(field);
+  if (!DESTINATIONS.includes(field) && !(field in OTHER_DESTINATIONS)) throw unsupportedField(field);
   if ((input.DeliveryStreamType ?? 'DirectPut') !== 'DirectPut') {
     throw unsupportedField(`DeliveryStreamType ${input.DeliveryStreamType}`);
   }
@@ -120,72 +128,3 @@ function partitionQuery(processing: Json, partitioned: boolean): string | undefi
   }
   return query;
 }
-
-/** Creates the response of DescribeDeliveryStream. */
-export function describeStream(stream: DeliveryStream, arn: string): Json {
-  const { settings, created, encryption } = stream;
-  return {
-    DeliveryStreamDescription: {
-      DeliveryStreamName: settings.name,
-      DeliveryStreamARN: arn,
-      DeliveryStreamStatus: 'ACTIVE',
-      DeliveryStreamEncryptionConfiguration: encryption,
-      DeliveryStreamType: 'DirectPut',
-      VersionId: '1',
-      CreateTimestamp: created.getTime() / 1000,
-      HasMoreDestinations: false,
-      Destinations: [
-        {
-          DestinationId: 'destinationId-000000000001',
-          ...(settings.options.description ?? describeS3(settings)),
-        },
-      ],
-    },
-  };
-}
-
-function describeS3(settings: StreamSettings): Json {
-  const given = settings.options.destination ?? {};
-  const destination = {
-    RoleARN: 'arn:aws:iam::000000000000:role/local-firehose',
-    BucketARN: 'arn:aws:s3:::local-lake',
-    Prefix: settings.options.prefix ?? '',
-    ErrorOutputPrefix: settings.options.errorOutputPrefix,
-    BufferingHints: {
-      SizeInMBs: Math.ceil(settings.bufferSize / MIB),
-      IntervalInSeconds: Math.ceil(settings.bufferSeconds),
-    },
-    CompressionFormat: settings.gzip ? 'GZIP' : 'UNCOMPRESSED',
-    EncryptionConfiguration: { NoEncryptionConfig: 'NoEncryption' },
-    CloudWatchLoggingOptions: { Enabled: false },
-    ...pick(given, ['RoleARN', 'BucketARN', 'Prefix', 'EncryptionConfiguration', 'CloudWatchLoggingOptions']),
-  };
-  const processors = settings.query && [
-    { Type: 'RecordDeAggregation', Parameters: [{ ParameterName: 'SubRecordType', ParameterValue: 'JSON' }] },
-    {
-      Type: 'MetadataExtraction',
-      Parameters: [
-        { ParameterName: 'MetadataExtractionQuery', ParameterValue: settings.options.partition },
-        { ParameterName: 'JsonParsingEngine', ParameterValue: 'JQ-1.6' },
-      ],
-    },
-  ];
-  return {
-    S3DestinationDescription: destination,
-    ExtendedS3DestinationDescription: {
-      ...destination,
-      S3BackupMode: 'Disabled',
-      DynamicPartitioningConfiguration: { Enabled: processors !== undefined },
-      ProcessingConfiguration: { Enabled: processors !== undefined, Processors: processors ?? [] },
-      CustomTimeZone: 'UTC',
-      ...pick(given, [
-        'DataFormatConversionConfiguration',
-        'DynamicPartitioningConfiguration',
-        'ProcessingConfiguration',
-      ]),
-    },
-  };
-}
-
-const pick = (object: Json, names: readonly string[]): Json =>
-  Object.fromEntries(names.flatMap((name) => (object[name] == null ? [] : [[name, object[name]]])));

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createObjectBuffer, type ObjectBuffer, type SpoolFolders } from './object-buffer.ts';
 import { deaggregate, failedEvent, MAX_EVENTS_PER_RECORD, type PartitionQuery, partitionOf } from './partition.ts';
-import { evaluatePrefix, formatTimestamp, type PrefixContext } from './prefix.ts';
+import { compilePrefix, evaluatePrefix, formatTimestamp, type PrefixContext } from './prefix.ts';
+import { CopyQueue } from './redshift/copy-queue.ts';
+import { isRedshiftHost } from './redshift/destination.ts';
+import type { PendingCopy } from './redshift/pending-copies.ts';
 import { type RowFormat, rowsOf } from './row-format.ts';
 import { ENCRYPTION_DISABLED } from './stream-attributes.ts';
 import { fitsPrefix, type StreamSettings } from './stream-options.ts';
@@ -9,6 +12,14 @@ import { fitsPrefix, type StreamSettings } from './stream-options.ts';
 const MAX_ACTIVE_PARTITIONS = 500;
 const STREAM_VERSION = 1;
 const DELIVERY_RETRY_MS = 5_000;
+
+/** What streams of one server share. */
+export interface StreamSurroundings {
+  folders: SpoolFolders;
+  log: (line: string) => void;
+  /** The server that takes the place of a Redshift on AWS. */
+  warehouse?: { host: string; port: number } | undefined;
+}
 
 interface OpenBuffer {
   buffer: ObjectBuffer;
@@ -29,12 +40,22 @@ export class DeliveryStream {
   readonly #open = new Map<string, OpenBuffer>();
   readonly #delivering = new Map<ObjectBuffer, Promise<void>>();
   readonly #retryTimers = new Map<ObjectBuffer, NodeJS.Timeout>();
+  readonly #copies: CopyQueue | undefined;
+  /** The backup of the records, with buffers of its own. */
+  readonly #backup: DeliveryStream | undefined;
   #activePartitions = 0;
 
-  constructor(settings: StreamSettings, folders: SpoolFolders, log: (line: string) => void) {
+  constructor(settings: StreamSettings, { folders, log, warehouse }: StreamSurroundings) {
     this.settings = settings;
     this.#folders = folders;
     this.#log = log;
+    this.#copies = createCopyQueue(settings, { folders, log, warehouse });
+    this.#backup = settings.backup && new DeliveryStream(settings.backup, { folders, log });
+  }
+
+  /** Copies objects that an earlier process has left in the lake. */
+  copyLater(copies: readonly PendingCopy[]): void {
+    if (copies.length > 0) this.#copies?.add(...copies);
   }
 
   /** Resolves when the records survive the death of this process. */
@@ -46,11 +67,25 @@ export class DeliveryStream {
       else if (this.settings.options.rows) this.#stageRows(record, this.settings.options.rows, arrival, touched);
       else this.#stage('all', { arrival }, record, touched);
     }
-    await Promise.all([...touched].map((buffer) => buffer.commit()));
+    await Promise.all([...[...touched].map((buffer) => buffer.commit()), this.#backup?.put(records)]);
   }
 
-  /** Delivers every buffer. Rejects if a delivery failed; its data stays in the spool. */
-  async flush(): Promise<void> {
+  /**
+   * Delivers every buffer, then copies what is in the lake. Returns what is not copied: the spool has noted it. Rejects
+   * if a delivery failed; its data stays in the spool.
+   */
+  async flush(): Promise<readonly PendingCopy[]> {
+    const backedUp = this.#backup?.flush();
+    backedUp?.catch(() => {}); // awaited below
+    const delivered = this.#deliverAll();
+    await delivered.catch(() => {});
+    const left = (await this.#copies?.close()) ?? [];
+    await delivered;
+    await backedUp;
+    return left;
+  }
+
+  async #deliverAll(): Promise<void> {
     for (const buffer of [...this.#retryTimers.keys()]) this.#deliver(buffer).catch(() => {});
     for (const id of [...this.#open.keys()]) this.#seal(id);
     const outcomes = await Promise.allSettled([...this.#delivering.values()]);
@@ -69,6 +104,7 @@ export class DeliveryStream {
     const buffer = createObjectBuffer(this.#folders, randomUUID(), {
       object: `${name}/${asFolders(evaluated)}${objectName(this.settings, context.arrival)}`,
       gzip,
+      copiedBy: this.#copies && name,
     });
     if (id.startsWith('partition ')) this.#activePartitions++;
     this.#open.set(id, { buffer, sealTimer: setTimeout(() => this.#seal(id), bufferSeconds * 1000) });
@@ -89,7 +125,9 @@ export class DeliveryStream {
     const delivery = buffer.deliver().then(
       () => {
         this.#delivering.delete(buffer);
-        if (buffer.size() > 0) this.#log(`delivered ${buffer.object} (${buffer.size()} bytes)`);
+        if (buffer.size() === 0) return;
+        this.#log(`delivered ${buffer.object} (${buffer.size()} bytes)`);
+        this.#copies?.add({ id: buffer.id, stream: this.settings.name, object: buffer.object });
       },
       (error) => {
         this.#log(`could not deliver ${buffer.object}: ${(error as Error).message}; trying again`);
@@ -163,6 +201,35 @@ export class DeliveryStream {
       }
     }
   }
+}
+
+function createCopyQueue(settings: StreamSettings, surroundings: StreamSurroundings): CopyQueue | undefined {
+  const { redshift, options } = settings;
+  if (!redshift) return undefined;
+  const { folders, log, warehouse } = surroundings;
+  const { target, retrySeconds } = redshift;
+  // A cluster on AWS is out of reach of what runs on this machine, and the warehouse is there to stand for it.
+  const standIn = warehouse && isRedshiftHost(target.host) ? warehouse : {};
+  return new CopyQueue({
+    stream: settings.name,
+    target: { ...target, ...standIn },
+    retrySeconds,
+    folders,
+    manifestName: () => manifestName(settings, new Date()),
+    bucket: String(options.destination?.BucketARN ?? 'local-lake').replace(/^.*:/, ''),
+    log,
+  });
+}
+
+/** Below the prefix of the objects, or below that of errors. */
+function manifestName(settings: StreamSettings, now: Date): string {
+  const { name, errorPrefix, options } = settings;
+  const context = { arrival: now, errorType: 'errors' };
+  const folder = options.errorOutputPrefix
+    ? evaluatePrefix(errorPrefix, context)
+    : `${evaluatePrefix(compilePrefix(options.prefix ?? '', 'Prefix'), context)}errors/`;
+  const time = formatTimestamp('yyyy/MM/dd/HH/', now, 'Prefix');
+  return `${name}/${asFolders(folder)}manifests/${time}${objectName({ ...settings, gzip: false }, now)}`;
 }
 
 const objectName = ({ name, gzip }: StreamSettings, arrival: Date): string => {

@@ -1,6 +1,6 @@
 import { constraintViolation, invalidArgument, validationError } from './aws-error.ts';
-import { lowerFirst, missingTexts, objectOrEmpty } from './destination-input.ts';
 import type { Json } from './put-request.ts';
+import { lowerFirst, missingTexts, objectOrEmpty } from './request-fields.ts';
 import type { RowFormat } from './row-format.ts';
 import { MIB } from './stream-options.ts';
 
@@ -30,7 +30,7 @@ export function readFormatConversion(
   if (configuration == null || conversion.Enabled === false) return undefined;
   const schema = objectOrEmpty(conversion.SchemaConfiguration);
   const problems = [
-    ...missingTexts(schema, ['RoleARN', 'DatabaseName', 'TableName'], `${PATH}.schemaConfiguration`),
+    ...missingTexts(schema, `${PATH}.schemaConfiguration`, ['RoleARN', 'DatabaseName', 'TableName']),
     ...onlyOne(conversion, 'InputFormatConfiguration', 'Deserializer', ['OpenXJsonSerDe', 'HiveJsonSerDe']),
     ...onlyOne(conversion, 'OutputFormatConfiguration', 'Serializer', ['ParquetSerDe', 'OrcSerDe']),
   ];

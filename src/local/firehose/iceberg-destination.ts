@@ -1,13 +1,13 @@
 import { invalidArgument, validationError } from './aws-error.ts';
+import { type PartitionField, type PartitionQuery, parsePartitionQuery } from './partition.ts';
+import type { Json } from './put-request.ts';
 import {
   missingTexts,
   objectOrEmpty,
   readBufferingHints,
-  rejectOthers,
+  rejectOtherFields,
   unsupportedField,
-} from './destination-input.ts';
-import { type PartitionField, type PartitionQuery, parsePartitionQuery } from './partition.ts';
-import type { Json } from './put-request.ts';
+} from './request-fields.ts';
 import { failedPrefix } from './row-destination.ts';
 import { MIB, type StreamOptions } from './stream-options.ts';
 
@@ -39,12 +39,12 @@ export function readIcebergDestination(destination: Json): Omit<StreamOptions, '
   const s3 = objectOrEmpty(destination.S3Configuration);
   const catalog = objectOrEmpty(destination.CatalogConfiguration);
   const problems = [
-    ...missingTexts(destination, ['RoleARN'], PATH),
-    ...missingTexts(catalog, ['CatalogARN'], `${PATH}.catalogConfiguration`),
-    ...missingTexts(s3, ['RoleARN', 'BucketARN'], `${PATH}.s3Configuration`),
+    ...missingTexts(destination, PATH, ['RoleARN']),
+    ...missingTexts(catalog, `${PATH}.catalogConfiguration`, ['CatalogARN']),
+    ...missingTexts(s3, `${PATH}.s3Configuration`, ['RoleARN', 'BucketARN']),
   ];
   if (problems.length > 0) throw validationError(problems);
-  rejectOthers(destination, SUPPORTED_FIELDS, 'IcebergDestinationConfiguration');
+  rejectOtherFields(destination, 'IcebergDestinationConfiguration', SUPPORTED_FIELDS);
   if ((destination.S3BackupMode ?? 'FailedDataOnly') !== 'FailedDataOnly')
     throw unsupportedField('S3BackupMode AllData');
   const { megabytes, seconds } = readBufferingHints(destination.BufferingHints, PATH);

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { fsyncDirectory, fsyncFile } from '../../runtime/durable-file.ts';
+import { notePendingCopy } from './redshift/pending-copies.ts';
 
 /**
  * One object before its delivery to the lake. The buffer is a file in the spool, so it costs no memory and survives
@@ -11,6 +12,8 @@ import { fsyncDirectory, fsyncFile } from '../../runtime/durable-file.ts';
  * acknowledged bytes. Recovery cuts off bytes that a killed process wrote past that number.
  */
 export interface ObjectBuffer {
+  /** The name of its files in the spool, without an ending. */
+  readonly id: string;
   /** The path of the object below the lake. */
   readonly object: string;
   /** The number of bytes staged so far. */
@@ -27,6 +30,8 @@ export interface ObjectBuffer {
 export interface SpooledObject {
   object: string;
   gzip: boolean;
+  /** The stream that copies the object into a table. */
+  copiedBy?: string | undefined;
 }
 
 export interface SpoolFolders {
@@ -90,6 +95,7 @@ export function createObjectBuffer(folders: SpoolFolders, id: string, spooled: S
   }
 
   return {
+    id,
     object: spooled.object,
     size: () => size,
     stage(bytes) {
@@ -149,11 +155,12 @@ export async function deliverSpooled(
   { lake, spool, durable }: SpoolFolders,
   id: string,
   committed: number,
-  { object, gzip }: SpooledObject,
+  { object, gzip, copiedBy }: SpooledObject,
 ): Promise<void> {
   const data = join(spool, `${id}.data`);
   if (committed > 0 && existsSync(data)) {
     const target = join(lake, object);
+    if (copiedBy !== undefined) await notePendingCopy(spool, { id, stream: copiedBy, object }, durable ?? false);
     await mkdir(dirname(target), { recursive: true });
     if (gzip) {
       const packed = join(spool, `${id}.gz`);

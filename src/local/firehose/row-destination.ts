@@ -1,5 +1,5 @@
-import { optional } from './destination-input.ts';
 import type { Json } from './put-request.ts';
+import { optional } from './request-fields.ts';
 
 /** Where rows land that the destination does not take: below the S3 configuration, which is for them only. */
 export function failedPrefix(s3: Json): string {

@@ -10,6 +10,7 @@ import type { SpoolFolders } from './object-buffer.ts';
 import { isPut } from './put-handler.ts';
 import { type Json, parseBody } from './put-request.ts';
 import { BodyPool, bodyTooLarge, MAX_BODY_BYTES } from './read-body.ts';
+import { readPendingCopies } from './redshift/pending-copies.ts';
 import { errorReply, JSON_1_1, jsonReply, type Reply, sendReply } from './reply.ts';
 import { lockSpool, recoverSpool } from './spool.ts';
 import { type StreamOptions, validateLocalStream } from './stream-options.ts';
@@ -47,6 +48,8 @@ export interface LocalFirehoseOptions {
    * during the call of this function.
    */
   onCall?: ((entry: CallLogEntry) => void) | undefined;
+  /** Takes the place of a cluster or workgroup on AWS that the JDBC URL of a Redshift destination names. */
+  warehouse?: { host: string; port: number } | undefined;
   /** Region and account appear in ARNs and messages. */
   region?: string;
   account?: string;
@@ -82,6 +85,8 @@ export async function startLocalFirehose(options: LocalFirehoseOptions): Promise
       folders,
       region: options.region ?? 'us-east-1',
       account: options.account ?? '000000000000',
+      warehouse: options.warehouse,
+      pendingCopies: await readPendingCopies(folders.spool),
       callLog,
       onCall: options.onCall,
       log,

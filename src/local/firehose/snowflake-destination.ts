@@ -1,12 +1,12 @@
 import { invalidArgument, validationError } from './aws-error.ts';
+import type { Json } from './put-request.ts';
 import {
   missingTexts,
   objectOrEmpty,
   readBufferingHints,
-  rejectOthers,
+  rejectOtherFields,
   unsupportedField,
-} from './destination-input.ts';
-import type { Json } from './put-request.ts';
+} from './request-fields.ts';
 import { failedPrefix } from './row-destination.ts';
 import type { RowFormat } from './row-format.ts';
 import { MIB, type StreamOptions } from './stream-options.ts';
@@ -41,11 +41,11 @@ const DEFAULT_SECONDS = 0;
 export function readSnowflakeDestination(destination: Json): Omit<StreamOptions, 'name'> {
   const s3 = objectOrEmpty(destination.S3Configuration);
   const problems = [
-    ...missingTexts(destination, ['AccountUrl', 'Database', 'Schema', 'Table', 'RoleARN'], PATH),
-    ...missingTexts(s3, ['RoleARN', 'BucketARN'], `${PATH}.s3Configuration`),
+    ...missingTexts(destination, PATH, ['AccountUrl', 'Database', 'Schema', 'Table', 'RoleARN']),
+    ...missingTexts(s3, `${PATH}.s3Configuration`, ['RoleARN', 'BucketARN']),
   ];
   if (problems.length > 0) throw validationError(problems);
-  rejectOthers(destination, SUPPORTED_FIELDS, 'SnowflakeDestinationConfiguration');
+  rejectOtherFields(destination, 'SnowflakeDestinationConfiguration', SUPPORTED_FIELDS);
   if ((destination.S3BackupMode ?? 'FailedDataOnly') !== 'FailedDataOnly')
     throw unsupportedField('S3BackupMode AllData');
   checkCredentials(destination);

@@ -9,11 +9,32 @@ import {
   partitionKeys,
   withDefaultTimestamp,
 } from './prefix.ts';
+import {
+  REDSHIFT_FIELD,
+  type RedshiftOptions,
+  type RedshiftSettings,
+  redshiftProblems,
+  validateRedshift,
+} from './redshift/destination.ts';
 import type { RowFormat } from './row-format.ts';
 
 /** The options of a delivery stream. */
-export interface StreamOptions {
+export interface StreamOptions extends ObjectOptions {
   name: string;
+  /** Dynamic partitioning: a JQ-like object of paths, `{db: .source.db, table: .source.table}`. */
+  partition?: string | undefined;
+  /** For destinations that take JSON documents apart into rows. Default: records are stored as they are. */
+  rows?: RowFormat | undefined;
+  /** The description of a destination other than S3, by its name. */
+  description?: Readonly<Record<string, unknown>> | undefined;
+  /** Copies the objects into a table. Without it they are the destination. */
+  redshift?: RedshiftOptions | undefined;
+  /** The records go into these objects too. */
+  backup?: ObjectOptions | undefined;
+}
+
+/** When objects are delivered, and where. */
+export interface ObjectOptions {
   /** The size at which an object is delivered, 1 to 128 MiB. Default: 5 MiB, or 64 MiB with `partition`. */
   bufferSize?: number | undefined;
   /** The age at which an object is delivered, 0 to 900 seconds. Fractions are for tests. Default: 300. */
@@ -23,13 +44,7 @@ export interface StreamOptions {
   prefix?: string | undefined;
   /** Required if `prefix` has expressions. */
   errorOutputPrefix?: string | undefined;
-  /** Dynamic partitioning: a JQ-like object of paths, `{db: .source.db, table: .source.table}`. */
-  partition?: string | undefined;
-  /** For destinations that take JSON documents apart into rows. Default: records are stored as they are. */
-  rows?: RowFormat | undefined;
-  /** The description of a destination other than S3, by its name. */
-  description?: Readonly<Record<string, unknown>> | undefined;
-  /** The destination of CreateDeliveryStream, for DescribeDeliveryStream. */
+  /** The S3 destination of CreateDeliveryStream, for DescribeDeliveryStream. */
   destination?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -42,13 +57,14 @@ export interface StreamSettings {
   prefix: PrefixTemplate;
   errorPrefix: PrefixTemplate;
   query: PartitionQuery | undefined;
+  redshift: RedshiftSettings | undefined;
+  backup: StreamSettings | undefined;
   /** The original options, for DescribeDeliveryStream. */
   options: StreamOptions;
 }
 
 export const MIB = 1024 * 1024;
 const MAX_PREFIX_LENGTH = 512;
-const BUFFERING_HINTS = 'extendedS3DestinationConfiguration.bufferingHints';
 
 /** The constraint violations of a stream's name; empty for a valid name. */
 export function streamNameProblems(name: unknown, field = 'deliveryStreamName'): string[] {
@@ -68,15 +84,22 @@ export function streamNameProblems(name: unknown, field = 'deliveryStreamName'):
   return problems;
 }
 
-/** @throws AwsError with the response of CreateDeliveryStream */
-export function validateStream(options: StreamOptions): StreamSettings {
+/**
+ * @param field the path of the S3 destination in the request, for messages
+ * @throws AwsError with the response of CreateDeliveryStream
+ */
+export function validateStream(
+  options: StreamOptions,
+  field = options.redshift ? `${REDSHIFT_FIELD}.s3Configuration` : 'extendedS3DestinationConfiguration',
+): StreamSettings {
   const query = options.partition === undefined ? undefined : parsePartitionQuery(options.partition);
   const bufferSize = options.bufferSize ?? (query ? 64 : 5) * MIB;
   const bufferSeconds = options.bufferSeconds ?? 300;
   const problems = [
     ...streamNameProblems(options.name),
-    ...rangeProblems(bufferSize / MIB, 1, 128, `${BUFFERING_HINTS}.sizeInMBs`),
-    ...rangeProblems(bufferSeconds, 0, 900, `${BUFFERING_HINTS}.intervalInSeconds`),
+    ...rangeProblems(bufferSize / MIB, 1, 128, `${field}.bufferingHints.sizeInMBs`),
+    ...rangeProblems(bufferSeconds, 0, 900, `${field}.bufferingHints.intervalInSeconds`),
+    ...(options.redshift ? redshiftProblems(options.redshift) : []),
   ];
   if (problems.length > 0) throw validationError(problems);
 
@@ -99,6 +122,10 @@ export function validateStream(options: StreamOptions): StreamSettings {
     prefix: withDefaultTimestamp(prefix),
     errorPrefix,
     query,
+    redshift: options.redshift && validateRedshift(options.redshift, options.gzip ?? false),
+    backup:
+      options.backup &&
+      validateStream({ ...options.backup, name: options.name }, `${REDSHIFT_FIELD}.s3BackupConfiguration`),
     options,
   };
 }

@@ -20,7 +20,7 @@ const PROTOCOL_MAJOR = 3;
 
 /** Serves one connection to its end. Resolves when the session is free of it; never rejects. */
 export async function serveClient(socket: Socket, session: Session, log: (line: string) => void): Promise<void> {
-  const client = new Client(socket, session);
+  const client = new WarehouseClient(socket, session);
   socket.on('error', () => {}); // the loop below sees the end
   try {
     const cutter = new MessageCutter();
@@ -42,7 +42,7 @@ export async function serveClient(socket: Socket, session: Session, log: (line: 
   }
 }
 
-class Client {
+class WarehouseClient {
   started = false;
   readonly #socket: Socket;
   readonly #session: Session;
@@ -82,7 +82,7 @@ class Client {
       case 'S':
         this.#skipsToSync = false;
         return this.#collect(next) && this.#run();
-      // A client that flushes waits for the answer before it goes on with its batch.
+      // A client that flushes waits for the answer in the middle of its batch.
       case 'H':
       case 'F':
         return this.#collect(next) && this.#run();

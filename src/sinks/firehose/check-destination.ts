@@ -35,6 +35,16 @@ export function checkDestination(
     const what = `the stream ${stream} delivers to ${ONE_EVENT_PER_RECORD[kind]}`;
     findings.push(warning(what, why, 'firehose.aggregate: off'));
   }
+  const copy = destination.RedshiftDestinationDescription?.CopyCommand;
+  if (copy !== undefined && !/\bjson\b/i.test(copy.CopyOptions ?? '')) {
+    findings.push(
+      error(
+        `the stream ${stream} copies into Redshift, and its CopyOptions have no JSON`,
+        'COPY expects delimited text by default, and each event is a JSON object',
+        "add JSON 'auto' to the CopyOptions of the stream",
+      ),
+    );
+  }
   const s3 = destination.ExtendedS3DestinationDescription;
   if (s3 === undefined) return findings;
   const processors = s3.ProcessingConfiguration?.Enabled ? (s3.ProcessingConfiguration.Processors ?? []) : [];

@@ -1,10 +1,11 @@
 import type { Delivered, Landing } from '../dialect.ts';
+import { STATE_SCHEMA } from '../names.ts';
 import type { LandedTable } from '../tables/landed-table.ts';
 import { flatNames } from './event-columns.ts';
 import { quotedText } from './sql-text.ts';
 
-/** The table that Firehose fills, in the default schema: DataTableName of its stream. */
-export const LANDING_TABLE = 'cdc_landing';
+/** The table that Firehose fills: DataTableName of its stream. */
+export const LANDING_TABLE = `${STATE_SCHEMA}.landing`;
 
 interface QueueWriter {
   /** Types. */
@@ -42,10 +43,11 @@ export function queueLanding(writer: QueueWriter): Landing {
   };
 }
 
-const landingTables = ({ format, tables }: Delivered, { quote, legalName }: QueueWriter): string[] =>
-  format === 'debezium' ? [LANDING_TABLE] : tables.map((table) => quote(legalName(flatLandingName(table))));
+const landingTables = ({ format, tables }: Delivered, writer: QueueWriter): string[] =>
+  format === 'debezium' ? [LANDING_TABLE] : tables.map((table) => flatLanding(table, writer));
 
-const flatLandingName = ({ schema, table }: LandedTable): string => `${LANDING_TABLE}_${schema}_${table}`;
+const flatLanding = ({ schema, table }: LandedTable, { quote, legalName }: QueueWriter): string =>
+  `${STATE_SCHEMA}.${quote(legalName(`landing_${schema}_${table}`))}`;
 
 const debeziumTable = ({ text, json, boolean }: QueueWriter): string => `CREATE TABLE IF NOT EXISTS ${LANDING_TABLE} (
   op ${text},
@@ -67,11 +69,8 @@ FROM ${LANDING_TABLE} l
 WHERE ${wanted.map((condition) => `(${condition})`).join('\n  OR ')}`;
 }
 
-function flatTable(
-  table: LandedTable,
-  { flatPrefix }: Delivered,
-  { text, boolean, quote, legalName }: QueueWriter,
-): string {
+function flatTable(table: LandedTable, { flatPrefix }: Delivered, writer: QueueWriter): string {
+  const { text, boolean, quote } = writer;
   const { op, seq, deleted, ts_ms: tsMs, db, table: name, partial } = flatNames(flatPrefix);
   const columns = table.columns.map((column) => `${quote(column.name)} ${text}`);
   const meta = [
@@ -81,17 +80,18 @@ function flatTable(
     ...[db, name].map((field) => `${quote(field)} ${text}`),
     `${quote(partial)} ${boolean}`,
   ];
-  return `CREATE TABLE IF NOT EXISTS ${quote(legalName(flatLandingName(table)))} (
+  return `CREATE TABLE IF NOT EXISTS ${flatLanding(table, writer)} (
   ${[...columns, ...meta].join(',\n  ')}
 )`;
 }
 
 /** A column that is missing is NULL here, as one that is null: partial rows stay where they are. */
-function flatEvents(table: LandedTable, { flatPrefix }: Delivered, { quote, legalName, object }: QueueWriter): string {
+function flatEvents(table: LandedTable, { flatPrefix }: Delivered, writer: QueueWriter): string {
+  const { quote, object } = writer;
   const { op, seq, db, table: name, partial } = flatNames(flatPrefix);
   const pairs = table.columns.map((column) => [column.name, `l.${quote(column.name)}`] as const);
   return `SELECT l.${quote(db)} AS schema_name, l.${quote(name)} AS table_name, l.${quote(op)} AS op, l.${quote(seq)} AS seq,
   false AS is_partial, ${object(pairs)} AS row_json
-FROM ${quote(legalName(flatLandingName(table)))} l
+FROM ${flatLanding(table, writer)} l
 WHERE l.${quote(db)} = ${quotedText(table.schema)} AND l.${quote(name)} = ${quotedText(table.table)} AND NOT coalesce(l.${quote(partial)}, false)`;
 }

@@ -25,9 +25,7 @@ export const snowflake: Dialect = {
   comments: 'inline',
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
-  notes: [
-    'Firehose needs the data loading option VARIANT_CONTENT_AND_METADATA_MAPPING, and aggregate: off in cdc.yaml.',
-  ],
+  notes: ['Firehose needs the data loading option VARIANT_CONTENT_MAPPING, and aggregate: off in cdc.yaml.'],
   begin: 'BEGIN TRANSACTION',
   now: 'SYSDATE()',
   hasTemporaryViews: false,
@@ -35,7 +33,7 @@ export const snowflake: Dialect = {
   dayText: (time, days) => `TO_CHAR(DATEADD(day, -${days}, ${time}), 'YYYY/MM/DD')`,
   landing: {
     kind: 'queue',
-    define: () => [`CREATE TABLE IF NOT EXISTS ${LANDING_TABLE} (content VARIANT, metadata VARIANT)`],
+    define: () => [`CREATE TABLE IF NOT EXISTS ${LANDING_TABLE} (content VARIANT)`],
     events: (delivered) => `SELECT e.*
 FROM (
   SELECT ${eventColumns(delivered, LINE)}

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { describeStream, readCreateDeliveryStream } from '../../../../src/local/firehose/create-request.ts';
+import { readCreateDeliveryStream } from '../../../../src/local/firehose/create-request.ts';
 import { DeliveryStream } from '../../../../src/local/firehose/delivery-stream.ts';
+import { describeStream } from '../../../../src/local/firehose/describe-stream.ts';
 import { type RowFormat, rowsOf } from '../../../../src/local/firehose/row-format.ts';
 import { validateStream } from '../../../../src/local/firehose/stream-options.ts';
 
@@ -154,7 +155,7 @@ test.each<[string, string, object, string]>([
 
 test('a stream is described with the destination that it was created with, without its key', () => {
   const describeOf = (field: string, destination: object) => {
-    const stream = new DeliveryStream(create(field, destination), { lake: '', spool: '' }, () => {});
+    const stream = new DeliveryStream(create(field, destination), { folders: { lake: '', spool: '' }, log: () => {} });
     return JSON.parse(JSON.stringify(describeStream(stream, 'arn'))).DeliveryStreamDescription.Destinations;
   };
   const inline = { ...SNOWFLAKE, SecretsManagerConfiguration: undefined, User: 'CDC', PrivateKey: 'MIIE' };

@@ -125,3 +125,15 @@ test('processing that is not enabled has no finding', () => {
   const off = s3([], { ProcessingConfiguration: { Enabled: false, Processors: [processor('Lambda')] } });
   expect(findings(off)).toEqual([]);
 });
+
+test('a COPY into Redshift reads JSON', () => {
+  const redshift = (CopyOptions?: string): DestinationDescription =>
+    ({
+      DestinationId: '1',
+      RedshiftDestinationDescription: { CopyCommand: { DataTableName: 'events', CopyOptions } },
+    }) as unknown as DestinationDescription;
+  expect(findings(redshift("format as json 'auto' gzip"))).toEqual([]);
+  const missing = ['error the stream s copies into Redshift, and its CopyOptions have no JSON'];
+  expect(findings(redshift('GZIP'))).toEqual(missing);
+  expect(findings(redshift())).toEqual(missing);
+});

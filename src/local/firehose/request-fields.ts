@@ -1,4 +1,5 @@
 import {
+  type AwsError,
   constraintViolation,
   invalidArgument,
   rangeProblems,
@@ -7,11 +8,11 @@ import {
 } from './aws-error.ts';
 import type { Json } from './put-request.ts';
 
-/** Reads the parts of a destination configuration. What is wrong in them is answered as AWS does. */
+/** What the readers of requests share. */
 
-export const unsupportedField = (field: string) => invalidArgument(`The local Firehose does not support ${field}`);
+export const unsupportedField = (field: string): AwsError =>
+  invalidArgument(`The local Firehose does not support ${field}`);
 
-/** `BucketARN` to `bucketARN`, as validation errors name fields. */
 export const lowerFirst = (text: string): string => text[0]!.toLowerCase() + text.slice(1);
 
 export const objectOrEmpty = (value: unknown): Json =>
@@ -22,25 +23,29 @@ interface JsonTypes {
   number: number;
 }
 
+/** @throws AwsError if the value is there and has another type */
 export function optional<T extends keyof JsonTypes>(value: unknown, type: T): JsonTypes[T] | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== type) throw serializationError(`Expected a ${type}, found ${JSON.stringify(value)}`);
   return value as JsonTypes[T];
 }
 
-/** The constraint violations of required texts that are missing. */
-export const missingTexts = (object: Json, names: readonly string[], path: string): string[] =>
-  names.flatMap((name) =>
+export const pick = (object: Json, names: readonly string[]): Json =>
+  Object.fromEntries(names.flatMap((name) => (object[name] == null ? [] : [[name, object[name]]])));
+
+/** The constraint violations of texts that must be there. `field` is the path of the object in the request. */
+export function missingTexts(object: Json, field: string, names: readonly string[]): string[] {
+  return names.flatMap((name) =>
     typeof object[name] === 'string'
       ? []
-      : [constraintViolation(null, `${path}.${lowerFirst(name)}`, 'Member must not be null')],
+      : [constraintViolation(null, `${field}.${lowerFirst(name)}`, 'Member must not be null')],
   );
+}
 
-/** Rejects fields by name, so that no test relies on a feature that the local Firehose lacks. */
-export function rejectOthers(object: Json, supported: ReadonlySet<string>, path: string): void {
-  for (const name of Object.keys(object)) {
-    if (object[name] != null && !supported.has(name)) throw unsupportedField(`${path}.${name}`);
-  }
+/** @throws AwsError for the first field that is not in `supported` */
+export function rejectOtherFields(object: Json, field: string, supported: ReadonlySet<string>): void {
+  const other = Object.keys(object).find((name) => object[name] != null && !supported.has(name));
+  if (other !== undefined) throw unsupportedField(`${field}.${other}`);
 }
 
 /** The size and the time of a buffer, in the units of the API. @throws AwsError if one is out of range */
