@@ -156,6 +156,32 @@ const MAY_IMPORT: Record<string, string[]> = {
     'backfill/work',
   ],
 
+  // The SQL of a warehouse is pure; what reads the source or a lake, and what runs SQL, is a part of its own.
+  'warehouse/tables': ['model', 'config', 'source/schema', 'source/event-table.ts', 'backfill/request'],
+  'warehouse/dialect.ts': ['config', 'warehouse/tables'],
+  'warehouse/names.ts': ['warehouse/dialect.ts', 'warehouse/tables'],
+  'warehouse/dialects': ['model', 'config', 'warehouse/dialect.ts', 'warehouse/names.ts', 'warehouse/tables'],
+  'warehouse/statements': ['config', 'warehouse/dialect.ts', 'warehouse/names.ts', 'warehouse/tables'],
+  'warehouse/script.ts': [
+    'model',
+    'config',
+    'warehouse/dialect.ts',
+    'warehouse/names.ts',
+    'warehouse/statements',
+    'warehouse/tables',
+  ],
+  'warehouse/merge': [
+    'model',
+    'config',
+    'source/server',
+    'lake',
+    'warehouse/dialect.ts',
+    'warehouse/dialects',
+    'warehouse/names.ts',
+    'warehouse/statements',
+    'warehouse/tables',
+  ],
+
   'pipeline.ts': [
     'model',
     'config',
@@ -177,7 +203,18 @@ const MAY_IMPORT: Record<string, string[]> = {
   'local/mysql': [],
   'local/firehose': [],
   'local/warehouse': [],
-  'local/demo': ['config', 'checkpoint', 'lake', 'local/mysql', 'local/firehose'],
+  'local/demo': [
+    'model',
+    'config',
+    'checkpoint',
+    'lake',
+    'warehouse/dialects',
+    'warehouse/tables',
+    'warehouse/merge',
+    'local/mysql',
+    'local/firehose',
+    'local/warehouse',
+  ],
 
   commands: [
     'model',
@@ -198,6 +235,11 @@ const MAY_IMPORT: Record<string, string[]> = {
     'preflight',
     'lake',
     'verify',
+    'warehouse/dialect.ts',
+    'warehouse/dialects',
+    'warehouse/script.ts',
+    'warehouse/tables',
+    'warehouse/merge',
     'daemon.ts',
     'local/firehose',
     'local/warehouse',
@@ -205,7 +247,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'main.ts': ['commands'],
 };
-const PARTED = ['codec', 'source', 'sinks', 'backfill', 'local'];
+const PARTED = ['codec', 'source', 'sinks', 'backfill', 'local', 'warehouse'];
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
@@ -289,7 +331,7 @@ describe('the modules of src', () => {
   });
 
   test('no message sends the operator to a command that does not exist yet', () => {
-    const later = /cdc (?:status|sql)\b/;
+    const later = /cdc status\b/;
     expect(files.filter((file) => later.test(textOf(file)))).toEqual([]);
   });
 

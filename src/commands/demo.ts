@@ -43,6 +43,8 @@ export function demoCommand(signal: AbortSignal): Command {
       };
       const { loadDuckdb } = await import('../lake/duckdb.ts');
       await loadDuckdb();
+      const { loadPglite } = await import('../local/warehouse/pglite.ts');
+      await loadPglite();
       const { claimDirectory, runDemo } = await import('../local/demo/run-demo.ts');
       const { demoReport } = await import('../local/demo/report.ts');
       if (flags.directory !== undefined) claimDirectory(resolve(flags.directory));

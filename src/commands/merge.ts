@@ -1,10 +1,11 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { CdcError } from '../runtime/error.ts';
 
 interface MergeFlags {
   config: string;
   into: string;
   every?: string;
+  from?: 'lake' | 'landing';
   batch: string;
   json?: true;
 }
@@ -14,6 +15,9 @@ TABLE is a name or a pattern, as in tables of the configuration: shop.orders, sh
 is merged. lake of the configuration names where the stream writes, and source.url where the columns are read from. It
 needs no daemon and no checkpoint: the target itself knows which objects it has. It can be killed at any moment, and
 run again.
+
+With --from landing the events are not in a lake but in the table cdc_state.landing of the target, which a stream with a
+Redshift destination fills. They are removed from it once they are merged.
 
 Each table becomes a view of its current rows, shop.orders, over a table shop.orders__cdc. Queries use the view.
 
@@ -32,6 +36,12 @@ export function mergeCommand(signal: AbortSignal): Command {
     .argument('[table...]', 'names or patterns; every captured table if there is none')
     .option('-c, --config <file>', 'the configuration file', 'cdc.yaml')
     .requiredOption('--into <target>', 'duckdb:FILE, postgres://user@host/database or redshift://user@host/database')
+    .addOption(
+      new Option('--from <where>', 'where the events are (default: the lake, for Redshift the landing table)').choices([
+        'lake',
+        'landing',
+      ]),
+    )
     .option('--every <time>', 'merge again and again, with this time between two merges, such as 5m')
     .option('--batch <size>', 'merge about so many bytes of events in one transaction', '256MiB')
     .option('--json', 'print one JSON object for each merge instead of text')
@@ -41,6 +51,8 @@ export function mergeCommand(signal: AbortSignal): Command {
       const { parseDuration, parseSize } = await import('../config/units.ts');
       const { parseTarget } = await import('../warehouse/merge/open-merge.ts');
       const into = parseTarget(flags.into);
+      const from = flags.from ?? (into.kind === 'redshift' ? 'landing' : 'lake');
+      if (from === 'lake' && into.kind === 'redshift') throw noLakeForRedshift();
       const everyMs = flags.every === undefined ? undefined : parseDuration(flags.every);
       if (flags.every !== undefined && everyMs === undefined) {
         throw new CdcError(`--every ${flags.every} is not valid`, { exitCode: 2, hint: 'write it as --every 5m' });
@@ -52,9 +64,16 @@ export function mergeCommand(signal: AbortSignal): Command {
       const config = loadConfig(flags.config);
       const { runMerge } = await import('./merge/run-merge.ts');
       process.exitCode = await runMerge(
-        { config, wanted: tables, into, batchBytes, signal },
+        { config, wanted: tables, into, from, batchBytes, signal },
         everyMs,
         flags.json === true,
       );
     });
 }
+
+const noLakeForRedshift = (): CdcError =>
+  new CdcError('events of a lake cannot be merged into Redshift', {
+    exitCode: 2,
+    why: 'Redshift takes rows in bulk only by COPY, which Firehose runs',
+    hint: 'send the stream to Redshift, and leave out --from lake',
+  });

@@ -1,4 +1,6 @@
 import { parseLakeLocation } from '../config/lake-location.ts';
+import type { Config } from '../config/schema.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { LakeStore } from './object-store.ts';
 
 export interface LakeOptions {
@@ -19,4 +21,17 @@ export async function openLake(location: string, { region }: LakeOptions = {}): 
   }
   const { S3Store } = await import('./s3-store.ts');
   return S3Store.open(lake.bucket, lake.prefix, region);
+}
+
+/**
+ * Opens the lake that the configuration names.
+ * @throws CdcError with exit code 2 if it names none; otherwise as `openLake`
+ */
+export async function openConfiguredLake({ lake, firehose }: Pick<Config, 'lake' | 'firehose'>): Promise<LakeStore> {
+  if (lake !== undefined) return openLake(lake, { region: firehose.region });
+  throw new CdcError('the configuration names no lake', {
+    exitCode: 2,
+    why: 'cdc writes to Firehose, and does not know where the stream puts its objects',
+    hint: 'add lake: s3://bucket/prefix, or a folder, to the configuration',
+  });
 }

@@ -4,8 +4,7 @@ import { SnapshotConnection } from '../backfill/read/snapshot-connection.ts';
 import { resolveTables } from '../backfill/request/resolve-tables.ts';
 import type { Config } from '../config/schema.ts';
 import { configPerHost, sourceConnection } from '../config/source-connection.ts';
-import type { LakeStore } from '../lake/object-store.ts';
-import { openLake } from '../lake/open-lake.ts';
+import { openConfiguredLake } from '../lake/open-lake.ts';
 import { shortList } from '../model/finding.ts';
 import { compileRoutes } from '../model/routes.ts';
 import type { StreamStatus } from '../model/stream-status.ts';
@@ -60,7 +59,7 @@ export async function openVerification(
     for (const end of closing.splice(0).reverse()) await end();
   };
   try {
-    const store = await lakeOf(config);
+    const store = await openConfiguredLake(config);
     closing.push(() => store.close());
     await store.list(signal);
     const { stream, backfill } = await follower.status();
@@ -123,17 +122,6 @@ function assertNotCopied(tables: readonly ComparedTable[], { tables: copied }: B
     why: 'its missing rows would be no difference',
     hint: 'wait until cdc backfill --status has nothing to show, or verify other tables',
   });
-}
-
-async function lakeOf({ lake, firehose }: Config): Promise<LakeStore> {
-  if (lake === undefined) {
-    throw new CdcError('the configuration names no lake', {
-      exitCode: 2,
-      why: 'cdc writes to Firehose, and does not know where the stream puts its objects',
-      hint: 'add lake: s3://bucket/prefix, or a folder, to the configuration',
-    });
-  }
-  return openLake(lake, { region: firehose.region });
 }
 
 /** The host of source.url that the daemon follows. */

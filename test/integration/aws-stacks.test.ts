@@ -195,10 +195,10 @@ test.each(DELIVERIES)(
     await firehose.close();
 
     if (template === 'redshift') {
-    const landed = await inWarehouse('SELECT seq FROM cdc_state.landing ORDER BY seq');
-    expect(landed).toEqual(events.map((line) => [JSON.parse(line).seq]).sort());
-  }
-  const rows = rowsByFolder(lake);
+      const landed = await inWarehouse('SELECT seq FROM cdc_state.landing ORDER BY seq');
+      expect(landed).toEqual(events.map((line) => [JSON.parse(line).seq]).sort());
+    }
+    const rows = rowsByFolder(lake);
     const failures = rows[`${STREAM}/${STREAM}/failed/${failed}/DATE`] ?? [];
     delete rows[`${STREAM}/${STREAM}/failed/${failed}/DATE`];
     const expected = Object.entries(lands(event)).map(([place, list]) => [`${STREAM}/${place}`, list]);

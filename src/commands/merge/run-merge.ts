@@ -1,11 +1,8 @@
 import { sleepUnlessAborted } from '../../runtime/abort.ts';
 import { asCdcError, formatError } from '../../runtime/error.ts';
-import type { MergeResult } from '../../warehouse/merge/merge-run.ts';
-import { type MergeOptions, mergeOnce } from '../../warehouse/merge/open-merge.ts';
+import { type Merged, type MergeOptions, mergeOnce } from '../../warehouse/merge/open-merge.ts';
 import { plural } from '../backfill/text.ts';
 import { openProgress } from '../verify/progress.ts';
-
-type Merged = Awaited<ReturnType<typeof mergeOnce>>;
 
 /**
  * Merges once, or again and again. An error that can pass is told and ends only a single merge.
@@ -53,7 +50,7 @@ function warnings({ damage, leftOut }: Merged): string[] {
   ];
 }
 
-function textReport({ tables, objects, damage }: MergeResult, seconds: number): string {
+function textReport({ tables, objects, damage }: Merged, seconds: number): string {
   const width = Math.max(0, ...tables.map(({ name }) => name.length));
   const lines = tables.map(({ name, events }) => `${name.padEnd(width)}  ${plural(events, 'event')} merged`);
   const objectsText = `${plural(objects, 'object')} in ${seconds.toFixed(1)} s`;

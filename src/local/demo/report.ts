@@ -1,6 +1,7 @@
 import type { TableComparison } from '../../lake/compare.ts';
 import { type ChartStyle, revenueChart } from './revenue-chart.ts';
 import type { DemoResult } from './run-demo.ts';
+import type { WarehouseTable } from './warehouse.ts';
 
 const count = (n: number): string => n.toLocaleString('en-US');
 
@@ -45,20 +46,35 @@ export function demoReport(result: DemoResult, kept: boolean, style: ChartStyle)
     ]),
   ]);
   const parts = [
-    `cdc demo, seed ${result.seed}: MySQL ${result.server} -> binlog -> daemon -> local Firehose -> lake`,
+    `cdc demo, seed ${result.seed}: MySQL ${result.server} -> binlog -> daemon -> local Firehose -> lake -> warehouse`,
     summary,
     `cdc verify, beside the daemon\n${indented(result.verify.text)}`,
     `The lake folded by DuckDB, against MySQL row by row\n${tables}`,
+    `The warehouse after cdc merge, against MySQL row by row\n${warehouseTable(result.warehouse)}`,
   ];
   const differences = result.tables.flatMap(describeDifferences);
   if (differences.length > 0) parts.push(`First differences\n${differences.map((line) => `  ${line}`).join('\n')}`);
   if (result.revenue.length > 0) {
     const chart = revenueChart(result.revenue, { ...style, columns: style.columns - 2 });
-    parts.push(`Revenue by source, one query on the orders of the lake; MySQL gives the same\n${indented(chart)}`);
+    parts.push(`Revenue by source, one query on the orders of the warehouse; MySQL gives the same\n${indented(chart)}`);
   }
   parts.push(kept ? keptFiles(directory) : 'All temporary files are removed; use --keep to keep them.');
-  parts.push(problems.length === 0 ? 'The lake equals MySQL.' : `FAILED: ${problems.join('; ')}`);
+  parts.push(
+    problems.length === 0 ? 'The lake equals MySQL. The warehouse equals MySQL.' : `FAILED: ${problems.join('; ')}`,
+  );
   return `${parts.join('\n\n')}\n`;
+}
+
+function warehouseTable(tables: readonly WarehouseTable[]): string {
+  return table([
+    ['table', 'rows in MySQL', 'rows in the warehouse', ''],
+    ...tables.map(({ table: name, sourceRows, warehouseRows, isEqual }) => [
+      `shop.${name}`,
+      count(sourceRows),
+      count(warehouseRows),
+      isEqual ? 'equal' : 'different',
+    ]),
+  ]);
 }
 
 const indented = (text: string): string => text.trimEnd().replace(/^/gm, '  ');
@@ -81,6 +97,7 @@ const keptFiles = (directory: string): string =>
   `All files are in ${directory}\n${table([
     ['lake/', 'the objects that Firehose delivered'],
     ['lake.duckdb', 'the fold with a view for each table'],
+    ['warehouse/', 'the database of the warehouse: cdc firehose --warehouse serves it'],
     ['cdc.yaml', 'the configuration of the daemon'],
     ['daemon.log', 'the log of the daemon'],
     ['state/', 'the checkpoint of the daemon'],

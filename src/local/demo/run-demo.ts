@@ -10,10 +10,14 @@ import { listObjects } from '../../lake/objects.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { startLocalFirehose } from '../firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../mysql/server.ts';
+import { startWarehouse } from '../warehouse/server.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
+import { compareRevenue } from './revenue.ts';
+import type { SourceRevenue } from './revenue-chart.ts';
 import { SHOP, SHOP_DDL, SHOP_TABLES } from './shop.ts';
 import { type VerifyResult, verifyDemo } from './verify.ts';
 import { type VerifyRun, verifyBesideDaemon } from './verify-command.ts';
+import { createLandingTable, LANDING_TABLE, mergeAndCompare, type WarehouseTable } from './warehouse.ts';
 import { connectShop, expectedEvents, Workload, type WorkloadCounts } from './workload.ts';
 
 export interface DemoOptions {
@@ -37,6 +41,9 @@ export interface DemoResult extends VerifyResult {
   workload: WorkloadCounts;
   kills: number;
   verify: VerifyRun;
+  warehouse: WarehouseTable[];
+  /** By the warehouse, the highest revenue first. MySQL gives the same, otherwise it is a problem. */
+  revenue: SourceRevenue[];
   objects: number;
   bytes: number;
   directory: string;
@@ -62,13 +69,23 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     await createShop(server, options.keep, cleanup);
 
     const lake = join(directory, 'lake');
+    report('starting the warehouse, a PostgreSQL in this process that stands for Redshift');
+    const warehouse = await startWarehouse({
+      directory: join(directory, 'warehouse'),
+      listen: { host: '127.0.0.1', port: 0 },
+      log: report,
+    });
+    cleanup.push(() => warehouse.close());
+    await createLandingTable(warehouse.url);
     const firehose = await startLocalFirehose({
       listen: { host: '127.0.0.1', port: 0 },
       lake,
-      streams: [{ name: STREAM, bufferSeconds: 1, bufferSize: 2 ** 20 }],
+      streams: [{ name: STREAM, bufferSeconds: 1, bufferSize: 2 ** 20, redshift: copyInto(warehouse.jdbcUrl) }],
     });
     cleanup.push(() => firehose.close());
-    report(`MySQL ${server.version} on port ${server.port}, local Firehose on ${firehose.endpoint}`);
+    report(
+      `MySQL ${server.version} on port ${server.port}, Firehose on ${firehose.endpoint}, warehouse on ${warehouse.url}`,
+    );
 
     const customers = await Workload.open({ url: server.url, seed: options.seed });
     cleanup.push(async () => customers.close());
@@ -93,10 +110,19 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       values: loadConfig(configFile).values,
       expectedChanges: expectedEvents(workload) + 1, // the marker
     });
+    report('merging the events that Firehose has copied into the warehouse, and comparing its tables with MySQL');
+    const warehouseTables = await mergeAndCompare(loadConfig(configFile), warehouse.url, signal);
+    for (const { table, isEqual } of warehouseTables) {
+      if (!isEqual) verified.problems.push(`${SHOP}.${table} differs in the warehouse`);
+    }
+    const revenue = await compareRevenue(warehouse.url, server.url);
+    if (!revenue.isEqual) verified.problems.push('the revenue by source differs');
     const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
     if (verify.exitCode !== 0) verified.problems.push(`cdc verify ended with ${verify.exitCode}`);
     return {
       ...verified,
+      warehouse: warehouseTables,
+      revenue: revenue.rows,
       seed: options.seed,
       server: server.version,
       history,
@@ -274,3 +300,12 @@ export function claimDirectory(directory: string): void {
     });
   }
 }
+
+/** What a stream with a Redshift destination has. The embedded warehouse asks for no password. */
+const copyInto = (jdbcUrl: string) => ({
+  jdbcUrl,
+  user: 'postgres',
+  password: 'no-password',
+  table: LANDING_TABLE,
+  copyOptions: "JSON 'auto'",
+});

@@ -3,14 +3,17 @@ import type { Connection } from 'mysql2/promise';
 import type { Config } from '../../config/schema.ts';
 import { configPerHost, sourceConnection } from '../../config/source-connection.ts';
 import type { LakeStore } from '../../lake/object-store.ts';
-import { openLake } from '../../lake/open-lake.ts';
+import { openConfiguredLake } from '../../lake/open-lake.ts';
 import { compileTableFilter } from '../../model/table-filter.ts';
 import { abortable } from '../../runtime/abort.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
 import { connect } from '../../source/server/server-info.ts';
+import type { Delivered } from '../dialect.ts';
+import { redshift } from '../dialects/redshift.ts';
 import { assertNoneLeftOut, type LandedTables, readLandedTables } from '../tables/read-landed-tables.ts';
 import { defineTables } from './define-tables.ts';
+import { assertHasLanding, mergeLanding } from './landing-merge.ts';
 import { type MergeProgress, type MergeResult, MergeRun } from './merge-run.ts';
 import type { MergeTarget } from './merge-target.ts';
 
@@ -23,7 +26,9 @@ export interface MergeOptions {
   wanted: readonly string[];
   /** As `parseTarget` has read it. */
   into: TargetLocation;
-  /** A transaction has about so many bytes of events. */
+  /** Where the events are: in the objects of the lake, or in the landing table that Firehose fills in the target. */
+  from: 'lake' | 'landing';
+  /** A transaction has about so many bytes of events of the lake. */
   batchBytes: number;
   signal: AbortSignal;
   onProgress?: (progress: MergeProgress) => void;
@@ -46,35 +51,62 @@ export function parseTarget(text: string): TargetLocation {
   });
 }
 
+/** What a merge did. */
+export type Merged = MergeResult & Pick<LandedTables, 'leftOut'>;
+
 /**
- * Merges what the lake has into the target, once.
+ * Merges what has landed into the target, once.
  * @throws CdcError that says what is missing or wrong
  */
-export async function mergeOnce(options: MergeOptions): Promise<MergeResult & Pick<LandedTables, 'leftOut'>> {
-  const { config, wanted, batchBytes, signal, onProgress } = options;
+export async function mergeOnce(options: MergeOptions): Promise<Merged> {
+  const { config, wanted, from, signal } = options;
   const format = assertFormat(config);
-  const store = await lakeOf(config);
+  const store = from === 'lake' ? await openConfiguredLake(config) : undefined;
   try {
     const landed = await readTables(config, wanted, signal);
     if (landed.tables.length === 0) assertNoneLeftOut(landed);
     const target = await openTarget(options.into, landed);
     try {
-      await target.prepare();
-      const delivered = { format, flatPrefix: config.flat_prefix, lake: store.location, tables: landed.tables };
-      const tables = await defineTables(target, delivered, config.values);
-      const result = await MergeRun.run({
-        ...{ store, target, tables, batchBytes, signal },
-        config: { ...config, format },
-        isCaptured: compileTableFilter(config.tables, landed),
-        ...(onProgress && { onProgress }),
-      });
-      return { ...result, leftOut: landed.leftOut };
+      const { tables, leftOut } = landed;
+      const delivered = { format, flatPrefix: config.flat_prefix, lake: store?.location ?? '', tables };
+      const result = store
+        ? await mergeLake(options, target, store, delivered, landed)
+        : await mergeQueue(options, target, delivered);
+      return { ...result, leftOut };
     } finally {
       await target.close();
     }
   } finally {
-    store.close();
+    store?.close();
   }
+}
+
+async function mergeQueue(
+  { config, signal }: MergeOptions,
+  target: MergeTarget,
+  delivered: Delivered,
+): Promise<MergeResult> {
+  assertHasLanding(target);
+  await target.prepare();
+  const tables = await defineTables(target, delivered, config.values);
+  return await mergeLanding(target, delivered, tables, config, signal);
+}
+
+async function mergeLake(
+  { config, batchBytes, signal, onProgress }: MergeOptions,
+  target: MergeTarget,
+  store: LakeStore,
+  delivered: Delivered,
+  landed: LandedTables,
+): Promise<MergeResult> {
+  await target.prepare();
+  const tables = await defineTables(target, delivered, config.values);
+  return await MergeRun.run({
+    ...{ store, target, tables, batchBytes, signal },
+    config: { ...config, format: delivered.format },
+    isCaptured: compileTableFilter(config.tables, landed),
+    ...(onProgress && { onProgress }),
+  });
 }
 
 /** @throws CdcError with exit code 2 for a format whose events no merge reads */
@@ -111,21 +143,10 @@ export async function readTables(
   throw failure;
 }
 
-async function lakeOf({ lake, firehose }: Config): Promise<LakeStore> {
-  if (lake === undefined) {
-    throw new CdcError('the configuration names no lake', {
-      exitCode: 2,
-      why: 'cdc writes to Firehose, and does not know where the stream puts its objects',
-      hint: 'add lake: s3://bucket/prefix, or a folder, to the configuration',
-    });
-  }
-  return openLake(lake, { region: firehose.region });
-}
-
 async function openTarget(into: TargetLocation, { tables }: LandedTables): Promise<MergeTarget> {
   if (into.kind !== 'duckdb') {
     const { PostgresTarget } = await import('./postgres-target.ts');
-    return PostgresTarget.open(into.url);
+    return into.kind === 'redshift' ? PostgresTarget.open(into.url, redshift) : PostgresTarget.open(into.url);
   }
   const { DuckdbTarget } = await import('./duckdb-target.ts');
   const target = await DuckdbTarget.open(into.path);

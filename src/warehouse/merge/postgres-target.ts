@@ -45,8 +45,10 @@ export class PostgresTarget implements MergeTarget {
     return new PostgresTarget(client, location, dialect);
   }
 
-  /** Takes the lock of the database. */
+  /** Takes the lock of the database. Redshift has none, and keeps transactions apart by itself. */
   async prepare(): Promise<void> {
+    for (const sql of this.dialect.session ?? []) await this.query(sql);
+    if (this.dialect !== postgres) return;
     const [[isFree] = []] = await this.query(`SELECT pg_try_advisory_lock(${LOCK_KEY})`);
     if (isFree !== true) {
       throw new CdcError(`another cdc merge runs in ${this.location}`, { hint: 'wait for its end' });

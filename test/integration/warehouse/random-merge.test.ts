@@ -181,6 +181,7 @@ describe('the merge of shuffled events', () => {
                 config: configOf(one),
                 wanted: [],
                 into: parseTarget(into),
+                from: 'lake',
                 batchBytes: 64 * 1024,
                 signal: new AbortController().signal,
               });
