@@ -160,7 +160,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'warehouse/tables': ['model', 'config', 'source/schema', 'source/event-table.ts', 'backfill/request'],
   'warehouse/dialect.ts': ['config', 'warehouse/tables'],
   'warehouse/names.ts': ['warehouse/dialect.ts', 'warehouse/tables'],
-  'warehouse/dialects': ['model', 'config', 'warehouse/dialect.ts', 'warehouse/names.ts', 'warehouse/tables'],
+  'warehouse/dialects': ['model', 'config', 'lake', 'warehouse/dialect.ts', 'warehouse/names.ts', 'warehouse/tables'],
   'warehouse/statements': ['config', 'warehouse/dialect.ts', 'warehouse/names.ts', 'warehouse/tables'],
   'warehouse/script.ts': [
     'model',

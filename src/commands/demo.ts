@@ -17,9 +17,10 @@ interface DemoFlags {
 const HELP = `
 Starts a MySQL server, a workload of a small shop, a local Firehose, and cdc run in a process of its own, which
 copies the rows that were there before while the workload continues.
-Kills cdc run with SIGKILL in the middle of both and starts it again. At the end it folds the lake (deduplicates the
-events and merges them to current rows), compares it with MySQL row by row, and reports the revenue by source. Exit
-code 0 if they are equal, 4 if not.
+Kills cdc run with SIGKILL in the middle of both and starts it again. The local Firehose also copies into a warehouse,
+an embedded PostgreSQL that stands for Redshift. At the end the lake, folded to current rows, and the merged tables of
+the warehouse are compared with MySQL row by row, and the warehouse reports the revenue by source. Exit code 0 if they
+are equal, 4 if not.
 
 Example:
   $ cdc demo --seconds 10 --rate 1000 --seed 7 --directory cdc-demo`;

@@ -13,10 +13,10 @@ export interface Delivered {
 }
 
 /** What an engine reads the events from. */
-export interface Landing {
+export interface LandingSource {
   /**
-   * `queue`: a table that Firehose fills, whose rows are removed once they are merged. `files`: the objects of the lake,
-   * which stay.
+   * `queue`: a table that Firehose fills, whose rows are removed once they are merged. `files`: the objects of the
+   * lake, which stay.
    */
   kind: 'queue' | 'files';
   /** Its definition. */
@@ -68,7 +68,7 @@ export interface Dialect {
   readonly hasNotNull: boolean;
   /** Where comments go: in the definition of the column, or in a statement of their own. */
   readonly comments: 'inline' | 'options' | 'statements';
-  /** Whether the source of a MERGE must be a table, its target has no alias, and both of its WHEN clauses are needed. */
+  /** Whether the source of a MERGE must be a table, its target has no alias, and it needs both WHEN clauses. */
   readonly mergesTablesOnly: boolean;
   /** Kinds of which two values are equal exactly if their texts in the events are. */
   readonly keyKinds: ReadonlySet<ColumnKind['kind']>;
@@ -85,7 +85,7 @@ export interface Dialect {
   readonly timestampType: string;
   /** The day of a time, some days before it, as `2026/11/27` in UTC. */
   dayText(time: string, daysBefore: number): string;
-  readonly landing: Landing;
+  readonly landing: LandingSource;
   /** Quotes a name. */
   quote(name: string): string;
   /** The same in definitions, which some engines read in another way. */
@@ -110,6 +110,6 @@ export interface Dialect {
   alterType(table: string, column: string, type: string): string[];
   /** @param format of the events: some engines keep the whole line as `row` */
   members(row: string, wanted: readonly WantedMember[], format: Delivered['format']): MemberSource;
-  /** Continues a FROM clause with a row for each member of `row`: its name, and its text as `members` gives a scalar. */
+  /** Continues a FROM clause with a row for each member of `row`: its name, and its text as that of a scalar. */
   eachMember(row: string, format: Delivered['format']): { from: string; name: string; text: string };
 }

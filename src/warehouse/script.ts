@@ -24,8 +24,9 @@ const OVERLAP_DAYS = 2;
 const SHAPE_MARK = '-- cdc-table ';
 
 /**
- * The whole SQL of a dialect as one text: what is delivered, the tables of the current state, the merge, the views. Each
- * part can run again: definitions do nothing where the table is there, and a merge over the same events changes nothing.
+ * The whole SQL of a dialect as one text: what is delivered, the tables of the current state, the merge, the views.
+ * Each part can run again: definitions do nothing where the table is there, and a merge over the same events changes
+ * nothing.
  */
 export function warehouseScript(options: ScriptOptions): string {
   const { dialect, delivered, leftOut, known = new Map() } = options;

@@ -5,7 +5,7 @@ import { plural } from '../backfill/text.ts';
 import { openProgress } from '../verify/progress.ts';
 
 /**
- * Merges once, or again and again. An error that can pass is told and ends only a single merge.
+ * Merges once, or again and again. With `everyMs` an error is reported, and the next merge comes.
  * @returns the exit code
  */
 export async function runMerge(options: MergeOptions, everyMs: number | undefined, json: boolean): Promise<number> {

@@ -8,6 +8,7 @@ import { CheckpointFile } from '../../checkpoint/checkpoint-file.ts';
 import { loadConfig } from '../../config/load.ts';
 import { listObjects } from '../../lake/objects.ts';
 import { CdcError } from '../../runtime/error.ts';
+import { LANDING_TABLE } from '../../warehouse/dialects/queue-landing.ts';
 import { startLocalFirehose } from '../firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../mysql/server.ts';
 import { startWarehouse } from '../warehouse/server.ts';
@@ -17,7 +18,7 @@ import type { SourceRevenue } from './revenue-chart.ts';
 import { SHOP, SHOP_DDL, SHOP_TABLES } from './shop.ts';
 import { type VerifyResult, verifyDemo } from './verify.ts';
 import { type VerifyRun, verifyBesideDaemon } from './verify-command.ts';
-import { createLandingTable, LANDING_TABLE, mergeAndCompare, type WarehouseTable } from './warehouse.ts';
+import { createLandingTable, mergeAndCompare, type WarehouseTable } from './warehouse.ts';
 import { connectShop, expectedEvents, Workload, type WorkloadCounts } from './workload.ts';
 
 export interface DemoOptions {

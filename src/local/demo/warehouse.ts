@@ -6,9 +6,6 @@ import { mergeOnce, parseTarget, readTables } from '../../warehouse/merge/open-m
 import type { LandedColumn, LandedTable } from '../../warehouse/tables/landed-table.ts';
 import { connectShop } from './workload.ts';
 
-/** The landing table that the stream of the demo copies into. */
-export const LANDING_TABLE = 'cdc_state.landing';
-
 export interface WarehouseTable {
   table: string;
   sourceRows: number;
@@ -17,12 +14,12 @@ export interface WarehouseTable {
 }
 
 /** A client of the warehouse. */
-interface Client {
+interface WarehouseClient {
   query(sql: { text: string; rowMode: 'array' }): Promise<{ rows: unknown[][] }>;
   end(): Promise<void>;
 }
 
-export async function connectWarehouse(url: string): Promise<Client> {
+export async function connectWarehouse(url: string): Promise<WarehouseClient> {
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -59,7 +56,11 @@ export async function mergeAndCompare(config: Config, url: string, signal: Abort
   }
 }
 
-async function compareTable(table: LandedTable, source: Connection, warehouse: Client): Promise<WarehouseTable> {
+async function compareTable(
+  table: LandedTable,
+  source: Connection,
+  warehouse: WarehouseClient,
+): Promise<WarehouseTable> {
   const expressions = table.columns.map(({ name, kind }) => {
     const column = quoteIdentifier(name);
     if (kind.kind === 'binary') return `HEX(${column})`;

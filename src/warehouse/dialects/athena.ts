@@ -2,7 +2,7 @@ import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
 import { STATE_SCHEMA } from '../names.ts';
 import { eventColumns, type LineReader } from './event-columns.ts';
-import { pathStep, plainName } from './path-names.ts';
+import { catalogName, pathStep } from './path-names.ts';
 import { backticked, DECIMAL_DIGITS_MAX, doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 
 const NAME_BYTES_MAX = 255;
@@ -63,7 +63,7 @@ FROM ${STATE_SCHEMA}.landing l`,
   quote: doubleQuoted,
   quoteInDefinition: backticked,
   literal: quotedText,
-  legalName: (name) => plainName(name, NAME_BYTES_MAX, { lowerCase: true }),
+  legalName: (name) => catalogName(name, NAME_BYTES_MAX, { lowerCase: true }),
   columnType(kind) {
     switch (kind.kind) {
       case 'integer':

@@ -2,7 +2,7 @@ import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
 import { STATE_SCHEMA } from '../names.ts';
 import { DAY_PATTERN, eventColumns, type LineReader } from './event-columns.ts';
-import { pathStep, plainName } from './path-names.ts';
+import { catalogName, pathStep } from './path-names.ts';
 import { escapedText, NOTES, wordsAsNumbers } from './sql-text.ts';
 
 const NAME_BYTES_MAX = 300;
@@ -62,7 +62,7 @@ FROM ${STATE_SCHEMA}.landing l`,
   quote: (name) => `\`${name}\``,
   quoteInDefinition: (name) => `\`${name}\``,
   literal: escapedText,
-  legalName: (name) => plainName(name, NAME_BYTES_MAX, { lowerCase: false }),
+  legalName: (name) => catalogName(name, NAME_BYTES_MAX, { lowerCase: false }),
   columnType(kind) {
     switch (kind.kind) {
       case 'integer':

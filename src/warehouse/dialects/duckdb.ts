@@ -1,19 +1,12 @@
 import type { ValueOptions } from '../../config/schema.ts';
+import { jsonPointer } from '../../lake/sql.ts';
 import type { Dialect, WantedMember } from '../dialect.ts';
 import { DAY_PATTERN, eventColumns, type LineReader } from './event-columns.ts';
-import {
-  DECIMAL_DIGITS_MAX,
-  DOUBLE_DIGITS,
-  doubleQuoted,
-  jsonPointer,
-  NOTES,
-  quotedText,
-  wordsAsNumbers,
-} from './sql-text.ts';
+import { DECIMAL_DIGITS_MAX, DOUBLE_DIGITS, doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 
 const INTEGER_TYPES = { 8: 'TINYINT', 16: 'SMALLINT', 32: 'INTEGER', 64: 'BIGINT' } as const;
 
-const pointer = (names: readonly string[]): string => quotedText(names.map(jsonPointer).join(''));
+const pointer = (names: readonly string[]): string => quotedText(jsonPointer(...names));
 
 const LINE: LineReader = {
   text: (...names) => `json_extract_string(json, ${pointer(names)})`,

@@ -1,4 +1,4 @@
-import type { Delivered, Landing } from '../dialect.ts';
+import type { Delivered, LandingSource } from '../dialect.ts';
 import { STATE_SCHEMA } from '../names.ts';
 import type { LandedTable } from '../tables/landed-table.ts';
 import { flatNames } from './event-columns.ts';
@@ -23,7 +23,7 @@ interface QueueWriter {
  * A table with a column for each member of an event, as COPY with JSON 'auto' fills it. Format debezium has one for all
  * tables of a stream. Format flat has one for each table, with its columns as text.
  */
-export function queueLanding(writer: QueueWriter): Landing {
+export function queueLanding(writer: QueueWriter): LandingSource {
   return {
     kind: 'queue',
     define: (delivered) =>

@@ -1,7 +1,7 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
 import { DAY_PATTERN, flatNames } from './event-columns.ts';
-import { plainName } from './path-names.ts';
+import { catalogName } from './path-names.ts';
 import { backticked, DECIMAL_DIGITS_MAX, escapedText, NOTES, wordsAsNumbers } from './sql-text.ts';
 
 const NAME_BYTES_MAX = 255;
@@ -56,7 +56,7 @@ FROM (
   quote: backticked,
   quoteInDefinition: backticked,
   literal: escapedText,
-  legalName: (name) => plainName(name, NAME_BYTES_MAX, { lowerCase: true }),
+  legalName: (name) => catalogName(name, NAME_BYTES_MAX, { lowerCase: true }),
   columnType(kind) {
     switch (kind.kind) {
       case 'integer':

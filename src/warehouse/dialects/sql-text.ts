@@ -10,16 +10,13 @@ export const quotedText = (text: string): string => `'${text.replaceAll("'", "''
 /** `'text'`, in dialects where a backslash escapes. */
 export const escapedText = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 
-/** A JSON pointer to a member (RFC 6901). */
-export const jsonPointer = (name: string): string => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-
 /** Numbers in the place of `false` and `true`. */
 export const wordsAsNumbers = (text: string): string =>
   `CASE ${text} WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE ${text} END`;
 
 /** The most digits of a DECIMAL in most warehouses. */
 export const DECIMAL_DIGITS_MAX = 38;
-/** A double tells decimals of so many digits from each other. */
+/** A double holds every decimal of so many digits. */
 export const DOUBLE_DIGITS = 15;
 
 /** Notes on types that several dialects share. */

@@ -11,8 +11,8 @@ const BOOLEANS = { true: Buffer.from('true'), false: Buffer.from('false') };
 
 /**
  * Writes events as the lines that a target loads: schema, table, op (`c`, `u`, `d` or `t`), `seq`, whether the row is
- * partial, and the row as JSON, with FIELD_END between them. Format debezium gives the `after` of a row and the `key` of
- * a `d`, format flat the whole line.
+ * partial, and the row as JSON, with FIELD_END between them. Format debezium gives the `after` of a row and the `key`
+ * of a `d`, format flat the whole line.
  */
 export class BatchWriter {
   readonly #format: 'debezium' | 'flat';

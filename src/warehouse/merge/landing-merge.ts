@@ -9,8 +9,8 @@ import type { MergeResult } from './merge-run.ts';
 import { BATCH, type MergeTarget } from './merge-target.ts';
 
 /**
- * Merges the rows of the landing table that Firehose fills, and removes them from it, in one transaction. Rows of tables
- * that are not merged stay.
+ * Merges the rows of the landing table that Firehose fills, and removes them from it, in one transaction. Rows of
+ * tables that are not merged stay.
  * @throws CdcError if the engine refuses a statement; nothing is changed then
  */
 export async function mergeLanding(

@@ -136,7 +136,7 @@ class TableMerge {
     };
   }
 
-  /** A partial event is the last word on its own columns only: each is a cell, and each cell keeps its highest `seq`. */
+  /** A partial event is the last word on its own columns only: each is a cell, and keeps its highest `seq`. */
   mergeCells(): MergeStep {
     const { dialect, format } = this.#source;
     const { from, name, text } = dialect.eachMember('b.row_json', format);

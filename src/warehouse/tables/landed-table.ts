@@ -26,8 +26,8 @@ export interface LandedColumn {
   isNullable: boolean;
   comment: string;
   /**
-   * What rows have that were written before the column was there, in the form of a value of an event; undefined for NULL
-   * and where it is not known.
+   * What rows have that were written before the column was there, in the form of a value of an event; undefined for
+   * NULL and where it is not known.
    */
   fill: string | undefined;
   /** What a column that is not nullable has where there is no value, such as in the row of a deleted key. */

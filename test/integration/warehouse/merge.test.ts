@@ -235,7 +235,7 @@ describe('a target', () => {
     });
   });
 
-  test('whose account may not create is told to grant it', async (context) => {
+  test('whose account may not create names the GRANT', async (context) => {
     if (postgres.name !== 'PostgreSQL') context.skip('PGlite has one account');
     await query(postgres.into, 'CREATE ROLE weak LOGIN');
     const into = postgres.into.replace('postgres@', 'weak@');

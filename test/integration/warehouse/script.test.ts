@@ -8,7 +8,7 @@ import { postgres } from '../../../src/warehouse/dialects/postgres.ts';
 import { cdc, until } from '../pipeline-fixture.ts';
 import { duckdbTarget, MergeFixture, query } from './merge-fixture.ts';
 
-/** The scripts of `cdc sql`, run as they are printed, beside a pipeline that goes on. */
+/** The scripts of `cdc sql`, run as they are printed, beside a pipeline that runs. */
 
 const SCHEMA = `scripts_${process.pid}`;
 const fixture = new MergeFixture(inject('mysqlUrl'), SCHEMA);
