@@ -14,12 +14,12 @@ export interface WarehouseTable {
 }
 
 /** A client of the warehouse. */
-interface WarehouseClient {
+interface PgClient {
   query(sql: { text: string; rowMode: 'array' }): Promise<{ rows: unknown[][] }>;
   end(): Promise<void>;
 }
 
-export async function connectWarehouse(url: string): Promise<WarehouseClient> {
+export async function connectWarehouse(url: string): Promise<PgClient> {
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -59,7 +59,7 @@ export async function mergeAndCompare(config: Config, url: string, signal: Abort
 async function compareTable(
   table: LandedTable,
   source: Connection,
-  warehouse: WarehouseClient,
+  warehouse: PgClient,
 ): Promise<WarehouseTable> {
   const expressions = table.columns.map(({ name, kind }) => {
     const column = quoteIdentifier(name);

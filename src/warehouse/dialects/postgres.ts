@@ -8,8 +8,8 @@ import { doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 export const NAME_BYTES_MAX = 63;
 
 /**
- * Whether a type can read a text. PostgreSQL has a function for it from 16 on; before, only an attempt shows it. The body
- * is in quotes, not in dollars, so that a client that splits scripts at semicolons keeps it whole.
+ * Whether a type can read a text. PostgreSQL has a function for it from 16 on; before, only an attempt shows it. The
+ * body is in quotes, not in dollars, so that a client that splits scripts at semicolons keeps it whole.
  */
 const IS_VALID = `DO '
 BEGIN
