@@ -5,7 +5,8 @@ import { gzipSync } from 'node:zlib';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { listObjects } from '../../../src/lake/objects.ts';
-import { cdc, startCdc, until } from '../pipeline-fixture.ts';
+import { cdc, startCdc, startCdcWith, until } from '../pipeline-fixture.ts';
+import { S3_ENVIRONMENT, S3Server } from '../s3-server.ts';
 import { duckdbTarget, MergeFixture, pgliteTarget, postgresTarget, query, type Target } from './merge-fixture.ts';
 
 const SCHEMA = `merge_${process.pid}`;
@@ -186,6 +187,7 @@ describe('a lake with damage', () => {
       expect(first.stderr).toMatch(expected);
     }
     expect(first.stdout).toContain('5 damaged ones');
+    await merge(duckdb, `${SCHEMA}.item`);
     const wanted = await duckdb.rows(`SELECT id FROM ${SCHEMA}.item ORDER BY id`);
     expect(await target.rows(`SELECT id FROM ${SCHEMA}.item ORDER BY id`)).toEqual(wanted);
     const again = await merge(target, `${SCHEMA}.item`, ...lake.config);
@@ -203,6 +205,31 @@ describe('a lake with damage', () => {
     lake.write('one', `${lines.join('\n')}\n`);
     expect((await merge(target, `${SCHEMA}.item`, ...lake.config)).stdout).toContain('1 object in');
   });
+});
+
+test('a lake in S3 is merged as one in a folder, each object once', async () => {
+  const server = new S3Server();
+  await server.start();
+  try {
+    const lines = await linesOf('item');
+    for (const [i, line] of lines.entries()) await server.put(`shop/2026/11/27/00/${i}`, gzipSync(`${line}\n`));
+    const text = readFileSync(join(fixture.directory, 'cdc.yaml'), 'utf8');
+    writeFileSync(join(fixture.directory, 's3.yaml'), text.replace('lake/changes', `s3://${server.bucket}/shop/`));
+    const env: Record<string, string | undefined> = { ...S3_ENVIRONMENT, AWS_REGION: 'us-east-1' };
+    for (const name of Object.keys(process.env)) if (/^AWS_|_PROXY$/i.test(name)) env[name] ??= undefined;
+    env.AWS_ENDPOINT_URL_S3 = server.endpoint;
+    const target = await file('s3.duckdb');
+    for (const objects of [lines.length, 0]) {
+      const words = ['merge', `${SCHEMA}.item`, '--into', target.into, '-c', 's3.yaml'];
+      const merged = await startCdcWith(env, fixture.directory, ...words).ended;
+      expect(merged, merged.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining(`${objects} object`) });
+    }
+    const rows = `SELECT id, name FROM ${SCHEMA}.item ORDER BY id`;
+    await merge(duckdb, `${SCHEMA}.item`);
+    expect(await target.rows(rows)).toEqual(await duckdb.rows(rows));
+  } finally {
+    await server.stop();
+  }
 });
 
 describe('a target', () => {
