@@ -56,11 +56,7 @@ export async function mergeAndCompare(config: Config, url: string, signal: Abort
   }
 }
 
-async function compareTable(
-  table: LandedTable,
-  source: Connection,
-  warehouse: PgClient,
-): Promise<WarehouseTable> {
+async function compareTable(table: LandedTable, source: Connection, warehouse: PgClient): Promise<WarehouseTable> {
   const expressions = table.columns.map(({ name, kind }) => {
     const column = quoteIdentifier(name);
     if (kind.kind === 'binary') return `HEX(${column})`;

@@ -61,10 +61,10 @@ export const redshift: Dialect = {
       case 'time':
         return { type: 'VARCHAR(32)', note: NOTES.time };
       case 'text':
-        if (kind.bytes > TEXT_BYTES_MAX) {
-          return { type: 'SUPER', note: `a string of SUPER: a VARCHAR has at most ${TEXT_BYTES_MAX} bytes` };
-        }
-        return { type: `VARCHAR(${Math.max(kind.bytes, 1)})` };
+        return {
+          type: `VARCHAR(${Math.min(Math.max(kind.bytes, 1), TEXT_BYTES_MAX)})`,
+          ...(kind.bytes > TEXT_BYTES_MAX && { note: `a longer value than ${TEXT_BYTES_MAX} bytes is NULL` }),
+        };
       case 'binary':
         return {
           type: `VARBYTE(${Math.min(Math.max(kind.bytes, 1), BINARY_BYTES_MAX)})`,
@@ -90,7 +90,7 @@ export const redshift: Dialect = {
       case 'time':
         return text;
       case 'text':
-        return type === 'SUPER' ? `CAST(${text} AS SUPER)` : text;
+        return text;
       case 'binary': {
         const bytes = `TO_VARBYTE(${text}, ${quotedText(values.binary)})`;
         return kind.bytes > BINARY_BYTES_MAX
@@ -145,12 +145,15 @@ function integerType(bits: 8 | 16 | 32 | 64, unsigned: boolean): { type: string;
   return { type: 'DECIMAL(20, 0)', note: NOTES.unsigned };
 }
 
-/** A cast of a number in SUPER to VARCHAR would be NULL. */
+/** A cast of a number in SUPER to VARCHAR would be NULL, and a text that is too long for it an error. */
 const scalarText = (member: string): string =>
-  `CASE JSON_TYPEOF(${member}) WHEN 'string' THEN CAST(${member} AS VARCHAR(${TEXT_BYTES_MAX})) WHEN 'null' THEN NULL ELSE JSON_SERIALIZE(${member}) END`;
+  `CASE JSON_TYPEOF(${member}) WHEN 'null' THEN NULL WHEN 'string' THEN ${fitting(member, `CAST(${member} AS VARCHAR(${TEXT_BYTES_MAX}))`)} ELSE ${fitting(member, `JSON_SERIALIZE(${member})`)} END`;
+
+const fitting = (member: string, text: string): string =>
+  `CASE WHEN JSON_SIZE(${member}) <= ${TEXT_BYTES_MAX} THEN ${text} END`;
 
 const documentText = (member: string): string =>
-  `CASE JSON_TYPEOF(${member}) WHEN 'null' THEN NULL ELSE JSON_SERIALIZE(${member}) END`;
+  `CASE JSON_TYPEOF(${member}) WHEN 'null' THEN NULL ELSE ${fitting(member, `JSON_SERIALIZE(${member})`)} END`;
 
 function temporal(text: string, type: string, values: ValueOptions): string {
   if (values.temporal !== 'epoch_micros') {
