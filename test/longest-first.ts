@@ -9,7 +9,13 @@ const LONGEST = [
   'test/chaos/crash-points.test.ts',
   'test/integration/source.test.ts',
   'test/integration/run.test.ts',
+  'test/integration/verify/waiting.test.ts',
+  'test/integration/warehouse/merge.test.ts',
+  'test/integration/verify/types.test.ts',
   'test/integration/failover.test.ts',
+  'test/integration/warehouse/random-merge.test.ts',
+  'test/integration/type-oracle.test.ts',
+  'test/integration/redshift-destination.test.ts',
   'test/integration/backfill/awkward-tables.test.ts',
   'test/integration/backfill/request-life.test.ts',
   'test/integration/backfill/commit-order.test.ts',
@@ -17,6 +23,8 @@ const LONGEST = [
   'test/integration/backfill/coverage.test.ts',
   'test/model/delivery.test.ts',
   'test/model/backfill.test.ts',
+  'test/unit/aws/wrong-stacks.test.ts',
+  'test/unit/warehouse/script.test.ts',
   'test/unit/codec/values/string-column.test.ts',
 ];
 
