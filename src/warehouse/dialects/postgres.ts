@@ -127,13 +127,11 @@ export const postgres: Dialect = {
     const item = (member: { name: string }): string =>
       fits(member) ? `v.${doubleQuoted(member.name)}` : `${row} ->> ${quotedText(member.name)}`;
     return {
-      select: [
-        ...wanted.map((member, i) => `${item(member)} AS v${i}`),
-        ...(wanted.length > 0 ? [`(SELECT array_agg(n) FROM json_object_keys(${row}) AS n) AS p`] : []),
-      ],
+      select: [...wanted.map((member, i) => `${item(member)} AS v${i}`), ...(wanted.length > 0 ? [`${row} AS p`] : [])],
       from: columns.length > 0 ? `CROSS JOIN LATERAL json_to_record(${row}) AS v(${columns.join(', ')})` : '',
       text: (i) => (wanted[i]?.isDocument ? `nullif(v${i}, 'null')` : `v${i}`),
-      isPresent: (i) => `${quotedText(wanted[i]?.name ?? '')} = ANY (p)`,
+      // The row is read again only where that is not known yet.
+      isPresent: (i) => `(v${i} IS NOT NULL OR p -> ${quotedText(wanted[i]?.name ?? '')} IS NOT NULL)`,
     };
   },
   eachMember: (row) => ({ from: `CROSS JOIN LATERAL json_each_text(${row}) AS m`, name: 'm.key', text: 'm.value' }),
