@@ -6,20 +6,26 @@ import { join, resolve } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import pg from 'pg';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
-import { startPostgres } from '../integration/postgres-server.ts';
+import { type PostgresServer, startPostgres } from '../integration/postgres-server.ts';
 import { MergeLake, ORDERS_DDL } from './merge-lake.ts';
 import { resourceUsage } from './processes.ts';
 
 const EVENTS = 10_000_000;
 /** Each key has so many events on average. */
 const EVENTS_PER_KEY = 5;
-/** PostgreSQL, and the object that is larger than a batch, get one event of so many. */
+/** PostgreSQL gets one event of so many. */
 const FEWER = 10;
+/** The share of the events that become one object, which is larger than two batches. */
+const SINGLE_SHARE = 0.3;
 /** The second run finds one new event for so many that are merged. */
 const NEW_SHARE = 100;
 const OBJECT_BYTES = 5_000_000;
-/** Another build to measure in the same way. */
-const ENTRY = resolve(process.env.CDC_BENCH_ENTRY ?? 'dist/main.js');
+/** The builds to measure in turn: this one and, if the environment names it, an earlier one. */
+const { CDC_BENCH_BEFORE } = process.env;
+const BUILDS: readonly Build[] = [
+  ...(CDC_BENCH_BEFORE ? [{ name: 'before', entry: CDC_BENCH_BEFORE }] : []),
+  { name: '', entry: resolve('dist/main.js') },
+];
 const REPORT = 'build/merge-report.json';
 
 interface Merged {
@@ -33,8 +39,14 @@ interface Merged {
   targetMB: number;
 }
 
+interface Build {
+  name: string;
+  entry: string;
+}
+
 /** A warehouse to merge into. */
 interface Target {
+  build: Build;
   name: string;
   into: string;
   /** Rows, and the sum of their totals in cents. */
@@ -55,33 +67,37 @@ export async function merge(
   client.destroy();
   const found: Merged[] = [];
   const load = [loadavg()[0] as number];
-  const measured = async (lake: MergeLake, target: Target, what: string, count: number): Promise<void> => {
-    found.push(await measure(server, directory, lake, target, `${target.name}, ${what}`, count));
-    load.push(loadavg()[0] as number);
+  const measured = async (lake: MergeLake, targets: readonly Target[], what: string, count: number): Promise<void> => {
+    for (const target of targets) {
+      found.push(await measure(server, directory, lake, target, `${target.name}, ${what}`, count));
+      load.push(loadavg()[0] as number);
+    }
   };
 
   const fewer = Math.ceil(events / FEWER);
+  const singleEvents = Math.ceil(events * SINGLE_SHARE);
   const lake = await lakeOf(join(directory, 'lake'), events, OBJECT_BYTES);
   console.log(`${lake.objects} objects, ${mega(lake.bytes)} MB of events, ${mega(lake.storedBytes)} MB stored.\n`);
-  const duckdb = duckdbTarget(join(directory, 'warehouse.duckdb'));
-  await measured(lake, duckdb, 'new', events);
+  const duckdb = BUILDS.map((build) => duckdbTarget(build, join(directory, `warehouse${build.name}.duckdb`)));
+  await measured(lake, duckdb, 'all events', events);
   await lake.write({ events: Math.ceil(events / NEW_SHARE), objectBytes: OBJECT_BYTES });
-  await measured(lake, duckdb, 'then new events', Math.ceil(events / NEW_SHARE));
+  await measured(lake, duckdb, 'new events', Math.ceil(events / NEW_SHARE));
   rmSync(lake.directory, { recursive: true });
 
-  const single = await lakeOf(join(directory, 'single'), fewer, Number.POSITIVE_INFINITY);
-  await measured(single, duckdbTarget(join(directory, 'single.duckdb')), 'one object', fewer);
+  const single = await lakeOf(join(directory, 'single'), singleEvents, Number.POSITIVE_INFINITY);
+  const singles = BUILDS.map((build) => duckdbTarget(build, join(directory, `single${build.name}.duckdb`)));
+  await measured(single, singles, 'one object', singleEvents);
   rmSync(single.directory, { recursive: true });
 
   const small = await lakeOf(join(directory, 'small'), fewer, OBJECT_BYTES);
-  const postgres = await startPostgres();
+  const servers = await Promise.all(BUILDS.map(() => startPostgres()));
   try {
-    const target = postgresTarget(`PostgreSQL ${postgres.version}`, postgres.url, postgres.pid);
-    await measured(small, target, 'new', fewer);
+    const targets = BUILDS.map((build, i) => postgresTarget(build, servers[i] as PostgresServer));
+    await measured(small, targets, 'all events', fewer);
     await small.write({ events: Math.ceil(fewer / NEW_SHARE), objectBytes: OBJECT_BYTES });
-    await measured(small, target, 'then new events', Math.ceil(fewer / NEW_SHARE));
+    await measured(small, targets, 'new events', Math.ceil(fewer / NEW_SHARE));
   } finally {
-    await postgres.stop();
+    for (const postgres of servers) await postgres.stop();
   }
   print(found);
   console.log(`\nLoad of the machine before the first and after each: ${load.map((n) => n.toFixed(1)).join(', ')}.`);
@@ -95,9 +111,10 @@ async function lakeOf(directory: string, events: number, objectBytes: number): P
   return lake;
 }
 
-function duckdbTarget(path: string): Target {
+function duckdbTarget(build: Build, path: string): Target {
   return {
-    name: 'DuckDB',
+    build,
+    name: ['DuckDB', build.name].filter(Boolean).join(' '),
     into: `duckdb:${path}`,
     async read() {
       const { DuckDBInstance } = await import('@duckdb/node-api');
@@ -112,7 +129,8 @@ function duckdbTarget(path: string): Target {
   };
 }
 
-function postgresTarget(name: string, url: string, pid: number): Target {
+function postgresTarget(build: Build, { version, url, pid }: PostgresServer): Target {
+  const name = [`PostgreSQL ${version}`, build.name].filter(Boolean).join(' ');
   const query = async (sql: string): Promise<unknown[]> => {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
@@ -121,7 +139,7 @@ function postgresTarget(name: string, url: string, pid: number): Target {
     return rows[0] ?? [];
   };
   return {
-    ...{ name, into: url },
+    ...{ build, name, into: url },
     async read() {
       const [rows, sum] = await query(CONTENT);
       return { rows: Number(rows), sum: Number(sum) };
@@ -160,7 +178,7 @@ lake: ${lake.directory}
   const before = target.cpu?.() ?? 0;
   const startedAt = performance.now();
   const options = process.env.CDC_BENCH_NODE_OPTIONS?.split(' ') ?? [];
-  const child = spawn(process.execPath, [...options, ENTRY, 'merge', '--into', target.into, '--json'], {
+  const child = spawn(process.execPath, [...options, target.build.entry, 'merge', '--into', target.into, '--json'], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -72,7 +72,11 @@ export class MergeRun {
   readonly #merged: MergedObjects;
   readonly #tables = new Map<string, SeenTable | undefined>();
   readonly #pipelineName: Buffer;
-  #names = '';
+  /** By the names as they are written, with their quotes. */
+  readonly #byNames = new Map<string, SeenTable | undefined>();
+  /** The names of the last event as they are written, and its table. */
+  #schema: Buffer = Buffer.alloc(0);
+  #name: Buffer = Buffer.alloc(0);
   #table: SeenTable | undefined;
   #batch = new Batch();
   /** The batch before, whose statements run. */
@@ -207,18 +211,25 @@ export class MergeRun {
   /** The table of the event; undefined if the pipeline does not capture it. */
   #tableOf(bytes: Buffer): SeenTable | undefined {
     const { schemaFrom, schemaTo, tableFrom, tableTo } = this.#scanner;
-    const names = bytes.toString('latin1', schemaFrom, schemaTo) + bytes.toString('latin1', tableFrom, tableTo);
-    if (names === this.#names) return this.#table;
-    const schema = JSON.parse(bytes.toString('utf8', schemaFrom, schemaTo)) as string;
-    const table = JSON.parse(bytes.toString('utf8', tableFrom, tableTo)) as string;
+    if (spanEquals(bytes, schemaFrom, schemaTo, this.#schema) && spanEquals(bytes, tableFrom, tableTo, this.#name)) {
+      return this.#table;
+    }
+    this.#schema = Buffer.from(bytes.subarray(schemaFrom, schemaTo));
+    this.#name = Buffer.from(bytes.subarray(tableFrom, tableTo));
+    const [schema, table] = [this.#schema.toString(), this.#name.toString()];
+    const names = `${schema}${table}`;
+    if (!this.#byNames.has(names)) this.#byNames.set(names, this.#find(JSON.parse(schema), JSON.parse(table)));
+    this.#table = this.#byNames.get(names);
+    return this.#table;
+  }
+
+  #find(schema: string, table: string): SeenTable | undefined {
     const id = tableId({ schema, table });
     if (!this.#tables.has(id)) {
       const other = { id, prefix: undefined, steps: [], events: 0, hasCells: false, cells: '' };
       this.#tables.set(id, this.#options.isCaptured(schema, table) ? other : undefined);
     }
-    this.#names = names;
-    this.#table = this.#tables.get(id);
-    return this.#table;
+    return this.#tables.get(id);
   }
 
   async #flush(): Promise<void> {
