@@ -28,9 +28,9 @@ const IS_CERTAIN_NUMERIC = `CASE WHEN value ~ '^-?[0-9]+([.][0-9]+)?$' THEN leng
       substring(type FROM '[(]([0-9]+)')::int - substring(type FROM ', ([0-9]+)')::int ELSE false END`;
 
 /**
- * Whether a type can read a text. PostgreSQL has a function for it from 16 on. Before, only an attempt tells, and that
- * is a transaction of its own, so patterns go before it: the planner puts those of the type into the query. Bodies are in
- * quotes, not in dollars, so that a client that splits scripts at semicolons keeps them whole.
+ * Whether a type can read a text. PostgreSQL has a function for it from 16 on. Before, only an attempt shows it, and
+ * that is a transaction of its own. Patterns go before it: the planner puts those of the type into the query. Bodies
+ * are in quotes, not in dollars, so that a client that splits scripts at semicolons keeps them whole.
  */
 const IS_VALID = `DO ${quotedText(`
 BEGIN

@@ -55,7 +55,7 @@ interface SeenTable {
 }
 
 /** What becomes one transaction. */
-class Batch {
+class MergeBatch {
   readonly tables = new Set<SeenTable>();
   readonly objects: { object: LakeObject; skipped: string[]; damage: ObjectDamageNote[] }[] = [];
   /** Of the lines that the target has. */
@@ -78,7 +78,7 @@ export class MergeRun {
   #schema: Buffer = Buffer.alloc(0);
   #name: Buffer = Buffer.alloc(0);
   #table: SeenTable | undefined;
-  #batch = new Batch();
+  #batch = new MergeBatch();
   /** The batch before, whose statements run. */
   #merging: Promise<void> = Promise.resolve();
   #isInTransaction = false;
@@ -254,13 +254,13 @@ export class MergeRun {
     if (batch.bytes === 0 && batch.objects.length === 0) return;
     const load = batch.bytes === 0 ? undefined : await this.#options.target.closeBatch();
     await this.#merging;
-    this.#batch = new Batch();
+    this.#batch = new MergeBatch();
     this.#merging = this.#merge(batch, load);
     // It can fail before anybody waits for it.
     this.#merging.catch(() => {});
   }
 
-  async #merge(batch: Batch, load: (() => Promise<void>) | undefined): Promise<void> {
+  async #merge(batch: MergeBatch, load: (() => Promise<void>) | undefined): Promise<void> {
     const { target, signal } = this.#options;
     if (!this.#isInTransaction) await this.#begin();
     await load?.();
@@ -283,7 +283,7 @@ export class MergeRun {
 }
 
 /** Kept columns must be put into a row again whenever the row is replaced. */
-function isNeeded({ onlyFor }: MergeStep, { hasCells }: SeenTable, { hasPartial, hasTruncate }: Batch): boolean {
+function isNeeded({ onlyFor }: MergeStep, { hasCells }: SeenTable, { hasPartial, hasTruncate }: MergeBatch): boolean {
   if (onlyFor === 'truncate') return hasTruncate;
   return onlyFor === undefined || hasPartial || hasCells;
 }
