@@ -69,7 +69,9 @@ export async function merge(
   const load = [loadavg()[0] as number];
   const measured = async (lake: MergeLake, targets: readonly Target[], what: string, count: number): Promise<void> => {
     for (const target of targets) {
-      found.push(await measure(server, directory, lake, target, `${target.name}, ${what}`, count));
+      const one = await measure(server, directory, lake, target, `${target.name}, ${what}`, count);
+      print(one);
+      found.push(one);
       load.push(loadavg()[0] as number);
     }
   };
@@ -78,6 +80,7 @@ export async function merge(
   const singleEvents = Math.ceil(events * SINGLE_SHARE);
   const lake = await lakeOf(join(directory, 'lake'), events, OBJECT_BYTES);
   console.log(`${lake.objects} objects, ${mega(lake.bytes)} MB of events, ${mega(lake.storedBytes)} MB stored.\n`);
+  printHead();
   const duckdb = BUILDS.map((build) => duckdbTarget(build, join(directory, `warehouse${build.name}.duckdb`)));
   await measured(lake, duckdb, 'all events', events);
   await lake.write({ events: Math.ceil(events / NEW_SHARE), objectBytes: OBJECT_BYTES });
@@ -99,7 +102,6 @@ export async function merge(
   } finally {
     for (const postgres of servers) await postgres.stop();
   }
-  print(found);
   console.log(`\nLoad of the machine before the first and after each: ${load.map((n) => n.toFixed(1)).join(', ')}.`);
   mkdirSync('build', { recursive: true });
   writeFileSync(REPORT, `${JSON.stringify({ events, load, found }, null, 2)}\n`);
@@ -210,17 +212,17 @@ lake: ${lake.directory}
 const count = (value: number): string => Math.round(value).toLocaleString('en');
 const mega = (bytes: number): string => count(bytes / 1e6);
 
-function print(found: readonly Merged[]): void {
-  console.log(
-    '| | events | seconds | events/s | rows | rows/s | CPU, s | CPU of the server, s | peak RSS, MB | target, MB |',
-  );
-  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
-  for (const one of found) {
-    const { name, events, rows, seconds, cpuSeconds, serverCpuSeconds, peakMB, targetMB } = one;
-    const cells = [
-      ...[name, count(events), seconds.toFixed(1), count(events / seconds), count(rows), count(rows / seconds)],
-      ...[cpuSeconds.toFixed(1), serverCpuSeconds?.toFixed(1) ?? '', count(peakMB), count(targetMB)],
-    ];
-    console.log(`| ${cells.join(' | ')} |`);
-  }
+const HEADS = ['events', 'seconds', 'events/s', 'rows', 'rows/s', 'CPU, s', 'CPU of the server, s', 'peak RSS, MB'];
+
+function printHead(): void {
+  console.log(`| | ${[...HEADS, 'target, MB'].join(' | ')} |`);
+  console.log(`| --- |${' ---: |'.repeat(HEADS.length + 1)}`);
+}
+
+function print({ name, events, rows, seconds, cpuSeconds, serverCpuSeconds, peakMB, targetMB }: Merged): void {
+  const cells = [
+    ...[name, count(events), seconds.toFixed(1), count(events / seconds), count(rows), count(rows / seconds)],
+    ...[cpuSeconds.toFixed(1), serverCpuSeconds?.toFixed(1) ?? '', count(peakMB), count(targetMB)],
+  ];
+  console.log(`| ${cells.join(' | ')} |`);
 }
