@@ -8,6 +8,7 @@ import { codec } from './codec.ts';
 import { cost } from './cost.ts';
 import { largeTransaction } from './large-transaction.ts';
 import { latency } from './latency.ts';
+import { merge } from './merge.ts';
 import { replay } from './replay.ts';
 import { soak } from './soak.ts';
 import { verify } from './verify.ts';
@@ -15,7 +16,8 @@ import { wholePath } from './whole-path.ts';
 
 /**
  * `npm run bench [-- name...]` runs the named benchmarks, or all except the soak. It prints Markdown for
- * docs/BENCHMARKS.md. `--rows N` makes the table of the backfill and of verify smaller.
+ * docs/BENCHMARKS.md. `--rows N` makes the table of the backfill and of verify smaller, and the
+ * lake of the merge.
  */
 
 const BENCHES = {
@@ -27,6 +29,7 @@ const BENCHES = {
   cost,
   'large-transaction': largeTransaction,
   verify,
+  merge,
   soak,
 };
 type Name = keyof typeof BENCHES;

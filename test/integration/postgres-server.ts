@@ -18,6 +18,8 @@ export interface PostgresServer {
   port: number;
   /** postgres://postgres@127.0.0.1:PORT/postgres; every local client is trusted. */
   url: string;
+  /** Of its first process. */
+  pid: number;
   /** Kills the server and removes its data. */
   stop(): Promise<void>;
 }
@@ -84,7 +86,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       await stop();
       throw new Error(`postgres does not answer: ${error.message}\n${log.join('').trim()}`);
     });
-    return { version, port, url, stop };
+    return { version, port, url, pid: child.pid ?? 0, stop };
   } catch (error) {
     await remove();
     throw error;

@@ -113,12 +113,13 @@ FROM read_json_objects(${quotedText(`${delivered.lake.replace(/\/+$/, '')}/**`)}
       `[${members.map(({ name }) => quotedText(jsonPointer(name))).join(', ')}]`;
     const items = wanted.length === 0 ? [] : [`json_extract_string(${row}, ${list(wanted)}) AS v`];
     if (wanted.some(({ isDocument }) => isDocument)) items.push(`json_extract(${row}, ${list(wanted)}) AS d`);
-    if (wanted.length > 0) items.push(`json_type(${row}, ${list(wanted)}) AS p`);
+    if (wanted.length > 0) items.push(`${row} AS p`);
     return {
       select: items,
       from: '',
       text: (i) => (wanted[i]?.isDocument ? `NULLIF(CAST(d[${i + 1}] AS VARCHAR), 'null')` : `v[${i + 1}]`),
-      isPresent: (i) => `p[${i + 1}] IS NOT NULL`,
+      // The row is read again only where that is not known yet.
+      isPresent: (i) => `(v[${i + 1}] IS NOT NULL OR json_type(p, ${pointer([wanted[i]?.name ?? ''])}) IS NOT NULL)`,
     };
   },
   eachMember: (row) => ({

@@ -7,26 +7,50 @@ import { doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 /** NAMEDATALEN - 1 (PostgreSQL: Lexical Structure, Identifiers). */
 export const NAME_BYTES_MAX = 63;
 
+/** Days that each year has, of which the pattern needs no calendar. */
+const DAY = '(19|20)[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13578]|1[02])-(29|30|31)|(0[469]|11)-(29|30))';
+const TIME = '([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?';
+/** Texts that a type can read for certain, as nearly all are. */
+const CERTAIN: readonly (readonly [type: string, pattern: string])[] = [
+  ['smallint', '^-?[0-9]{1,4}$'],
+  ['integer', '^-?[0-9]{1,9}$'],
+  ['bigint', '^-?[0-9]{1,18}$'],
+  ['real', '^-?[0-9]{1,9}([.][0-9]{1,9})?$'],
+  ['double precision', '^-?[0-9]{1,18}([.][0-9]{1,18})?$'],
+  ['date', `^${DAY}$`],
+  ['timestamp', `^${DAY}[T ]${TIME}$`],
+  ['timestamptz', `^${DAY}[T ]${TIME}[+]00$`],
+];
+
+const IS_CERTAIN = `value ~ (CASE type${CERTAIN.map(([type, pattern]) => ` WHEN '${type}' THEN '${pattern}'`).join('')} END)`;
+/** With fewer digits than there is room for, rounding leaves room too. */
+const IS_CERTAIN_NUMERIC = `CASE WHEN value ~ '^-?[0-9]+([.][0-9]+)?$' THEN length(split_part(ltrim(value, '-'), '.', 1)) <
+      substring(type FROM '[(]([0-9]+)')::int - substring(type FROM ', ([0-9]+)')::int ELSE false END`;
+
 /**
- * Whether a type can read a text. PostgreSQL has a function for it from 16 on; before, only an attempt shows it. The
- * body is in quotes, not in dollars, so that a client that splits scripts at semicolons keeps it whole.
+ * Whether a type can read a text. PostgreSQL has a function for it from 16 on. Before, only an attempt shows it, and
+ * that is a transaction of its own. Patterns go before it: the planner puts those of the type into the query. Bodies
+ * are in quotes, not in dollars, so that a client that splits scripts at semicolons keeps them whole.
  */
-const IS_VALID = `DO '
+const IS_VALID = `DO ${quotedText(`
 BEGIN
-  IF current_setting(''server_version_num'')::int >= 160000 THEN
+  IF current_setting('server_version_num')::int >= 160000 THEN
     CREATE OR REPLACE FUNCTION ${STATE_SCHEMA}.is_valid(value text, type text) RETURNS boolean
-      LANGUAGE sql STABLE AS ''SELECT pg_input_is_valid(value, type)'';
+      LANGUAGE sql STABLE AS 'SELECT pg_input_is_valid(value, type)';
   ELSE
-    CREATE OR REPLACE FUNCTION ${STATE_SCHEMA}.is_valid(value text, type text) RETURNS boolean
-      LANGUAGE plpgsql STABLE AS ''
+    CREATE OR REPLACE FUNCTION ${STATE_SCHEMA}.is_read(value text, type text) RETURNS boolean
+      LANGUAGE plpgsql STABLE AS '
       BEGIN
-        IF value IS NULL THEN RETURN NULL; END IF;
-        EXECUTE format(''''SELECT %L::%s'''', value, type);
+        EXECUTE format(''SELECT %L::%s'', value, type);
         RETURN true;
       EXCEPTION WHEN data_exception THEN RETURN false;
-      END'';
+      END';
+    CREATE OR REPLACE FUNCTION ${STATE_SCHEMA}.is_valid(value text, type text) RETURNS boolean
+      LANGUAGE sql STABLE AS ${quotedText(`SELECT CASE WHEN value IS NULL THEN NULL WHEN type LIKE 'numeric(%' THEN
+      ${IS_CERTAIN_NUMERIC} OR ${STATE_SCHEMA}.is_read(value, type) WHEN ${IS_CERTAIN} THEN true
+      ELSE ${STATE_SCHEMA}.is_read(value, type) END`)};
   END IF;
-END'`;
+END`)}`;
 
 /** PostgreSQL, from 15 on, which has MERGE. */
 export const postgres: Dialect = {
@@ -127,13 +151,12 @@ export const postgres: Dialect = {
     const item = (member: { name: string }): string =>
       fits(member) ? `v.${doubleQuoted(member.name)}` : `${row} ->> ${quotedText(member.name)}`;
     return {
-      select: [
-        ...wanted.map((member, i) => `${item(member)} AS v${i}`),
-        ...(wanted.length > 0 ? [`(SELECT array_agg(n) FROM json_object_keys(${row}) AS n) AS p`] : []),
-      ],
+      select: [...wanted.map((member, i) => `${item(member)} AS v${i}`), ...(wanted.length > 0 ? [`${row} AS p`] : [])],
+      // Its values are made once, while the planner would put an expression in each place that has its value.
       from: columns.length > 0 ? `CROSS JOIN LATERAL json_to_record(${row}) AS v(${columns.join(', ')})` : '',
       text: (i) => (wanted[i]?.isDocument ? `nullif(v${i}, 'null')` : `v${i}`),
-      isPresent: (i) => `${quotedText(wanted[i]?.name ?? '')} = ANY (p)`,
+      // The row is read again only where that is not known yet.
+      isPresent: (i) => `(v${i} IS NOT NULL OR p -> ${quotedText(wanted[i]?.name ?? '')} IS NOT NULL)`,
     };
   },
   eachMember: (row) => ({ from: `CROSS JOIN LATERAL json_each_text(${row}) AS m`, name: 'm.key', text: 'm.value' }),

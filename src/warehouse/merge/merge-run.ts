@@ -49,10 +49,19 @@ interface SeenTable {
   prefix: Buffer | undefined;
   steps: MergeStep[];
   events: number;
-  isInBatch: boolean;
   /** Whether the target has columns of its rows that came without the others. */
   hasCells: boolean;
   cells: string;
+}
+
+/** What becomes one transaction. */
+class MergeBatch {
+  readonly tables = new Set<SeenTable>();
+  readonly objects: { object: LakeObject; skipped: string[]; damage: ObjectDamageNote[] }[] = [];
+  /** Of the lines that the target has. */
+  bytes = 0;
+  hasTruncate = false;
+  hasPartial = false;
 }
 
 /** Merges the objects of a lake that the target does not have yet, in transactions of whole objects where they fit. */
@@ -63,14 +72,16 @@ export class MergeRun {
   readonly #merged: MergedObjects;
   readonly #tables = new Map<string, SeenTable | undefined>();
   readonly #pipelineName: Buffer;
-  #names = '';
+  /** By the names as they are written, with their quotes. */
+  readonly #byNames = new Map<string, SeenTable | undefined>();
+  /** The names of the last event as they are written, and its table. */
+  #schema: Buffer = Buffer.alloc(0);
+  #name: Buffer = Buffer.alloc(0);
   #table: SeenTable | undefined;
-  /** Of the batch. */
-  #bytes = 0;
-  #isOpen = false;
-  #hasTruncate = false;
-  #hasPartial = false;
-  #done: { object: LakeObject; skipped: string[]; damage: ObjectDamageNote[] }[] = [];
+  #batch = new MergeBatch();
+  /** The batch before, whose statements run. */
+  #merging: Promise<void> = Promise.resolve();
+  #isInTransaction = false;
   #events = 0;
 
   private constructor(options: MergeRunOptions, merged: MergedObjects) {
@@ -81,13 +92,19 @@ export class MergeRun {
     this.#writer = new BatchWriter(config.format);
     this.#pipelineName = Buffer.from(JSON.stringify(config.name));
     for (const [table, names] of tables) {
-      const source = { dialect: target.dialect, format: config.format, values: config.values, batch: BATCH };
+      const { dialect, position } = target;
+      const source = {
+        dialect,
+        format: config.format,
+        values: config.values,
+        batch: BATCH,
+        ...(position && { position }),
+      };
       this.#tables.set(tableId(table), {
         id: tableId(table),
         prefix: tablePrefix(table.schema, table.table),
         steps: mergeSteps(table, names, source),
         events: 0,
-        isInBatch: false,
         hasCells: false,
         cells: `${STATE_SCHEMA}.${target.dialect.quote(names.cells)}`,
       });
@@ -116,11 +133,13 @@ export class MergeRun {
         await this.#readObject(object, lines);
         bytes += object.bytes;
         onProgress?.({ fraction: total === 0 ? 1 : bytes / total, objects: ++objects, events: this.#events });
-        if (this.#bytes >= batchBytes) await this.#mergeBatch();
+        if (this.#batch.bytes >= batchBytes) await this.#endBatch();
       }
-      await this.#mergeBatch();
+      await this.#endBatch();
+      await this.#merging;
     } catch (error) {
-      if (this.#isOpen) await target.query('ROLLBACK').catch(() => {});
+      await this.#merging.catch(() => {});
+      if (this.#isInTransaction) await target.query('ROLLBACK').catch(() => {});
       throw error;
     }
     await this.#merged.prune(listed);
@@ -153,7 +172,7 @@ export class MergeRun {
           if (this.#writer.isFull) await this.#flush();
         }
         // An object that is larger than a batch is merged in several; it counts with the last one.
-        if (this.#bytes >= 2 * this.#options.batchBytes) await this.#mergeBatch();
+        if (this.#batch.bytes >= 2 * this.#options.batchBytes) await this.#endBatch();
       }
     } catch (error) {
       if (!(error instanceof ObjectDamage)) throw error;
@@ -161,7 +180,7 @@ export class MergeRun {
       if (error.kind !== 'damaged') return;
       note(error.line, error.why);
     }
-    this.#done.push({ object, skipped: [...skipped], damage });
+    this.#batch.objects.push({ object, skipped: [...skipped], damage });
   }
 
   /** Returns why the line is no event of this lake; undefined if it is one. */
@@ -182,70 +201,89 @@ export class MergeRun {
     if (scanner.op === Op.gone && scanner.keyTo === 0) return 'it deletes a row and has no key';
     this.#writer.add(table.prefix, bytes, from, to, scanner);
     table.events++;
-    table.isInBatch = true;
+    this.#batch.tables.add(table);
     this.#events++;
-    if (scanner.op === Op.emptied) this.#hasTruncate = true;
-    if (scanner.partial && scanner.isUpdate) this.#hasPartial = true;
+    if (scanner.op === Op.emptied) this.#batch.hasTruncate = true;
+    if (scanner.partial && scanner.isUpdate) this.#batch.hasPartial = true;
     return undefined;
   }
 
   /** The table of the event; undefined if the pipeline does not capture it. */
   #tableOf(bytes: Buffer): SeenTable | undefined {
     const { schemaFrom, schemaTo, tableFrom, tableTo } = this.#scanner;
-    const names = bytes.toString('latin1', schemaFrom, schemaTo) + bytes.toString('latin1', tableFrom, tableTo);
-    if (names === this.#names) return this.#table;
-    const schema = JSON.parse(bytes.toString('utf8', schemaFrom, schemaTo)) as string;
-    const table = JSON.parse(bytes.toString('utf8', tableFrom, tableTo)) as string;
+    if (spanEquals(bytes, schemaFrom, schemaTo, this.#schema) && spanEquals(bytes, tableFrom, tableTo, this.#name)) {
+      return this.#table;
+    }
+    this.#schema = Buffer.from(bytes.subarray(schemaFrom, schemaTo));
+    this.#name = Buffer.from(bytes.subarray(tableFrom, tableTo));
+    const [schema, table] = [this.#schema.toString(), this.#name.toString()];
+    const names = `${schema}${table}`;
+    if (!this.#byNames.has(names)) this.#byNames.set(names, this.#find(JSON.parse(schema), JSON.parse(table)));
+    this.#table = this.#byNames.get(names);
+    return this.#table;
+  }
+
+  #find(schema: string, table: string): SeenTable | undefined {
     const id = tableId({ schema, table });
     if (!this.#tables.has(id)) {
-      const other = { id, prefix: undefined, steps: [], events: 0, isInBatch: false, hasCells: false, cells: '' };
+      const other = { id, prefix: undefined, steps: [], events: 0, hasCells: false, cells: '' };
       this.#tables.set(id, this.#options.isCaptured(schema, table) ? other : undefined);
     }
-    this.#names = names;
-    this.#table = this.#tables.get(id);
-    return this.#table;
+    return this.#tables.get(id);
   }
 
   async #flush(): Promise<void> {
     const lines = this.#writer.take();
     if (lines.length === 0) return;
     const { target } = this.#options;
-    if (!this.#isOpen) {
-      await target.query('BEGIN');
-      this.#isOpen = true;
+    if (this.#batch.bytes === 0) {
+      if (!target.isFilledApart) {
+        await this.#merging;
+        await this.#begin();
+      }
       await target.openBatch();
     }
-    this.#bytes += lines.length;
+    this.#batch.bytes += lines.length;
     await target.append(lines);
   }
 
-  async #mergeBatch(): Promise<void> {
+  /** Merges the batch while the next one is read, if the target can fill that meanwhile. */
+  async #endBatch(): Promise<void> {
     await this.#flush();
-    const { target, signal } = this.#options;
-    if (!this.#isOpen && this.#done.length === 0) return;
-    if (!this.#isOpen) await target.query('BEGIN');
-    else await target.closeBatch();
-    this.#isOpen = true;
-    for (const table of this.#tables.values()) {
-      if (!table?.isInBatch) continue;
-      table.isInBatch = false;
-      table.hasCells ||= this.#hasPartial;
-      for (const step of table.steps) {
-        signal.throwIfAborted();
-        if (this.#isNeeded(step, table)) for (const sql of step.sql) await target.query(sql);
-      }
-    }
-    await this.#merged.add(this.#done);
-    await target.query('COMMIT');
-    this.#isOpen = false;
-    this.#done = [];
-    this.#bytes = 0;
-    this.#hasTruncate = this.#hasPartial = false;
+    const batch = this.#batch;
+    if (batch.bytes === 0 && batch.objects.length === 0) return;
+    const load = batch.bytes === 0 ? undefined : await this.#options.target.closeBatch();
+    await this.#merging;
+    this.#batch = new MergeBatch();
+    this.#merging = this.#merge(batch, load);
+    // It can fail before anybody waits for it.
+    this.#merging.catch(() => {});
   }
 
-  /** Kept columns must be put into a row again whenever the row is replaced. */
-  #isNeeded({ onlyFor }: MergeStep, table: SeenTable): boolean {
-    if (onlyFor === 'truncate') return this.#hasTruncate;
-    return onlyFor === undefined || this.#hasPartial || table.hasCells;
+  async #merge(batch: MergeBatch, load: (() => Promise<void>) | undefined): Promise<void> {
+    const { target, signal } = this.#options;
+    if (!this.#isInTransaction) await this.#begin();
+    await load?.();
+    for (const table of batch.tables) {
+      table.hasCells ||= batch.hasPartial;
+      for (const step of table.steps) {
+        signal.throwIfAborted();
+        if (isNeeded(step, table, batch)) for (const sql of step.sql) await target.query(sql);
+      }
+    }
+    await this.#merged.add(batch.objects);
+    await target.query('COMMIT');
+    this.#isInTransaction = false;
   }
+
+  async #begin(): Promise<void> {
+    await this.#options.target.query('BEGIN');
+    this.#isInTransaction = true;
+  }
+}
+
+/** Kept columns must be put into a row again whenever the row is replaced. */
+function isNeeded({ onlyFor }: MergeStep, { hasCells }: SeenTable, { hasPartial, hasTruncate }: MergeBatch): boolean {
+  if (onlyFor === 'truncate') return hasTruncate;
+  return onlyFor === undefined || hasPartial || hasCells;
 }

@@ -12,6 +12,7 @@ const LOCK_KEY = 0x6364_636d_6572_6765n;
 /** PostgreSQL, or what speaks its protocol. */
 export class PostgresTarget implements MergeTarget {
   readonly dialect: Dialect;
+  readonly isFilledApart = false;
   readonly location: string;
   readonly #client: pg.Client;
 
@@ -85,8 +86,10 @@ export class PostgresTarget implements MergeTarget {
     }
   }
 
-  async closeBatch(): Promise<void> {
-    await this.query(`ANALYZE ${BATCH}`);
+  async closeBatch(): Promise<() => Promise<void>> {
+    return async () => {
+      await this.query(`ANALYZE ${BATCH}`);
+    };
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { ValueOptions } from '../../config/schema.ts';
-import type { Dialect, MemberSource } from '../dialect.ts';
+import type { Dialect, MemberSource, WantedMember } from '../dialect.ts';
 import { STATE_SCHEMA, type TableNames, tableId } from '../names.ts';
 import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
 import { indented, type MergeWriter, mergeWriter, tableMergeWriter } from './merge-writer.ts';
@@ -14,6 +14,8 @@ export interface MergeSource {
    * `table_name`, `op`, `seq`, `is_partial`, and `row_json`, which is the row, for a `d` at least its key.
    */
   batch: string;
+  /** A column of it that finds an event again, if it is a table that has one: then only positions are sorted by key. */
+  position?: string;
 }
 
 /** One step of the merge of a table. */
@@ -56,6 +58,8 @@ class TableMerge {
   readonly #names: TableNames;
   readonly #source: MergeSource;
   readonly #members: MemberSource;
+  /** Only the columns of the key, by their place in it. */
+  readonly #keyMembers: MemberSource;
   readonly #identity: Identity;
   readonly #writer: MergeWriter;
   readonly #state: string;
@@ -67,8 +71,11 @@ class TableMerge {
     this.#table = table;
     this.#names = names;
     this.#source = source;
-    this.#members = dialect.members('b.row_json', wantedMembers(table), source.format);
-    this.#identity = identityOf(table, names, source, this.#members);
+    const wanted = wantedMembers(table);
+    this.#members = dialect.members(source.position === undefined ? 'w.row_json' : 'b.row_json', wanted, source.format);
+    const keyMembers = table.key.map((i) => wanted[i] as WantedMember);
+    this.#keyMembers = dialect.members('b.row_json', keyMembers, source.format);
+    this.#identity = identityOf(table, names, source, this.#keyMembers);
     this.#writer = dialect.mergesTablesOnly ? tableMergeWriter : mergeWriter;
     this.#state = `${dialect.quote(names.schema)}.${dialect.quote(names.state)}`;
     this.#cells = `${STATE_SCHEMA}.${dialect.quote(names.cells)}`;
@@ -145,8 +152,8 @@ class TableMerge {
     const names = this.#table.columns.map((column) => dialect.literal(column.name)).join(', ');
     const cells = `SELECT ${[...keys.map((value, i) => `${value} AS k${i}`), 'w.cell', 'w.seq', 'w.text'].join(', ')}
 FROM (
-  SELECT ${['b.seq', `${name} AS cell`, `${text} AS text`, ...this.#members.select].join(', ')}
-  FROM ${[`${this.#source.batch} b`, this.#members.from, from].filter(Boolean).join(' ')}
+  SELECT ${['b.seq', `${name} AS cell`, `${text} AS text`, ...this.#keyMembers.select].join(', ')}
+  FROM ${[`${this.#source.batch} b`, this.#keyMembers.from, from].filter(Boolean).join(' ')}
   WHERE ${this.#ofTable()} AND ${IS_CELLS} AND ${this.#isAfterTruncate()} AND ${name} IN (${names})
 ) w`;
     return {
@@ -218,25 +225,36 @@ WHERE w.age = 1 AND ${areKnown(keyNames)}`,
   }
 
   /**
-   * One row for each key of the batch. A key that its type cannot hold is of an older type of the column, whose rows
-   * were written again since. The columns are `c`, the parts of the identity `k`.
+   * One row for each key of the batch. The winner is found by key and `seq` alone, and only its other columns are read.
+   * A key that its type cannot hold is of an older type of the column, whose rows were written again since. The columns
+   * are `c`, the parts of the identity `k`.
    */
   #winners(): string {
+    const { batch, position } = this.#source;
     const columns = this.#table.columns.map((column, i) => `${this.#valueOf(column, i)} AS c${i}`);
     const keys = this.#identity.values.map((_, i) => `w.k${i}`);
+    const own = position === undefined ? 'row_json' : position;
+    const again = position === undefined ? '' : `JOIN ${batch} b ON b.${position} = w.at`;
+    const found = position === undefined ? 'w.row_json' : 'w.at';
     return `SELECT w.seq, w.op, ${[...keys, ...columns].join(', ')}
 FROM (
-  SELECT w.*, row_number() OVER (PARTITION BY ${keys.join(', ')} ORDER BY w.seq DESC) AS age
+  SELECT ${['w.seq', 'w.op', ...keys, ...this.#members.select].join(', ')}
   FROM (
-    SELECT w.*, ${this.#identity.values.map((value, i) => `${value} AS k${i}`).join(', ')}
+    SELECT w.*, row_number() OVER (PARTITION BY ${keys.join(', ')} ORDER BY w.seq DESC) AS age
     FROM (
-      SELECT ${['b.seq', 'b.op', ...this.#members.select].join(', ')}
-      FROM ${[`${this.#source.batch} b`, this.#members.from].filter(Boolean).join(' ')}
-      WHERE ${this.#ofTable()} AND ${IS_ROW} AND ${this.#isAfterTruncate()}
+      SELECT w.seq, w.op, ${[found, ...this.#identity.values.map((value, i) => `${value} AS k${i}`)].join(', ')}
+      FROM (
+        SELECT ${['b.seq', 'b.op', `b.${own}${position === undefined ? '' : ' AS at'}`, ...this.#keyMembers.select].join(', ')}
+        FROM ${[`${batch} b`, this.#keyMembers.from].filter(Boolean).join(' ')}
+        WHERE ${this.#ofTable()} AND ${IS_ROW} AND ${this.#isAfterTruncate()}
+      ) w
     ) w
-  ) w
-) w
-WHERE w.age = 1 AND ${areKnown(keys)}`;
+  ) w${[again, this.#members.from]
+    .filter(Boolean)
+    .map((item) => ` ${item}`)
+    .join('')}
+  WHERE w.age = 1 AND ${areKnown(keys)}
+) w`;
   }
 
   #valueOf(column: LandedColumn, i: number): string {
@@ -295,17 +313,18 @@ export const hasOwnKey = ({ columns, key }: LandedTable, dialect: Dialect): bool
     return isNullable || !dialect.keyKinds.has(kind.kind);
   });
 
+/** @param members of the key */
 function identityOf(table: LandedTable, names: TableNames, source: MergeSource, members: MemberSource): Identity {
   const { dialect, values } = source;
   if (!hasOwnKey(table, dialect)) {
     return {
       names: table.key.map((i) => dialect.quote(names.columns[i] as string)),
-      values: table.key.map((i) => dialect.value(members.text(i), (table.columns[i] as LandedColumn).kind, values)),
+      values: table.key.map((i, n) => dialect.value(members.text(n), (table.columns[i] as LandedColumn).kind, values)),
     };
   }
   // The length in front keeps ('a', 'bc') apart from ('ab', 'c').
-  const parts = table.key.map((i) => {
-    const text = members.text(i);
+  const parts = table.key.map((_, n) => {
+    const text = members.text(n);
     return `coalesce(${dialect.lengthText(text)} || ':' || ${text}, '-')`;
   });
   return { names: [dialect.quote(names.key)], values: [parts.join(' || ')] };
