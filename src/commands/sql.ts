@@ -52,11 +52,22 @@ export function sqlCommand(signal: AbortSignal): Command {
           hint: 'name the file of an earlier run',
         });
       }
+      const other = [...(known?.values() ?? [])].find((shape) => shape.dialect !== dialect);
+      if (other !== undefined) {
+        const hint = `write --dialect ${other.dialect}, or name another file`;
+        throw new CdcError(`${since} is a script for ${other.dialect}`, { exitCode: 2, hint });
+      }
       const landed = await readTables(config, wanted, signal);
       if (landed.tables.length === 0) assertNoneLeftOut(landed);
       const { tables, leftOut } = landed;
       for (const { name, why, hint } of leftOut) process.stderr.write(`${name} is left out: ${why}\n  ${hint}\n`);
-      const delivered = { format, flatPrefix: config.flat_prefix, lake: lakeOf(config.lake), tables };
+      const delivered = {
+        pipeline: config.name,
+        format,
+        flatPrefix: config.flat_prefix,
+        lake: lakeOf(config.lake),
+        tables,
+      };
       const script = warehouseScript({
         ...{ dialect: DIALECTS[dialect], delivered, values: config.values, leftOut },
         ...(known && { known }),

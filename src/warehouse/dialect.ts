@@ -5,6 +5,8 @@ export type DialectName = 'redshift' | 'athena' | 'snowflake' | 'bigquery' | 'sp
 
 /** What Firehose delivers, and where. */
 export interface Delivered {
+  /** The name of the pipeline. */
+  pipeline: string;
   format: 'debezium' | 'flat';
   flatPrefix: string;
   /** The lake of the configuration: an absolute folder or `s3://bucket/prefix`. */
@@ -104,10 +106,12 @@ export interface Dialect {
    * @param value undefined for NULL
    */
   addColumn(table: string, column: string, type: string, value: string | undefined): string[];
-  /** Makes a column nullable. Its rows have values then. */
-  dropNotNull(table: string, column: string): string[];
-  /** Gives a column another type. A value that the type cannot hold becomes NULL. */
+  /** Makes a column nullable. Its rows have values then. @param type which it has */
+  dropNotNull(table: string, column: string, type: string): string[];
+  /** Gives a column another type of numbers. A value that the type cannot hold becomes NULL. */
   alterType(table: string, column: string, type: string): string[];
+  /** Whether one transaction changes a table several times. */
+  readonly altersInTransaction: boolean;
   /** @param format of the events: some engines keep the whole line as `row` */
   members(row: string, wanted: readonly WantedMember[], format: Delivered['format']): MemberSource;
   /** Continues a FROM clause with a row for each member of `row`: its name, and its text as that of a scalar. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Dialect } from './dialect.ts';
-import type { LandedTable } from './tables/landed-table.ts';
+import type { Dialect, DialectName } from './dialect.ts';
+import type { ColumnKind, LandedTable } from './tables/landed-table.ts';
 
 /** The schema of what cdc keeps for itself in the warehouse. */
 export const STATE_SCHEMA = 'cdc_state';
@@ -84,8 +84,18 @@ export const tableId = ({ schema, table }: Pick<LandedTable, 'schema' | 'table'>
 /** What a table of the current state was made of, as plain data that is kept. */
 export interface TableShape {
   names: Omit<TableNames, 'columns' | 'viewColumns'>;
+  /** The pipeline, and the dialect. */
+  pipeline: string;
+  dialect: DialectName;
   /** The source columns, with their names and types in the warehouse. */
-  columns: { source: string; name: string; type: string; isNullable: boolean }[];
+  columns: {
+    source: string;
+    name: string;
+    kind: ColumnKind['kind'];
+    type: string;
+    isNullable: boolean;
+    comment: string;
+  }[];
   /** What finds a row. */
   identity: string;
 }

@@ -1,10 +1,17 @@
 import type { ValueOptions } from '../config/schema.ts';
 import { formatTableName } from '../model/table-filter.ts';
+import { CdcError } from '../runtime/error.ts';
 import type { Delivered, Dialect } from './dialect.ts';
 import { assignNames, STATE_SCHEMA, type TableNames, type TableShape, tableId } from './names.ts';
 import { alterTable, shapeOf } from './statements/alter-table.ts';
 import { mergeSteps } from './statements/merge-statements.ts';
-import { stateDefinition, tableDefinition, viewDefinition } from './statements/table-definition.ts';
+import {
+  commentStatements,
+  shapeStatements,
+  stateDefinition,
+  tableDefinition,
+  viewDefinition,
+} from './statements/table-definition.ts';
 import type { LandedTable } from './tables/landed-table.ts';
 
 export interface ScriptOptions {
@@ -46,6 +53,13 @@ export function warehouseScript(options: ScriptOptions): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
+const otherKey = (table: LandedTable, before: TableShape, shape: TableShape): CdcError =>
+  new CdcError(`the key of ${formatTableName(table.schema, table.table)} has changed`, {
+    exitCode: 2,
+    why: `its rows were found by ${before.identity}, and are now by ${shape.identity}`,
+    hint: 'drop its table and view, leave out --since, and run cdc backfill for it',
+  });
+
 /** What the tables of an earlier script were made of, by `tableId`. */
 export function readShapes(script: string): Map<string, TableShape> {
   const shapes = new Map<string, TableShape>();
@@ -72,8 +86,9 @@ function tablePart(
   names: TableNames,
   { dialect, delivered, values, known }: ScriptOptions,
 ): string {
-  const shape = shapeOf(table, names, dialect);
+  const shape = shapeOf(table, names, dialect, delivered.pipeline);
   const before = known?.get(tableId(table));
+  if (before !== undefined && before.identity !== shape.identity) throw otherKey(table, before, shape);
   const notes = table.columns.flatMap(({ name, kind, sourceType }) => {
     const { type, note } = dialect.columnType(kind);
     return note === undefined ? [] : [`${oneLine(name)}: ${oneLine(sourceType)} is ${type}; ${note}`];
@@ -89,7 +104,9 @@ function tablePart(
         ? [`DROP VIEW IF EXISTS ${dialect.quote(names.schema)}.${dialect.quote(names.view)}`]
         : []),
       ...changes.flatMap(({ sql }) => sql),
+      ...commentStatements(table, names, dialect),
       viewDefinition(table, names, dialect),
+      ...shapeStatements(table, shape, dialect),
     ]),
   ].join('\n');
 }
@@ -106,13 +123,14 @@ function mergePart(names: ReadonlyMap<LandedTable, TableNames>, options: ScriptO
     ),
   );
   if (!isQueue) {
+    const ids = delivered.tables.map((table) => dialect.literal(tableId(table)));
+    const begun = ids.map(
+      (id) => `INSERT INTO ${RUNS} (table_id, started, is_done) VALUES (${id}, ${dialect.now}, false)`,
+    );
     return [
-      statements([
-        `INSERT INTO ${STATE_SCHEMA}.runs (started, is_done) VALUES (${dialect.now}, false)`,
-        batchView(batch, options),
-      ]),
+      statements([...begun, batchView(batch, ids, options)]),
       ...steps,
-      statements([`UPDATE ${STATE_SCHEMA}.runs SET is_done = true WHERE NOT is_done`]),
+      statements([`UPDATE ${RUNS} SET is_done = true WHERE NOT is_done AND table_id IN (${ids.join(', ')})`]),
     ];
   }
   return [
@@ -122,17 +140,22 @@ function mergePart(names: ReadonlyMap<LandedTable, TableNames>, options: ScriptO
   ];
 }
 
-/** The times of the merges. */
+const RUNS = `${STATE_SCHEMA}.runs`;
+
+/** The times of the merges of each table. */
 const filesState = (dialect: Dialect, delivered: Delivered): string[] => [
-  `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.runs (
+  `CREATE TABLE IF NOT EXISTS ${RUNS} (
+  table_id ${dialect.textType},
   started ${dialect.timestampType},
   is_done ${dialect.booleanType}
 )${dialect.tableSuffix([STATE_SCHEMA, 'runs'], delivered)}`,
 ];
 
-/** The events of the objects since shortly before the last complete run. */
-function batchView(batch: string, { dialect, delivered }: ScriptOptions): string {
-  const last = `(SELECT max(CASE WHEN is_done THEN started END) FROM ${STATE_SCHEMA}.runs)`;
+/** The events of the objects since shortly before the last complete run; of all objects if a table had none. */
+function batchView(batch: string, ids: readonly string[], { dialect, delivered }: ScriptOptions): string {
+  const last = `(SELECT CASE WHEN count(r.last_run) = ${ids.length} THEN min(r.last_run) END FROM (
+  SELECT table_id, max(CASE WHEN is_done THEN started END) AS last_run FROM ${RUNS}
+  WHERE table_id IN (${ids.join(', ')}) GROUP BY table_id) r)`;
   return `CREATE OR REPLACE ${dialect.hasTemporaryViews ? 'TEMPORARY ' : ''}VIEW ${batch} AS
 SELECT e.schema_name, e.table_name, e.op, e.seq, e.is_partial, e.row_json
 FROM (

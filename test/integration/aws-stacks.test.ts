@@ -150,7 +150,13 @@ const DELIVERIES: Delivery[] = [
 ];
 
 /** The landing table of `cdc sql`, with the types that stand for those of Redshift. */
-const [LANDING = ''] = postgres.landing.define({ format: 'debezium', flatPrefix: '_', lake: '', tables: [] });
+const [LANDING = ''] = postgres.landing.define({
+  pipeline: 'shop',
+  format: 'debezium',
+  flatPrefix: '_',
+  lake: '',
+  tables: [],
+});
 
 async function inWarehouse(sql: string): Promise<unknown[][]> {
   const client = new pg.Client({ connectionString: warehouse.url });

@@ -13,7 +13,7 @@ export async function runMerge(options: MergeOptions, everyMs: number | undefine
   for (;;) {
     try {
       const merged = await oneMerge(options, json);
-      if (everyMs === undefined) return merged.damage.length > 0 ? 1 : 0;
+      if (everyMs === undefined) return merged.damage.length + merged.stopped.length > 0 ? 1 : 0;
     } catch (error) {
       // What a shell reports of a process that a signal ended.
       if (signal.aborted) return everyMs !== undefined ? 0 : signal.reason === 'SIGTERM' ? 143 : 130;
@@ -40,9 +40,10 @@ async function oneMerge(options: MergeOptions, json: boolean): Promise<Merged> {
   return merged;
 }
 
-function warnings({ damage, leftOut }: Merged): string[] {
+function warnings({ damage, leftOut, stopped }: Merged): string[] {
   return [
     ...leftOut.map(({ name, why, hint }) => `${name} is left out: ${why}\n  ${hint}`),
+    ...stopped.map(({ name, why, hint }) => `${name} is not merged: ${why}\n  ${hint}`),
     ...damage.map(
       ({ object, line, lines, why }) =>
         `${object}, line ${line}${lines > 1 ? ` and ${plural(lines - 1, 'line')} more` : ''}: ${why}`,

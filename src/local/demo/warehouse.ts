@@ -30,7 +30,7 @@ export async function connectWarehouse(url: string): Promise<PgClient> {
 export async function createLandingTable(url: string): Promise<void> {
   const client = await connectWarehouse(url);
   try {
-    const delivered = { format: 'debezium', flatPrefix: '_', lake: '', tables: [] } as const;
+    const delivered = { pipeline: 'shop', format: 'debezium', flatPrefix: '_', lake: '', tables: [] } as const;
     for (const text of ['CREATE SCHEMA IF NOT EXISTS cdc_state', ...postgres.landing.define(delivered)]) {
       await client.query({ text, rowMode: 'array' });
     }

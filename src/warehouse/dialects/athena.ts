@@ -1,7 +1,7 @@
 import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
 import { STATE_SCHEMA } from '../names.ts';
-import { eventColumns, type LineReader } from './event-columns.ts';
+import { DAY_PATTERN, eventColumns, type LineReader } from './event-columns.ts';
 import { catalogName, pathStep } from './path-names.ts';
 import { backticked, DECIMAL_DIGITS_MAX, doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 
@@ -30,7 +30,7 @@ TBLPROPERTIES ('table_type' = 'ICEBERG')`,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
   notes: [
     'Athena runs one statement at a time, and has no transaction over several. Each can run again after a failure; let',
-    'one run end before the next begins.',
+    'one run end before the next begins. A run reads all objects of the lake: end those that are merged by a lifecycle rule.',
   ],
   begin: '',
   now: "CAST(current_timestamp AT TIME ZONE 'UTC' AS timestamp(6))",
@@ -39,24 +39,17 @@ TBLPROPERTIES ('table_type' = 'ICEBERG')`,
   dayText: (time, days) => `date_format(${time} - interval '${days}' day, '%Y/%m/%d')`,
   landing: {
     kind: 'files',
-    // A JSON text has no control character, so a line is one field. The partitions are days, which need no crawler.
+    // A JSON text has no control character, so a line is one field. Folders below the location are read too.
     define: ({ lake }) => [
       `CREATE EXTERNAL TABLE IF NOT EXISTS ${STATE_SCHEMA}.landing (
   line string
 )
-PARTITIONED BY (day string)
 ROW FORMAT DELIMITED FIELDS TERMINATED BY '\\001' LINES TERMINATED BY '\\n'
 STORED AS TEXTFILE
-LOCATION ${quotedText(`${lake.replace(/\/*$/, '')}/`)}
-TBLPROPERTIES (
-  'projection.enabled' = 'true',
-  'projection.day.type' = 'date',
-  'projection.day.format' = 'yyyy/MM/dd',
-  'projection.day.range' = '2020/01/01,NOW+1DAYS',
-  'storage.location.template' = ${quotedText(`${lake.replace(/\/*$/, '')}/\${day}`)}
-)`,
+LOCATION ${quotedText(`${lake.replace(/\/*$/, '')}/`)}`,
     ],
-    events: (all) => `SELECT ${eventColumns(all, LINE)}, l.day
+    events: (all) => `SELECT ${eventColumns(all, LINE)},
+  coalesce(regexp_extract(l."$path", ${quotedText(DAY_PATTERN)}, 1), '') AS day
 FROM ${STATE_SCHEMA}.landing l`,
     remove: () => [],
   },
@@ -129,6 +122,7 @@ FROM ${STATE_SCHEMA}.landing l`,
     `ALTER TABLE ${table} ADD COLUMNS (${column} ${type})`,
     ...(value === undefined ? [] : [`UPDATE ${inQuery(table)} SET ${inQuery(column)} = ${value} WHERE true`]),
   ],
+  altersInTransaction: false,
   dropNotNull: () => [],
   // Iceberg only widens types: other changes need a new table.
   alterType: (table, column, type) => [`ALTER TABLE ${table} CHANGE COLUMN ${column} ${column} ${type}`],

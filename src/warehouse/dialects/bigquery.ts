@@ -130,6 +130,7 @@ FROM ${STATE_SCHEMA}.landing l`,
     `ALTER TABLE ${table} ADD COLUMN ${column} ${type}`,
     ...(value === undefined ? [] : [`UPDATE ${table} SET ${column} = ${value} WHERE true`]),
   ],
+  altersInTransaction: false,
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   // BigQuery only widens types: other changes need a new column.
   alterType: (table, column, type) => [`ALTER TABLE ${table} ALTER COLUMN ${column} SET DATA TYPE ${type}`],

@@ -104,6 +104,7 @@ FROM read_json_objects(${quotedText(`${delivered.lake.replace(/\/+$/, '')}/**`)}
   addColumn: (table, column, type, value) => [
     `ALTER TABLE ${table} ADD COLUMN ${column} ${type}${value === undefined ? '' : ` DEFAULT ${value}`}`,
   ],
+  altersInTransaction: false,
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   alterType: (table, column, type) => [
     `ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${type} USING TRY_CAST(CAST(${column} AS VARCHAR) AS ${type})`,

@@ -31,5 +31,5 @@ export function eventColumns({ format, flatPrefix }: Delivered, line: LineReader
   CASE ${line.text('op')} WHEN 'd' THEN ${line.row('key')} ELSE ${line.row('after')} END AS row_json`;
 }
 
-/** When Firehose wrote an object, by the prefix that it gives objects: YYYY/MM/dd/HH/. */
-export const DAY_PATTERN = '([0-9]{4}/[0-9]{2}/[0-9]{2})/[0-9]{2}/[^/]*$';
+/** When Firehose wrote an object, by a prefix that ends in YYYY/MM/dd/ or YYYY/MM/dd/HH/. */
+export const DAY_PATTERN = '([0-9]{4}/[0-9]{2}/[0-9]{2})/(?:[0-9]{2}/)?[^/]*$';

@@ -139,6 +139,7 @@ export const postgres: Dialect = {
   addColumn: (table, column, type, value) => [
     `ALTER TABLE ${table} ADD COLUMN ${column} ${type}${value === undefined ? '' : ` DEFAULT ${value}`}`,
   ],
+  altersInTransaction: true,
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   alterType: (table, column, type) => [
     `ALTER TABLE ${table} ALTER COLUMN ${column} DROP DEFAULT`,

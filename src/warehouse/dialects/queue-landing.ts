@@ -93,5 +93,6 @@ function flatEvents(table: LandedTable, { flatPrefix }: Delivered, writer: Queue
   return `SELECT l.${quote(db)} AS schema_name, l.${quote(name)} AS table_name, l.${quote(op)} AS op, l.${quote(seq)} AS seq,
   false AS is_partial, ${object(pairs)} AS row_json
 FROM ${flatLanding(table, writer)} l
-WHERE l.${quote(db)} = ${quotedText(table.schema)} AND l.${quote(name)} = ${quotedText(table.table)} AND NOT coalesce(l.${quote(partial)}, false)`;
+WHERE l.${quote(db)} = ${quotedText(table.schema)} AND l.${quote(name)} = ${quotedText(table.table)} 
+  AND (l.${quote(op)} = 'd' OR NOT coalesce(l.${quote(partial)}, false))`;
 }

@@ -2,7 +2,7 @@ import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
 import { shortened } from '../names.ts';
 import { queueLanding } from './queue-landing.ts';
-import { DECIMAL_DIGITS_MAX, doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
+import { DECIMAL_DIGITS_MAX, doubleQuoted, escapedText, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 
 /** The limits are those of Redshift's Database Developer Guide: Names and identifiers, Character types, VARBYTE. */
 const NAME_BYTES_MAX = 127;
@@ -39,7 +39,7 @@ export const redshift: Dialect = {
   }),
   quote: doubleQuoted,
   quoteInDefinition: doubleQuoted,
-  literal: quotedText,
+  literal: escapedText,
   legalName: (name) => (Buffer.byteLength(name) > NAME_BYTES_MAX ? shortened(name, name, NAME_BYTES_MAX) : name),
   columnType(kind) {
     switch (kind.kind) {
@@ -106,7 +106,9 @@ export const redshift: Dialect = {
     `ALTER TABLE ${table} ADD COLUMN ${column} ${type}`,
     ...(value === undefined ? [] : [`UPDATE ${table} SET ${column} = ${value} WHERE true`]),
   ],
-  dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
+  altersInTransaction: true,
+  // Redshift drops no constraint of a column.
+  dropNotNull: (table, column, type) => redshift.alterType(table, column, type),
   // Redshift changes only the length of a VARCHAR.
   alterType: (table, column, type) => {
     const next = doubleQuoted('cdc_next_type');

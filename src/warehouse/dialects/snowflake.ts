@@ -111,6 +111,7 @@ WHERE ${delivered.tables
     `ALTER TABLE ${table} ADD COLUMN ${column} ${type}`,
     ...(value === undefined ? [] : [`UPDATE ${table} SET ${column} = ${value} WHERE true`]),
   ],
+  altersInTransaction: false,
   dropNotNull: (table, column) => [`ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL`],
   alterType: (table, column, type) => {
     const next = doubleQuoted('cdc_next_type');
@@ -146,6 +147,6 @@ function temporal(text: string, type: string, values: ValueOptions): string {
     return type === 'DATE' ? `CAST(${time} AS DATE)` : `CAST(${time} AS ${type})`;
   }
   return type.startsWith('TIMESTAMP_TZ')
-    ? `TRY_CAST(RTRIM(${text}, 'Z') || ' +0000' AS ${type})`
+    ? `TRY_CAST(REPLACE(RTRIM(${text}, 'Z'), 'T', ' ') || ' +0000' AS ${type})`
     : `TRY_CAST(${text} AS ${type})`;
 }

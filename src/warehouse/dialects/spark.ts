@@ -112,6 +112,7 @@ FROM (
     `ALTER TABLE ${table} ADD COLUMNS (${column} ${type})`,
     ...(value === undefined ? [] : [`UPDATE ${table} SET ${column} = ${value} WHERE true`]),
   ],
+  altersInTransaction: false,
   dropNotNull: () => [],
   // Iceberg only widens types: other changes need a new table.
   alterType: (table, column, type) => [`ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${type}`],

@@ -18,8 +18,6 @@ export interface MergeRunOptions {
   target: MergeTarget;
   config: Pick<Config, 'name' | 'flat_prefix' | 'values'> & { format: 'debezium' | 'flat' };
   tables: ReadonlyMap<LandedTable, TableNames>;
-  /** Whether the pipeline captures a table. */
-  isCaptured: (schema: string, table: string) => boolean;
   /** A transaction has about so many bytes of events. Each one reads the keys of the tables once. */
   batchBytes: number;
   signal: AbortSignal;
@@ -70,10 +68,10 @@ export class MergeRun {
   readonly #scanner: EventScanner;
   readonly #writer: BatchWriter;
   readonly #merged: MergedObjects;
-  readonly #tables = new Map<string, SeenTable | undefined>();
+  readonly #tables = new Map<string, SeenTable>();
   readonly #pipelineName: Buffer;
   /** By the names as they are written, with their quotes. */
-  readonly #byNames = new Map<string, SeenTable | undefined>();
+  readonly #byNames = new Map<string, SeenTable>();
   /** The names of the last event as they are written, and its table. */
   #schema: Buffer = Buffer.alloc(0);
   #name: Buffer = Buffer.alloc(0);
@@ -113,14 +111,15 @@ export class MergeRun {
 
   /** @throws CdcError if the lake or the target fails; what was committed before stays, and a later run continues */
   static async run(options: MergeRunOptions): Promise<MergeResult> {
-    const merged = await MergedObjects.read(options.target);
+    const { config, store, target } = options;
+    const merged = await MergedObjects.read(target, `${config.name} ${store.location}`);
     return await new MergeRun(options, merged).#run();
   }
 
   async #run(): Promise<MergeResult> {
     const { store, target, tables, batchBytes, signal, onProgress } = this.#options;
     for (const table of this.#tables.values()) {
-      if (table !== undefined) table.hasCells = (await target.query(`SELECT 1 FROM ${table.cells} LIMIT 1`)).length > 0;
+      table.hasCells = (await target.query(`SELECT 1 FROM ${table.cells} LIMIT 1`)).length > 0;
     }
     const listed = await store.list(signal);
     const pending = this.#merged.pending(listed, new Set([...tables.keys()].map(tableId)));
@@ -193,7 +192,6 @@ export class MergeRun {
       return 'it is an event of another pipeline';
     }
     const table = this.#tableOf(bytes);
-    if (table === undefined) return undefined;
     if (table.prefix === undefined) {
       skipped.add(table.id);
       return undefined;
@@ -208,28 +206,28 @@ export class MergeRun {
     return undefined;
   }
 
-  /** The table of the event; undefined if the pipeline does not capture it. */
-  #tableOf(bytes: Buffer): SeenTable | undefined {
+  /** The table of the event, merged or not: another run can want it. */
+  #tableOf(bytes: Buffer): SeenTable {
     const { schemaFrom, schemaTo, tableFrom, tableTo } = this.#scanner;
     if (spanEquals(bytes, schemaFrom, schemaTo, this.#schema) && spanEquals(bytes, tableFrom, tableTo, this.#name)) {
-      return this.#table;
+      return this.#table as SeenTable;
     }
     this.#schema = Buffer.from(bytes.subarray(schemaFrom, schemaTo));
     this.#name = Buffer.from(bytes.subarray(tableFrom, tableTo));
     const [schema, table] = [this.#schema.toString(), this.#name.toString()];
     const names = `${schema}${table}`;
-    if (!this.#byNames.has(names)) this.#byNames.set(names, this.#find(JSON.parse(schema), JSON.parse(table)));
-    this.#table = this.#byNames.get(names);
-    return this.#table;
+    const found = this.#byNames.get(names) ?? this.#find(JSON.parse(schema), JSON.parse(table));
+    this.#byNames.set(names, found);
+    this.#table = found;
+    return found;
   }
 
-  #find(schema: string, table: string): SeenTable | undefined {
+  #find(schema: string, table: string): SeenTable {
     const id = tableId({ schema, table });
     if (!this.#tables.has(id)) {
-      const other = { id, prefix: undefined, steps: [], events: 0, hasCells: false, cells: '' };
-      this.#tables.set(id, this.#options.isCaptured(schema, table) ? other : undefined);
+      this.#tables.set(id, { id, prefix: undefined, steps: [], events: 0, hasCells: false, cells: '' });
     }
-    return this.#tables.get(id);
+    return this.#tables.get(id) as SeenTable;
   }
 
   async #flush(): Promise<void> {

@@ -27,23 +27,29 @@ const NAMES_PER_STATEMENT = 500;
  */
 export class MergedObjects {
   readonly #target: MergeTarget;
+  /** As a literal. */
+  readonly #lake: string;
   readonly #known: Map<string, MergedObject>;
 
-  private constructor(target: MergeTarget, known: Map<string, MergedObject>) {
+  private constructor(target: MergeTarget, lake: string, known: Map<string, MergedObject>) {
     this.#target = target;
+    this.#lake = target.dialect.literal(lake);
     this.#known = known;
   }
 
-  static async read(target: MergeTarget): Promise<MergedObjects> {
-    const { textType } = target.dialect;
+  /** @param lake of which pipeline, and where: several can be merged into one target */
+  static async read(target: MergeTarget, lake: string): Promise<MergedObjects> {
+    const { textType, literal } = target.dialect;
     await target.query(`CREATE TABLE IF NOT EXISTS ${OBJECTS} (
-      name ${textType} NOT NULL, version ${textType} NOT NULL, skipped ${textType} NOT NULL, damage ${textType} NOT NULL)`);
-    const rows = await target.query(`SELECT name, version, skipped, damage FROM ${OBJECTS}`);
+      lake ${textType} NOT NULL, name ${textType} NOT NULL, version ${textType} NOT NULL, skipped ${textType} NOT NULL, damage ${textType} NOT NULL)`);
+    const rows = await target.query(
+      `SELECT name, version, skipped, damage FROM ${OBJECTS} WHERE lake = ${literal(lake)}`,
+    );
     const known = rows.map(([name, version, skipped, damage]): [string, MergedObject] => [
       String(name),
       { version: String(version), skipped: JSON.parse(String(skipped)), damage: JSON.parse(String(damage)) },
     ]);
-    return new MergedObjects(target, new Map(known));
+    return new MergedObjects(target, lake, new Map(known));
   }
 
   /** Those of the listed objects that have events to merge: new ones, changed ones, and some of other tables. */
@@ -54,17 +60,27 @@ export class MergedObjects {
     });
   }
 
-  /** Notes merged objects, in the transaction that merges them. */
-  async add(merged: readonly { object: LakeObject; skipped: string[]; damage: ObjectDamageNote[] }[]): Promise<void> {
+  /**
+   * Notes merged objects, in the transaction that merges them. An object that was read again for other tables has those
+   * of the first time still.
+   */
+  async add(read: readonly { object: LakeObject; skipped: string[]; damage: ObjectDamageNote[] }[]): Promise<void> {
     const { literal } = this.#target.dialect;
+    const merged = read.map(({ object, skipped, damage }) => {
+      const known = this.#known.get(object.name);
+      const isSame = known?.version === object.version;
+      return { object, skipped: isSame ? skipped.filter((id) => known.skipped.includes(id)) : skipped, damage };
+    });
     for (let from = 0; from < merged.length; from += NAMES_PER_STATEMENT) {
       const some = merged.slice(from, from + NAMES_PER_STATEMENT);
       await this.#remove(some.map(({ object }) => object.name));
       const values = some.map(({ object, skipped, damage }) => {
         const fields = [object.name, object.version, JSON.stringify(skipped), JSON.stringify(damage)];
-        return `(${fields.map(literal).join(', ')})`;
+        return `(${this.#lake}, ${fields.map(literal).join(', ')})`;
       });
-      await this.#target.query(`INSERT INTO ${OBJECTS} (name, version, skipped, damage) VALUES ${values.join(', ')}`);
+      await this.#target.query(
+        `INSERT INTO ${OBJECTS} (lake, name, version, skipped, damage) VALUES ${values.join(', ')}`,
+      );
     }
     for (const { object, ...rest } of merged) this.#known.set(object.name, { version: object.version, ...rest });
   }
@@ -86,6 +102,6 @@ export class MergedObjects {
 
   async #remove(names: readonly string[]): Promise<void> {
     const list = names.map(this.#target.dialect.literal).join(', ');
-    await this.#target.query(`DELETE FROM ${OBJECTS} WHERE name IN (${list})`);
+    await this.#target.query(`DELETE FROM ${OBJECTS} WHERE lake = ${this.#lake} AND name IN (${list})`);
   }
 }

@@ -4,15 +4,15 @@ import type { Config } from '../../config/schema.ts';
 import { configPerHost, sourceConnection } from '../../config/source-connection.ts';
 import type { LakeStore } from '../../lake/object-store.ts';
 import { openConfiguredLake } from '../../lake/open-lake.ts';
-import { compileTableFilter } from '../../model/table-filter.ts';
 import { abortable } from '../../runtime/abort.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
 import { connect } from '../../source/server/server-info.ts';
 import type { Delivered } from '../dialect.ts';
 import { redshift } from '../dialects/redshift.ts';
+import { STATE_SCHEMA } from '../names.ts';
 import { assertNoneLeftOut, type LandedTables, readLandedTables } from '../tables/read-landed-tables.ts';
-import { defineTables } from './define-tables.ts';
+import { type DefinedTables, defineTables } from './define-tables.ts';
 import { assertHasLanding, mergeLanding } from './landing-merge.ts';
 import { type MergeProgress, type MergeResult, MergeRun } from './merge-run.ts';
 import type { MergeTarget } from './merge-target.ts';
@@ -52,7 +52,7 @@ export function parseTarget(text: string): TargetLocation {
 }
 
 /** What a merge did. */
-export type Merged = MergeResult & Pick<LandedTables, 'leftOut'>;
+export type Merged = MergeResult & Pick<LandedTables, 'leftOut'> & Pick<DefinedTables, 'stopped'>;
 
 /**
  * Merges what has landed into the target, once.
@@ -68,9 +68,15 @@ export async function mergeOnce(options: MergeOptions): Promise<Merged> {
     const target = await openTarget(options.into, landed);
     try {
       const { tables, leftOut } = landed;
-      const delivered = { format, flatPrefix: config.flat_prefix, lake: store?.location ?? '', tables };
+      const delivered = {
+        pipeline: config.name,
+        format,
+        flatPrefix: config.flat_prefix,
+        lake: store?.location ?? '',
+        tables,
+      };
       const result = store
-        ? await mergeLake(options, target, store, delivered, landed)
+        ? await mergeLake(options, target, store, delivered)
         : await mergeQueue(options, target, delivered);
       return { ...result, leftOut };
     } finally {
@@ -85,11 +91,11 @@ async function mergeQueue(
   { config, signal }: MergeOptions,
   target: MergeTarget,
   delivered: Delivered,
-): Promise<MergeResult> {
+): Promise<Omit<Merged, 'leftOut'>> {
   assertHasLanding(target);
   await target.prepare();
-  const tables = await defineTables(target, delivered, config.values);
-  return await mergeLanding(target, delivered, tables, config, signal);
+  const { names, stopped } = await defineTables(target, delivered, config.values);
+  return { ...(await mergeLanding(target, delivered, names, config, signal)), stopped };
 }
 
 async function mergeLake(
@@ -97,16 +103,15 @@ async function mergeLake(
   target: MergeTarget,
   store: LakeStore,
   delivered: Delivered,
-  landed: LandedTables,
-): Promise<MergeResult> {
+): Promise<Omit<Merged, 'leftOut'>> {
   await target.prepare();
-  const tables = await defineTables(target, delivered, config.values);
-  return await MergeRun.run({
+  const { names: tables, stopped } = await defineTables(target, delivered, config.values);
+  const result = await MergeRun.run({
     ...{ store, target, tables, batchBytes, signal },
     config: { ...config, format: delivered.format },
-    isCaptured: compileTableFilter(config.tables, landed),
     ...(onProgress && { onProgress }),
   });
+  return { ...result, stopped };
 }
 
 /** @throws CdcError with exit code 2 for a format whose events no merge reads */
@@ -150,12 +155,13 @@ async function openTarget(into: TargetLocation, { tables }: LandedTables): Promi
   }
   const { DuckdbTarget } = await import('./duckdb-target.ts');
   const target = await DuckdbTarget.open(into.path);
-  const ambiguous = tables.find(({ schema }) => schema.toLowerCase() === target.catalog.toLowerCase());
+  const catalog = target.catalog.toLowerCase();
+  const ambiguous = [STATE_SCHEMA, ...tables.map(({ schema }) => schema)].find((one) => one.toLowerCase() === catalog);
   if (ambiguous === undefined) return target;
   await target.close();
-  throw new CdcError(`the file of DuckDB has the name of the schema ${ambiguous.schema}`, {
+  throw new CdcError(`the file of DuckDB has the name of the schema ${ambiguous}`, {
     exitCode: 2,
-    why: `DuckDB names a database after its file, so ${ambiguous.schema}.${ambiguous.table} would be ambiguous`,
+    why: `DuckDB names a database after its file, so the tables of ${ambiguous} would be ambiguous`,
     hint: 'give the file another name, such as warehouse.duckdb',
   });
 }

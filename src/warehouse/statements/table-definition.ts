@@ -1,9 +1,9 @@
 import type { Delivered, Dialect } from '../dialect.ts';
-import { STATE_SCHEMA, type TableNames, tableId } from '../names.ts';
+import { STATE_SCHEMA, type TableNames, type TableShape, tableId } from '../names.ts';
 import type { LandedColumn, LandedTable } from '../tables/landed-table.ts';
 import { hasOwnKey } from './merge-statements.ts';
 
-/** What cdc keeps for itself: the TRUNCATE of each table. */
+/** What cdc keeps for itself: the TRUNCATE of each table, and what the tables were made of. */
 export function stateDefinition(dialect: Dialect, delivered: Delivered): string[] {
   const text = dialect.textType;
   const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
@@ -14,6 +14,10 @@ export function stateDefinition(dialect: Dialect, delivered: Delivered): string[
   table_id ${text}${notNull},
   emptied ${text}${notNull}
 )${dialect.tableSuffix([STATE_SCHEMA, 'tables'], delivered)}`,
+    `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.shapes (
+  table_id ${text}${notNull},
+  shape ${text}${notNull}
+)${dialect.tableSuffix([STATE_SCHEMA, 'shapes'], delivered)}`,
   ];
 }
 
@@ -40,12 +44,20 @@ export function tableDefinition(
     `CREATE TABLE IF NOT EXISTS ${state} (
   ${lines.join(',\n  ')}
 )${tableOptions(table.comment, dialect, dialect.tableSuffix([names.schema, names.state], delivered))}`,
-    ...commentStatements(table, names, dialect),
     `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.${quote(names.cells)} (
   ${[...identityColumns(table, dialect), `cell ${textType}${notNull}`, `seq ${textType}${notNull}`, `text ${textType}`].join(',\n  ')}
 )${dialect.tableSuffix([STATE_SCHEMA, names.cells], delivered)}`,
     `INSERT INTO ${STATE_SCHEMA}.tables (table_id, emptied)
 SELECT ${id}, '' WHERE NOT EXISTS (SELECT 1 FROM ${STATE_SCHEMA}.tables WHERE table_id = ${id})`,
+  ];
+}
+
+/** Notes what a table was made of. */
+export function shapeStatements(table: LandedTable, shape: TableShape, { literal }: Dialect): string[] {
+  const id = literal(tableId(table));
+  return [
+    `DELETE FROM ${STATE_SCHEMA}.shapes WHERE table_id = ${id}`,
+    `INSERT INTO ${STATE_SCHEMA}.shapes (table_id, shape) VALUES (${id}, ${literal(JSON.stringify(shape))})`,
   ];
 }
 
@@ -93,9 +105,8 @@ function identityColumns(table: LandedTable, dialect: Dialect): string[] {
 function tableOptions(comment: string, dialect: Dialect, suffix: string): string {
   if (comment === '' || dialect.comments === 'statements') return suffix;
   if (dialect.comments === 'options') return `${suffix}\nOPTIONS (description = ${dialect.literal(comment)})`;
-  // Spark wants USING before the comment, and Athena knows no comment of an Iceberg table but a property.
-  if (dialect.name === 'athena')
-    return suffix.replace("('table_type'", `('comment' = ${dialect.literal(comment)}, 'table_type'`);
+  // Athena knows no comment of an Iceberg table. Spark wants USING before the comment.
+  if (dialect.name === 'athena') return suffix;
   if (dialect.name === 'snowflake') return `\nCOMMENT = ${dialect.literal(comment)}`;
   return `${suffix}\nCOMMENT ${dialect.literal(comment)}`;
 }

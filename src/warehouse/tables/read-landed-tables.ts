@@ -49,11 +49,17 @@ export async function readLandedTables(
 
 type Problem = { why: string; hint: string };
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
+const CONTROLS = /[\x00-\x1f]/;
+
 function tableDescriber(connection: Connection, config: Config, caseSensitive: boolean) {
   const fallbackKeys = compileFallbackKeys(config, caseSensitive);
   const ruleOf = compileColumnRules(config.columns, { caseSensitive });
   const { values } = config;
   return async (schema: string, table: string): Promise<LandedTable | Problem> => {
+    if (CONTROLS.test(schema + table)) {
+      return { why: 'its name has a control character', hint: 'rename the table, or exclude it' };
+    }
     const declared = await readDeclaredTable(connection, schema, table);
     if (declared === undefined) return { why: 'it does not exist any more', hint: 'run the command again' };
     const { key } = withRowKey(declared, declared.columns, declared.primaryKey, fallbackKeys);

@@ -71,7 +71,7 @@ afterAll(async () => {
   await fixture.end();
 });
 
-const DELIVERED = { format: 'debezium', flatPrefix: '_', lake: '', tables: [] } as const;
+const DELIVERED = { pipeline: 'shop', format: 'debezium', flatPrefix: '_', lake: '', tables: [] } as const;
 /** Every object that is in the lake is also in the landing table. */
 const copied = () => until(() => !readdirSync(`${fixture.lake}.spool`).some((name) => name.endsWith('.copy')));
 

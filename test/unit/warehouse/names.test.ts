@@ -28,7 +28,7 @@ test('columns of cdc get out of the way of those of the source, also of a later 
   const before = table('shop', 't', 'id');
   const [first] = namesOf('postgres', before);
   expect(first).toMatchObject({ seq: '_cdc_seq', columns: ['id'] });
-  const known = new Map([[tableId(before), shapeOf(before, first!, DIALECTS.postgres)]]);
+  const known = new Map([[tableId(before), shapeOf(before, first!, DIALECTS.postgres, 'shop')]]);
   const after = table('shop', 't', 'id', '_cdc_seq');
   const [next] = [...assignNames([after], DIALECTS.postgres, known).values()];
   expect(next).toMatchObject({
@@ -42,7 +42,7 @@ test('columns of cdc get out of the way of those of the source, also of a later 
 test('a table keeps its names when another one with that name appears', () => {
   const lower = table('shop', 'orders', 'id');
   const [first] = namesOf('duckdb', lower);
-  const known = new Map([[tableId(lower), shapeOf(lower, first!, DIALECTS.duckdb)]]);
+  const known = new Map([[tableId(lower), shapeOf(lower, first!, DIALECTS.duckdb, 'shop')]]);
   const names = assignNames([table('shop', 'Orders', 'id'), lower], DIALECTS.duckdb, known);
   expect([...names.values()].map(({ view }) => view)).toEqual(['Orders_2', 'orders']);
 });

@@ -66,7 +66,7 @@ const SMALL: LandedTable = { schema: 's', table: 't', comment: '', key: [0], col
 const script = (name: DialectName, format: 'debezium' | 'flat', values = VALUES, tables: LandedTable[] = TABLES) =>
   warehouseScript({
     dialect: DIALECTS[name],
-    delivered: { format, flatPrefix: '_', lake: 's3://bucket/shop-changes', tables },
+    delivered: { pipeline: 'shop', format, flatPrefix: '_', lake: 's3://bucket/shop-changes', tables },
     values,
     leftOut: [{ name: 'shop.log', why: 'it has no key;\nDROP TABLE x;' }],
   });
@@ -136,7 +136,7 @@ describe('a script', () => {
     const known = readShapes(script(name, 'debezium', VALUES, [before]));
     const next = warehouseScript({
       dialect: DIALECTS[name],
-      delivered: { format: 'debezium', flatPrefix: '_', lake: 's3://bucket/x', tables: [after] },
+      delivered: { pipeline: 'shop', format: 'debezium', flatPrefix: '_', lake: 's3://bucket/x', tables: [after] },
       values: VALUES,
       known,
       leftOut: [],
