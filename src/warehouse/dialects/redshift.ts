@@ -2,7 +2,7 @@ import type { ValueOptions } from '../../config/schema.ts';
 import type { Dialect } from '../dialect.ts';
 import { shortened } from '../names.ts';
 import { queueLanding } from './queue-landing.ts';
-import { DECIMAL_DIGITS_MAX, doubleQuoted, escapedText, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
+import { DECIMAL_DIGITS_MAX, doubleQuoted, NOTES, quotedText, wordsAsNumbers } from './sql-text.ts';
 
 /** The limits are those of Redshift's Database Developer Guide: Names and identifiers, Character types, VARBYTE. */
 const NAME_BYTES_MAX = 127;
@@ -39,7 +39,8 @@ export const redshift: Dialect = {
   }),
   quote: doubleQuoted,
   quoteInDefinition: doubleQuoted,
-  literal: escapedText,
+  // A backslash escapes, and two quotes are one.
+  literal: (text) => quotedText(text.replaceAll('\\', '\\\\')),
   legalName: (name) => (Buffer.byteLength(name) > NAME_BYTES_MAX ? shortened(name, name, NAME_BYTES_MAX) : name),
   columnType(kind) {
     switch (kind.kind) {

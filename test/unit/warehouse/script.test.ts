@@ -39,7 +39,7 @@ const byAthenaParsers: Parser = (sql) =>
   sql.split(/;\n/).flatMap((text) => {
     const statement = text.replace(/^\s*--.*$/gm, '').trim();
     if (statement === '') return [];
-    const isTrino = /^(MERGE|INSERT|UPDATE|CREATE OR REPLACE VIEW|DROP VIEW|CREATE SCHEMA)\b/.test(statement);
+    const isTrino = /^(MERGE|INSERT|UPDATE|DELETE|CREATE OR REPLACE VIEW|DROP VIEW|CREATE SCHEMA)\b/.test(statement);
     // Only Athena's Hive drops columns.
     if (/^ALTER TABLE \S+ DROP COLUMN/.test(statement)) {
       return messages(new TrinoSQL().validate(statement.replaceAll('`', '"')));
