@@ -109,9 +109,13 @@ function mergePart(names: ReadonlyMap<LandedTable, TableNames>, options: ScriptO
       statements([
         `INSERT INTO ${STATE_SCHEMA}.runs (started, is_done) VALUES (${dialect.now}, false)`,
         batchView(batch, options),
+        ...(dialect.cache ? [dialect.cache.keep(batch)] : []),
       ]),
       ...steps,
-      statements([`UPDATE ${STATE_SCHEMA}.runs SET is_done = true WHERE NOT is_done`]),
+      statements([
+        `UPDATE ${STATE_SCHEMA}.runs SET is_done = true WHERE NOT is_done`,
+        ...(dialect.cache ? [dialect.cache.release(batch)] : []),
+      ]),
     ];
   }
   return [
