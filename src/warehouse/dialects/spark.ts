@@ -24,8 +24,8 @@ export const spark: Dialect = {
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
   notes: [
-    'It needs Spark 3.4 or later with an Iceberg catalog. Its statements have no common transaction. Each can run again',
-    'after a failure; let one run end before the next begins.',
+    'It needs Spark 3.4 or later, and as spark.sql.defaultCatalog an Iceberg catalog that has views. Its statements',
+    'have no common transaction. Each can run again after a failure; let one run end before the next begins.',
   ],
   // Times become texts and dates in the time zone of the session.
   session: ["SET TIME ZONE 'UTC'"],
