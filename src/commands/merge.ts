@@ -51,10 +51,6 @@ export function mergeCommand(signal: AbortSignal): Command {
       }
       const config = loadConfig(flags.config);
       const { runMerge } = await import('./merge/run-merge.ts');
-      process.exitCode = await runMerge(
-        { config, wanted: tables, into, batchBytes, signal },
-        everyMs,
-        flags.json === true,
-      );
+      process.exitCode = await runMerge({ config, wanted: tables, into, batchBytes, signal }, everyMs, flags.json === true);
     });
 }
