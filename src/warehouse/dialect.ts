@@ -84,6 +84,8 @@ export interface Dialect {
   readonly begin: string;
   readonly now: string;
   readonly hasTemporaryViews: boolean;
+  /** Keeps what a view has now for the rest of a merge, and lets it go. */
+  readonly cache?: { keep(view: string): string; release(view: string): string };
   readonly timestampType: string;
   /** The day of a time, some days before it, as `2026/11/27` in UTC. */
   dayText(time: string, daysBefore: number): string;

@@ -124,13 +124,18 @@ function mergePart(names: ReadonlyMap<LandedTable, TableNames>, options: ScriptO
   );
   if (!isQueue) {
     const ids = delivered.tables.map((table) => dialect.literal(tableId(table)));
-    const begun = ids.map(
-      (id) => `INSERT INTO ${RUNS} (table_id, started, is_done) VALUES (${id}, ${dialect.now}, false)`,
-    );
+    const begun = ids.map((id) => `(${id}, ${dialect.now}, false)`).join(', ');
     return [
-      statements([...begun, batchView(batch, ids, options)]),
+      statements([
+        `INSERT INTO ${RUNS} (table_id, started, is_done) VALUES ${begun}`,
+        batchView(batch, ids, options),
+        ...(dialect.cache ? [dialect.cache.keep(batch)] : []),
+      ]),
       ...steps,
-      statements([`UPDATE ${RUNS} SET is_done = true WHERE NOT is_done AND table_id IN (${ids.join(', ')})`]),
+      statements([
+        `UPDATE ${RUNS} SET is_done = true WHERE NOT is_done AND table_id IN (${ids.join(', ')})`,
+        ...(dialect.cache ? [dialect.cache.release(batch)] : []),
+      ]),
     ];
   }
   return [

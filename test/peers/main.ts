@@ -3,8 +3,10 @@ import { type LocalServer, startLocalServer } from '../../src/local/mysql/server
 import { compareWithDebezium } from './debezium.ts';
 import { checkFlinkRecipes } from './flink.ts';
 import { missingMaven } from './java.ts';
+import { missingPackage } from './python.ts';
 import { checkRecipe, RECIPES } from './recipes.ts';
 import { makeShopLake, type ShopLake } from './shop-lake.ts';
+import { checkSparkMerge } from './spark-merge.ts';
 
 /** One program that reads what cdc writes, and what the docs say of it. */
 interface Peer {
@@ -38,6 +40,13 @@ const PEERS: Record<string, Peer> = Object.fromEntries([
     name,
     { missing: recipe.missing, check: async () => checkRecipe(recipe, await madeLake()) },
   ]),
+  [
+    'spark-merge',
+    {
+      missing: () => missingMaven() ?? missingPackage('pyspark'),
+      check: async () => checkSparkMerge(await startedServer(), madeLake),
+    },
+  ],
   ['flink-debezium', { missing: missingMaven, check: async () => checkFlinkRecipes(await startedServer()) }],
   ['debezium', { missing: missingMaven, check: checkDebezium }],
 ]);

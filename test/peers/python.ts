@@ -35,3 +35,11 @@ export function pythonRows(directory: string, words: string[], env: Record<strin
     .map((line) => JSON.stringify(JSON.parse(line.slice('row '.length))))
     .sort();
 }
+
+/** Where the package is. */
+export function packageFolder(name: string): string {
+  const code = `import os, ${name}; print(os.path.dirname(${name}.__file__))`;
+  const { status, stdout, stderr } = spawnSync(PYTHON, ['-c', code], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${PYTHON} cannot import ${name}\n${stderr}`);
+  return stdout.trim();
+}

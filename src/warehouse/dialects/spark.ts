@@ -5,6 +5,11 @@ import { catalogName } from './path-names.ts';
 import { backticked, DECIMAL_DIGITS_MAX, escapedText, NOTES, wordsAsNumbers } from './sql-text.ts';
 
 const NAME_BYTES_MAX = 255;
+/**
+ * Each hour of YYYY/MM/dd/HH/, or each object of YYYY/MM/dd/, also below a prefix for each table: Spark reads what is
+ * directly in a folder. A slash and a star would begin a comment for spark-sql.
+ */
+const OBJECTS = '{,?*/?*/}????/??/??/?*';
 
 /** Apache Spark with Iceberg tables. */
 export const spark: Dialect = {
@@ -19,12 +24,19 @@ export const spark: Dialect = {
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
   notes: [
-    'It needs Spark 3.4 or later with an Iceberg catalog. Its statements have no common transaction. Each can run again',
-    'after a failure; let one run end before the next begins.',
+    'It needs Spark 3.4 or later, and as spark.sql.defaultCatalog an Iceberg catalog that has views. Its statements',
+    'have no common transaction. Each can run again after a failure; let one run end before the next begins.',
   ],
+  // Times become texts and dates in the time zone of the session.
+  session: ["SET TIME ZONE 'UTC'"],
   begin: '',
   now: 'current_timestamp()',
   hasTemporaryViews: true,
+  // Each statement would read the lake again, and see other objects.
+  cache: {
+    keep: (view) => `CACHE TABLE ${view}`,
+    release: (view) => `UNCACHE TABLE IF EXISTS ${view}`,
+  },
   timestampType: 'TIMESTAMP',
   dayText: (time, days) => `date_format(${time} - INTERVAL ${days} DAY, 'yyyy/MM/dd')`,
   landing: {
@@ -48,7 +60,7 @@ export const spark: Dialect = {
 FROM (
   SELECT from_json(l.value, ${escapedText(schema)}) AS event,
     regexp_extract(l._metadata.file_path, ${escapedText(DAY_PATTERN)}, 1) AS day
-  FROM text.\`${lake.replace(/\/+$/, '').replaceAll('`', '``')}/*/*/*/*/*\` l
+  FROM text.${backticked(`${lake.replace(/\/+$/, '')}/${OBJECTS}`)} l
 ) e`;
     },
     remove: () => [],

@@ -16,22 +16,26 @@ export interface ColumnText {
   mysql: (column: string) => string;
   duckdb: (column: string) => string;
   postgres: (column: string) => string;
+  spark: (column: string) => string;
 }
 
 const cast: ColumnText = {
   mysql: (c) => `CAST(${c} AS CHAR)`,
   duckdb: (c) => `CAST(${c} AS VARCHAR)`,
   postgres: (c) => `${c}::text`,
+  spark: (c) => `CAST(${c} AS STRING)`,
 };
 const bytes: ColumnText = {
   mysql: (c) => `HEX(${c})`,
   duckdb: (c) => `hex(${c})`,
   postgres: (c) => `upper(encode(${c}, 'hex'))`,
+  spark: (c) => `hex(${c})`,
 };
 const time: ColumnText = {
   mysql: (c) => `DATE_FORMAT(${c}, '%Y-%m-%d %H:%i:%s')`,
   duckdb: (c) => `strftime(${c}, '%Y-%m-%d %H:%M:%S')`,
   postgres: (c) => `to_char(${c}, 'YYYY-MM-DD HH24:MI:SS')`,
+  spark: (c) => `date_format(${c}, 'yyyy-MM-dd HH:mm:ss')`,
 };
 
 const KINDS: { type: string; text: ColumnText; value: (random: Random) => string }[] = [
