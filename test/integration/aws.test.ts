@@ -79,6 +79,15 @@ async function deliversAndEnds(daemon: Cdc): Promise<void> {
 
 const html = (status: number): Answer => ({ status, type: 'text/html', body: '<html>secret-page</html>' });
 
+const CREATING = JSON.stringify({
+  DeliveryStreamDescription: {
+    DeliveryStreamName: 'changes',
+    DeliveryStreamStatus: 'CREATING',
+    DeliveryStreamType: 'DirectPut',
+    Destinations: [],
+  },
+});
+
 describe('what can heal', () => {
   test.each<[string, Answer]>([
     ['503 with a page', html(503)],
@@ -114,17 +123,9 @@ describe('what can heal', () => {
   });
 
   test('a stream that is being created is waited for', async () => {
-    const creating = JSON.stringify({
-      DeliveryStreamDescription: {
-        DeliveryStreamName: 'changes',
-        DeliveryStreamStatus: 'CREATING',
-        DeliveryStreamType: 'DirectPut',
-        Destinations: [],
-      },
-    });
     front.answer = (operation) =>
       operation === 'DescribeDeliveryStream'
-        ? { status: 200, body: creating }
+        ? { status: 200, body: CREATING }
         : awsAnswer('ResourceNotFoundException', 'Firehose changes under account 000000000000 not found.');
     const checked = startCdcWith(fixture.env, fixture.directory, 'check');
     const daemon = await run();
@@ -146,15 +147,24 @@ describe('what can heal', () => {
     await deliversAndEnds(daemon);
   });
 
-  test.each([awsAnswer('ResourceNotFoundException', 'not found'), awsAnswer('InvalidArgumentException', 'not active')])(
-    'a stream that becomes ACTIVE between the rejection and its description delivers',
-    async (rejection) => {
+  test.each([
+    ['not found', awsAnswer('ResourceNotFoundException', 'not found'), 'ACTIVE'],
+    ['invalid, after one that was CREATING', awsAnswer('InvalidArgumentException', 'not active'), 'CREATING'],
+  ])(
+    'a stream that becomes ACTIVE between a rejection and its description delivers: %s',
+    async (_, rejection, first) => {
+      const rejections = first === 'CREATING' ? 2 : 1;
       let rejected = 0;
-      front.answer = (operation) => (operation === 'PutRecordBatch' && rejected++ === 0 ? rejection : undefined);
+      front.answer = (operation) => {
+        if (operation === 'PutRecordBatch') return rejected++ < rejections ? rejection : undefined;
+        const isCreating = operation === 'DescribeDeliveryStream' && first === 'CREATING' && rejected === 1;
+        return isCreating ? { status: 200, body: CREATING } : undefined;
+      };
       const daemon = await run();
       await deliversAndEnds(daemon);
-      expect(rejected).toBeGreaterThan(1);
-      expect(daemon.stderr()).toContain('is ACTIVE now');
+      expect(rejected).toBeGreaterThan(rejections);
+      // The log has the first reason.
+    expect(daemon.stderr()).toContain(first === 'CREATING' ? 'is CREATING' : 'is ACTIVE now');
     },
   );
 

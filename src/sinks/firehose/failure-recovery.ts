@@ -39,6 +39,7 @@ export class FailureRecovery {
   #hasAccepted = false;
   /** When other credentials excused a rejection. They do once: a provider can give a new access key each time. */
   #replacedAt: number | undefined;
+  #wasCreating = false;
   /** When the stream was first described as ACTIVE. What was sent before can have met it while it was being created. */
   #activeSince: number | undefined;
 
@@ -115,8 +116,12 @@ export class FailureRecovery {
     try {
       const response = await this.#client.send(command, { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
       const status = response.DeliveryStreamDescription?.DeliveryStreamStatus;
-      if (status === 'CREATING') return `the stream ${stream} is CREATING`;
-      if (status !== 'ACTIVE') return undefined;
+      if (status === 'CREATING') {
+        this.#wasCreating = true;
+        return `the stream ${stream} is CREATING`;
+      }
+      // An invalid request can be the fault of its records.
+      if (status !== 'ACTIVE' || (kind === 'request' && !this.#wasCreating)) return undefined;
       this.#activeSince ??= performance.now();
       return sentAt < this.#activeSince ? `the stream ${stream} is ACTIVE now` : undefined;
     } catch (failure) {
