@@ -26,7 +26,7 @@ interface Place {
 export async function checkSparkMerge(server: LocalServer, shop: () => Promise<ShopLake>): Promise<void> {
   await mergeShop(server, await shop());
   await mergeTables(server, 'debezium', '');
-  await mergeTables(server, 'flat', 'values: { temporal: epoch_micros, binary: hex, boolean: [tinyint1] }\n');
+  await mergeTables(server, 'flat', 'values: { temporal: epoch_micros, binary: hex }\n');
 }
 
 /** The newest objects, then older ones with some of the newest again, then nothing new. */
