@@ -164,7 +164,7 @@ describe('what can heal', () => {
       await deliversAndEnds(daemon);
       expect(rejected).toBeGreaterThan(rejections);
       // The log has the first reason.
-    expect(daemon.stderr()).toContain(first === 'CREATING' ? 'is CREATING' : 'is ACTIVE now');
+      expect(daemon.stderr()).toContain(first === 'CREATING' ? 'is CREATING' : 'is ACTIVE now');
     },
   );
 
