@@ -1,11 +1,5 @@
 import type { Dialect } from '../dialect.ts';
 
-/** A column that a table of the target has. */
-export interface TargetColumn {
-  name: string;
-  isNullable: boolean;
-}
-
 /** Where a merge writes to: one connection that runs its statements. */
 export interface MergeTarget {
   readonly dialect: Dialect;
