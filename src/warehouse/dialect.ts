@@ -65,11 +65,11 @@ export interface Dialect {
   /** Follows the columns of a table in its CREATE. @param path names of schema and table */
   tableSuffix(path: readonly string[], delivered: Delivered): string;
   /** Whether a key is declared, and how. */
-  readonly primaryKey: 'enforced' | 'informational' | 'none';
+  readonly primaryKey: 'enforced' | 'informational' | 'not enforced' | 'none';
   /** Whether a column can be declared NOT NULL. */
   readonly hasNotNull: boolean;
-  /** Where comments go: in the definition of the column, or in a statement of their own. */
-  readonly comments: 'inline' | 'options' | 'statements';
+  /** Where comments go: in statements of their own, or behind the definition of a column and of a table. */
+  readonly comments: 'statements' | { column(literal: string): string; table(literal: string): string };
   /** Whether the source of a MERGE must be a table, its target has no alias, and it needs both WHEN clauses. */
   readonly mergesTablesOnly: boolean;
   /** Kinds of which two values are equal exactly if their texts in the events are. */

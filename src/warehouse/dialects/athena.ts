@@ -25,7 +25,8 @@ LOCATION ${quotedText(tableLocation(lake, names))}
 TBLPROPERTIES ('table_type' = 'ICEBERG')`,
   primaryKey: 'none',
   hasNotNull: false,
-  comments: 'inline',
+  // An Iceberg table has none there.
+  comments: { column: (text) => ` COMMENT ${text}`, table: () => '' },
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
   notes: [
@@ -89,13 +90,9 @@ FROM ${STATE_SCHEMA}.landing l`,
   value(text, kind, values) {
     switch (kind.kind) {
       case 'integer': {
-        const type =
-          kind.bits < 32 || (kind.bits === 32 && !kind.unsigned)
-            ? 'integer'
-            : kind.bits === 32 || !kind.unsigned
-              ? 'bigint'
-              : 'decimal(20, 0)';
-        return `try_cast(${kind.words ? wordsAsNumbers(text) : text} AS ${type})`;
+        const { type } = athena.columnType(kind);
+        const asInteger = type === 'int' ? 'integer' : type;
+        return `try_cast(${kind.words ? wordsAsNumbers(text) : text} AS ${asInteger})`;
       }
       case 'decimal':
         return kind.precision > DECIMAL_DIGITS_MAX

@@ -11,6 +11,7 @@ const TEMPORAL_TYPES = { date: 'DATE', datetime: 'DATETIME', timestamp: 'TIMESTA
 const NUMERIC = { whole: 29, scale: 9 };
 const BIGNUMERIC = { whole: 38, scale: 38 };
 
+const describedAs = (text: string): string => ` OPTIONS (description = ${text})`;
 const path = (...names: string[]): string => escapedText(`$${names.map((name) => `.${pathStep(name)}`).join('')}`);
 const LINE: LineReader = {
   text: (...names) => `JSON_VALUE(l.line, ${path(...names)})`,
@@ -26,9 +27,9 @@ export const bigquery: Dialect = {
   textType: 'STRING',
   booleanType: 'BOOL',
   tableSuffix: () => '',
-  primaryKey: 'informational',
+  primaryKey: 'not enforced',
   hasNotNull: true,
-  comments: 'options',
+  comments: { column: describedAs, table: (text) => `\n${describedAs(text).trimStart()}` },
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
   notes: [

@@ -22,7 +22,7 @@ export const snowflake: Dialect = {
   tableSuffix: () => '',
   primaryKey: 'informational',
   hasNotNull: true,
-  comments: 'inline',
+  comments: { column: (text) => ` COMMENT ${text}`, table: (text) => `\nCOMMENT = ${text}` },
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
   notes: ['Firehose needs the data loading option VARIANT_CONTENT_MAPPING, and aggregate: off in cdc.yaml.'],

@@ -20,7 +20,7 @@ export const spark: Dialect = {
   tableSuffix: () => '\nUSING iceberg',
   primaryKey: 'none',
   hasNotNull: false,
-  comments: 'inline',
+  comments: { column: (text) => ` COMMENT ${text}`, table: (text) => `\nCOMMENT ${text}` },
   mergesTablesOnly: false,
   keyKinds: new Set(['integer', 'decimal', 'text', 'binary']),
   notes: [

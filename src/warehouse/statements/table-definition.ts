@@ -31,6 +31,9 @@ export function tableDefinition(
   const { quoteInDefinition: quote, textType } = dialect;
   const notNull = dialect.hasNotNull ? ' NOT NULL' : '';
   const state = `${quote(names.schema)}.${quote(names.state)}`;
+  const { comments } = dialect;
+  const hasComment = comments !== 'statements' && table.comment !== '';
+  const comment = hasComment ? comments.table(dialect.literal(table.comment)) : '';
   const id = dialect.literal(tableId(table));
   const own = [
     `${quote(names.seq)} ${textType}${notNull}`,
@@ -43,7 +46,7 @@ export function tableDefinition(
     `CREATE SCHEMA IF NOT EXISTS ${quote(names.schema)}`,
     `CREATE TABLE IF NOT EXISTS ${state} (
   ${lines.join(',\n  ')}
-)${tableOptions(table.comment, dialect, dialect.tableSuffix([names.schema, names.state], delivered))}`,
+)${dialect.tableSuffix([names.schema, names.state], delivered)}${comment}`,
     `CREATE TABLE IF NOT EXISTS ${STATE_SCHEMA}.${quote(names.cells)} (
   ${[...identityColumns(table, dialect), `cell ${textType}${notNull}`, `seq ${textType}${notNull}`, `text ${textType}`].join(',\n  ')}
 )${dialect.tableSuffix([STATE_SCHEMA, names.cells], delivered)}`,
@@ -77,19 +80,16 @@ WHERE NOT ${quote(names.deleted)}`;
 function columnDefinition(column: LandedColumn, name: string, dialect: Dialect): string {
   const { type } = dialect.columnType(column.kind);
   const notNull = dialect.hasNotNull && !column.isNullable ? ' NOT NULL' : '';
-  const comment = column.comment === '' ? '' : inlineComment(column.comment, dialect);
+  const { comments } = dialect;
+  const hasComment = comments !== 'statements' && column.comment !== '';
+  const comment = hasComment ? comments.column(dialect.literal(column.comment)) : '';
   return `${dialect.quoteInDefinition(name)} ${type}${notNull}${comment}`;
-}
-
-function inlineComment(comment: string, { comments, literal }: Dialect): string {
-  if (comments === 'inline') return ` COMMENT ${literal(comment)}`;
-  return comments === 'options' ? ` OPTIONS (description = ${literal(comment)})` : '';
 }
 
 function primaryKey(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
   if (dialect.primaryKey === 'none') return [];
   const columns = hasOwnKey(table, dialect) ? [names.key] : table.key.map((i) => names.columns[i] as string);
-  const suffix = dialect.primaryKey === 'informational' && dialect.name === 'bigquery' ? ' NOT ENFORCED' : '';
+  const suffix = dialect.primaryKey === 'not enforced' ? ' NOT ENFORCED' : '';
   return [`PRIMARY KEY (${columns.map(dialect.quoteInDefinition).join(', ')})${suffix}`];
 }
 
@@ -100,15 +100,6 @@ function identityColumns(table: LandedTable, dialect: Dialect): string[] {
     const { type } = dialect.columnType((table.columns[column] as LandedColumn).kind);
     return `k${i} ${type}${notNull}`;
   });
-}
-
-function tableOptions(comment: string, dialect: Dialect, suffix: string): string {
-  if (comment === '' || dialect.comments === 'statements') return suffix;
-  if (dialect.comments === 'options') return `${suffix}\nOPTIONS (description = ${dialect.literal(comment)})`;
-  // Athena knows no comment of an Iceberg table. Spark wants USING before the comment.
-  if (dialect.name === 'athena') return suffix;
-  if (dialect.name === 'snowflake') return `\nCOMMENT = ${dialect.literal(comment)}`;
-  return `${suffix}\nCOMMENT ${dialect.literal(comment)}`;
 }
 
 export function commentStatements(table: LandedTable, names: TableNames, dialect: Dialect): string[] {
