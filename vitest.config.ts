@@ -33,7 +33,11 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
+          include: [
+            'test/integration/**/*.test.ts',
+            // Not a test: `npm run screenshots`.
+            ...(process.env.CDC_SCREENSHOTS ? ['test/integration/dashboard/screenshots.ts'] : []),
+          ],
           globalSetup: './test/global-setup.ts',
           // They only end what hangs: a busy machine must not fail a test.
           testTimeout: 180_000,

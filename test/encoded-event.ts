@@ -1,11 +1,15 @@
 import type { EncodedEvent } from '../src/model/encoded-event.ts';
+import type { Table } from '../src/model/table.ts';
 import type { ChangeHandler } from '../src/source/change-stream.ts';
+
+const TABLE: Table = { schema: 'shop', name: 'orders', columns: [], key: [] };
 
 /** An event with that line (newline included) and key. */
 export function encodedEvent(line: string, key = '', keyHash = 0): EncodedEvent {
   const bytes = Buffer.from(line + key);
   const to = Buffer.byteLength(line);
-  return { bytes, from: 0, to, keyFrom: to, keyTo: bytes.length, keyHash, isPartial: false, locateKey() {} };
+  const text = { bytes, from: 0, to, keyFrom: to, keyTo: bytes.length, keyHash, isPartial: false };
+  return { ...text, op: 'u', table: TABLE, locateKey() {} };
 }
 
 export const lineOf = ({ bytes, from, to }: EncodedEvent): string => bytes.toString('utf8', from, to);

@@ -52,9 +52,10 @@ const declared = (text: string): string[] =>
     ...text.matchAll(/^(?:class|interface|type|enum) (\w+)/gm),
   ].map((match) => match[1] as string);
 
-const sources = tracked('src/*.ts');
+const sources = [...tracked('src/*.ts'), ...tracked('src/*.tsx')];
 const prose = [
-  ...tracked('src/*.ts'),
+  ...sources,
+  ...tracked('src/dashboard/*.css'),
   ...tracked('test/*.ts'),
   ...tracked('*.md'),
   ...tracked('config/*'),

@@ -18,7 +18,11 @@ export interface LostAnswer {
   to: number;
 }
 
-/** The receiving kernel can still discard an answer that was forwarded this long before a cut. */
+export interface TcpProxyOptions {
+  /** A receiver can still lose an answer that was forwarded this many milliseconds before a cut. */
+  settleMs?: number;
+}
+
 const SETTLE_MS = 200;
 
 /** A TCP proxy that can delay, throttle, cut, stall and blackhole its connections. */
@@ -28,23 +32,27 @@ export class TcpProxy {
   /** After each chunk nothing is read for this long. */
   throttleMs = 0;
   readonly lostAnswers: LostAnswer[] = [];
+  /** Hears of each chunk, before it is forwarded. */
+  onChunk: (from: 'client' | 'server', chunk: Buffer) => void = () => {};
   /** Connections that it has accepted. */
   accepted = 0;
   readonly #server: Server;
   readonly #target: number;
+  readonly #settleMs: number;
   readonly #links = new Set<Link>();
   #stalled = false;
   #blackholed = false;
   #cutAfterBytes = -1;
 
-  private constructor(target: number) {
+  private constructor(target: number, { settleMs = SETTLE_MS }: TcpProxyOptions) {
     this.#target = target;
+    this.#settleMs = settleMs;
     this.#server = createServer({ allowHalfOpen: false }, (near) => this.#accept(near));
   }
 
   /** Listens on a free port. @param target the port of the server on this machine */
-  static async listen(target: number): Promise<TcpProxy> {
-    const proxy = new TcpProxy(target);
+  static async listen(target: number, options: TcpProxyOptions = {}): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target, options);
     await new Promise<void>((resolve, reject) => {
       proxy.#server.once('error', reject);
       proxy.#server.listen(0, '127.0.0.1', resolve);
@@ -122,11 +130,13 @@ export class TcpProxy {
     this.#links.add(link);
     near.setNoDelay(true);
     far.setNoDelay(true);
-    this.#forward(link, near, far, () => {
+    this.#forward(link, near, far, (chunk) => {
+      this.onChunk('client', chunk);
       if (!link.open) link.askedAt = Date.now();
       link.open = true;
     });
-    this.#forward(link, far, near, () => {
+    this.#forward(link, far, near, (chunk) => {
+      this.onChunk('server', chunk);
       link.open = false;
       link.answeredAt = Date.now();
     });
@@ -136,10 +146,10 @@ export class TcpProxy {
     }
   }
 
-  #forward(link: Link, from: Socket, to: Socket, onChunk: () => void): void {
+  #forward(link: Link, from: Socket, to: Socket, onChunk: (chunk: Buffer) => void): void {
     from.on('data', (chunk: Buffer) => {
       if (link.dead) return;
-      onChunk();
+      onChunk(chunk);
       if (this.throttleMs > 0) {
         from.pause();
         setTimeout(() => this.#read(from), this.throttleMs);
@@ -200,7 +210,7 @@ export class TcpProxy {
     link.dead = true;
     const { open, askedAt, answeredAt } = link;
     const now = Date.now();
-    if (!open && now - answeredAt > SETTLE_MS) return;
+    if (!open && now - answeredAt > this.#settleMs) return;
     this.lostAnswers.push({ from: askedAt, to: now });
     if (this.lostAnswers.length > 2_000) this.lostAnswers.splice(0, 1_000);
   }

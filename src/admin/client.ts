@@ -6,13 +6,16 @@ import type {
   RepairResult,
   StartedBackfill,
 } from '../backfill/control.ts';
+import type { StreamStatus } from '../model/stream-status.ts';
 import type { ReportedTable } from '../model/verified-tables.ts';
 import { CdcError, type ExitCode } from '../runtime/error.ts';
-import type { DaemonStatus } from './status.ts';
+import type { DaemonStatus } from './daemon-status.ts';
 import { assertSocketPath, probeSocket, stateOfFailure } from './unix-socket.ts';
 
 /** How long an answer can take. */
 const ANSWER_TIMEOUT_MS = 15_000;
+/** The health check of a container does not wait longer. */
+const ALIVE_TIMEOUT_MS = 5_000;
 /** The daemon looks every table up before it answers. */
 const LOOK_UP_TIMEOUT_MS = 120_000;
 /** A repair waits for the stream and for Firehose, and for the repairs before it. */
@@ -39,8 +42,26 @@ export class AdminClient {
     return state;
   }
 
+  /** Resolves if the daemon answers at all, whatever it waits for. @throws CdcError if it does not */
+  async alive(): Promise<void> {
+    await this.#call('GET', '/healthz', undefined, ALIVE_TIMEOUT_MS);
+  }
+
   status(): Promise<DaemonStatus> {
     return this.#call('GET', '/api/status');
+  }
+
+  /** The status while a pipeline runs. @throws CdcError of kind `retry` if none does */
+  async running(): Promise<DaemonStatus & { stream: StreamStatus }> {
+    const status = await this.status();
+    const { stream, health } = status;
+    if (stream !== null) return { ...status, stream };
+    const why = health.problems[0]?.why;
+    throw new CdcError('the daemon runs, and its pipeline does not', {
+      kind: 'retry',
+      ...(why && { why }),
+      hint: 'the log of the daemon says what it waits for',
+    });
   }
 
   /**

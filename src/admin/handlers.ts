@@ -4,32 +4,29 @@ import { MAX_LAG_MAX_MS, MAX_LAG_MIN_MS, PARALLEL_MAX, RATE_MAX } from '../confi
 import { runCheck } from '../config/refinements.ts';
 import { parseTableName, parseTablePattern } from '../model/table-filter.ts';
 import { VERIFY_SCOPES } from '../model/verified-tables.ts';
-import type { CdcError, ErrorDetails } from '../runtime/error.ts';
-import type { DaemonStatus, StatusSource } from './status.ts';
+import { type AdminReply, CallError } from './call-error.ts';
+import type { HistoryRecorder } from './history.ts';
+import type { Metrics } from './metrics.ts';
+import type { StatusSource } from './status.ts';
+import type { StatusReader } from './status-reader.ts';
 
-/** The answer to a call, as JSON. */
-export interface AdminReply {
-  status: number;
-  body: unknown;
-  headers?: Record<string, string>;
-}
-
-/** The part of `DaemonStatus` that does not depend on the pipeline. */
-export type DaemonIdentity = Pick<DaemonStatus, 'name' | 'version' | 'pid' | 'startedAt'>;
-
-/** What a call is about: which daemon, and its pipeline. */
+/** What a call is about. */
 export interface CallContext {
-  daemon: DaemonIdentity;
-  pipeline: StatusSource;
+  reader: Pick<StatusReader, 'read' | 'health'>;
+  history: Pick<HistoryRecorder, 'since'>;
+  /** Loaded when it is asked for first. */
+  metrics(): Promise<Metrics>;
+  /** @throws CallError if no pipeline runs */
+  pipeline(): StatusSource;
 }
 
 interface Endpoint {
   method: 'GET' | 'POST';
   /** @param body the JSON that was sent; undefined if nothing was */
-  handle(context: CallContext, body: unknown): Promise<unknown> | unknown;
-  /** The status of success; 200 by default. */
-  status?: number;
+  handle(context: CallContext, body: unknown, query: URLSearchParams): Promise<AdminReply> | AdminReply;
 }
+
+const json = (body: unknown, status = 200): AdminReply => ({ status, body });
 
 const TABLES_MAX = 20_000;
 const NAME_MAX_CHARACTERS = 1_000;
@@ -115,65 +112,62 @@ const repairRequest = z.strictObject({
 /** A call that changes the backfill and is answered with its state. */
 const change = (act: (backfill: BackfillControl, body: unknown) => void): Endpoint => ({
   method: 'POST',
-  handle({ pipeline: { backfill } }, body) {
+  handle({ pipeline }, body) {
+    const { backfill } = pipeline();
     act(backfill, body);
-    return backfill.status();
+    return json(backfill.status());
   },
 });
 
+const get = (handle: Endpoint['handle']): Endpoint => ({ method: 'GET', handle });
+const post = (handle: Endpoint['handle']): Endpoint => ({ method: 'POST', handle });
+
 const ENDPOINTS: ReadonlyMap<string, readonly Endpoint[]> = new Map([
+  // The daemon is alive while it answers, whatever it waits for.
+  ['/healthz', [get(() => json({ status: 'ok' }))]],
   [
-    '/api/status',
+    '/readyz',
     [
-      {
-        method: 'GET',
-        handle: async ({ daemon, pipeline }): Promise<DaemonStatus> => ({
-          ...daemon,
-          stream: pipeline.stream(),
-          backfill: pipeline.backfill.status(),
-          tables: await pipeline.tables(),
-        }),
-      },
+      // For an orchestrator that replaces one process after the other, a standby is as ready as it can be.
+      get(({ reader }, _, query) => {
+        const health = reader.health();
+        const standsBy = health.problems.some(({ code }) => code === 'standby');
+        return json(health, health.ready || (standsBy && query.get('standby') === 'ok') ? 200 : 503);
+      }),
     ],
   ],
+  [
+    '/metrics',
+    [
+      get(async (context) => {
+        const metrics = await context.metrics();
+        return { status: 200, body: await metrics.text(), headers: { 'Content-Type': metrics.contentType } };
+      }),
+    ],
+  ],
+  ['/api/status', [get(async ({ reader }) => json(await reader.read()))]],
+  ['/api/history', [get(({ history }, _, query) => json(history.since(parseSince(query))))]],
   [
     '/api/backfill',
     [
-      { method: 'GET', handle: ({ pipeline }) => pipeline.backfill.status() },
-      {
-        method: 'POST',
-        status: 202,
-        handle: ({ pipeline }, body) => pipeline.backfill.start(parse(backfillRequest, body)),
-      },
+      get(({ pipeline }) => json(pipeline().backfill.status())),
+      post(async ({ pipeline }, body) => json(await pipeline().backfill.start(parse(backfillRequest, body)), 202)),
     ],
   ],
-  ['/api/repair', [{ method: 'POST', handle: ({ pipeline }, body) => pipeline.repair(parse(repairRequest, body)) }]],
+  ['/api/repair', [post(async ({ pipeline }, body) => json(await pipeline().repair(parse(repairRequest, body))))]],
   ['/api/backfill/pause', [change((backfill) => backfill.pause())]],
   ['/api/backfill/resume', [change((backfill) => backfill.resume())]],
   ['/api/backfill/cancel', [change((backfill, body) => backfill.cancel(parse(cancelRequest, body ?? {}).tables))]],
   [
     '/api/verified',
     [
-      {
-        method: 'POST',
-        async handle({ pipeline }, body) {
-          await pipeline.verified(parse(verifiedRequest, body).tables);
-          return {};
-        },
-      },
+      post(async ({ pipeline }, body) => {
+        await pipeline().verified(parse(verifiedRequest, body).tables);
+        return json({});
+      }),
     ],
   ],
 ]);
-
-/** A call that is wrong in itself. */
-export class CallError extends Error {
-  readonly reply: AdminReply;
-
-  constructor(status: number, message: string, details: ErrorDetails = {}, headers: Record<string, string> = {}) {
-    super(message);
-    this.reply = { status, headers, body: errorBody(message, { exitCode: 2, ...details }) };
-  }
-}
 
 /** The endpoint of a method and a path. @throws CallError if there is none */
 export function findEndpoint(method: string, path: string): Endpoint {
@@ -187,16 +181,14 @@ export function findEndpoint(method: string, path: string): Endpoint {
   throw new CallError(405, `${path} does not take this method`, { hint: `use ${allowed}` }, { Allow: allowed });
 }
 
-/** The body of an answer that reports an error. */
-export const errorBody = (message: string, { why, hint, exitCode }: ErrorDetails): unknown => ({
-  error: { message, ...(why && { why }), ...(hint && { hint }), exitCode: exitCode ?? 1 },
-});
-
-/** The answer for an error of the pipeline. */
-export function commandErrorReply(error: CdcError): AdminReply {
-  const status = error.exitCode === 2 ? 400 : error.kind === 'retry' ? 503 : error.exitCode === 1 ? 500 : 409;
-  const { why, hint, exitCode } = error;
-  return { status, body: errorBody(error.message, { ...(why && { why }), ...(hint && { hint }), exitCode }) };
+/** Milliseconds since 1970; everything without it. */
+function parseSince(query: URLSearchParams): number {
+  const text = query.get('since');
+  if (text === null) return 0;
+  if (!/^\d{1,16}(\.\d+)?$/.test(text)) {
+    throw new CallError(400, 'the request is not valid', { why: 'since: must be milliseconds since 1970' });
+  }
+  return Number(text);
 }
 
 /** @throws CallError that names each key that is wrong, never its value */

@@ -1,14 +1,18 @@
-import type { BackfillControl, BackfillStatus, RepairRequest, RepairResult } from '../backfill/control.ts';
+import type { BackfillControl, RepairRequest, RepairResult } from '../backfill/control.ts';
 import type { TableCoverage } from '../model/coverage.ts';
+import type { DeliveryStatus } from '../model/delivery-status.ts';
+import type { PurgeStatus } from '../model/purge.ts';
 import type { StreamStatus } from '../model/stream-status.ts';
 import type { ReportedTable, VerifiedRows } from '../model/verified-tables.ts';
+import type { CdcError } from '../runtime/error.ts';
 
 /** What the admin server asks of a running pipeline. */
 export interface StatusSource {
   backfill: BackfillControl;
   /** Every captured table that the pipeline knows, and whether its copy is complete. */
   tables(): Promise<CoveredTable[]>;
-  stream(): StreamStatus;
+  /** How far it is and how it is, without waiting for anything. */
+  observe(): PipelineObservation;
   /**
    * Records what `cdc verify` has found. Resolves once the checkpoint is durable.
    * @throws CdcError with exit code 2 that names each table that is not captured; nothing is recorded then
@@ -26,14 +30,16 @@ export interface CoveredTable {
   verified: VerifiedRows | null;
 }
 
-/** The answer of `GET /api/status`. */
-export interface DaemonStatus {
-  name: string;
-  version: string;
-  pid: number;
-  /** ISO 8601 */
-  startedAt: string;
+export interface PipelineObservation {
   stream: StreamStatus;
-  backfill: BackfillStatus;
-  tables: CoveredTable[];
+  /** Why the pipeline ends; undefined while it does not, or if it was asked to. */
+  failure: CdcError | undefined;
+  /** See LagStatus. */
+  lag: { seconds: number | null; bytes: number | null };
+  /** How long the server has not answered, in seconds; 0 if it has just done so. */
+  silentSeconds: number;
+  purge: PurgeStatus;
+  /** When the checkpoint was saved last, in milliseconds since 1970. */
+  checkpointSavedAt: number | undefined;
+  delivery: DeliveryStatus;
 }

@@ -5,6 +5,7 @@ import type { Delivery } from '../delivery/delivery.ts';
 import { type BackfillProgress, NO_BACKFILL } from '../model/backfill-progress.ts';
 import type { TableWatches } from '../model/chunk-window.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
+import type { TablesActivity } from '../model/table-activity.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
 import type { Log } from '../runtime/log.ts';
@@ -30,6 +31,8 @@ export interface OpenBackfillOptions {
   /** Tables that earlier pipelines of this process have finished. */
   finished: TableStatus[];
   delivery: Delivery;
+  /** Counts the events of each table. */
+  activity: TablesActivity;
   merge: MergePoint;
   watches: TableWatches;
   log: Log;
@@ -54,7 +57,7 @@ export function openBackfill(options: OpenBackfillOptions): {
     ordinals,
     binlogEnd: server.end,
     isCaptured: compileTableFilter(config.tables, server),
-    createOutput: tableOutputs(config, server, start.epoch),
+    createOutput: tableOutputs(config, server, start.epoch, options),
     openConnection: () =>
       SnapshotConnection.open({
         connection: backfillConnection(config),

@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ensureDirectory, followLinks, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
+import {
+  clearsByItself,
+  ensureDirectory,
+  followLinks,
+  fsyncDirectory,
+  writeFileAtomic,
+  writeHint,
+} from '../runtime/durable-file.ts';
 import { CdcError } from '../runtime/error.ts';
 
 /**
@@ -42,8 +49,9 @@ export class EpochFile {
       await fsyncDirectory(dirname(path));
     } catch (error) {
       throw new CdcError(`cannot write the epoch file ${path}`, {
+        kind: clearsByItself(error) ? 'retry' : 'fatal',
         why: (error as Error).message,
-        hint: 'use a folder with write permission for cdc and with free space; nothing was lost',
+        hint: writeHint(error, 'use a folder with write permission for cdc; nothing was lost'),
         cause: error,
       });
     }

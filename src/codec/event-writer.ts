@@ -40,8 +40,11 @@ export class EventWriter {
     this.#format = new FORMATS[format.format](this.#images, format);
   }
 
-  /** Writes one event per row, or two if an update changes the key, and passes each to `emit`. */
-  write(rows: RowsEvent, transaction: Transaction, now: number, emit: EmitEvent): void {
+  /**
+   * Writes one event per row, or two if an update changes the key, and passes each to `emit`. Returns the number of
+   * rows.
+   */
+  write(rows: RowsEvent, transaction: Transaction, now: number, emit: EmitEvent): number {
     const { op, bytes, end } = rows;
     const images = this.#images;
     const formatter = this.#format;
@@ -61,6 +64,7 @@ export class EventWriter {
     } while (at < end);
     if (at !== end) throw new CdcError('the last row image of a rows event ends after the event');
     images.releaseMemory();
+    return row;
   }
 
   /** Writes the event of a TRUNCATE. `ordinal` differs between the tables of one statement. */

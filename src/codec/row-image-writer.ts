@@ -1,4 +1,4 @@
-import type { EncodedEvent } from '../model/encoded-event.ts';
+import type { EncodedEvent, EventOp } from '../model/encoded-event.ts';
 import type { RowsEvent } from '../model/rows-event.ts';
 import { ColumnType, type Table } from '../model/table.ts';
 import { CdcError } from '../runtime/error.ts';
@@ -16,6 +16,8 @@ import type { ValueFormat } from './values/value-format.ts';
 
 /** A class, not an object literal with a spread: its fields are written in place (12 % of a narrow row, measured). */
 class RowEvent implements EncodedEvent {
+  op: EventOp = 'c';
+  readonly table: Table;
   bytes: Buffer = EMPTY;
   from = 0;
   to = 0;
@@ -25,7 +27,8 @@ class RowEvent implements EncodedEvent {
   isPartial = false;
   readonly locateKey: () => void;
 
-  constructor(locateKey: () => void) {
+  constructor(table: Table, locateKey: () => void) {
+    this.table = table;
     this.locateKey = locateKey;
   }
 }
@@ -118,7 +121,7 @@ export class RowImageWriter {
   /** The same as the member of a line: `,"key":{"a":`, then `,"b":`. */
   readonly #keyMember: readonly Buffer[];
   /** The object that every `emit` passes on. */
-  readonly #event: EncodedEvent = new RowEvent(() => this.#locateKey());
+  readonly #event: EncodedEvent;
   /** The columns of a key that is not written yet. */
   #unwrittenKey: ColumnSpans | undefined;
   readonly #partialJsonUpdates: PartialJsonUpdates;
@@ -126,6 +129,7 @@ export class RowImageWriter {
   constructor(table: Table, format: RowImageOptions, out: ByteWriter, rows: RowSource = 'row-image') {
     this.table = table;
     this.out = out;
+    this.#event = new RowEvent(table, () => this.#locateKey());
     const rules = table.columns.map(({ name }) =>
       name === '' ? DROP : format.columnRule?.(table.schema, table.name, name),
     );
@@ -327,8 +331,9 @@ export class RowImageWriter {
   }
 
   /** Emits the line that starts at `from`, with the key that was written last. */
-  emitLine(from: number, emit: EmitEvent): void {
+  emitLine(op: EventOp, from: number, emit: EmitEvent): void {
     const event = this.#event;
+    event.op = op;
     event.bytes = this.out.bytes;
     event.from = from;
     event.to = this.out.at;
@@ -336,12 +341,12 @@ export class RowImageWriter {
   }
 
   /** Emits the line that starts at `from`, in a format without a key member: its key is written if it is wanted. */
-  emitLineWithKey(spans: ColumnSpans, from: number, emit: EmitEvent): void {
+  emitLineWithKey(op: EventOp, spans: ColumnSpans, from: number, emit: EmitEvent): void {
     const event = this.#event;
     event.keyFrom = event.keyTo = 0;
     event.keyHash = this.#hashKey(spans);
     this.#unwrittenKey = this.#keyNames.length === 0 ? undefined : spans;
-    this.emitLine(from, emit);
+    this.emitLine(op, from, emit);
     this.#unwrittenKey = undefined;
   }
 

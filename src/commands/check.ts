@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { Config } from '../config/schema.ts';
 import type { Finding } from '../model/finding.ts';
 import type { VerifiedTable } from '../model/verified-tables.ts';
 
@@ -15,16 +16,21 @@ export const checkCommand = (signal: AbortSignal): Command =>
     .addHelpText('after', '\nExit code 3 if there is an error, otherwise 0.\n\nExample:\n  cdc check -c shop.yaml')
     .action(async ({ config, json }: CheckOptions) => {
       const { loadConfig } = await import('../config/load.ts');
-      const loaded = loadConfig(config);
-      const { checkStart } = await import('../preflight/start-position.ts');
-      const { preflight } = await import('../preflight/preflight.ts');
-      const { findings: ofStart, verified } = await checkStart(loaded, signal);
-      const findings = [...ofStart, ...(await preflight(loaded, signal))];
-      const ok = findings.every(({ severity }) => severity !== 'error');
-      const { equalTables } = await import('../preflight/check-coverage.ts');
-      process.stdout.write(json ? jsonReport(ok, findings, verified) : formatFindings(findings, equalTables(verified)));
-      if (!ok) process.exitCode = 3;
+      await checkAndPrint(loadConfig(config), json === true, signal);
     });
+
+/** Prints everything that is wrong. Sets the exit code 3 if `cdc run` could not start. @returns whether it could */
+export async function checkAndPrint(config: Config, json: boolean, signal: AbortSignal): Promise<boolean> {
+  const { checkStart } = await import('../preflight/start-position.ts');
+  const { preflight } = await import('../preflight/preflight.ts');
+  const { findings: ofStart, verified } = await checkStart(config, signal);
+  const findings = [...ofStart, ...(await preflight(config, signal))];
+  const ok = findings.every(({ severity }) => severity !== 'error');
+  const { equalTables } = await import('../preflight/check-coverage.ts');
+  process.stdout.write(json ? jsonReport(ok, findings, verified) : formatFindings(findings, equalTables(verified)));
+  if (!ok) process.exitCode = 3;
+  return ok;
+}
 
 /** The keys `problems` and `passing` keep their names: scripts read them. */
 function jsonReport(ok: boolean, findings: readonly Finding[], verified: readonly VerifiedTable[]): string {

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { compileDestinations } from '../config/destinations.ts';
 import type { Config } from '../config/schema.ts';
 import type { StoredDeadLetter } from '../dead-letter/dead-letter.ts';
 import {
@@ -8,17 +9,17 @@ import {
   formatUnreadable,
 } from '../dead-letter/dead-letter-report.ts';
 import type { DeadLetterStore } from '../dead-letter/dead-letter-store.ts';
-import type { RedeliveryResult } from '../dead-letter/redeliver.ts';
-import { compileRoutes } from '../model/routes.ts';
+import type { RedeliveryOptions, RedeliveryResult } from '../dead-letter/redeliver.ts';
 import { parseTableName } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
-import type { Sink } from '../sinks/sink.ts';
+import type { SinkTarget } from '../sinks/sink.ts';
 
 interface DeadLetterFlags {
   config: string;
   json?: true;
   event?: true;
   all?: true;
+  outOfOrder?: true;
 }
 
 /** Ids that an error message shows at most. */
@@ -26,7 +27,7 @@ const SHOWN_IDS_MAX = 5;
 
 export function deadLetterCommand(signal: AbortSignal): Command {
   return new Command('dead-letter')
-    .description('Lists, shows and retries dead letters: events that Firehose could not accept.')
+    .description('Lists, shows and retries dead letters: events that the sink could not accept.')
     .addHelpText(
       'after',
       `
@@ -89,17 +90,20 @@ const retryCommand = (signal: AbortSignal): Command =>
     .description('Sends each dead letter in a request of its own to the stream of its table. Removes it when accepted.')
     .argument('[id...]', 'the seqs of the events, or the beginning or end of each')
     .option('--all', 'retry every dead letter of the pipeline')
+    .option('--out-of-order', 'send them to Kinesis or Kafka too, where they come behind later events of their keys')
     .addHelpText(
       'after',
       `
-The daemon can run at the same time. A later event of the same key has a higher seq, so late delivery is harmless.
+The daemon can run at the same time. A later event of the same key has a higher seq, so late delivery is harmless in a
+lake. Kinesis and Kafka keep the order of arrival: a reader that does not order by seq would take the old event for the
+newest, so there it needs --out-of-order.
 Exit code 0 if all were sent, 1 if some remain.
 
 Example:
   cdc dead-letter retry 6b02e25e0000000200000006970000000020
   cdc dead-letter retry --all`,
     )
-    .action(async (texts: string[], { config: file, all }: DeadLetterFlags) => {
+    .action(async (texts: string[], { config: file, all, outOfOrder }: DeadLetterFlags) => {
       if (Boolean(all) === texts.length > 0) {
         throw new CdcError(all ? 'ids and --all cannot be combined' : 'no id of a dead letter was given', {
           exitCode: 2,
@@ -108,20 +112,29 @@ Example:
       }
       const { config, store } = await openStore(file);
       const ids = await store.ids();
-      await retry(config, store, all ? ids : texts.map((text) => findId(text, ids, store.directory)), signal);
+      const chosen = all ? ids : texts.map((text) => findId(text, ids, store.directory));
+      await retry(config, store, chosen, { allowsOutOfOrder: outOfOrder ?? false, signal });
     });
 
-async function retry(config: Config, store: DeadLetterStore, ids: string[], signal: AbortSignal): Promise<void> {
-  const { FirehoseSink } = await import('../sinks/firehose/firehose-sink.ts');
+async function retry(
+  config: Config,
+  store: DeadLetterStore,
+  ids: string[],
+  options: Pick<RedeliveryOptions, 'allowsOutOfOrder' | 'signal'>,
+): Promise<void> {
+  const { openTargets } = await import('../sinks/open-targets.ts');
   const { redeliver } = await import('../dead-letter/redeliver.ts');
-  const { region, endpoint, timeout: timeoutMs, compression } = config.firehose;
-  const sinks = new Map<string, Sink>();
-  const route = (letter: StoredDeadLetter): { stream: string; sink: Sink } => {
-    const stream = streamOf(config, letter);
-    const gzip = compression === 'gzip';
-    const sink = sinks.get(stream) ?? new FirehoseSink({ stream, region, endpoint, timeoutMs, gzip });
-    sinks.set(stream, sink);
+  const { parseEvent } = await import('../codec/formats/parse-event.ts');
+  const naming = { caseSensitive: true };
+  const targets = await openTargets(config, compileDestinations(config, naming).all, naming);
+  const route: RedeliveryOptions['route'] = (letter) => {
+    const { name: stream, sink } = targets[targetOf(config, letter)] as SinkTarget;
     return { stream, sink };
+  };
+  const describe: RedeliveryOptions['describe'] = ({ table: qualified, event }) => {
+    const { schema, table: name } = parseTableName(qualified);
+    const { op } = parseEvent(event, config.format, [], config.flat_prefix);
+    return { op, table: { schema, name, columns: [], key: [] } };
   };
   let remaining = 0;
   const onResult = (id: string, result: RedeliveryResult): void => {
@@ -130,25 +143,25 @@ async function retry(config: Config, store: DeadLetterStore, ids: string[], sign
   };
   const uniqueIds = [...new Set(ids)];
   try {
-    await redeliver(store, uniqueIds, { route, onResult, signal });
+    await redeliver(store, uniqueIds, { ...options, route, describe, onResult });
   } finally {
-    for (const sink of sinks.values()) sink.close();
+    for (const { sink } of targets) sink.close();
   }
   await print(`${uniqueIds.length - remaining} sent, ${remaining} remain in ${store.directory}\n`);
   if (remaining > 0) process.exitCode = 1;
 }
 
 /**
- * The stream that events of the dead letter's table go to now. The command does not know whether the server compares
- * names with case. If that makes a difference, the stream in the dead letter decides.
+ * The number of the destination that events of the dead letter's table go to now. The command does not know whether the
+ * server compares names with case. If that makes a difference, the stream in the dead letter decides.
  */
-function streamOf({ firehose }: Config, letter: StoredDeadLetter): string {
+function targetOf(config: Config, letter: StoredDeadLetter): number {
   const { schema, table } = parseTableName(letter.table);
-  const [exact = firehose.stream, folded] = [true, false].map((caseSensitive) => {
-    const { streams, streamOf: indexOf } = compileRoutes(firehose.routes, firehose.stream, { caseSensitive });
-    return streams[indexOf(schema, table)];
-  });
-  return folded === letter.stream ? folded : exact;
+  const [exact = 0, folded = 0] = [true, false].map((caseSensitive) =>
+    compileDestinations(config, { caseSensitive }).indexOf(schema, table),
+  );
+  const { all } = compileDestinations(config, { caseSensitive: false });
+  return all[folded]?.name === letter.stream ? folded : exact;
 }
 
 /** Loads the configuration and opens the dead letters of its pipeline. */

@@ -1,11 +1,12 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { Command } from 'commander';
 import type { CheckedPlan } from '../local/firehose/faults.ts';
+import type { KinesisSource } from '../local/firehose/kinesis-source.ts';
 import type { LocalFirehose } from '../local/firehose/server.ts';
 import type { Warehouse } from '../local/warehouse/server.ts';
 import { onAbort } from '../runtime/abort.ts';
 import { CdcError, formatError } from '../runtime/error.ts';
-import { type FirehoseFlags, parseListen, streamSettings } from './firehose/flags.ts';
+import { type FirehoseFlags, kinesisSource, parseListen, streamSettings } from './firehose/flags.ts';
 
 const EXAMPLE = `
 Example:
@@ -31,6 +32,9 @@ Example, a warehouse: the objects of the stream are copied into the table "landi
       op text, before jsonb, after jsonb, key jsonb, seq text, source jsonb, ts_ms bigint, partial jsonb)'
   CreateDeliveryStream with a RedshiftDestinationConfiguration does the same for one stream.
 
+Example, a Kinesis data stream as the source, such as one of the npm package kinesalite:
+  $ cdc firehose --kinesis-stream shop-changes --kinesis-endpoint http://127.0.0.1:4567 --buffer-seconds 5
+
 A stream is created when it is first used, with the settings of the command line. With --strict only the
 streams of --stream and of CreateDeliveryStream exist, as on AWS.
 Acknowledged records survive a kill: LAKE.spool keeps undelivered records, and the next start delivers them.`;
@@ -49,6 +53,8 @@ export function firehoseCommand(signal: AbortSignal): Command {
     .option('--prefix <expression>', 'prefix of objects (default: yyyy/MM/dd/HH/ of arrival)')
     .option('--error-prefix <expression>', 'prefix of undeliverable records; needed if --prefix has expressions')
     .option('--partition <query>', "dynamic partitioning, '{name: .path, ...}' over each event")
+    .option('--kinesis-stream <name>', 'read this Kinesis data stream into the stream of the same name')
+    .option('--kinesis-endpoint <url>', 'where that Kinesis listens', 'http://127.0.0.1:4567')
     .option('--faults <plan.json>', 'inject faults by this plan; the file is read again when it changes')
     .option('--ledger <file>', 'log each put call as a line of this file, synced before the response')
     .option('--warehouse <dir>', 'an embedded PostgreSQL in this folder, in place of Redshift')
@@ -66,6 +72,7 @@ export function firehoseCommand(signal: AbortSignal): Command {
       // Reports invalid settings now, not when a stream is first used. The port of the warehouse is not known yet.
       const anyUrl = flags.warehouse === undefined ? undefined : 'jdbc:postgresql://localhost:5439/postgres';
       validateLocalStream({ ...streamSettings(flags, anyUrl), name: 'any' });
+      const source = kinesisSource(flags);
       const faults = flags.faults === undefined ? undefined : await readPlan(flags.faults);
       const warehouse = await openWarehouse(flags);
       try {
@@ -83,7 +90,8 @@ export function firehoseCommand(signal: AbortSignal): Command {
         });
         print(`local Firehose on ${firehose.endpoint}, delivering to ${flags.lake}`);
         if (flags.faults !== undefined) watchPlan(flags.faults, firehose);
-        await new Promise<void>((resolve) => void onAbort(signal, resolve));
+        const reading = source && readSource(source, firehose, signal);
+        await Promise.all([reading, new Promise<void>((resolve) => void onAbort(signal, resolve))]);
         if (flags.faults !== undefined) unwatchFile(flags.faults);
         await firehose.close();
       } finally {
@@ -99,6 +107,13 @@ async function openWarehouse({ warehouse, warehouseListen }: FirehoseFlags): Pro
   const opened = await startWarehouse({ directory: warehouse, listen, log: print });
   print(`warehouse on ${opened.url}, in ${warehouse}`);
   return opened;
+}
+
+/** Reads the data stream into the stream of its name until the signal aborts. Resolves then. */
+async function readSource(source: KinesisSource, firehose: LocalFirehose, signal: AbortSignal): Promise<void> {
+  const { readKinesisSource } = await import('../local/firehose/kinesis-source.ts');
+  print(`reading the Kinesis stream ${source.stream} at ${source.endpoint}`);
+  await readKinesisSource(source, (records) => firehose.store(source.stream, records), print, signal);
 }
 
 async function readPlan(path: string): Promise<CheckedPlan> {

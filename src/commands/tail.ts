@@ -87,10 +87,13 @@ async function selectSource(config: Config, from: string, signal: AbortSignal): 
   if (from !== 'checkpoint') {
     return selectHost(config, undefined, signal, { start: from, optionName: '--from' });
   }
-  const { CheckpointFile } = await import('../checkpoint/checkpoint-file.ts');
-  const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
+  const { withCheckpointStore } = await import('../checkpoint/open-checkpoint-store.ts');
+  const { saved, location } = await withCheckpointStore(config, async (store) => ({
+    saved: (await store.read()).checkpoint,
+    location: store.location,
+  }));
   if (saved === undefined) {
-    throw new CdcError(`there is no checkpoint ${config.checkpoint.file}`, {
+    throw new CdcError(`there is no checkpoint ${location}`, {
       exitCode: 2,
       hint: 'cdc run writes it; use --from now or --from earliest until then',
     });

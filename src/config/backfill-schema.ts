@@ -49,7 +49,7 @@ export const backfill = z
   })
   .superRefine(({ url, ...keys }, context) => {
     if (url !== undefined) return;
-    for (const key of ['password', 'password_file', 'tls', 'ca_file'] as const) {
+    for (const key of Object.keys(connectionKeys) as (keyof typeof connectionKeys)[]) {
       if (keys[key] === undefined) continue;
       const message = 'has no effect without backfill.url; the rows are read from the source';
       context.addIssue({ code: 'custom', path: [key], message });

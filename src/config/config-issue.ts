@@ -1,7 +1,8 @@
 import { distance } from 'fastest-levenshtein';
 import { type Document, isMap, isScalar, isSeq, type LineCounter, type Node } from 'yaml';
 import type { z } from 'zod';
-import { configSchema, RESERVED_KEYS } from './schema.ts';
+import { configSchema } from './schema.ts';
+import { TRANSPORTS } from './transports.ts';
 
 /** One error in the configuration, and where it is. */
 export interface ConfigIssue {
@@ -53,8 +54,7 @@ export function describeIssue(issue: z.core.$ZodIssue, raw: unknown): ConfigIssu
   if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, message: issue.message }];
   return issue.keys.map((key) => {
     const path = [...issue.path, key];
-    if (RESERVED_KEYS.includes(keyPath(path))) return { path, message: 'not available in this version' };
-    const suggestion = nearestKey(key, keyPath(issue.path));
+    const suggestion = nearestKey(key, keyPath(issue.path), raw);
     return { path, message: `unknown key${suggestion ? `, did you mean ${suggestion}?` : ''}` };
   });
 }
@@ -66,10 +66,15 @@ function mapOrWord({ errors }: z.core.$ZodIssueInvalidUnion): { map: z.core.$Zod
   return { map, word: String(word.values[0]) };
 }
 
-/** The key that was probably meant: the same name under another parent, or a similar name under this parent. */
-function nearestKey(key: string, parent: string): string | undefined {
-  const known = keyPaths(configSchema);
-  const underOtherParent = known.find((path) => path.endsWith(`.${key}`));
+/**
+ * The key that was probably meant: the same name under another parent, in this section if it is there, or a similar
+ * name under this parent.
+ */
+function nearestKey(key: string, parent: string, raw: unknown): string | undefined {
+  const known = keyPaths(configSchema).filter((path) => !isOfOtherTransport(path, raw));
+  const section = `${parent.split('.')[0]}.`;
+  const sameName = known.filter((path) => path.endsWith(`.${key}`));
+  const underOtherParent = sameName.find((path) => path.startsWith(section)) ?? sameName[0];
   if (underOtherParent) return underOtherParent;
   const best = known
     .filter((path) => path.slice(0, Math.max(0, path.lastIndexOf('.'))) === parent)
@@ -77,6 +82,13 @@ function nearestKey(key: string, parent: string): string | undefined {
     .map((name) => ({ name, edits: distance(key.toLowerCase(), name) }))
     .sort((a, b) => a.edits - b.edits)[0];
   return best && best.edits <= Math.max(2, key.length / 2) ? best.name : undefined;
+}
+
+/** Whether the key is of a transport that is not configured, while another one is. */
+function isOfOtherTransport(path: string, raw: unknown): boolean {
+  const configured = TRANSPORTS.filter((name) => typeof raw === 'object' && raw !== null && name in raw);
+  const transport = TRANSPORTS.find((name) => path.startsWith(`${name}.`));
+  return transport !== undefined && configured.length > 0 && !configured.includes(transport);
 }
 
 /** Every key of an object schema as a dotted path, parents before children. */

@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
+import type { z } from 'zod';
+import { certificatesProblem, privateKeyProblem } from '../runtime/certificates.ts';
 import { CdcError } from '../runtime/error.ts';
+import { parseListenAddress } from './admin-schema.ts';
+import { type CheckpointLocation, checkpointTablePattern, mysqlCheckpoint } from './checkpoint-schema.ts';
 import { type ConfigIssue, describeIssue, issueMessage, keyPath, lineOf } from './config-issue.ts';
+import type { connectionKeys } from './connection-schema.ts';
+import type { KafkaConfig } from './kafka-schema.ts';
 import { parseLakeLocation } from './lake-location.ts';
 import { type Config, configSchema } from './schema.ts';
 
@@ -35,10 +41,14 @@ export function parseConfig(text: string, at: { file: string; directory: string;
   const issues: ConfigIssue[] = [];
   const raw = interpolate(document.toJS(), at.env, [], issues);
   const read = {
-    source: readNamedFiles(raw, 'source', at.directory, issues),
-    backfill: readNamedFiles(raw, 'backfill', at.directory, issues),
+    source: connectionFiles(raw, ['source'], at.directory, issues),
+    backfill: connectionFiles(raw, ['backfill'], at.directory, issues),
+    checkpoint: connectionFiles(raw, ['checkpoint', 'mysql'], at.directory, issues),
+    kafkaTls: connectionFiles(raw, ['kafka', 'tls'], at.directory, issues),
+    kafkaSasl: connectionFiles(raw, ['kafka', 'sasl'], at.directory, issues),
   };
   readColumnSecrets(raw, at.directory, issues);
+  readAdminToken(raw, at.directory, issues);
   const parsed = configSchema.safeParse(raw, { error: issueMessage });
   const pathsWithIssue = new Set(issues.map(({ path }) => keyPath(path)));
   for (const issue of parsed.error?.issues ?? []) {
@@ -53,17 +63,52 @@ export function parseConfig(text: string, at: { file: string; directory: string;
     throw invalidConfig(at.file, lineTexts);
   }
   const config = parsed.data;
-  const checkpoint = resolve(at.directory, config.checkpoint.file ?? `state/${config.name}.json`);
-  const deadLetters = resolve(at.directory, config.dead_letter.directory ?? join(dirname(checkpoint), 'dead-letter'));
+  const checkpoint = checkpointLocation(config, at.directory, read.checkpoint);
+  const stateFile = checkpoint.file ?? resolve(at.directory, defaultStateFile(config.name));
+  const deadLetters = resolve(at.directory, config.dead_letter.directory ?? join(dirname(stateFile), 'dead-letter'));
   return {
     ...config,
     source: { ...config.source, ...read.source },
-    checkpoint: { file: checkpoint },
+    ...(config.kafka !== undefined && { kafka: withFiles(config.kafka, read.kafkaTls, read.kafkaSasl) }),
+    checkpoint,
+    tables: withoutCheckpointTable(config.tables, checkpoint),
     dead_letter: { ...config.dead_letter, directory: deadLetters },
     backfill: { ...config.backfill, ...read.backfill },
     ...(config.lake !== undefined && { lake: absoluteLake(config.lake, at.directory) }),
-    admin: { socket: resolve(at.directory, config.admin.socket ?? `${checkpoint.replace(/\.json$/, '')}.sock`) },
+    admin: {
+      ...config.admin,
+      ...(config.admin.listen !== undefined && { address: parseListenAddress(config.admin.listen) }),
+      socket: resolve(at.directory, config.admin.socket ?? `${stateFile.replace(/\.json$/, '')}.sock`),
+    },
   };
+}
+
+/** The section of Kafka with absolute paths. */
+function withFiles(kafka: KafkaConfig, tls: ConnectionFiles, sasl: ConnectionFiles): KafkaConfig {
+  return {
+    ...kafka,
+    tls: typeof kafka.tls === 'boolean' ? kafka.tls : { ...kafka.tls, ...tls },
+    ...(kafka.sasl !== undefined && { sasl: { ...kafka.sasl, ...sasl } }),
+  };
+}
+
+const defaultStateFile = (name: string): string => `state/${name}.json`;
+
+function checkpointLocation(
+  { name, checkpoint }: z.output<typeof configSchema>,
+  directory: string,
+  files: ConnectionFiles,
+): CheckpointLocation {
+  const { file, mysql, dynamodb } = checkpoint;
+  if (mysql !== undefined) return { mysql: mysqlCheckpoint(mysql, files) };
+  if (dynamodb !== undefined) return { dynamodb };
+  return { file: resolve(directory, file ?? defaultStateFile(name)) };
+}
+
+/** In the source, each save of the checkpoint would be a change that moves it. */
+function withoutCheckpointTable(tables: readonly string[], location: CheckpointLocation): string[] {
+  const pattern = checkpointTablePattern(location);
+  return pattern === undefined ? [...tables] : [...tables, pattern];
 }
 
 function absoluteLake(text: string, directory: string): string {
@@ -109,12 +154,28 @@ function invalidConfig(file: string, found: string[]): CdcError {
   });
 }
 
+/** Keys whose variables are secrets; `url` can have a password. */
+const SECRET_KEYS: ReadonlySet<PropertyKey> = new Set(['password', 'secret', 'token', 'url']);
+/** What was removed from the environment of the process, for another configuration that names it too. */
+const removedVariables: Environment = {};
+
+/**
+ * Removes a secret from the environment once it is read: processes that cdc starts would inherit it, and reports of
+ * Node would have it. Variables of AWS stay, which the SDK reads again.
+ */
+function removeVariable(name: string, env: Environment): void {
+  if (env !== process.env || name.startsWith('AWS_') || env[name] === undefined) return;
+  removedVariables[name] = env[name];
+  delete env[name];
+}
+
 /** Replaces `${NAME}` in every string with the environment variable, and `$${` with a literal `${`. */
 function interpolate(value: unknown, env: Environment, path: Path, issues: ConfigIssue[]): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (match, name?: string) => {
       if (name === undefined) return '${';
-      const found = env[name];
+      const found = env[name] ?? (env === process.env ? removedVariables[name] : undefined);
+      if (SECRET_KEYS.has(path.at(-1) ?? '')) removeVariable(name, env);
       if (found === undefined) issues.push({ path, message: `the environment variable ${name} is not set` });
       return found ?? match;
     });
@@ -145,24 +206,47 @@ function readColumnSecrets(raw: unknown, directory: string, issues: ConfigIssue[
   }
 }
 
-/** The contents of ca_file, and the path of password_file, which is read again for each connection. */
-function readNamedFiles(
-  raw: unknown,
-  section: 'source' | 'backfill',
-  directory: string,
-  issues: ConfigIssue[],
-): { password_file?: string; ca?: string } {
-  const keys = (raw as Record<string, Record<string, unknown> | null | undefined>)[section];
-  const read = (key: 'password_file' | 'ca_file'): string | undefined => {
+/** Sets admin.token if it comes from admin.token_file. */
+function readAdminToken(raw: unknown, directory: string, issues: ConfigIssue[]): void {
+  const admin = (raw as { admin?: Record<string, unknown> | null }).admin;
+  const file = admin?.token_file;
+  if (typeof file !== 'string' || admin === null || admin === undefined) return;
+  const path = ['admin', 'token_file'];
+  if (admin.token !== undefined) issues.push({ path, message: 'cannot be combined with admin.token' });
+  const token = withoutLineEnd(readNamed(file, directory, path, issues));
+  if (token !== undefined) admin.token ??= token;
+}
+
+/** The keys of a connection that name a file, and why the text in it is not what the key needs. */
+const CONNECTION_FILES = {
+  password_file: () => undefined,
+  ca_file: certificatesProblem,
+  cert_file: certificatesProblem,
+  key_file: privateKeyProblem,
+} satisfies Partial<Record<keyof typeof connectionKeys, (text: string) => string | undefined>>;
+type ConnectionFiles = Partial<Record<keyof typeof CONNECTION_FILES, string>>;
+
+/**
+ * The absolute paths of the files of a connection. They are read again for each attempt to connect, because passwords
+ * and certificates are rotated; here they are read to find what is wrong with them before anything starts.
+ * @param section the keys that lead to the section
+ */
+function connectionFiles(raw: unknown, section: string[], directory: string, issues: ConfigIssue[]): ConnectionFiles {
+  const keys = section.reduce<Record<string, unknown> | undefined>(
+    (at, key) => at?.[key] as Record<string, unknown> | undefined,
+    raw as Record<string, unknown>,
+  );
+  const paths: ConnectionFiles = {};
+  for (const [key, problemOf] of Object.entries(CONNECTION_FILES)) {
     const file = keys?.[key];
-    return typeof file === 'string' ? readNamed(file, directory, [section, key], issues) : undefined;
-  };
-  const password = read('password_file');
-  const ca = read('ca_file');
-  return {
-    ...(password !== undefined && { password_file: resolve(directory, String(keys?.password_file)) }),
-    ...(ca !== undefined && { ca }),
-  };
+    if (typeof file !== 'string') continue;
+    const path = [...section, key];
+    const text = readNamed(file, directory, path, issues);
+    const problem = text === undefined ? undefined : problemOf(text);
+    if (problem !== undefined) issues.push({ path, message: `${file} is not usable: ${problem}` });
+    paths[key as keyof ConnectionFiles] = resolve(directory, file);
+  }
+  return paths;
 }
 
 function readNamed(file: string, directory: string, path: Path, issues: ConfigIssue[]): string | undefined {

@@ -2,12 +2,16 @@ import { z } from 'zod';
 import { type ColumnRule, parseColumnPattern } from '../model/column-rules.ts';
 import { parseSeq } from '../model/seq.ts';
 import { compileTableFilter, parseTableName, parseTablePattern } from '../model/table-filter.ts';
+import { admin, type ListenAddress } from './admin-schema.ts';
 import { backfill } from './backfill-schema.ts';
-import { checkConnection } from './connection-schema.ts';
+import { type CheckpointLocation, checkpoint } from './checkpoint-schema.ts';
+import { checkConnection, hasPassword } from './connection-schema.ts';
 import { parseLakeLocation } from './lake-location.ts';
-import { numberWithUnit, parseInteger, plainName, runCheck, validatedString } from './refinements.ts';
+import { numberWithUnit, plainName, runCheck, validatedString } from './refinements.ts';
+import { schemasConflict } from './schemas-conflict.ts';
 import { source } from './source-schema.ts';
-import { parseDuration, parseSize } from './units.ts';
+import { checkTransports, transportSections } from './transport-schema.ts';
+import { parseSize } from './units.ts';
 
 /**
  * The only definition of the configuration: keys, types, defaults and descriptions. config/cdc.schema.json is generated
@@ -46,86 +50,6 @@ const values = z.strictObject({
     .describe(
       'Column types whose 0 and 1 are written as false and true: tinyint1 (TINYINT(1), which BOOLEAN is) and bit1 (BIT(1)). Other values stay numbers.',
     ),
-});
-
-const aggregate = z.strictObject({
-  max_events: numberWithUnit(parseInteger, { min: 1, max: 100_000, what: 'a whole number from 1 to 100000' })
-    .prefault(500)
-    .describe('The maximum number of events in one record; dynamic partitioning allows 500.'),
-  max_bytes: numberWithUnit(parseSize, {
-    min: 1,
-    max: 1_024_000,
-    what: 'a size such as 512KiB, at most 1,024,000 bytes (1000KiB)',
-  })
-    .prefault('512KiB')
-    .describe('The maximum size of one record; Firehose allows 1,024,000 bytes.'),
-});
-
-const routes = z.record(z.string(), plainName).superRefine((byTable, context) => {
-  for (const pattern of Object.keys(byTable)) {
-    const check = (): void => {
-      if (parseTablePattern(pattern).exclude)
-        throw new Error('a route needs a pattern of tables, so it cannot begin with !');
-    };
-    runCheck(context, check, [pattern]);
-  }
-});
-
-const quota = z.strictObject({
-  bytes: numberWithUnit(parseSize, { min: 1024, max: 2 ** 40, what: 'a size such as 5MiB, at least 1KiB' })
-    .optional()
-    .describe('Bytes per second.'),
-  requests: numberWithUnit(parseInteger, { min: 1, max: 1e9, what: 'a whole number, at least 1' })
-    .optional()
-    .describe('Requests per second.'),
-  records: numberWithUnit(parseInteger, { min: 1, max: 1e9, what: 'a whole number, at least 1' })
-    .optional()
-    .describe('Records per second.'),
-});
-
-const firehose = z.strictObject({
-  region: z
-    .string()
-    .refine((text) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(text), 'must look like eu-west-1')
-    .optional()
-    .describe('Default: AWS_REGION, or the shared AWS configuration.'),
-  stream: plainName.describe('The delivery stream that receives the events.'),
-  routes: routes
-    .default({})
-    .describe('Other streams for some tables, by table pattern. The first matching pattern applies.'),
-  endpoint: z
-    .string()
-    .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must look like http://127.0.0.1:4573')
-    .optional()
-    .describe('Only for a local Firehose or a VPC endpoint.'),
-  aggregate: aggregate
-    .or(z.literal('off'))
-    .prefault({})
-    .describe('How many events share one Firehose record. off: one event per record.'),
-  compression: z
-    .enum(['none', 'gzip'])
-    .default('none')
-    .describe('gzip: each record is compressed; only for streams that deliver records to S3 unchanged.'),
-  quota: quota
-    .or(z.literal('off'))
-    .prefault({})
-    .describe(
-      "The quota of each stream. Default: the quota that AWS gives a stream of the region. off: no limit except the stream's own throttling, as for a local Firehose.",
-    ),
-  linger: numberWithUnit(parseDuration, {
-    min: 0,
-    max: 60_000,
-    what: 'a duration such as 100ms, at most 60s',
-  })
-    .prefault('100ms')
-    .describe('How long an event can wait for others before it is sent.'),
-  timeout: numberWithUnit(parseDuration, {
-    min: 100,
-    max: 300_000,
-    what: 'a duration such as 30s, from 100ms to 300s',
-  })
-    .prefault('30s')
-    .describe('How long a request can stay unanswered before it is sent again.'),
 });
 
 const tables = z.array(z.string()).superRefine((patterns, context) => {
@@ -173,7 +97,7 @@ const columns = z.record(z.string(), columnRule).superRefine((byColumn, context)
 });
 
 const deadLetter = z.strictObject({
-  directory: z.string().min(1).optional().describe('Default: dead-letter, beside the checkpoint file.'),
+  directory: z.string().min(1).optional().describe('Default: dead-letter, beside the checkpoint file, or in state.'),
   max_bytes: numberWithUnit(parseSize, {
     min: 1,
     max: Number.MAX_SAFE_INTEGER,
@@ -188,15 +112,7 @@ const deadLetter = z.strictObject({
         .refine((text) => parseSeq(text) !== undefined, 'must be the seq of an event: 36 hex digits, lower case'),
     )
     .default([])
-    .describe('Events, by their seq, that are moved to the dead letters instead of Firehose.'),
-});
-
-const admin = z.strictObject({
-  socket: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('The Unix socket of the daemon. Default: <checkpoint file without .json>.sock.'),
+    .describe('Events, by their seq, that are moved to the dead letters instead of being sent.'),
 });
 
 const sections = z.strictObject({
@@ -233,50 +149,45 @@ const sections = z.strictObject({
     .default('_')
     .describe('The prefix of the metadata fields in format flat.'),
   values: values.prefault({}).describe('The form of values, see docs/EVENTS.md.'),
-  firehose: firehose.describe('Where the events are sent.'),
-  checkpoint: z
-    .strictObject({ file: z.string().min(1).optional().describe('Default: state/<name>.json.') })
+  ...transportSections,
+  checkpoint: checkpoint
     .prefault({})
-    .describe('Where the delivered position is saved.'),
+    .describe('Where the delivered position is saved: one of file, mysql and dynamodb. It also decides who leads.'),
   dead_letter: deadLetter
     .prefault({})
-    .describe('Where events are stored that Firehose rejects, see docs/DEAD-LETTERS.md.'),
+    .describe('Where events are stored that the sink rejects, see docs/DEAD-LETTERS.md.'),
   backfill: backfill.prefault({}).describe('How cdc reads the rows that were there before, see docs/BACKFILL.md.'),
   lake: validatedString(parseLakeLocation)
     .optional()
     .describe(
       'Where Firehose writes the objects, for the commands that read them: a folder, or s3://bucket/prefix. No default.',
     ),
-  admin: admin.prefault({}).describe('Where the daemon takes commands.'),
+  admin: admin.prefault({}).describe('Where the daemon takes commands, and where it shows how it is.'),
 });
 
-export const configSchema = sections.superRefine(({ format, values, firehose, source, backfill }, context) => {
+export const configSchema = sections.superRefine(({ format, values, source, backfill, ...transports }, context) => {
   if (format === 'maxwell' && values.temporal === 'epoch_micros') {
     const message =
       'epoch_micros cannot be used with format: maxwell, whose dates are text; remove it, or choose another format';
     context.addIssue({ code: 'custom', path: ['values', 'temporal'], message });
   }
-  if (firehose.aggregate === 'off' && firehose.compression === 'gzip') {
-    const message =
-      'gzip cannot be used with aggregate: off, because it compresses records of many events; remove one of the two';
-    context.addIssue({ code: 'custom', path: ['firehose', 'compression'], message });
-  }
+  checkTransports(transports, context);
+  const conflict = transports.kafka?.schemas ? schemasConflict({ format, values }) : undefined;
+  if (conflict !== undefined) context.addIssue({ code: 'custom', ...conflict });
   if (backfill.url !== undefined) {
-    const replica = { ...backfill, url: backfill.url, tls: backfill.tls ?? source.tls };
+    const { url, tls = source.tls } = backfill;
+    // Without a password of its own it has that of the source.
+    const inherited = source.iam_auth !== undefined && !hasPassword({ ...backfill, url });
+    const replica = { ...backfill, url, tls, ...(inherited && { iam_auth: true as const }) };
     checkConnection('backfill', replica, context, ['backfill']);
   }
 });
 
-/** Keys that later versions will have. The error for them says that this version does not. */
-export const RESERVED_KEYS: readonly string[] = ['admin.listen', 'admin.token', 'admin.max_lag'];
-
 type Parsed = z.output<typeof configSchema>;
-/** The configuration as the program uses it: complete, paths absolute, secrets and certificates read. */
-export type Config = Parsed & {
-  checkpoint: { file: string };
+/** The configuration as the program uses it: complete, paths absolute, secrets read that nothing can rotate. */
+export type Config = Omit<Parsed, 'checkpoint'> & {
+  checkpoint: CheckpointLocation;
   dead_letter: { directory: string };
-  source: { ca?: string };
-  backfill: { ca?: string };
-  admin: { socket: string };
+  admin: { socket: string; address?: ListenAddress };
 };
 export type ValueOptions = Config['values'];

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'mysql2';
-import { CdcError } from '../runtime/error.ts';
+import type { RotatedPassword, SourceConnection } from '../model/source-connection.ts';
+import { hasPassword } from './connection-schema.ts';
 import type { Config } from './schema.ts';
 import { hostUrls, parseSourceUrl, tlsMode } from './url.ts';
 
@@ -14,71 +13,67 @@ export const configPerHost = (config: Config): Config[] =>
  */
 export const KEEPALIVE_DELAY_MS = 30_000;
 
-type ConnectionSettings = Pick<Config['source'], 'url'> & Partial<Config['source']>;
+/** The keys of a section that say how a server is reached, after the paths of files were made absolute. */
+export type ConnectionSettings = Pick<Config['source'], 'url'> & Partial<Config['source']>;
 
-/**
- * The connection options of mysql2, which zongji uses too. Made for each connection, because they hold the
- * password that is in `password_file` now.
- */
-export function sourceConnection(source: ConnectionSettings, section = 'source'): ConnectionOptions {
-  const { host, port, user, password } = parseSourceUrl(source.url);
-  const secret =
-    source.password_file === undefined
-      ? (source.password ?? password)
-      : readPasswordFile(source.password_file, section);
-  const mode = tlsMode(source);
+/** @param section where `settings` are in the configuration, such as `source` */
+export function sourceConnection(settings: ConnectionSettings, section = 'source'): SourceConnection {
+  const { host, port, user, password: inUrl } = parseSourceUrl(settings.url);
+  const { ca_file: caFile, cert_file: certFile, key_file: keyFile } = settings;
+  const password = rotatedPassword(settings) ?? settings.password ?? inUrl;
+  const mode = tlsMode(settings);
   return {
-    host,
-    port,
-    user,
+    ...{ host, port, user },
+    ...(section !== 'source' && { section }),
     keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
-    ...(secret !== undefined && { password: secret }),
+    ...(password !== undefined && { password }),
     ...(mode !== 'disabled' && {
       ssl: {
-        rejectUnauthorized: mode !== 'required',
+        rejectUnauthorized: mode === 'verify-identity' || mode === 'verify-ca',
         verifyIdentity: mode === 'verify-identity',
-        ...(source.ca !== undefined && { ca: source.ca }),
+        ...(caFile !== undefined && { caFile }),
+        ...(certFile !== undefined && { certFile }),
+        ...(keyFile !== undefined && { keyFile }),
       },
     }),
   };
 }
 
-/**
- * The connection options for reading the rows of a backfill: to `backfill.url`, with what `source` has where `backfill`
- * says nothing, or to the source itself.
- */
-export function backfillConnection({ source, backfill }: Config): ConnectionOptions {
-  const { url, tls = source.tls, ca = source.ca } = backfill;
-  if (url === undefined) return sourceConnection(source);
-  const hasPassword =
-    backfill.password !== undefined ||
-    backfill.password_file !== undefined ||
-    parseSourceUrl(url).password !== undefined;
-  const settings = { url, tls, ...(ca !== undefined && { ca }) };
-  if (hasPassword) {
-    return sourceConnection(
-      { ...settings, password: backfill.password, password_file: backfill.password_file },
-      'backfill',
-    );
-  }
-  const inUrl = parseSourceUrl(hostUrls(source.url)[0] as string).password;
-  return sourceConnection({
-    ...settings,
-    password: source.password ?? inUrl,
-    password_file: source.password_file,
-  });
+/** Undefined for a password that stands in the configuration, or none. */
+function rotatedPassword(settings: Partial<Config['source']>): RotatedPassword | undefined {
+  const { password_file, password_secret, iam_auth } = settings;
+  if (password_file !== undefined) return { file: password_file };
+  if (password_secret !== undefined) return { secret: password_secret };
+  if (iam_auth === undefined) return undefined;
+  return { iam: iam_auth === true ? {} : iam_auth };
 }
 
-/** The password in the file, without a line end after it. @throws CdcError; a rotation can be replacing the file */
-export function readPasswordFile(file: string, section = 'source'): string {
-  try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-  } catch (error) {
-    throw new CdcError(`cannot read ${section}.password_file ${file}`, {
-      kind: 'retry',
-      why: (error as Error).message,
-      hint: 'restore the file; cdc reads it for each connection',
-      cause: error,
-    });
+/**
+ * How the server is reached that the rows of a backfill are read from: `backfill.url`, with what `source` has where
+ * `backfill` says nothing, or the source itself.
+ */
+export function backfillConnection({ source, backfill }: Config): SourceConnection {
+  const { url } = backfill;
+  if (url === undefined) return sourceConnection(source);
+  const { tls = source.tls, ca_file = source.ca_file } = backfill;
+  // A certificate and its key belong together.
+  const { cert_file, key_file } = backfill.cert_file === undefined ? source : backfill;
+  const settings = { url, tls, ca_file, cert_file, key_file };
+  if (hasPassword({ ...backfill, url })) {
+    const { password, password_file, password_secret, iam_auth } = backfill;
+    return sourceConnection({ ...settings, password, password_file, password_secret, iam_auth }, 'backfill');
   }
+  return sourceConnection({ ...settings, ...inheritedPassword(source) });
+}
+
+/** The password of the source, for another host. A token is then for that host. */
+function inheritedPassword(source: Config['source']): Partial<ConnectionSettings> {
+  const { password, password_file, password_secret, iam_auth } = source;
+  const inUrl = parseSourceUrl(hostUrls(source.url)[0] as string).password;
+  const region = iam_auth === true ? undefined : iam_auth?.region;
+  return {
+    password: password ?? inUrl,
+    ...{ password_file, password_secret },
+    ...(iam_auth !== undefined && { iam_auth: region === undefined ? true : { region } }),
+  };
 }

@@ -1,6 +1,6 @@
 import { type ParsedEvent, parseEvent } from '../codec/formats/parse-event.ts';
 import type { Config } from '../config/schema.ts';
-import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { DeadLetterRequest, RecentDeadLetter, RetryReport } from '../model/delivery-report.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
 import type { Table } from '../model/table.ts';
 import { formatTableName } from '../model/table-filter.ts';
@@ -16,15 +16,18 @@ const TABLES_MAX = 20_000;
 export class DeliveryErrorHandler {
   readonly #config: Config;
   readonly #log: Log;
+  readonly #onMoved: ((letter: RecentDeadLetter) => void) | undefined;
   readonly #store: DeadLetterStore;
   readonly #keyColumns = new Map<string, string[]>();
   readonly #loggedAt = new Map<string, number>();
   /** Whether the event is listed in `dead_letter.events`. Undefined if the list is empty. */
   readonly shouldDeadLetter: ((event: EncodedEvent) => boolean) | undefined;
 
-  constructor(config: Config, log: Log) {
+  /** @param onMoved hears of each dead letter once its file is durable */
+  constructor(config: Config, log: Log, onMoved?: (letter: RecentDeadLetter) => void) {
     this.#config = config;
     this.#log = log;
+    this.#onMoved = onMoved;
     const { directory, max_bytes, events } = config.dead_letter;
     const seqField = config.format === 'flat' ? `${config.flat_prefix}seq` : 'seq';
     this.#store = new DeadLetterStore(directory, config.name, max_bytes);
@@ -59,6 +62,7 @@ export class DeliveryErrorHandler {
     // Without the key: the log holds no values of rows. The file names it.
     const file = this.#store.pathOf(seq);
     this.#log.warn({ stream, table, seq, file, why: reason }, 'event moved to the dead letters');
+    this.#onMoved?.({ at: new Date().toISOString(), stream, table, seq, why: reason });
   }
 
   /** Logs that events failed and are sent again, at most once per interval and stream. */
@@ -71,6 +75,13 @@ export class DeliveryErrorHandler {
       { stream, why: reason, attempts, oldest: { table, seq } },
       'the stream did not accept events; retrying',
     );
+  }
+
+  /** The table and the `seq` of a line, without any value of its row. */
+  describe(line: Buffer): { table: string; seq: string } {
+    const { format, flat_prefix } = this.#config;
+    const { table, seq } = parseEvent(line, format, [], flat_prefix);
+    return { table, seq };
   }
 
   #parse(event: Buffer): ParsedEvent {

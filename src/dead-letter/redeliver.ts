@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackoffBounds, fullJitterBackoff } from '../runtime/backoff.ts';
 import type { CdcError } from '../runtime/error.ts';
-import type { RecordOutcome, Sink, SinkRecord } from '../sinks/sink.ts';
+import type { RecordEvent, RecordOutcome, Sink, SinkRecord } from '../sinks/sink.ts';
 import type { StoredDeadLetter } from './dead-letter.ts';
 import type { DeadLetterStore } from './dead-letter-store.ts';
 
@@ -11,8 +11,12 @@ export type RedeliveryResult =
   | { sent: false; reason: string; hint?: string | undefined };
 
 export interface RedeliveryOptions {
-  /** The stream that events of the dead letter's table go to now. */
+  /** The stream that events of the dead letter's table go to now, and what its event is. */
   route: (letter: StoredDeadLetter) => { stream: string; sink: Sink };
+  /** What the event of a dead letter is, for a sink that needs keys. */
+  describe: (letter: StoredDeadLetter) => Omit<RecordEvent, 'key'>;
+  /** Whether a log that keeps the order of a key takes an old event behind newer ones. */
+  allowsOutOfOrder: boolean;
   onResult: (seq: string, result: RedeliveryResult) => void;
   signal: AbortSignal;
 }
@@ -23,8 +27,8 @@ const RETRY_DELAY: BackoffBounds = { baseMs: 100, maxMs: 5_000 };
 
 /**
  * Sends dead letters, each alone in its request, so that no event can make another fail. An accepted event leaves the
- * store; the others stay. The order is irrelevant, because later events of their keys were sent already and have a
- * higher `seq`.
+ * store; the others stay. Later events of their keys were sent already and have a higher `seq`. Where Firehose writes
+ * to a lake, the order is irrelevant then. A reader of an ordered log can take the last message for the newest.
  */
 export async function redeliver(
   store: DeadLetterStore,
@@ -48,7 +52,7 @@ export async function redeliver(
 async function redeliverOne(
   store: DeadLetterStore,
   seq: string,
-  { route, signal }: RedeliveryOptions,
+  { route, describe, signal, allowsOutOfOrder }: RedeliveryOptions,
   rejectingStreams: Map<string, RedeliveryResult>,
 ): Promise<RedeliveryResult> {
   if (signal.aborted) return INTERRUPTED;
@@ -60,6 +64,13 @@ async function redeliverOne(
     return { sent: false, reason: [message, why].filter(Boolean).join(': '), hint };
   }
   const { stream, sink } = route(letter);
+  if (sink.isLog && !allowsOutOfOrder) {
+    return {
+      sent: false,
+      reason: `${sink.service} keeps the order of arrival, and later events of its key can be there already`,
+      hint: 'a reader that orders by seq is not misled: then use --out-of-order; else correct the row in the source',
+    };
+  }
   const rejection = rejectingStreams.get(stream);
   if (rejection !== undefined) return rejection;
 
@@ -74,7 +85,8 @@ async function redeliverOne(
     };
   }
 
-  const record = sink.needsKeys ? { buffers, keys: [Buffer.from(letter.key ?? '')] } : { buffers };
+  const key = Buffer.from(letter.key ?? '');
+  const record = sink.needsKeys ? { buffers, events: [{ ...describe(letter), key }] } : { buffers };
   const outcome = await sendWithRetry(sink, record, signal);
   if (outcome.kind === 'accepted') {
     await store.remove(seq);

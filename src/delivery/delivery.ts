@@ -1,12 +1,15 @@
 import type { Coordinates } from '../model/coordinates.ts';
 import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { DeliveryCounters, DeliveryStatus } from '../model/delivery-status.ts';
+import { DeliveryTotals } from '../model/delivery-totals.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
 import type { GtidSet } from '../model/gtid-set.ts';
 import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
 import type { ReplicationPosition } from '../model/replication-position.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { CdcError } from '../runtime/error.ts';
-import type { Quota, Sink } from '../sinks/sink.ts';
+import type { SinkTarget } from '../sinks/sink.ts';
+import type { DescribeEvent } from './acceptance.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import {
   BUDGET_BYTES,
@@ -17,35 +20,28 @@ import {
   RESUME_SHARE,
   TRANSACTIONS_PAST_WATERMARK_MAX,
 } from './limits.ts';
-import type { Aggregation } from './request-builder.ts';
-import { type DeliveryCounters, StreamSender } from './stream-sender.ts';
+import { StreamSender } from './stream-sender.ts';
 import { type DeliveredPosition, WatermarkTracker } from './watermark-tracker.ts';
-
-/** A stream that events go to. */
-export interface DeliveryTarget {
-  name: string;
-  sink: Sink;
-  quota?: Quota | undefined;
-}
 
 export interface DeliveryOptions {
   /** The streams that events go to. `append` takes the index of a target. */
-  targets: readonly DeliveryTarget[];
+  targets: readonly SinkTarget[];
   /** The position where delivery starts. Delivery advances a copy of it, `delivered`. */
   start: ReplicationPosition;
-  aggregation: Aggregation;
-  /** How long an event waits for others to share its record, milliseconds. */
-  lingerMs: number;
   /** Event bytes to buffer; the other bounds follow from it (limits.ts). */
   budgetBytes?: number;
   /** For each target. */
   requestsInFlight?: number;
+  /** What is counted; that of this delivery alone if it is left out. */
+  totals?: DeliveryTotals;
   /** Whether an event goes to the dead letters without being sent. */
   shouldDeadLetter?: ((event: EncodedEvent) => boolean) | undefined;
   /** Writes an event into a dead letter; resolves when it is durable. */
   deadLetter: (request: DeadLetterRequest) => Promise<void>;
   /** Events failed and are sent again. */
   onRetry?: (report: RetryReport) => void;
+  /** Whether this process may send now; asked before each request. */
+  maySend?: () => boolean;
   /** The source has to pause, or can resume. */
   onBackpressure: (paused: boolean) => void;
   /** The delivered position has moved. */
@@ -59,18 +55,12 @@ export interface DeliveryOptions {
  * The events of the open transaction wait until it commits, unless they exceed their share of the budget.
  */
 export class Delivery {
-  readonly counters: DeliveryCounters = {
-    events: 0,
-    records: 0,
-    requests: 0,
-    bytes: 0,
-    retries: 0,
-    repeats: 0,
-    deadLetters: 0,
-  };
+  /** Since the process started, where a daemon gives its totals. */
+  readonly counters: DeliveryCounters;
   /** Whether a sink wants the keys of events. */
   readonly needsKeys: boolean;
   readonly #options: DeliveryOptions;
+  readonly #totals: DeliveryTotals;
   readonly #senders: readonly StreamSender[];
   readonly #watermark: WatermarkTracker;
   readonly #budget: number;
@@ -80,6 +70,8 @@ export class Delivery {
   /** All bytes since the start that were appended and not discarded. */
   #appended = 0;
   #paused = false;
+  /** When it paused the source, in milliseconds of `performance.now()`. */
+  #pausedAt = 0;
 
   /**
    * The numbers of the open transaction's first and current segment. A transaction and a savepoint begin a segment; its
@@ -98,23 +90,22 @@ export class Delivery {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.#totals = options.totals ?? new DeliveryTotals();
+    this.counters = this.#totals.counters;
     this.needsKeys = options.targets.some(({ sink }) => sink.needsKeys);
     this.#watermark = new WatermarkTracker(options.start);
     this.#budget = options.budgetBytes ?? BUDGET_BYTES;
     // A lane can hold a whole chunk for one event: all chunks together are at most half of the budget.
     const pool = new ChunkPool(this.#budget / 2 / LANES / options.targets.length);
     this.#senders = options.targets.map(
-      ({ name, sink, quota }) =>
+      (target) =>
         new StreamSender({
-          stream: name,
-          sink,
-          quota,
-          aggregation: options.aggregation,
-          lingerMs: options.lingerMs,
+          target,
           requestsInFlight: options.requestsInFlight ?? REQUESTS_IN_FLIGHT,
           pool,
-          counters: this.counters,
+          totals: this.#totals,
           deadLetter: options.deadLetter,
+          maySend: options.maySend ?? (() => true),
           onRetry: (report) => options.onRetry?.(report),
           onSettled: (events, bytes) => this.#settled(events, bytes),
           onFatal: options.onFatal,
@@ -130,6 +121,25 @@ export class Delivery {
   /** Bytes that wait or are in flight. */
   get bufferedBytes(): number {
     return this.#bufferedBytes;
+  }
+
+  /** When the oldest transaction was committed that is not delivered, in milliseconds since 1970. */
+  get oldestCommittedAt(): number | undefined {
+    return this.#watermark.oldestCommittedAt;
+  }
+
+  /** What it shows of itself: made when somebody asks, never for an event. */
+  status(describe: DescribeEvent): DeliveryStatus {
+    const pausedMs = this.#paused ? performance.now() - this.#pausedAt : 0;
+    return {
+      counters: { ...this.counters },
+      bufferedBytes: this.#bufferedBytes,
+      budgetBytes: this.#budget,
+      pendingTransactions: this.#watermark.pendingCount,
+      backpressure: this.#paused,
+      backpressureSeconds: (this.#totals.backpressureMs + pausedMs) / 1000,
+      streams: this.#senders.map((sender) => sender.status(describe)),
+    };
   }
 
   /**
@@ -273,6 +283,11 @@ export class Delivery {
   /** Abandons the events in flight and the waiting events. */
   stop(): void {
     this.#stopped = true;
+    if (this.#paused) {
+      const now = performance.now();
+      this.#totals.backpressureMs += now - this.#pausedAt;
+      this.#pausedAt = now;
+    }
     for (const sender of this.#senders) sender.stop();
     this.#drained?.();
   }
@@ -322,6 +337,8 @@ export class Delivery {
       this.#watermark.pendingCount > TRANSACTIONS_PAST_WATERMARK_MAX * share;
     if (paused === this.#paused) return;
     this.#paused = paused;
+    if (paused) this.#pausedAt = performance.now();
+    else this.#totals.backpressureMs += performance.now() - this.#pausedAt;
     this.#options.onBackpressure(paused);
   }
 }

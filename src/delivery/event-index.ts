@@ -1,11 +1,17 @@
+import type { EncodedEvent, EventOp } from '../model/encoded-event.ts';
+import type { Table } from '../model/table.ts';
+
 const INITIAL = 256;
 
-/** The events of a lane: the end of each line and key, and the transaction. It stores numbers only, no objects. */
+/** The events of a lane: the end of each line and key, the transaction, and what it is. It makes no object for any. */
 export class EventIndex {
   #ends = new Float64Array(INITIAL);
   #segments = new Float64Array(INITIAL);
   /** Undefined in a lane that keeps no keys. */
   #keyEnds: Float64Array | undefined;
+  /** The tables and ops of the events, in a lane that keeps keys. */
+  #tables: (Table | undefined)[] = [];
+  #ops: (EventOp | undefined)[] = [];
   #head = 0;
   #tail = 0;
 
@@ -17,10 +23,14 @@ export class EventIndex {
     return this.#tail - this.#head;
   }
 
-  push(end: number, keyEnd: number, segment: number): void {
+  push(end: number, keyEnd: number, segment: number, { op, table }: Pick<EncodedEvent, 'op' | 'table'>): void {
     if (this.#tail === this.#ends.length) this.#makeRoom();
     this.#ends[this.#tail] = end;
-    if (this.#keyEnds !== undefined) this.#keyEnds[this.#tail] = keyEnd;
+    if (this.#keyEnds !== undefined) {
+      this.#keyEnds[this.#tail] = keyEnd;
+      this.#tables[this.#tail] = table;
+      this.#ops[this.#tail] = op;
+    }
     this.#segments[this.#tail] = segment;
     this.#tail++;
   }
@@ -33,6 +43,16 @@ export class EventIndex {
   /** The end of its key; 0 in a lane that keeps no keys. */
   keyEnd(index: number): number {
     return this.#keyEnds === undefined ? 0 : (this.#keyEnds[this.#head + index] as number);
+  }
+
+  /** Its table; only in a lane that keeps keys. */
+  table(index: number): Table {
+    return this.#tables[this.#head + index] as Table;
+  }
+
+  /** What happened; only in a lane that keeps keys. */
+  op(index: number): EventOp {
+    return this.#ops[this.#head + index] as EventOp;
   }
 
   segment(index: number): number {
@@ -77,7 +97,12 @@ export class EventIndex {
     };
     this.#ends = moved(this.#ends);
     this.#segments = moved(this.#segments);
-    if (this.#keyEnds !== undefined) this.#keyEnds = moved(this.#keyEnds);
+    if (this.#keyEnds !== undefined) {
+      this.#keyEnds = moved(this.#keyEnds);
+      // Of settled events nothing is kept, so that old versions of tables go.
+      this.#tables = this.#tables.slice(this.#head, this.#tail);
+      this.#ops = this.#ops.slice(this.#head, this.#tail);
+    }
     this.#head = 0;
     this.#tail = live;
   }

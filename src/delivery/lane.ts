@@ -1,5 +1,5 @@
 import type { EncodedEvent } from '../model/encoded-event.ts';
-import type { RecordBuffers } from '../sinks/sink.ts';
+import type { RecordBuffers, RecordEvent } from '../sinks/sink.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { EventIndex } from './event-index.ts';
@@ -17,6 +17,7 @@ type State = 'ready' | 'in flight' | 'backing off';
  * rejected or blocks the others. Isolation ends when all of them have settled.
  */
 export class Lane {
+  readonly number: number;
   readonly #lines: ByteQueue;
   /** The keys of the events, if the sink needs them. */
   readonly #keys: ByteQueue | undefined;
@@ -29,12 +30,21 @@ export class Lane {
   #hasOpenTransaction = false;
   /** The starts of the events that go to the dead letters, oldest first. */
   #deadLetterStarts: number[] = [];
+  /** The starts of the events in a log that are stored, although one before them is not. */
+  readonly #storedStarts = new Set<number>();
   #isDue = false;
   #attempts = 0;
+  /** When the first of these attempts failed, in milliseconds since 1970, and why the last one did. */
+  #failingSince = 0;
+  #failure = '';
+  /** Counts the times that the lane began to fail. */
+  #failures = 0;
   #isolatedEvents = 0;
   #isolationBatchSize = 0;
 
-  constructor(pool: ChunkPool, keepsKeys: boolean) {
+  /** @param number its number among the lanes of the stream */
+  constructor(pool: ChunkPool, keepsKeys: boolean, number = 0) {
+    this.number = number;
     this.#lines = new ByteQueue(pool);
     this.#keys = keepsKeys ? new ByteQueue(pool) : undefined;
     this.#events = new EventIndex(keepsKeys);
@@ -85,6 +95,15 @@ export class Lane {
     return this.#attempts;
   }
 
+  /** When the first of these attempts failed, in milliseconds since 1970, and why the last one did. */
+  get failure(): { since: number; reason: string; number: number } {
+    return { since: this.#failingSince, reason: this.#failure, number: this.#failures };
+  }
+
+  get isInFlight(): boolean {
+    return this.#state === 'in flight';
+  }
+
   /** The maximum number of events in the next slice during isolation, otherwise 0. */
   get isolationBatchSize(): number {
     return this.#isolatedEvents > 0 ? this.#isolationBatchSize : 0;
@@ -115,7 +134,7 @@ export class Lane {
       event.locateKey();
       this.#keys.append(event.bytes, event.keyFrom, event.keyTo);
     }
-    this.#events.push(this.#lines.end, this.#keys?.end ?? 0, segment);
+    this.#events.push(this.#lines.end, this.#keys?.end ?? 0, segment, event);
     const isFirst = !this.#hasOpenTransaction;
     this.#hasOpenTransaction = true;
     return isFirst;
@@ -177,14 +196,35 @@ export class Lane {
     return this.#lines.pieces(this.#inFlightEvents, (index) => this.#events.end(index));
   }
 
-  /** The keys of the events in flight, unchanged until `settle`. Undefined in a lane that keeps no keys. */
-  inFlightKeys(): Buffer[] | undefined {
-    return this.#keys?.pieces(this.#inFlightEvents, (index) => this.#events.keyEnd(index));
+  /**
+   * What the oldest events are, unchanged until they settle: up to `count` of those that can be sent. Undefined in a
+   * lane that keeps no keys.
+   */
+  oldestEvents(count: number): RecordEvent[] | undefined {
+    const keys = this.#keys?.pieces(Math.min(count, this.#sendableEvents), (index) => this.#events.keyEnd(index));
+    return keys?.map((key, i) => ({ key, table: this.#events.table(i), op: this.#events.op(i) }));
   }
 
   /** The line of the oldest event, unchanged until the event settles. */
   oldestEvent(): Buffer {
     return this.#lines.pieces(1, () => this.#events.end(0))[0] as Buffer;
+  }
+
+  /** Whether an event in flight is stored already: it was accepted in a run in which one before it failed. */
+  isStored(index: number): boolean {
+    return this.#storedStarts.size > 0 && this.#storedStarts.has(this.#startOf(index));
+  }
+
+  /** An event in flight is stored. It settles with those before it, and is not sent again. */
+  markStored(index: number): void {
+    this.#storedStarts.add(this.#startOf(index));
+  }
+
+  /** The number of the oldest `events`, and of those behind them that are stored already. */
+  withStored(events: number): number {
+    let count = events;
+    while (count > 0 && count < this.#sendableEvents && this.isStored(count)) count++;
+    return count;
   }
 
   /**
@@ -202,10 +242,19 @@ export class Lane {
     this.#events.dropOldest(events);
     this.#sendableEvents -= events;
     while ((this.#deadLetterStarts[0] ?? end) < end) this.#deadLetterStarts.shift();
+    for (const start of this.#storedStarts) if (start < end) this.#storedStarts.delete(start);
     this.#attempts = 0;
     this.#isolatedEvents = Math.max(0, this.#isolatedEvents - events);
     this.#isolationBatchSize = this.#isolatedEvents;
     return bytes;
+  }
+
+  /** The flight has its oldest `events` only; the others wait again. */
+  shortenFlight(events: number): void {
+    if (events === this.#inFlightEvents) return;
+    this.#isDue = true;
+    if (events === 0) this.abortFlight();
+    else this.#inFlightEvents = events;
   }
 
   /** Ends the flight without a result: its events wait again. */
@@ -219,9 +268,9 @@ export class Lane {
   }
 
   /** An attempt failed. The lane waits until `endBackoff`. @param attempts consecutive failures, this one included */
-  backOff(attempts: number): void {
+  backOff(attempts: number, reason: string): void {
     this.#move('ready', 'backing off');
-    this.#attempts = attempts;
+    this.#failed(attempts, reason);
   }
 
   endBackoff(): void {
@@ -240,8 +289,17 @@ export class Lane {
   }
 
   /** An attempt failed, and the lane is sent again without a backoff. */
-  countAttempt(): void {
-    this.#attempts++;
+  countAttempt(reason: string): void {
+    this.#failed(this.#attempts + 1, reason);
+  }
+
+  #failed(attempts: number, reason: string): void {
+    if (this.#attempts === 0) {
+      this.#failingSince = Date.now();
+      this.#failures++;
+    }
+    this.#attempts = attempts;
+    this.#failure = reason;
   }
 
   /**
@@ -253,6 +311,10 @@ export class Lane {
     const events = Math.min(this.waitingEvents, most);
     this.#isolatedEvents = events;
     this.#isolationBatchSize = halve ? Math.max(1, events >> 1) : events;
+  }
+
+  #startOf(index: number): number {
+    return index === 0 ? this.#lines.start : this.#events.end(index - 1);
   }
 
   #inFlightEnd(): number {

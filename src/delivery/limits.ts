@@ -20,8 +20,15 @@ export const FREE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Requests of one stream in flight. */
 export const REQUESTS_IN_FLIGHT = 4;
+/** How long to wait where this process may not send. */
+export const FORBIDDEN_DELAY_MS = 100;
 /** Sendable bytes that are sent before the linger time ends. They fill about half of a record. */
 export const FLUSH_BYTES = 500_000;
+
+/** How long nothing that was sent is accepted until a stream counts as not accepting. */
+export const NOT_ACCEPTING_AFTER_MS = 3_000;
+/** Lanes that the status names of a stream. */
+export const STUCK_LANES_SHOWN = 20;
 
 /** Bounds of the delay before a lane is sent again; it doubles with each attempt, with full jitter. */
 export const RETRY_BASE_MS = 100;

@@ -1,51 +1,40 @@
 import PQueue from 'p-queue';
 import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { StreamDelivery } from '../model/delivery-status.ts';
+import type { DeliveryTotals } from '../model/delivery-totals.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
 import { fullJitterBackoff } from '../runtime/backoff.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
-import type { Quota, RecordBuffers, RecordOutcome, Sink, SinkRecord } from '../sinks/sink.ts';
+import type { RecordBuffers, RecordOutcome, Sink, SinkRecord, SinkTarget } from '../sinks/sink.ts';
+import { Acceptance, type DescribeEvent } from './acceptance.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import { Lane } from './lane.ts';
 import {
   CONSECUTIVE_REJECTIONS_MAX,
   FLUSH_BYTES,
+  FORBIDDEN_DELAY_MS,
   ISOLATE_AFTER_ATTEMPTS,
   LANES,
   RETRY_BASE_MS,
   RETRY_CAP_MS,
 } from './limits.ts';
-import { type Aggregation, type Batch, RequestBuilder } from './request-builder.ts';
+import { type Batch, RequestBuilder } from './request-builder.ts';
 import { RequestPacer } from './request-pacer.ts';
 
 export interface SenderOptions {
-  stream: string;
-  sink: Sink;
-  quota?: Quota | undefined;
-  aggregation: Aggregation;
-  /** How long an event waits for others to share its record, milliseconds. */
-  lingerMs: number;
+  target: SinkTarget;
   requestsInFlight: number;
   pool: ChunkPool;
-  counters: DeliveryCounters;
+  totals: DeliveryTotals;
   /** Writes an event into a dead letter; resolves when it is durable. */
   deadLetter: (request: DeadLetterRequest) => Promise<void>;
   onRetry: (report: RetryReport) => void;
+  /** Whether this process may send now; asked before each request. */
+  maySend: () => boolean;
   /** Events were accepted or moved to the dead letters. */
   onSettled: (events: number, bytes: number) => void;
   /** The stream rejects everything, a dead letter could not be written, or the sink failed unexpectedly. */
   onFatal: (error: CdcError) => void;
-}
-
-export interface DeliveryCounters {
-  events: number;
-  records: number;
-  requests: number;
-  bytes: number;
-  /** Records that were sent again. */
-  retries: number;
-  /** Events that were sent again although they were possibly stored. */
-  repeats: number;
-  deadLetters: number;
 }
 
 /**
@@ -60,7 +49,13 @@ export class StreamSender {
   readonly #lanes: readonly Lane[];
   readonly #queue: PQueue;
   readonly #pacer: RequestPacer;
+  readonly #acceptance: Acceptance;
   readonly #abort = new AbortController();
+  /**
+   * Whether a record is not sent again that was stored behind one that failed. In a log it has another key: a request
+   * has one record of a key, or the records of a key fail together. Elsewhere the last one of a key has to come last.
+   */
+  readonly #keepsStored: boolean;
   readonly #maxRequestBytes: number;
   readonly #flushBytes: number;
 
@@ -84,12 +79,15 @@ export class StreamSender {
   #stopped = false;
 
   constructor(options: SenderOptions) {
-    const { pool, sink, quota, requestsInFlight } = options;
+    const { target, pool, requestsInFlight } = options;
+    const { sink, quota } = target;
     this.#options = options;
-    this.#lanes = Array.from({ length: LANES }, () => new Lane(pool, sink.needsKeys));
+    this.#lanes = Array.from({ length: LANES }, (_, number) => new Lane(pool, sink.needsKeys, number));
     this.#queue = new PQueue({ concurrency: requestsInFlight });
     this.#queue.on('next', () => this.#trySend());
     this.#pacer = new RequestPacer(quota);
+    this.#acceptance = new Acceptance(options.totals.of(target.name));
+    this.#keepsStored = target.aggregation === 'off' && sink.isLog === true;
     // No request is larger than one second of quota, unless a single event is.
     this.#maxRequestBytes = Math.min(sink.limits.maxRequestBytes, quota?.bytes ?? Infinity);
     this.#flushBytes = Math.min(FLUSH_BYTES, this.#maxRequestBytes / 2);
@@ -112,6 +110,11 @@ export class StreamSender {
     };
   }
 
+  /** What it shows of itself. */
+  status(describe: DescribeEvent): StreamDelivery {
+    return this.#acceptance.status(this.#options.target.name, this.#lanes, this.#queue.pending, describe);
+  }
+
   /**
    * Appends an event of the open transaction.
    * @param segment the transaction's current segment
@@ -131,7 +134,7 @@ export class StreamSender {
     this.#openLanes = [];
     if (bytes === 0) return;
     this.#sendableBytes += bytes;
-    this.#lingerTimer ??= setTimeout(() => this.#onLingerExpired(), this.#options.lingerMs);
+    this.#lingerTimer ??= setTimeout(() => this.#onLingerExpired(), this.#options.target.lingerMs);
     if (this.#sendableBytes >= this.#flushBytes) this.#trySend();
   }
 
@@ -181,25 +184,28 @@ export class StreamSender {
   /** Starts requests while a place in flight is free, the quota allows one, and something is ready. */
   #sendReady(): void {
     while (!this.#stopped && this.#queue.pending + this.#queue.size < this.#queue.concurrency) {
-      const wait = this.#pacer.delayMs(performance.now());
-      if (wait > 0) {
-        this.#pacingTimer ??= setTimeout(() => {
-          this.#pacingTimer = undefined;
-          this.#trySend();
-        }, wait);
-        return;
-      }
-      const { batches, records, bytes } = this.#assemble();
+      const wait = this.#options.maySend() ? this.#pacer.delayMs(performance.now()) : FORBIDDEN_DELAY_MS;
+      if (wait > 0) return this.#sendAfter(wait);
+      const { batches, records, bytes, delayMs } = this.#assemble();
+      if (delayMs < Number.POSITIVE_INFINITY) this.#sendAfter(delayMs);
       if (batches.length === 0) return;
       this.#pacer.charge(performance.now(), records, bytes);
       this.#queue.add(() => this.#send(batches)).catch((error) => this.#options.onFatal(asCdcError(error)));
     }
   }
 
+  #sendAfter(milliseconds: number): void {
+    this.#pacingTimer ??= setTimeout(() => {
+      this.#pacingTimer = undefined;
+      this.#trySend();
+    }, milliseconds);
+  }
+
   /** The next request: a lane in isolation on its own, or slices of the others. */
   #assemble(): RequestBuilder {
-    const { limits } = this.#options.sink;
-    const request = new RequestBuilder(this.#options.aggregation, limits.maxRecordBytes);
+    const { aggregation, sink } = this.#options.target;
+    const { limits } = sink;
+    const request = new RequestBuilder(aggregation, sink, performance.now());
     const lanes = this.#takeSendableLanes();
     this.#sendableBytes = 0;
     for (const lane of lanes) this.#sendableBytes += lane.waitingBytes;
@@ -225,7 +231,7 @@ export class StreamSender {
 
   /** The lanes that can send, in turn. Dead letters among their oldest events are written on the way. */
   #takeSendableLanes(): Lane[] {
-    const { sink } = this.#options;
+    const { sink } = this.#options.target;
     const { maxRecordBytes } = sink.limits;
     const sendable: Lane[] = [];
     for (let i = 0; i < LANES; i++) {
@@ -241,7 +247,9 @@ export class StreamSender {
 
   async #send(batches: Batch[]): Promise<void> {
     if (this.#stopped) return;
-    const { sink, counters } = this.#options;
+    const { target, totals } = this.#options;
+    const { sink } = target;
+    const { counters } = totals;
     let records = batches.flatMap((batch) => batch.records);
     if (sink.encodeRecord !== undefined) {
       const encoded = await this.#encode(records, sink.encodeRecord);
@@ -256,14 +264,20 @@ export class StreamSender {
       records = encoded;
     }
     counters.requests++;
+    this.#acceptance.began();
+    const startedAt = performance.now();
     const outcomes = await sink.send(records, this.#abort.signal);
     if (this.#stopped) return;
+    this.#acceptance.ended(outcomes, startedAt, this.#queue.pending > 1);
     let first = 0;
     for (const batch of batches) {
       const results = batch.records.map((_, i) => outcomes[first + i] ?? NO_OUTCOME);
-      const accepted = this.#settle(batch, results, batches.length === 1);
-      counters.records += accepted;
-      counters.bytes += bytesOf(records.slice(first, first + accepted));
+      const settled = this.#settle(batch, results, batches.length === 1);
+      const stored = records.slice(first, first + results.length).filter((_, i) => {
+        return i < settled || (this.#keepsStored && results[i]?.kind === 'accepted');
+      });
+      counters.records += stored.length;
+      counters.bytes += bytesOf(stored);
       first += results.length;
     }
     this.#reportSettled();
@@ -284,13 +298,15 @@ export class StreamSender {
 
   /**
    * A record that lanes share settles as a whole. A run of records settles up to the first failed record; that record
-   * and all after it are sent again. Returns the number of settled records.
+   * and all after it are sent again, in a log without those that are stored. Returns the number of settled records.
    */
-  #settle({ lanes, records, events }: Batch, outcomes: readonly RecordOutcome[], isOnlyBatch: boolean): number {
-    const { counters } = this.#options;
+  #settle(batch: Batch, outcomes: readonly RecordOutcome[], isOnlyBatch: boolean): number {
+    const { lanes, records, places, events } = batch;
+    const { counters } = this.#options.totals;
     const failed = outcomes.findIndex(({ kind }) => kind !== 'accepted');
     const failure = outcomes[failed];
-    if (failed !== 0) {
+    const storedBehind = failed < 0 || !this.#keepsStored ? 0 : markStored(batch, outcomes, failed);
+    if (failed !== 0 || storedBehind > 0) {
       this.#hasAccepted = true;
       this.#consecutiveRejections = 0;
     }
@@ -299,18 +315,19 @@ export class StreamSender {
       for (const lane of lanes) this.#settleLane(lane, lane.inFlightEvents);
       return records.length;
     }
-    const isRun = this.#options.aggregation === 'off';
+    const isRun = this.#options.target.aggregation === 'off';
     const unsettled = outcomes.slice(failed);
-    const stored = unsettled.filter(({ kind }) => kind === 'accepted' || kind === 'unknown').length;
+    const stored = unsettled.filter(({ kind }) => kind === 'accepted' || kind === 'unknown').length - storedBehind;
     counters.repeats += isRun ? stored : stored * events;
-    counters.events += failed;
+    counters.events += failed + storedBehind;
+    const settled = places?.[failed] ?? failed;
     if (failure.kind !== 'rejected') {
-      counters.retries += unsettled.length;
-      for (const lane of lanes) this.#settleLane(lane, failed);
+      counters.retries += unsettled.length - storedBehind;
+      for (const lane of lanes) this.#settleLane(lane, settled);
       this.#backOff(lanes, failure.reason);
       if (failure.kind === 'unknown') this.#isolateBlocked(lanes);
     } else if (failure.scope === 'stream') this.#failStream(failure);
-    else this.#isolateRejected(lanes, failed, failure, isOnlyBatch || failure.scope === 'record');
+    else this.#isolateRejected(lanes, settled, failure, isOnlyBatch || failure.scope === 'record');
     return failed;
   }
 
@@ -320,7 +337,7 @@ export class StreamSender {
    * @param isOfTheseLanes whether the rejected record belongs to these lanes, and not to others of the request
    */
   #isolateRejected(lanes: readonly Lane[], settled: number, failure: Rejection, isOfTheseLanes: boolean): void {
-    const isRecordOfRun = this.#options.aggregation === 'off' && failure.scope === 'record';
+    const isRecordOfRun = this.#options.target.aggregation === 'off' && failure.scope === 'record';
     const isSingleLane = isOfTheseLanes && lanes.length === 1;
     for (const lane of lanes) {
       const events = isRecordOfRun ? 1 : lane.inFlightEvents - settled;
@@ -332,28 +349,29 @@ export class StreamSender {
         this.#backOff([lane], failure.reason);
         continue;
       }
-      lane.countAttempt();
+      lane.countAttempt(failure.reason);
       if (!isFound) continue;
       if (!this.#hasAccepted || ++this.#consecutiveRejections > CONSECUTIVE_REJECTIONS_MAX)
         return this.#failStream(failure, DEAD_LETTER_HINT);
-      this.#deadLetter(lane, `refused by ${this.#options.sink.service}: ${failure.reason}`);
+      this.#deadLetter(lane, `refused by ${this.#options.target.sink.service}: ${failure.reason}`);
     }
   }
 
   #failStream({ reason, hint }: Rejection, orElse = ''): void {
-    const { sink, stream, onFatal } = this.#options;
-    const message = `${sink.service} rejected the events of the stream ${stream}`;
-    onFatal(new CdcError(message, { why: reason, hint: `${hint}${orElse}` }));
+    const { sink, name } = this.#options.target;
+    const message = `${sink.service} rejected the events of the stream ${name}`;
+    this.#options.onFatal(new CdcError(message, { why: reason, hint: `${hint}${orElse}` }));
   }
 
   #settleLane(lane: Lane, events: number): void {
-    this.#unreported.bytes += lane.settle(events);
-    this.#unreported.events += events;
+    const settled = lane.withStored(events);
+    this.#unreported.bytes += lane.settle(settled);
+    this.#unreported.events += settled;
   }
 
   #backOff(lanes: readonly Lane[], reason: string): void {
     const attempts = 1 + Math.max(...lanes.map((lane) => lane.attempts));
-    for (const lane of lanes) lane.backOff(attempts);
+    for (const lane of lanes) lane.backOff(attempts, reason);
     const delay = fullJitterBackoff(attempts - 1, { baseMs: RETRY_BASE_MS, maxMs: RETRY_CAP_MS });
     const timer = setTimeout(() => {
       this.#backoffTimers.delete(timer);
@@ -361,9 +379,9 @@ export class StreamSender {
       this.#trySend();
     }, delay);
     this.#backoffTimers.add(timer);
-    const { stream, onRetry } = this.#options;
     const [first] = lanes;
-    if (first) onRetry({ stream, reason, attempts, event: () => first.oldestEvent() });
+    const { target, onRetry } = this.#options;
+    if (first) onRetry({ stream: target.name, reason, attempts, event: () => first.oldestEvent() });
   }
 
   /**
@@ -379,12 +397,13 @@ export class StreamSender {
   /** Writes the oldest event of the lane into a dead letter; then it counts as settled. */
   #deadLetter(lane: Lane, reason: string): void {
     lane.startFlight(0, 1);
-    const { stream, counters, deadLetter, onFatal } = this.#options;
-    deadLetter({ stream, event: lane.oldestEvent(), reason, attempts: lane.attempts })
+    const { target, totals, deadLetter, onFatal } = this.#options;
+    deadLetter({ stream: target.name, event: lane.oldestEvent(), reason, attempts: lane.attempts })
       .then(() => {
         if (this.#stopped) return;
-        counters.deadLetters++;
+        totals.counters.deadLetters++;
         this.#settleLane(lane, 1);
+        if (this.#lanes.every(({ events }) => events === 0)) this.#acceptance.idle();
         lane.makeDue();
         this.#reportSettled();
         this.#trySend();
@@ -397,6 +416,18 @@ export class StreamSender {
     this.#unreported = { events: 0, bytes: 0 };
     this.#options.onSettled(events, bytes);
   }
+}
+
+/** Marks the events of a run whose records are stored behind the one that failed. Returns their number. */
+function markStored({ lanes, places = [] }: Batch, outcomes: readonly RecordOutcome[], failed: number): number {
+  const [lane] = lanes;
+  let stored = 0;
+  for (let i = failed + 1; i < outcomes.length; i++) {
+    if (outcomes[i]?.kind !== 'accepted') continue;
+    lane?.markStored(places[i] as number);
+    stored++;
+  }
+  return stored;
 }
 
 type Rejection = Extract<RecordOutcome, { kind: 'rejected' }>;

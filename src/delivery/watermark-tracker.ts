@@ -52,6 +52,16 @@ export class WatermarkTracker {
     return this.#entries.length - this.#head;
   }
 
+  /** When the oldest pending transaction was committed, in milliseconds since 1970; undefined if there is none. */
+  get oldestCommittedAt(): number | undefined {
+    for (let i = this.#head; i < this.#entries.length; i++) {
+      // Groups of XA transactions and rows of a backfill have none.
+      const { transaction } = this.#entries[i] as Entry;
+      if (transaction !== undefined) return transaction.committedAt;
+    }
+    return undefined;
+  }
+
   /** Bytes of the pending transactions. A restart repeats those that were stored already. */
   get pendingBytes(): number {
     return this.pendingCount === 0 ? 0 : (this.#entries[this.#entries.length - 1] as Entry).end - this.#end;

@@ -28,10 +28,10 @@ export async function openLake(location: string, { region }: LakeOptions = {}): 
  * @throws CdcError with exit code 2 if it names none; otherwise as `openLake`
  */
 export async function openConfiguredLake({ lake, firehose }: Pick<Config, 'lake' | 'firehose'>): Promise<LakeStore> {
-  if (lake !== undefined) return openLake(lake, { region: firehose.region });
+  if (lake !== undefined) return openLake(lake, { region: firehose?.region });
   throw new CdcError('the configuration names no lake', {
     exitCode: 2,
-    why: 'cdc writes to Firehose, and does not know where the stream puts its objects',
+    why: 'cdc does not know where the objects of its stream are',
     hint: 'add lake: s3://bucket/prefix, or a folder, to the configuration',
   });
 }

@@ -1,8 +1,8 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import { credentialChain } from '../aws/credentials.ts';
+import { isLocal } from '../aws/local-endpoint.ts';
+import { requestHandler } from '../aws/request-handler.ts';
 import { CdcError } from '../runtime/error.ts';
-import { credentialChain } from '../sinks/firehose/credentials.ts';
-import { isLocal } from '../sinks/firehose/local-endpoint.ts';
-import { requestHandler } from '../sinks/firehose/request-handler.ts';
 
 /** S3 names the region of a bucket to a client that asks here. */
 const FIRST_REGION = 'us-east-1';

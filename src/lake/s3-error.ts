@@ -1,7 +1,7 @@
+import { awsError } from '../aws/aws-errors.ts';
+import { type AwsFailure, failureText, httpStatusOf } from '../aws/aws-failure.ts';
+import { CREDENTIALS_ERRORS, SOURCES_HINT } from '../aws/credentials.ts';
 import { CdcError } from '../runtime/error.ts';
-import { awsError, CREDENTIALS_ERRORS } from '../sinks/firehose/aws-errors.ts';
-import { type AwsFailure, failureText, httpStatusOf } from '../sinks/firehose/aws-failure.ts';
-import { SOURCES_HINT } from '../sinks/firehose/credentials.ts';
 import { LostObject } from './object-store.ts';
 
 /** What was asked of S3. */

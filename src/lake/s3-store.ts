@@ -7,10 +7,10 @@ import {
   type ListObjectsV2CommandOutput,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import type { AwsFailure } from '../aws/aws-failure.ts';
 import { abortable, onAbort, sleepUnlessAborted } from '../runtime/abort.ts';
 import { fullJitterBackoff } from '../runtime/backoff.ts';
 import { CdcError } from '../runtime/error.ts';
-import type { AwsFailure } from '../sinks/firehose/aws-failure.ts';
 import { type LakeObject, type LakeStore, LostObject } from './object-store.ts';
 import { s3Client, s3Endpoint } from './s3-client.ts';
 import { isTransient, lossOf, notS3, otherRegion, rejectsCredentials, type S3Request, s3Error } from './s3-error.ts';

@@ -16,3 +16,13 @@ export interface RetryReport {
   /** The line of the oldest of these events, valid during the call only. */
   event: () => Buffer;
 }
+
+/** A dead letter as the status names it: without its key. */
+export interface RecentDeadLetter {
+  /** ISO 8601 */
+  at: string;
+  stream: string;
+  table: string;
+  seq: string;
+  why: string;
+}

@@ -1,8 +1,16 @@
+import type { Table } from './table.ts';
+
+/** What happened to a row: created, updated, deleted, read by a backfill; or its table was truncated. */
+export type EventOp = 'c' | 'u' | 'd' | 'r' | 't';
+
 /**
  * A change event as the codec emits it: its line and its key, both as offsets into `bytes`. All events of a table share
  * one object, which is valid during the call only. A receiver copies what it keeps.
  */
 export interface EncodedEvent {
+  op: EventOp;
+  /** The version of its table. */
+  table: Table;
   bytes: Buffer;
   /** The line is `bytes[from..to)`, newline included. */
   from: number;

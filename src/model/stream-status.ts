@@ -6,8 +6,8 @@ export interface StreamStatus {
     flavor: 'mysql' | 'mariadb';
     /** MySQL: its server_uuid; MariaDB: `mariadb-` and its server id. */
     identity: string;
-    /** `host:port` */
-    host: string;
+    /** `host:port`; null if the position is from a checkpoint and no server was asked. */
+    host: string | null;
   };
   /** The first part of `seq`. */
   epoch: number;

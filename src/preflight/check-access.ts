@@ -1,27 +1,32 @@
+import { checkpointTablePattern } from '../config/checkpoint-schema.ts';
 import type { Config } from '../config/schema.ts';
 import { error, type Finding, shortList, warning } from '../model/finding.ts';
-import { quoteIdentifier } from '../model/identifier.ts';
-import { atLeast, type PatternFacts, type PreflightFacts } from './gather-server.ts';
+import type { PatternFacts, PreflightFacts } from './gather-server.ts';
+import { binlogStatusPrivilege, grantReplication, grantSelect, REPLICATION } from './privileges.ts';
 
 /** Missing privileges, tables that cannot be captured, and a server id that another replica uses. */
 export function checkAccess(server: PreflightFacts, config: Config): Finding[] {
   return [
     ...checkReplication(server),
-    ...server.patterns.flatMap((pattern) => checkPattern(pattern, server)),
+    // The pattern that cdc adds itself concerns nobody.
+    ...server.patterns
+      .filter(({ pattern }) => pattern.text !== checkpointTablePattern(config.checkpoint))
+      .flatMap((facts) => checkPattern(facts, server)),
     ...checkBinlogFilters(server),
     ...checkReplicas(server, config),
   ].filter((finding, i, all) => all.findIndex(({ what, fix }) => what === finding.what && fix === finding.fix) === i);
 }
 
-function checkReplication({ canReplicate, canReadBinlogStatus, flavor, version, account }: PreflightFacts): Finding[] {
-  const monitor = flavor === 'mariadb' && atLeast(version, 10, 5) ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
-  const missing = [...(canReplicate ? [] : ['REPLICATION SLAVE']), ...(canReadBinlogStatus ? [] : [monitor])];
+function checkReplication(server: PreflightFacts): Finding[] {
+  const { canReplicate, canReadBinlogStatus, account } = server;
+  const monitor = binlogStatusPrivilege(server);
+  const missing = [...(canReplicate ? [] : [REPLICATION]), ...(canReadBinlogStatus ? [] : [monitor])];
   if (missing.length === 0) return [];
   return [
     error(
       `${account} lacks ${missing.join(' and ')}`,
-      `REPLICATION SLAVE allows reading the binlog, ${monitor} allows querying its position`,
-      `GRANT ${missing.join(', ')} ON *.* TO ${account};`,
+      `${REPLICATION} allows reading the binlog, ${monitor} allows querying its position`,
+      grantReplication(missing, account),
     ),
   ];
 }
@@ -39,7 +44,7 @@ function checkPattern(
       warning(`the pattern "${pattern.text}" matches no table`, why, 'correct it in tables, or create the table'),
     ];
   }
-  const grant = `GRANT SELECT ON ${grantTarget(pattern)} TO ${account};`;
+  const grant = grantSelect(pattern, account);
   if (matches === 0) {
     const why = 'without SELECT the tables are not visible, so this check knows nothing about them';
     return [error(`${account} lacks SELECT on what "${pattern.text}" matches`, why, grant)];
@@ -50,12 +55,6 @@ function checkPattern(
   }
   const why = 'their changes are captured, but this check knows nothing about them';
   return [warning(`"${pattern.text}" can match tables that ${account} cannot see`, why, grant)];
-}
-
-/** The smallest target of GRANT that covers the pattern. GRANT has no wildcards within a table name. */
-function grantTarget({ schema, table }: PatternFacts['pattern']): string {
-  if (schema.length > 1) return '*.*';
-  return `${quoteIdentifier(schema[0] as string)}.${table.length > 1 ? '*' : quoteIdentifier(table[0] as string)}`;
 }
 
 /** Captured schemas that the server does not log. */

@@ -1,7 +1,8 @@
-import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { type Coverage, rowsThatDiffer } from '../model/coverage.ts';
 import { type Finding, warning } from '../model/finding.ts';
 import { COPY_BEGUN } from '../model/incomplete-tables.ts';
+import { shellWord } from '../model/shell-command.ts';
 import { formatTableName } from '../model/table-filter.ts';
 import { differingRows, type VerifiedTable } from '../model/verified-tables.ts';
 
@@ -100,6 +101,3 @@ export function checkMarks(marks: Checkpoint['incomplete']): Finding[] {
     );
   });
 }
-
-/** Quoted for a shell if it has to be. */
-const shellWord = (name: string): string => (/^[\w.]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`);

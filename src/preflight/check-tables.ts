@@ -1,10 +1,12 @@
 import type { Config } from '../config/schema.ts';
+import { TRANSPORTS } from '../config/transports.ts';
 import { compileColumnRules } from '../model/column-rules.ts';
 import { error, type Finding, shortList, warning } from '../model/finding.ts';
 import { FLAT_FIELDS } from '../model/flat-fields.ts';
 import { formatName } from '../model/name-pattern.ts';
 import { HASH_COLUMN_NAME } from '../model/table.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
+import { checkSinkTables } from '../sinks/check-sinks.ts';
 import { checkColumnRules } from './check-column-rules.ts';
 import { atLeast, type PreflightFacts } from './gather-server.ts';
 import type { TableFacts } from './gather-tables.ts';
@@ -29,7 +31,8 @@ export function checkTables(server: Tables, config: Config): Finding[] {
   return [
     ...keys.flatMap(checkKeys),
     ...checkColumnRules(server.tables, config, caseSensitive),
-    ...checkRoutes(server.tables, Object.keys(config.firehose.routes), caseSensitive),
+    ...checkSinkTables(server.tables, config, { caseSensitive }),
+    ...routesOf(config).flatMap((routes) => checkRoutes(server.tables, routes, caseSensitive)),
     ...(keyless.length > 0 ? [keylessWarning(keyless)] : []),
     ...checkLabels(server),
     ...checkHashNames(server),
@@ -73,14 +76,30 @@ function checkKeys({
   ];
 }
 
-function checkRoutes(tables: TableFacts[], patterns: string[], caseSensitive: boolean): Finding[] {
+interface ConfiguredRoutes {
+  /** The key of the configuration. */
+  key: string;
+  patterns: string[];
+}
+
+const routesOf = (config: Config): ConfiguredRoutes[] =>
+  [
+    { key: 'routes', patterns: Object.keys(config.routes) },
+    ...TRANSPORTS.map((name) => {
+      const section = config[name];
+      const routes = section !== undefined && 'routes' in section ? section.routes : {};
+      return { key: `${name}.routes`, patterns: Object.keys(routes) };
+    }),
+  ].filter(({ patterns }) => patterns.length > 0);
+
+function checkRoutes(tables: TableFacts[], { key, patterns }: ConfiguredRoutes, caseSensitive: boolean): Finding[] {
   const routes = patterns.map((pattern) => ({ pattern, matches: compileTableFilter([pattern], { caseSensitive }) }));
   const used = new Set(tables.map(({ schema, name }) => routes.find(({ matches }) => matches(schema, name))));
   return routes
     .filter((route) => !used.has(route))
     .map(({ pattern }) =>
       warning(
-        `the route ${pattern} in firehose.routes is never used`,
+        `the route ${pattern} in ${key} is never used`,
         'it matches no captured table, or only tables that an earlier pattern matches',
         'correct it, move it up or remove it',
       ),

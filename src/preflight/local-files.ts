@@ -2,8 +2,8 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { link, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMountError, MOUNT_FOLDER_HINT } from '../checkpoint/checkpoint-file.ts';
-import { error, type Finding } from '../model/finding.ts';
-import { followLinks, fsyncDirectory, writeFileAtomic } from '../runtime/durable-file.ts';
+import { error, type Finding, transientError } from '../model/finding.ts';
+import { clearsByItself, followLinks, fsyncDirectory, writeFileAtomic, writeHint } from '../runtime/durable-file.ts';
 
 /**
  * Whether the checkpoint can be written, as `cdc run` writes it, and locked, which needs hard links. `cdc run` creates
@@ -22,7 +22,7 @@ export async function checkCheckpointFile(file: string): Promise<Finding[]> {
   const fix = isMountError(failure)
     ? MOUNT_FOLDER_HINT
     : 'correct checkpoint.file, or the owner and mode of its folder, and use a file system with hard links';
-  return [error(`cannot write the checkpoint ${file}`, failure.message, fix)];
+  return [unwritable(`cannot write the checkpoint ${file}`, failure, fix)];
 }
 
 /** Whether dead letters can be written, so that this is known before the first one. */
@@ -30,8 +30,14 @@ export async function checkDeadLetterFolder(folder: string): Promise<Finding[]> 
   const failure = await failureOf(() => tryToWrite(folder, async () => {}));
   if (failure === undefined) return [];
   const fix = 'correct dead_letter.directory, or the owner and mode of the folder';
-  return [error(`cannot write dead letters to ${folder}`, failure.message, fix)];
+  return [unwritable(`cannot write dead letters to ${folder}`, failure, fix)];
 }
+
+const unwritable = (what: string, failure: NodeJS.ErrnoException, fix: string): Finding =>
+  (clearsByItself(failure) ? transientError : error)(what, failure.message, writeHint(failure, fix));
+
+/** Pipelines of one process can check one folder at the same time. */
+let probes = 0;
 
 /**
  * Does in the folder what `cdc run` does: a file is written under another name, synced and renamed, and the folder is
@@ -43,7 +49,7 @@ async function tryToWrite(folder: string, proceed: (probe: string) => Promise<vo
   if (!statSync(nearest).isDirectory()) throw new Error(`${nearest} is not a folder`);
   accessSync(nearest, constants.W_OK | constants.X_OK);
   if (nearest !== folder) return;
-  const probe = join(folder, `.cdc-check.${process.pid}`);
+  const probe = join(folder, `.cdc-check.${process.pid}.${probes++}`);
   try {
     await writeFileAtomic(probe, `${probe}.tmp`, 'written by cdc check\n');
     await fsyncDirectory(folder);

@@ -5,15 +5,17 @@ import { parseSourceUrl } from '../config/url.ts';
 import { error, type Finding, transientError, warning } from '../model/finding.ts';
 import { abortable, onAbort } from '../runtime/abort.ts';
 import { CdcError } from '../runtime/error.ts';
-import { checkStreams } from '../sinks/firehose/preflight.ts';
+import { openConnection } from '../secrets/open-connection.ts';
+import { checkSinks } from '../sinks/check-sinks.ts';
 import { checkAccess } from './check-access.ts';
 import { checkBackfillServer, checkReplica, checkSocket } from './check-backfill.ts';
+import { checkCheckpoint } from './check-checkpoint.ts';
 import { checkSettings } from './check-settings.ts';
 import { checkTables } from './check-tables.ts';
 import { connectionFinding } from './connection-finding.ts';
 import { gatherServer } from './gather-server.ts';
 import { CHECK_CONNECT_TIMEOUT_MS } from './limits.ts';
-import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
+import { checkDeadLetterFolder } from './local-files.ts';
 
 /**
  * Checks the source, the streams and the local files. Returns everything that would stop or impair `cdc run`, errors
@@ -21,14 +23,11 @@ import { checkCheckpointFile, checkDeadLetterFolder } from './local-files.ts';
  * @throws CdcError if `signal` aborts: mysql2 settles no query of a destroyed connection, so nothing else ends the wait
  */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  const facts = Promise.all([checkSource(config, signal), checkStreams(config), checkReplica(config, signal)]);
+  const facts = Promise.all([checkSource(config, signal), checkSinks(config), checkReplica(config, signal)]);
   const [source, stream, replica] = await abortable(facts, signal).catch((error) => {
     throw signal.aborted ? new CdcError('the check was interrupted') : error;
   });
-  const files = [
-    ...(await checkCheckpointFile(config.checkpoint.file)),
-    ...(await checkDeadLetterFolder(config.dead_letter.directory)),
-  ];
+  const files = [...(await checkCheckpoint(config)), ...(await checkDeadLetterFolder(config.dead_letter.directory))];
   return [...source, ...stream, ...replica, ...checkSocket(config), ...files].sort(
     (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),
   );
@@ -59,10 +58,9 @@ export function mergeHostFindings(hosts: readonly Config[], found: readonly Find
 
 async function checkHost(config: Config, signal: AbortSignal): Promise<Finding[]> {
   try {
-    const connection = await createConnection({
-      ...sourceConnection(config.source),
-      connectTimeout: CHECK_CONNECT_TIMEOUT_MS,
-    });
+    const connection = await openConnection(sourceConnection(config.source), (options) =>
+      createConnection({ ...options, connectTimeout: CHECK_CONNECT_TIMEOUT_MS }),
+    );
     connection.on('error', () => {}); // the query in flight reports it
     const removeListener = onAbort(signal, () => connection.destroy());
     try {

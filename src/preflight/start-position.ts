@@ -1,5 +1,5 @@
-import { type Checkpoint, CheckpointFile } from '../checkpoint/checkpoint-file.ts';
-import { EpochFile } from '../checkpoint/epoch-file.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { withCheckpointStore } from '../checkpoint/open-checkpoint-store.ts';
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/source-connection.ts';
 import { Coverage } from '../model/coverage.ts';
@@ -25,8 +25,7 @@ export interface StartCheck {
 export async function checkStart(config: Config, signal: AbortSignal): Promise<StartCheck> {
   let saved: Checkpoint | undefined;
   try {
-    saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
-    await new EpochFile(config.checkpoint.file).load();
+    saved = (await withCheckpointStore(config, (store) => store.read())).checkpoint;
     return await checkTablesOf(await selectHost(config, saved, signal), saved);
   } catch (cause) {
     const { message, why = '', hint = '', exitCode } = asCdcError(cause);

@@ -22,6 +22,19 @@ export async function ensureDirectory(path: string, mode = 0o777): Promise<void>
   }
 }
 
+/** A full disk, and one that fails or is not there for a while. */
+const CLEARS_BY_ITSELF: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'ESTALE', 'ETIMEDOUT']);
+
+/** Whether a write can succeed later, without a change of the configuration. */
+export const clearsByItself = (error: unknown): boolean =>
+  CLEARS_BY_ITSELF.has((error as NodeJS.ErrnoException | undefined)?.code);
+
+/** What to do about a file that cannot be written. */
+export const writeHint = (error: unknown, otherwise: string): string =>
+  clearsByItself(error)
+    ? 'free space on the disk, or mend it; cdc tries again by itself, and nothing was lost'
+    : otherwise;
+
 /** Links to links that are followed, as many as Linux follows. */
 const LINKS_MAX = 40;
 

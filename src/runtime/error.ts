@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 /**
  * The kind alone decides what happens after an error:
  * - `retry`: it can clear by itself; the daemon starts the pipeline again with backoff.
@@ -56,11 +58,14 @@ export function withContext(error: unknown, describe: (message: string) => strin
   return new CdcError(describe(original.message), details);
 }
 
-/** The lines that a person reads on standard error: what happened, why, and what to do. */
+/**
+ * The lines that a person reads on standard error: what happened, why, and what to do. A name or a message of a server
+ * in them cannot command the terminal.
+ */
 export function formatError(error: unknown): string {
   const { message, why, hint } = asCdcError(error);
   const lines = [`error: ${message}`];
   if (why) lines.push(`  why: ${why}`);
   if (hint) lines.push(`  do:  ${hint}`);
-  return lines.join('\n');
+  return lines.join('\n').split('\n').map(printable).join('\n');
 }

@@ -1,5 +1,6 @@
-import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { clearsByItself, writeHint } from './durable-file.ts';
 import { CdcError } from './error.ts';
 
 /** How long to wait for another process that takes over the same lock. */
@@ -26,26 +27,61 @@ export async function lockFile(path: string, heldBy: (owner: number) => CdcError
       const owner = await readFile(path, 'utf8').catch(undefinedIfMissing);
       if (owner === undefined) continue; // the lock was released in between
       const pid = Number.parseInt(owner, 10);
-      const running = await processIdentity(pid);
       // A lock with our own identity was left by a process that had our pid in an earlier container.
-      if (running !== '' && running === owner && owner !== self) throw heldBy(pid);
+      if (owner !== self && (await isRunning(owner, pid))) throw heldBy(pid);
       await removeStaleLock(path, ownPath, owner);
     }
   } catch (error) {
     heldPaths.delete(path);
     if (error instanceof CdcError) throw error;
     throw new CdcError(`cannot write the lock ${path}`, {
+      kind: clearsByItself(error) ? 'retry' : 'fatal',
       why: (error as Error).message,
-      hint: 'use a folder with write permission for cdc, on a file system with hard links',
+      hint: writeHint(error, 'use a folder with write permission for cdc, on a file system with hard links'),
       cause: error,
     });
   } finally {
     await rm(ownPath, { force: true });
   }
   return async () => {
-    await rm(path, { force: true });
+    // Somebody can have removed the lock, and another process can have it by now.
+    if ((await lockState(path))?.owner === 'ours') await rm(path, { force: true });
     heldPaths.delete(path);
   };
+}
+
+/** A lock file as it is. */
+export interface LockState {
+  pid: number;
+  /**
+   * - ours: this process holds it
+   * - running, gone: whether its process runs, which is known of this machine
+   * - elsewhere: a process of another machine, of another container, or from before the last boot
+   */
+  owner: 'ours' | 'running' | 'gone' | 'elsewhere';
+  /** Changes whenever the lock is acquired, and with `touchLock`. */
+  version: string;
+}
+
+/** The state of a lock; undefined if nobody has it. */
+export async function lockState(path: string): Promise<LockState | undefined> {
+  const text = await readFile(path, 'utf8').catch(undefinedIfMissing);
+  const stats = await stat(path).catch(undefinedIfMissing);
+  if (text === undefined || stats === undefined) return undefined;
+  const pid = Number.parseInt(text, 10);
+  return { pid, owner: await ownerOf(path, text, pid), version: `${text}${stats.mtimeMs}` };
+}
+
+async function ownerOf(path: string, text: string, pid: number): Promise<LockState['owner']> {
+  if (await isElsewhere(text)) return 'elsewhere';
+  if (heldPaths.has(path) && text === (await processIdentity(process.pid))) return 'ours';
+  return (await isRunning(text, pid)) ? 'running' : 'gone';
+}
+
+/** Shows to other machines that the owner of a lock runs. */
+export async function touchLock(path: string): Promise<void> {
+  const now = new Date();
+  await utimes(path, now, now);
 }
 
 function undefinedIfMissing(error: NodeJS.ErrnoException): undefined {
@@ -72,9 +108,9 @@ async function removeStaleLock(path: string, ownPath: string, owner: string): Pr
   const guard = `${path}.takeover`;
   if (!(await tryLink(ownPath, guard))) {
     const guardOwner = (await readFile(guard, 'utf8').catch(undefinedIfMissing)) ?? '';
-    const running = await processIdentity(Number.parseInt(guardOwner, 10));
+    const runs = await isRunning(guardOwner, Number.parseInt(guardOwner, 10));
     // A process that died while it held the guard was killed within the millisecond that this takes.
-    if (guardOwner !== '' && running !== guardOwner) await rm(guard, { force: true });
+    if (guardOwner !== '' && !runs) await rm(guard, { force: true });
     else await sleep(GUARD_POLL_MS);
     return;
   }
@@ -86,15 +122,18 @@ async function removeStaleLock(path: string, ownPath: string, owner: string): Pr
 }
 
 /**
- * Identifies a process by its pid and start time (field 22 of /proc/PID/stat) on Linux, and by its pid elsewhere. Empty
- * if the process does not run.
+ * Identifies a process by its pid, its start time (field 22 of /proc/PID/stat) and its place on Linux, and by its pid
+ * elsewhere. Empty if the process does not run.
  */
 async function processIdentity(pid: number): Promise<string> {
   if (!Number.isInteger(pid) || pid < 1) return '';
   if (process.platform === 'linux') {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-    const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return startTime === undefined ? '' : `${pid} ${startTime}\n`;
+    const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+    const startTime = fields[19];
+    // A process that has died, and that its parent has not waited for, runs no more.
+    if (/^[ZX]/.test(fields[0] ?? '')) return '';
+    return startTime === undefined ? '' : `${`${pid} ${startTime} ${await thisPlace()}`.trimEnd()}\n`;
   }
   try {
     process.kill(pid, 0);
@@ -102,4 +141,32 @@ async function processIdentity(pid: number): Promise<string> {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return '';
   }
   return `${pid}\n`;
+}
+
+/** Whether the process of a lock runs here. A lock of cdc 0.1.0, or of a process that sees no place, names none. */
+async function isRunning(text: string, pid: number): Promise<boolean> {
+  const running = await processIdentity(pid);
+  if (running === '' || (await isElsewhere(text))) return false;
+  return withoutPlace(running) === withoutPlace(text);
+}
+
+async function isElsewhere(text: string): Promise<boolean> {
+  const [place, here] = [placeOf(text), await thisPlace()];
+  return place !== '' && here !== '' && place !== here;
+}
+
+const placeOf = (text: string): string => text.trimEnd().split(' ')[2] ?? '';
+const withoutPlace = (text: string): string => `${text.trimEnd().split(' ').slice(0, 2).join(' ')}\n`;
+
+let place: Promise<string> | undefined;
+
+/**
+ * Where pids have a meaning: this boot of this machine, and the PID namespace. Empty where that is not known, such as
+ * in a sandbox that hides a part of /proc.
+ */
+function thisPlace(): Promise<string> {
+  place ??= Promise.all([readFile('/proc/sys/kernel/random/boot_id', 'utf8'), readlink('/proc/self/ns/pid')])
+    .then(([boot, namespace]) => `${boot.trim()}/${namespace.replace(/\D/g, '')}`)
+    .catch(() => '');
+  return place;
 }

@@ -1,7 +1,9 @@
-import { type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { shortList } from '../model/finding.ts';
+import type { SourceConnection } from '../model/source-connection.ts';
 import { formatTableName, type TableFilter } from '../model/table-filter.ts';
 import { CdcError } from '../runtime/error.ts';
+import { openConnection } from '../secrets/open-connection.ts';
 import { CONNECT_TIMEOUT_MS } from './limits.ts';
 
 /** How long an answer of the server is used again. */
@@ -14,13 +16,13 @@ export interface TableId {
 
 /** The captured tables that the server has and the account can see. */
 export class CapturedTables {
-  readonly #connection: () => ConnectionOptions;
+  readonly #connection: () => SourceConnection;
   readonly #isCaptured: TableFilter;
   #tables: Promise<TableId[]> | undefined;
   #readAt = 0;
 
   /** @param connection made for each connection, because a password can be rotated */
-  constructor(connection: () => ConnectionOptions, isCaptured: TableFilter) {
+  constructor(connection: () => SourceConnection, isCaptured: TableFilter) {
     this.#connection = connection;
     this.#isCaptured = isCaptured;
   }
@@ -68,11 +70,9 @@ export class CapturedTables {
   }
 
   async #read(): Promise<TableId[]> {
-    const connection = await createConnection({
-      ...this.#connection(),
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      rowsAsArray: true,
-    });
+    const connection = await openConnection(this.#connection(), (options) =>
+      createConnection({ ...options, connectTimeout: CONNECT_TIMEOUT_MS, rowsAsArray: true }),
+    );
     connection.on('error', () => {});
     try {
       const [rows] = await connection.query<RowDataPacket[]>(

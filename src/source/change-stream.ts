@@ -4,16 +4,17 @@ import { EventWriter } from '../codec/event-writer.ts';
 import type { EventFormatOptions } from '../codec/formats/event-format.ts';
 import { MaxwellCommitMarker } from '../codec/formats/maxwell-commit-marker.ts';
 import type { EmitEvent } from '../codec/row-image-writer.ts';
+import { compileDestinations, type Destinations } from '../config/destinations.ts';
 import type { Config } from '../config/schema.ts';
 import { sourceConnection } from '../config/source-connection.ts';
-import type { TableWatches } from '../model/chunk-window.ts';
-import type { Coordinates } from '../model/coordinates.ts';
+import type { TableWatch, TableWatches } from '../model/chunk-window.ts';
+import { type Coordinates, isBefore } from '../model/coordinates.ts';
 import type { GtidSet } from '../model/gtid-set.ts';
 import type { IncompleteTable } from '../model/incomplete-tables.ts';
 import type { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
-import { compileRoutes, type Routes } from '../model/routes.ts';
 import type { Transaction } from '../model/rows-event.ts';
 import { BINARY_COLLATION, type Column, ColumnType, type Table } from '../model/table.ts';
+import { countLine, countRows, type TableActivity, TablesActivity } from '../model/table-activity.ts';
 import { compileSchemaFilter, compileTableFilter, type SchemaFilter, type TableFilter } from '../model/table-filter.ts';
 import type { ResolvedTableSchema } from '../model/table-schema.ts';
 import type { TransactionHandler } from '../model/transaction-handler.ts';
@@ -52,6 +53,8 @@ export interface ChangeStreamOptions {
   server: ServerInfo;
   start: StartPoint;
   signal: AbortSignal;
+  /** Counts the events of each table. */
+  activity?: TablesActivity;
   /** Hears of each event and statement that concerns a chunk of a backfill. */
   watches?: TableWatches;
   /** Receives each version of a table before its first event. */
@@ -68,9 +71,12 @@ export interface ChangeStreamOptions {
 interface TableWriter {
   writer: EventWriter;
   emit: EmitEvent;
+  activity: TableActivity;
 }
 
 export const HEARTBEAT_MS = 5_000;
+/** Binlog files whose time of creation is kept, the last ones. */
+const FILES_KNOWN_MAX = 10_000;
 
 /**
  * The source half of the data flow: binlog bytes -> row images -> event bytes. The handler receives every event before
@@ -81,12 +87,14 @@ export class ChangeStream {
   readonly #isCaptured: TableFilter;
   readonly #isSchemaCaptured: SchemaFilter;
   readonly #fallbackKeys: FallbackKeys;
-  readonly #routes: Routes;
+  readonly #destinations: Destinations;
   readonly #format: EventFormatOptions;
   readonly #decodeText: DecodeText;
   readonly #ddlScan: DdlScan;
   readonly #dmlProof: DmlProof;
+  readonly #activity: TablesActivity;
   readonly #out = new ByteWriter();
+  readonly #filesCreated = new Map<string, number>();
   #client: BinlogClient | undefined;
   #decoder: BinlogDecoder<TableWriter> | undefined;
 
@@ -94,10 +102,11 @@ export class ChangeStream {
     const { config, server, start } = options;
     const { caseSensitive, charsets } = server;
     this.#options = options;
+    this.#activity = options.activity ?? new TablesActivity();
     this.#isCaptured = compileTableFilter(config.tables, { caseSensitive });
     this.#isSchemaCaptured = compileSchemaFilter(config.tables, { caseSensitive });
     this.#fallbackKeys = compileFallbackKeys(config, caseSensitive);
-    this.#routes = compileRoutes(config.firehose.routes, config.firehose.stream, { caseSensitive });
+    this.#destinations = compileDestinations(config, { caseSensitive });
     this.#format = eventFormat(config, server, start.epoch);
     this.#decodeText = (bytes, collation) => decodeText(bytes, charsetOf(collation, charsets));
     const scan = {
@@ -127,6 +136,12 @@ export class ChangeStream {
     return this.#decoder?.boundary;
   }
 
+  /** When the file after this one was created, in milliseconds since 1970; undefined if it was not reached. */
+  createdAfter(file: string): number | undefined {
+    for (const [other, created] of this.#filesCreated) if (isBefore(beginOf(file), beginOf(other))) return created;
+    return undefined;
+  }
+
   /** Follows the binlog. Resolves when the signal aborts, rejects when the stream fails. */
   async follow(handler: ChangeHandler): Promise<void> {
     const { config, server, start, signal } = this.#options;
@@ -144,6 +159,13 @@ export class ChangeStream {
       signal,
     });
     await this.#client.follow();
+  }
+
+  #fileCreated(file: string, created: number): void {
+    this.#filesCreated.set(file, created * 1000);
+    if (this.#filesCreated.size <= FILES_KNOWN_MAX) return;
+    const [oldest] = this.#filesCreated.keys();
+    this.#filesCreated.delete(oldest as string);
   }
 
   #createDecoder(
@@ -178,14 +200,19 @@ export class ChangeStream {
           this.#dmlProof.passed(statement);
           this.#applyToCoverage(statement, transaction);
         },
-        rows: ({ writer, emit }, rows, transaction) => writer.write(rows, transaction, Date.now(), emit),
+        rows: ({ writer, emit, activity }, rows, transaction) => {
+          const before = activity.lines;
+          const count = writer.write(rows, transaction, Date.now(), emit);
+          countRows(activity, rows.op, count, activity.lines - before);
+          activity.lastChangeAt = transaction.committedAt;
+        },
         truncate: ({ schema, table: name }, position, ordinal, transaction) => {
           watches?.emptied(schema, name);
           if (config.truncate === 'skip') return onSkippedTruncate?.(schema, name, transaction);
-          const { writer, target } = this.#createWriter({ schema, name, columns: [], key: [] });
-          writer.writeTruncate(position, ordinal, transaction, Date.now(), (event) =>
-            transactions.append(target, event),
-          );
+          const { writer, emit, activity } = this.#createWriter({ schema, name, columns: [], key: [] }, transactions);
+          writer.writeTruncate(position, ordinal, transaction, Date.now(), emit);
+          activity.events.t++;
+          activity.lastChangeAt = transaction.committedAt;
           this.#complete(schema, name, 'emptied', transaction);
         },
         savepoint: (name) => transactions.savepoint(name),
@@ -198,7 +225,10 @@ export class ChangeStream {
           else handler.gtidsBeforeFile(gtids);
           awaitsGtids = false;
         },
-        fileBegins: (file, created) => handler.fileBegins(file, created),
+        fileBegins: (file, created) => {
+          this.#fileCreated(file, created);
+          handler.fileBegins(file, created);
+        },
         heartbeat: (at, created) => handler.heartbeat(at, created),
       },
       this.#decodeText,
@@ -213,13 +243,13 @@ export class ChangeStream {
 
   /** The writer of a table version. It is a promise if the binlog does not describe the columns completely. */
   #tableWriter(map: TableMap, at: Coordinates, transactions: TransactionHandler): TableWriter | Promise<TableWriter> {
-    const { config, server, start, onTable } = this.#options;
+    const { config, server, start, watches, onTable } = this.#options;
     const { columns, primaryKey } = map;
     const create = (schema: Pick<ResolvedTableSchema, 'columns' | 'primaryKey'>): TableWriter => {
       const table = withRowKey(map, schema.columns, schema.primaryKey, this.#fallbackKeys);
       start.coverage.exists(table.schema, table.name);
       onTable?.(table);
-      return this.#createTableWriter(table, transactions);
+      return this.#createWriter(table, transactions, watches?.of(table.schema, table.name));
     };
     const isComplete = hasFullMetadata(map, server);
     const needsWidths = config.values.boolean.includes('tinyint1') && columns.some(canBeTinyint1);
@@ -254,22 +284,20 @@ export class ChangeStream {
     if (start.coverage.add({ schema, table, since: commitTime(transaction), why })) onEmptied?.(schema, table);
   }
 
-  #createTableWriter(table: Table, transactions: TransactionHandler): TableWriter {
-    const { writer, target } = this.#createWriter(table);
-    const watch = this.#options.watches?.of(table.schema, table.name);
-    if (watch === undefined) return { writer, emit: (event) => transactions.append(target, event) };
+  /** @param watch hears of each event */
+  #createWriter(table: Table, transactions: TransactionHandler, watch?: TableWatch): TableWriter {
+    const target = this.#destinations.indexOf(table.schema, table.name);
+    const activity = this.#activity.of(table.schema, table.name);
     const emit: EmitEvent = (event) => {
-      watch.touch(event);
+      watch?.touch(event);
+      countLine(activity, event);
       transactions.append(target, event);
     };
-    return { writer, emit };
-  }
-
-  #createWriter(table: Table): { writer: EventWriter; target: number } {
-    const target = this.#routes.streamOf(table.schema, table.name);
-    return { writer: new EventWriter(table, this.#format, this.#out), target };
+    return { writer: new EventWriter(table, this.#format, this.#out), emit, activity };
   }
 }
+
+const beginOf = (file: string): Coordinates => ({ file, position: 0 });
 
 const commitTime = ({ committedAt }: Transaction): string => new Date(committedAt).toISOString();
 

@@ -1,9 +1,9 @@
-import type { ConnectionOptions } from 'mysql2';
-import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { BinlogFingerprint } from '../model/binlog-fingerprint.ts';
 import { isBefore } from '../model/coordinates.ts';
 import { GtidSet } from '../model/gtid-set.ts';
 import { MariadbGtidPosition } from '../model/mariadb-gtid-position.ts';
+import type { SourceConnection } from '../model/source-connection.ts';
 import { asCdcError } from '../runtime/error.ts';
 import { BinlogClient, type DumpStart } from './binlog/binlog-client.ts';
 import { BinlogPosition, eventDigest } from './binlog/binlog-position.ts';
@@ -40,7 +40,7 @@ const FILE_EVENTS: ReadonlySet<number> = new Set([
 export async function differenceFromCheckpoint(
   saved: Checkpoint,
   server: ServerInfo,
-  connection: ConnectionOptions,
+  connection: SourceConnection,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { binlog, file, position } = saved;
@@ -89,7 +89,7 @@ class FileComparison {
     this.#looksBeyond = reachable && server.flavor === 'mysql' && saved.gtids !== null && server.executed !== undefined;
   }
 
-  async run(connection: ConnectionOptions, signal: AbortSignal): Promise<string | undefined> {
+  async run(connection: SourceConnection, signal: AbortSignal): Promise<string | undefined> {
     const coordinates = { file: this.#file, position: this.#from };
     try {
       await readUntil(connection, { coordinates }, signal, (...event) => this.#isDone(...event));
@@ -159,7 +159,7 @@ async function compareOnOtherServer(
   { gtids }: Checkpoint,
   { gtid, committed }: BinlogFingerprint,
   { executed, purged }: ServerInfo,
-  connection: ConnectionOptions,
+  connection: SourceConnection,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if (gtids === null || gtid === '' || committed === 0) return undefined;
@@ -188,7 +188,7 @@ type TakeEvent = (bytes: Buffer, start: number, end: number, bodyEnd: number) =>
 
 /** Reads events until `isDone` returns true for one. */
 async function readUntil(
-  connection: ConnectionOptions,
+  connection: SourceConnection,
   from: DumpStart,
   signal: AbortSignal,
   isDone: TakeEvent,

@@ -6,6 +6,10 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 /** A query that stays unanswered this long ends its connection. No query of cdc takes a server that long. */
 export const QUERY_TIMEOUT_MS = 20_000;
 
+/** How often the server is asked where its binlog ends, and how long an answer can take. */
+export const MONITOR_INTERVAL_MS = 2_000;
+export const MONITOR_TIMEOUT_MS = 3_000;
+
 /** A binlog connection that is silent for this many heartbeats is dead. */
 export const MISSED_HEARTBEATS_MAX = 3;
 

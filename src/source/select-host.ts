@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Config } from '../config/schema.ts';
 import { configPerHost, sourceConnection } from '../config/source-connection.ts';
 import { parseSourceUrl } from '../config/url.ts';

@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../checkpoint/checkpoint-file.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { type Coordinates, isBefore, parseCoordinates } from '../model/coordinates.ts';
 import { Coverage } from '../model/coverage.ts';
 import { GtidSet } from '../model/gtid-set.ts';

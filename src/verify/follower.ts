@@ -1,5 +1,6 @@
 import type { AdminClient } from '../admin/client.ts';
-import type { DaemonStatus } from '../admin/status.ts';
+import type { DaemonStatus } from '../admin/daemon-status.ts';
+import type { StreamStatus } from '../model/stream-status.ts';
 import type { ReportedTable } from '../model/verified-tables.ts';
 import { sleepUnlessAborted } from '../runtime/abort.ts';
 import { asCdcError } from '../runtime/error.ts';
@@ -24,8 +25,8 @@ export class Follower {
   }
 
   /** The source of the daemon, how far it has delivered, and what it does else. */
-  status(): Promise<DaemonStatus> {
-    return this.#ask(() => this.#client.status());
+  status(): Promise<DaemonStatus & { stream: StreamStatus }> {
+    return this.#ask(() => this.#client.running());
   }
 
   /**

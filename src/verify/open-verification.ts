@@ -1,18 +1,18 @@
 import type { AdminClient } from '../admin/client.ts';
+import { isLocal } from '../aws/local-endpoint.ts';
 import type { BackfillStatus } from '../backfill/control.ts';
 import { SnapshotConnection } from '../backfill/read/snapshot-connection.ts';
 import { resolveTables } from '../backfill/request/resolve-tables.ts';
+import { compileDestinations } from '../config/destinations.ts';
 import type { Config } from '../config/schema.ts';
 import { configPerHost, sourceConnection } from '../config/source-connection.ts';
 import { openConfiguredLake } from '../lake/open-lake.ts';
 import { shortList } from '../model/finding.ts';
-import { compileRoutes } from '../model/routes.ts';
 import type { StreamStatus } from '../model/stream-status.ts';
 import { compileTableFilter } from '../model/table-filter.ts';
 import { abortable } from '../runtime/abort.ts';
 import { asCdcError, CdcError } from '../runtime/error.ts';
 import { BUFFER_SECONDS_MAX, bufferSeconds } from '../sinks/firehose/buffer-interval.ts';
-import { isLocal } from '../sinks/firehose/local-endpoint.ts';
 import { connectionError } from '../source/server/connection-error.ts';
 import { connect, readServerInfo, type ServerInfo } from '../source/server/server-info.ts';
 import { Follower } from './follower.ts';
@@ -75,8 +75,9 @@ export async function openVerification(
     const reader = new SourceReader(connection, config, server.caseSensitive, signal);
     const tables = await describeTables(host, request, reader, signal);
     assertNotCopied(tables, backfill);
-    const { region, endpoint } = firehose;
-    const seconds = await bufferSeconds({ region, endpoint }, firehose.stream);
+    // Only Firehose shows how long it keeps what it has.
+    const { region, endpoint, stream: name } = firehose ?? {};
+    const seconds = name === undefined ? undefined : await bufferSeconds({ region, endpoint }, name);
     const buffer = { seconds: seconds ?? BUFFER_SECONDS_MAX, isKnown: seconds !== undefined };
     const landing = new Landing(follower, stream, landingTimeMs(buffer.seconds, isLocal(endpoint)), signal);
     const workspace = await Workspace.open();
@@ -87,7 +88,7 @@ export async function openVerification(
       () => source.close(),
       () => lake.close(),
     );
-    const routes = compileRoutes(firehose.routes, firehose.stream, server);
+    const destinations = compileDestinations(config, server);
     const scan = new LakeScan({
       ...{ store, format, flatPrefix, records: lake, signal },
       tables,
@@ -101,7 +102,7 @@ export async function openVerification(
     const verification = new Verification(
       {
         ...{ config, tables, reader, scan, lake, source, landing, follower, signal, onProgress },
-        isElsewhere: ({ schema, table }) => routes.streamOf(schema, table) !== 0,
+        isElsewhere: ({ schema, table }) => destinations.indexOf(schema, table) !== 0,
         binlogEnd: async () => (await readServerInfo(sourceConnection(host.source))).end,
       },
       request,
@@ -114,8 +115,8 @@ export async function openVerification(
 }
 
 /** @throws CdcError if tables are being copied: what they lack comes by itself */
-function assertNotCopied(tables: readonly ComparedTable[], { tables: copied }: BackfillStatus): void {
-  const open = copied.filter(({ state }) => state === 'queued' || state === 'reading');
+function assertNotCopied(tables: readonly ComparedTable[], backfill: BackfillStatus | null): void {
+  const open = (backfill?.tables ?? []).filter(({ state }) => state === 'queued' || state === 'reading');
   const names = tables.filter(({ schema, table }) => open.some((one) => one.schema === schema && one.table === table));
   if (names.length === 0) return;
   throw new CdcError(`the copy of ${shortList(names.map(({ name }) => name))} has not ended`, {

@@ -39,9 +39,11 @@ export const templateNames = (): string[] =>
 
 export const templatePath = (name: string): string => join(FOLDER, `${name}.yaml`);
 
-export function readTemplate(name: string): Template {
-  const document = parseDocument(readFileSync(templatePath(name), 'utf8'), { customTags: tags });
+export const readTemplate = (name: string): Template => readTemplateFile(templatePath(name));
+
+export function readTemplateFile(path: string): Template {
+  const document = parseDocument(readFileSync(path, 'utf8'), { customTags: tags });
   const problems = [...document.errors, ...document.warnings];
-  if (problems.length > 0) throw new Error(`${name}.yaml: ${problems.map(({ message }) => message).join('\n')}`);
-  return structuredClone(document.toJS());
+  if (problems.length > 0) throw new Error(`${path}: ${problems.map(({ message }) => message).join('\n')}`);
+  return structuredClone({ Conditions: {}, ...document.toJS() });
 }

@@ -6,10 +6,13 @@ import { startLocalServer } from '../../src/local/mysql/server.ts';
 import { backfill } from './backfill.ts';
 import { codec } from './codec.ts';
 import { cost } from './cost.ts';
+import { fleet } from './fleet.ts';
 import { largeTransaction } from './large-transaction.ts';
 import { latency } from './latency.ts';
 import { merge } from './merge.ts';
+import { monitoring } from './monitoring.ts';
 import { replay } from './replay.ts';
+import { sinks } from './sinks.ts';
 import { soak } from './soak.ts';
 import { verify } from './verify.ts';
 import { wholePath } from './whole-path.ts';
@@ -17,7 +20,7 @@ import { wholePath } from './whole-path.ts';
 /**
  * `npm run bench [-- name...]` runs the named benchmarks, or all except the soak. It prints Markdown for
  * docs/BENCHMARKS.md. `--rows N` makes the table of the backfill and of verify smaller, and the
- * lake of the merge.
+ * lake of the merge, and the rows of the fleet and of the sinks.
  */
 
 const BENCHES = {
@@ -28,8 +31,11 @@ const BENCHES = {
   latency,
   cost,
   'large-transaction': largeTransaction,
+  sinks,
   verify,
   merge,
+  monitoring,
+  fleet,
   soak,
 };
 type Name = keyof typeof BENCHES;

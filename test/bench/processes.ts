@@ -52,10 +52,14 @@ export interface DaemonOptions {
   directory: string;
   mysqlPort: number;
   endpoint: string;
+  /** The section of another transport than Firehose, as YAML. */
+  section?: string;
   /** `now`, or the coordinates to start from. */
   start: string;
   /** More keys of the section `firehose`, as YAML. */
   firehose?: string;
+  /** Keys of the section `admin`, as YAML. */
+  admin?: string;
 }
 
 export interface Daemon {
@@ -76,8 +80,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     `name: bench
 source: { url: "mysql://root@127.0.0.1:${mysqlPort}", start: "${start}" }
 tables: ["bench.*"]
-firehose: { stream: bench, endpoint: "${endpoint}"${options.firehose ? `, ${options.firehose}` : ''} }
-`,
+${options.section ?? `firehose: { stream: bench, endpoint: "${endpoint}"${options.firehose ? `, ${options.firehose}` : ''} }`}
+${options.admin ? `admin: { ${options.admin} }\n` : ''}`,
   );
   const child = spawn(process.execPath, [...(process.env.CDC_BENCH_NODE_OPTIONS?.split(' ') ?? []), ENTRY, 'run'], {
     cwd: directory,

@@ -67,10 +67,8 @@ async function pass(
   let paused = false;
   let failure: unknown;
   const delivery = new Delivery({
-    targets: [{ name: 'bench', sink }],
+    targets: [{ name: 'bench', sink, aggregation: { maxEvents: 500, maxBytes: 512 * 1024 }, lingerMs: 100 }],
     start: new ReplicationPosition(new GtidSet(), { file: 'binlog.000001', position: 4 }),
-    aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
-    lingerMs: 100,
     deadLetter: async () => {},
     onBackpressure: (now) => {
       paused = now;

@@ -15,6 +15,8 @@ export interface DaemonOptions {
   /** A module that Node loads before the daemon. */
   preload: string | undefined;
   onGeneration: (generation: Generation) => void;
+  /** A line of the log, with its time in milliseconds since 1970. */
+  onLine?: (at: number, message: string) => void;
   /** The daemon ended without a request. */
   onDeath: (how: string, lastWords: string) => void;
 }
@@ -86,6 +88,11 @@ export class ChaosDaemon {
     return this.#following;
   }
 
+  /** Stops the process, or lets it go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(name);
+  }
+
   async kill(): Promise<void> {
     this.#expected = true;
     this.sampleMemory();
@@ -147,9 +154,14 @@ export class ChaosDaemon {
   #line(line: string): void {
     this.#lines.push(line);
     if (this.#lines.length > LAST_LINES) this.#lines.shift();
+    const { onLine, onGeneration } = this.#options;
+    if (onLine && line.startsWith('{')) {
+      const { time, msg } = JSON.parse(line) as { time: number | string; msg: string };
+      onLine(new Date(time).getTime(), msg);
+    }
     if (!line.includes('following the binlog')) return;
     const { time, from } = JSON.parse(line) as { time: number | string; from: { gtids?: string } };
     this.#following = true;
-    this.#options.onGeneration({ at: new Date(time).getTime(), from: from.gtids ?? '' });
+    onGeneration({ at: new Date(time).getTime(), from: from.gtids ?? '' });
   }
 }

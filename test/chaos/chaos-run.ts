@@ -17,17 +17,17 @@ export function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
 async function runRounds(options: ChaosOptions, bed: TestBed): Promise<ChaosReport> {
   const { kills, changes, killsPerRound, maxRssMb, print } = options;
-  const { checker, daemon, workload, server, firehose, proxies, signal } = bed;
+  const { checker, daemon, workload, server, transport, links, signal } = bed;
   const begin = Date.now();
   const counts = noFaults();
   const nemesis = new Nemesis({
     seed: options.seed,
     daemon,
     server,
-    firehose,
-    proxies,
+    transport,
+    links,
     counts,
-    afterKill: () => checker.checkCheckpoint(),
+    afterKill: () => bed.checkCheckpoint(),
     neededBinlog: () => checker.neededBinlog((isDelivered) => workload.binlogOfPrepared(isDelivered)),
     report: checker.report,
   });
@@ -76,17 +76,18 @@ async function runRounds(options: ChaosOptions, bed: TestBed): Promise<ChaosRepo
 
 function reportOf(
   options: ChaosOptions,
-  { checker, daemon, server, plans, trouble }: TestBed,
+  { checker, daemon, server, plans, trouble, readBack }: TestBed,
   nemesis: ChaosReport['nemesis'],
   rounds: number,
   begin: number,
 ): ChaosReport {
-  const { seed, kills, changes, killsPerRound, rate, clients, bulkRows, oversize } = options;
+  const { seed, sink, kills, changes, killsPerRound, rate, clients, bulkRows, oversize } = options;
   const { minimalMetadata, routes, preload, directory } = options;
   const { expectedChanges } = checker;
   return {
     seed,
     options: {
+      sink,
       kills,
       changes,
       killsPerRound,
@@ -113,6 +114,7 @@ function reportOf(
     daemonStarts: daemon.starts,
     peakRssMb: daemon.peakRssMb,
     files: { directory },
+    readBack,
     ...checker.findings,
   };
 }

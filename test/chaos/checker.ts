@@ -1,19 +1,23 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CallLogEntry } from '../../src/local/firehose/call-log.ts';
-import type { TcpProxy } from '../tcp-proxy.ts';
 import { checkCheckpoint, lagOf, type SeenCheckpoint } from './checkpoint-checker.ts';
 import { DeliveryChecker } from './delivery-checker.ts';
 import { type Expected, ExpectedChanges } from './expected-changes.ts';
 import { contains, type GtidIntervals, parseGtids } from './gtid-intervals.ts';
 import type { Findings, SinkCounts } from './report.ts';
+import type { SinkCall } from './sink-call.ts';
 import { compareWithSource } from './source-compare.ts';
+import type { TransportUnderTest } from './transport-under-test.ts';
 import type { Violation } from './violation.ts';
 
 export interface CheckerOptions {
   /** The daemon writes its checkpoint and dead letters to `state` in this directory. */
   directory: string;
   stopAtFirst: boolean;
+  /** The text of the checkpoint, empty if there is none. Default: that of the file. */
+  readCheckpoint?: () => string;
+  /** Takes a line that is no event of the workload. */
+  takesLine?: (line: string) => boolean;
   print: (line: string) => void;
 }
 
@@ -39,7 +43,7 @@ export class Checker {
 
   constructor(options: CheckerOptions) {
     this.#options = options;
-    this.delivery = new DeliveryChecker(this.expectedChanges, this.report);
+    this.delivery = new DeliveryChecker(this.expectedChanges, this.report, options.takesLine);
   }
 
   /** Aborts at the first violation if `stopAtFirst` is set. */
@@ -75,7 +79,7 @@ export class Checker {
   };
 
   /** The sink has decided about a call and is about to answer it. */
-  called({ call, at, fault, answered, records }: CallLogEntry): void {
+  called({ call, at, fault, answered, settlesInOrder = false, records }: SinkCall): void {
     this.sink.calls++;
     if (fault !== null) {
       this.sink.faulty++;
@@ -84,11 +88,18 @@ export class Checker {
     const time = Date.parse(at);
     const slow = fault === 'slow';
     const slots: string[] = [];
+    let behindFailure = false;
     for (const { stored, accepted, code, data } of records) {
-      this.delivery.record(data, { call, at: time, stored, accepted, slow });
+      this.delivery.record(data, { call, at: time, stored, accepted, slow, behindFailure });
+      behindFailure ||= settlesInOrder && !accepted;
       slots.push(`${stored ? 's' : '-'}${accepted ? 'a' : (code ?? '-')[0]}`);
     }
     this.#callLog.push(`${call} ${at} ${fault ?? '-'} ${answered} ${slots.join(' ')}\n`);
+  }
+
+  /** A fault of the transport that is of no call. */
+  faulted(name: string): void {
+    this.sink.byFault[name] = (this.sink.byFault[name] ?? 0) + 1;
   }
 
   /** Writes each call without its data. Together with the daemon's log this explains a violation. */
@@ -106,23 +117,28 @@ export class Checker {
     });
   }
 
-  explainRepeats(link: TcpProxy, before = Date.now() - EXPLAIN_AFTER_MS): void {
+  explainRepeats(link: Pick<TransportUnderTest, 'lostAnswers'>, before = Date.now() - EXPLAIN_AFTER_MS): void {
     this.delivery.repeats.explain(before, link.lostAnswers);
   }
 
   /** Checks `checkpointNotAhead`. Called whenever the daemon is dead. */
-  checkCheckpoint(): void {
+  checkCheckpoint(text = this.readCheckpoint()): void {
     this.#checkpointsChecked++;
     this.#readDeadLetters();
     const isOurs = (source: string): boolean => source.startsWith('c0000000-');
-    const seen = checkCheckpoint(this.#readCheckpoint(), this.#checkpoint, this.expectedChanges, isOurs, this.report);
+    const seen = checkCheckpoint(text, this.#checkpoint, this.expectedChanges, isOurs, this.report);
     this.#checkpoint = seen ?? this.#checkpoint;
+  }
+
+  /** Whether the last checkpoint that was checked contains this transaction. */
+  isInCheckpoint(gtid: string): boolean {
+    return this.#checkpoint !== undefined && contains(this.#checkpoint.gtids, gtid);
   }
 
   /** The transactions that the server has executed and the checkpoint lacks. */
   lag(executed: string): GtidIntervals {
     this.#readDeadLetters();
-    return lagOf(this.#readCheckpoint(), executed);
+    return lagOf(this.readCheckpoint(), executed);
   }
 
   /**
@@ -130,7 +146,7 @@ export class Checker {
    * @param ofPrepared returns the oldest binlog of an XA transaction that is not delivered
    */
   neededBinlog(ofPrepared: (isDelivered: (gtid: string) => boolean) => string | undefined): string | undefined {
-    const text = this.#readCheckpoint();
+    const text = this.readCheckpoint();
     if (text === '') return undefined;
     const { file, gtids } = JSON.parse(text) as { file: string; gtids: string };
     const delivered = parseGtids(gtids);
@@ -151,7 +167,9 @@ export class Checker {
     this.#deadLetters.clear();
   }
 
-  #readCheckpoint(): string {
+  readCheckpoint(): string {
+    const { readCheckpoint } = this.#options;
+    if (readCheckpoint) return readCheckpoint();
     try {
       return readFileSync(join(this.#options.directory, 'state', 'chaos.json'), 'utf8');
     } catch {

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { LostAnswer } from '../tcp-proxy.ts';
+import { Checker } from './checker.ts';
 import { checkCheckpoint, type SeenCheckpoint } from './checkpoint-checker.ts';
 import { DeliveryChecker } from './delivery-checker.ts';
+import type { StoredEvent } from './event-log.ts';
 import { type Change, ExpectedChanges } from './expected-changes.ts';
 import { contains, difference, formatGtids, gtidsOf, parseGtids } from './gtid-intervals.ts';
+import { LogChecker } from './log-checker.ts';
 import type { Delivered } from './repeat-checker.ts';
 import type { Violation } from './violation.ts';
 
@@ -171,6 +174,117 @@ describe('the delivery checker', () => {
     arrives(line(1, 1, 1, { note: 'old' }));
     expect(checker.fold.rows('accounts').get('{"id":1}')?.row).toContain('new');
   });
+});
+
+describe('the log checker', () => {
+  const parents: Record<string, string[]> = { 'shard 2': ['shard 1'], 'shard 3': ['shard 2'] };
+  const open = (keyPerRow = true): LogChecker =>
+    new LogChecker({ keyPerRow, parentsOf: (partition) => parents[partition] ?? [] }, report);
+  let offset = 0;
+  const event = (n: number, id: number, given: Partial<StoredEvent> = {}): StoredEvent => ({
+    ...{ partition: 'shard 1', key: `accounts{"id":${id}}`, offset: String(++offset), at: 0 },
+    ...{ line: line(n, id, n).toString().trimEnd(), ...given },
+  });
+
+  test('accepts the events of rows in order, with repeats, and through reshards', () => {
+    const log = open();
+    const second = event(2, 1);
+    log.add([event(1, 1), event(1, 2, { partition: 'shard 9' }), second, event(1, 1), second]);
+    log.add([event(3, 1, { partition: 'shard 2' }), event(4, 1, { partition: 'shard 3' })]);
+    expect(violations).toEqual([]);
+    log.checkCount(7);
+    expect(violations).toEqual([]);
+    log.checkCount(8);
+    expect(broken()).toEqual(['noLoss']);
+  });
+
+  test('keyOrder: finds a change whose first delivery follows a later change of its row', () => {
+    open().add([event(2, 1), event(3, 2), event(1, 1)]);
+    expect(broken()).toEqual(['keyOrder']);
+    expect(violations[0]?.what).toContain('the log has a change for the first time after a later one');
+  });
+
+  test('keyOrder: finds it after the events of the rounds before were forgotten', () => {
+    const log = open();
+    log.add([event(2, 1)]);
+    log.prune({ isNew: false });
+    log.add([event(1, 1)]);
+    expect(broken()).toEqual(['keyOrder']);
+  });
+
+  test('keyOrder: takes a table without a key for one row', () => {
+    const unkeyed = (n: number): StoredEvent =>
+      event(n, n, {
+        key: 'accounts',
+        line: line(n, n, n)
+          .toString()
+          .trimEnd()
+          .replace(/"key":\{"id":\d\}/, '"key":null'),
+      });
+    open().add([unkeyed(1), unkeyed(3), unkeyed(2)]);
+    expect(broken()).toEqual(['keyOrder']);
+  });
+
+  test('samePartition: finds a row in two partitions, unless the second one was made from the first', () => {
+    open().add([event(1, 1, { partition: 'shard 2' }), event(2, 1, { partition: 'shard 1' })]);
+    expect(broken()).toEqual(['samePartition']);
+  });
+
+  test('samePartition: finds two keys of one row, and two rows of one key', () => {
+    open().add([event(1, 1), event(2, 1, { key: 'other' })]);
+    open().add([event(1, 1, { key: 'accounts' }), event(1, 2, { key: 'accounts' })]);
+    expect(broken()).toEqual(['samePartition', 'samePartition']);
+    open(false).add([event(1, 1, { key: 'lane-1' }), event(1, 2, { key: 'lane-1' })]);
+    expect(broken()).toHaveLength(2);
+  });
+});
+
+describe('the reason of a repeat in a call that settles in order', () => {
+  test('is a record that failed before it', () => {
+    const all = new Checker({ directory: '/nowhere', stopAtFirst: false, print: () => {} });
+    all.expectedChanges.committed(all.expectedChanges.plan(gtid(1), [change(1, 1), change(2, 1), change(3, 1)]));
+    all.delivery.repeats.generation({ at: 0, from: '' });
+    const records = [1, 2, 3].map((id) => ({
+      data: line(1, id, 1, { seq: id }),
+      stored: true,
+      accepted: true,
+      code: null,
+    }));
+    const call = {
+      call: 1,
+      at: '2026-11-27T00:00:00.000Z',
+      fault: null,
+      answered: 'ok',
+      settlesInOrder: true,
+      records,
+    };
+    const failed = { ...(records[1] as (typeof records)[number]), stored: false, accepted: false };
+    all.called({
+      ...call,
+      records: [records[0] as (typeof records)[number], failed, records[2] as (typeof records)[number]],
+    });
+    all.called({ ...call, call: 2 });
+    all.explainRepeats({ lostAnswers: [] }, Number.POSITIVE_INFINITY);
+    // The third record follows one that failed, the first one does not.
+    expect(all.findings.events).toMatchObject({ repeats: 2, behindFailedRecord: 1 });
+    expect(all.violations.map(({ promise }) => promise)).toEqual(['boundedRepeats']);
+  });
+});
+
+test('boundedRepeats: a repeat that the daemon has counted has a reason, as often as it was counted in its life', () => {
+  commit(1, change(1, 1));
+  const { repeats } = checker;
+  repeats.counted(500, 9);
+  repeats.generation({ at: 900, from: '' });
+  arrives(line(1, 1, 1));
+  repeats.counted(1_500, 1);
+  arrives(line(1, 1, 1));
+  explain();
+  expect(violations).toEqual([]);
+  expect(checker.counts).toMatchObject({ repeats: 1, counted: 1 });
+  arrives(line(1, 1, 1));
+  explain();
+  expect(broken()).toEqual(['boundedRepeats']);
 });
 
 function checkpoint(gtids: string, ...marked: string[]): string {

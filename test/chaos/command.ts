@@ -17,6 +17,8 @@ const PACKAGE = fileURLToPath(new URL('../../../../package.json', import.meta.ur
 /** Defaults of the test bed. */
 export const TEST_BED_DEFAULTS = {
   fatRows: 12,
+  sink: 'firehose' as const,
+  brokers: 1 as const,
   routes: false,
   ledger: false,
   entry: SIBLING,

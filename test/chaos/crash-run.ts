@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Random, seededRandom } from '../../src/local/demo/random.ts';
-import type { FaultPlan } from '../../src/local/firehose/faults.ts';
 import { CRASH_POINTS, type CrashPoint } from './crash-point.ts';
 import { crashModule } from './preload.ts';
 import type { CrashedPoint, CrashReport } from './report.ts';
@@ -13,11 +12,6 @@ export interface CrashOptions extends TestBedOptions {
   pointsPerCheck: number;
 }
 
-/** Records fail during the whole run, so the daemon retries all the time. */
-const FAULTS: FaultPlan['rules'] = [
-  { fault: 'partial', records: 0.3, rate: 0.1 },
-  { fault: 'partial', records: 0.3, code: 'InternalFailure', stored: 0.5, rate: 0.1 },
-];
 /** A start that has not reached its point in this time does not count. */
 const REACH_WITHIN_MS = 30_000;
 
@@ -31,7 +25,7 @@ export function runCrashes(options: CrashOptions): Promise<CrashReport> {
 
 async function runPoints(options: CrashOptions, bed: TestBed): Promise<CrashReport> {
   const { points, print, seed, directory, killsPerPoint, pointsPerCheck, rate, clients } = options;
-  const { checker, daemon, workload, firehose, signal } = bed;
+  const { checker, daemon, workload, transport, signal } = bed;
   const begin = Date.now();
   const crashed: CrashedPoint[] = [];
   await bed.startDaemon();
@@ -39,10 +33,11 @@ async function runPoints(options: CrashOptions, bed: TestBed): Promise<CrashRepo
   for (const [i, name] of points.entries()) {
     const from = Date.now();
     const random = seededRandom(seed * 65_537 + Object.keys(CRASH_POINTS).indexOf(name));
-    firehose.setFaults({ seed: random.below(2 ** 31), rules: FAULTS });
+    // The daemon retries all the time.
+    transport.failSomeRecords(random);
     workload.start();
     const { kills, missed } = await crashRepeatedly(name, random, options, bed);
-    firehose.setFaults(undefined);
+    await transport.endFaults();
     await workload.stop();
     if (signal.aborted) break;
     if ((i + 1) % pointsPerCheck === 0 || i === points.length - 1) {

@@ -30,9 +30,13 @@ export class DeliveryChecker {
   /** The highest stored version of each key, and its seq. */
   readonly #newest = new Map<string, { version: number; seq: string; call: number }>();
 
-  constructor(expectedChanges: ExpectedChanges, report: Report) {
+  readonly #takesLine: (line: string) => boolean;
+
+  /** @param takesLine takes a line that is no event of the workload */
+  constructor(expectedChanges: ExpectedChanges, report: Report, takesLine = (_line: string): boolean => false) {
     this.#expectedChanges = expectedChanges;
     this.#report = report;
+    this.#takesLine = takesLine;
     this.repeats = new RepeatChecker(report);
   }
 
@@ -69,6 +73,7 @@ export class DeliveryChecker {
   }
 
   #line(line: string, delivered: Delivered): void {
+    if (this.#takesLine(line)) return;
     this.#counts.events++;
     const { call, stored, accepted } = delivered;
     const found = this.#find(line, call);
@@ -79,7 +84,8 @@ export class DeliveryChecker {
     const { last } = expected;
     if (last === undefined) this.#first(expected, key, seq, call);
     else this.repeats.add({ expected, before: last, now: delivered });
-    expected.last = { call, at: delivered.at, accepted, slow: delivered.slow };
+    const { at, slow, behindFailure = false } = delivered;
+    expected.last = { call, at, accepted, slow, behindFailure };
     if (accepted) this.#expectedChanges.acknowledge(expected);
     if (op === 't') this.fold.truncate(source.table, seq);
     else this.fold.apply(source.table, key, { seq, version, row: op === 'd' ? undefined : rawRow(line), call });

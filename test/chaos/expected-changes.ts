@@ -1,4 +1,5 @@
 import { IncompleteMarks } from './incomplete-marks.ts';
+import type { Delivered } from './repeat-checker.ts';
 
 /** A change that a transaction makes. Exactly one event must describe it. */
 export interface Change {
@@ -27,7 +28,7 @@ export interface Expected {
   hash: string | undefined;
   acknowledged: boolean;
   /** The last call that stored it. */
-  last: { call: number; at: number; accepted: boolean; slow: boolean } | undefined;
+  last: Pick<Delivered, 'call' | 'at' | 'accepted' | 'slow' | 'behindFailure'> | undefined;
 }
 
 export const changeId = (table: string, key: string, version: number): string => `${table} ${key} ${version}`;

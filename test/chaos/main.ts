@@ -4,11 +4,14 @@ import { runChaos } from './chaos-run.ts';
 import { hasMinimalMetadata, reportPath, runCommand, SIBLING, TEST_BED_DEFAULTS, whole } from './command.ts';
 import { MUTANTS } from './mutants.ts';
 import { mutantModule } from './preload.ts';
+import { SINKS, type SinkName } from './transport-under-test.ts';
 
 /** `npm run chaos`: kills, cuts and stalls the daemon and checks the promises. Exit code 0: every promise was kept. */
 
 const program = new Command('chaos')
   .option('--seed <n>', 'seed of workload and nemesis', whole, Math.floor(Math.random() * 1e6))
+  .option('--sink <name>', `the transport: ${SINKS.join(', ')}`, sinkName, 'firehose')
+  .option('--brokers <n>', 'brokers of Kafka, 1 to 3', brokers, 3)
   .option('--kills <n>', 'least number of SIGKILLs of the daemon', whole, 200)
   .option('--changes <n>', 'least number of committed changes', whole, 0)
   .option('--kills-per-round <n>', 'kills between two complete comparisons', whole, 50)
@@ -34,6 +37,8 @@ const program = new Command('chaos')
 
 const options = program.parse().opts<{
   seed: number;
+  sink: SinkName;
+  brokers: 1 | 2 | 3;
   kills: number;
   changes: number;
   killsPerRound: number;
@@ -74,6 +79,18 @@ await runCommand(options, (run) =>
 function mutantName(name: string): string {
   if (!(name in MUTANTS)) throw new InvalidArgumentError('test/chaos/mutants.ts has no such mutant.');
   return name;
+}
+
+function sinkName(name: string): SinkName {
+  const found = SINKS.find((each) => each === name);
+  if (found === undefined) throw new InvalidArgumentError(`It must be one of ${SINKS.join(', ')}.`);
+  return found;
+}
+
+function brokers(text: string): 1 | 2 | 3 {
+  const found = ([1, 2, 3] as const).find((each) => String(each) === text);
+  if (found === undefined) throw new InvalidArgumentError('It must be 1, 2 or 3.');
+  return found;
 }
 
 function metadata(value: string): 'full' | 'minimal' {

@@ -5,9 +5,12 @@ import { edited } from './edit.ts';
 import { MUTANTS } from './mutants.ts';
 import type { MutantsReport } from './report.ts';
 import { BUILD, runForReport } from './run-command.ts';
+import { TAKEOVER_MUTANTS } from './takeover/mutants.ts';
 
 describe('a mutant', () => {
-  const edits = Object.entries(MUTANTS).flatMap(([mutant, { edits }]) => edits.map((edit) => ({ mutant, edit })));
+  const edits = Object.entries({ ...MUTANTS, ...TAKEOVER_MUTANTS }).flatMap(([mutant, { edits }]) =>
+    edits.map((edit) => ({ mutant, edit })),
+  );
 
   test.each(edits)('has an edit that applies: the daemon $mutant', ({ edit }) => {
     const source = readFileSync(join(BUILD, 'src', `${edit.file}.js`), 'utf8');

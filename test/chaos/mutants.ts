@@ -1,5 +1,6 @@
 import type { ChaosOptions } from './chaos-run.ts';
 import type { Edit } from './edit.ts';
+import { LOG_MUTANTS } from './log-mutants.ts';
 import type { Promised } from './violation.ts';
 
 /** The daemon with one deliberate bug, which the chaos run must find. */
@@ -15,6 +16,9 @@ export interface Mutant {
 
 const edit = (file: string, from: string, to: string): Edit => ({ file, from, to });
 
+/** The request of a sink of AWS. */
+const SEND = 'const response = await sendWithDeadline((options) => call.send(options), this.#timeoutMs, signal);';
+
 /** A lost event is found in a checkpoint that contains its transaction, or at the end of the round. */
 const LOSS: readonly Promised[] = ['checkpointNotAhead', 'noLoss'];
 
@@ -23,18 +27,18 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     breaks: LOSS,
     edits: [
       edit(
-        'sinks/firehose/firehose-sink',
-        'const response = await this.#sendWithDeadline(command, signal);',
-        `void this.#sendWithDeadline(command, signal).catch(() => {});
-         const response = { RequestResponses: records.map(() => ({ RecordId: 'early' })) };
+        'sinks/aws/put-calls',
+        SEND,
+        `void sendWithDeadline((options) => call.send(options), this.#timeoutMs, signal).catch(() => {});
          // Its memory is still read.
-         if (response) return recordOutcomes(response, records.length);`,
+         return Array.from({ length: records }, () => ({ kind: 'accepted' }));
+         ${SEND}`,
       ),
     ],
   },
   'takes an unknown outcome for accepted': {
     breaks: LOSS,
-    edits: [edit('sinks/firehose/outcomes', "  return { kind: 'unknown', reason };\n}", '  return ACCEPTED;\n}')],
+    edits: [edit('sinks/aws/outcomes', "    return { kind: 'unknown', reason };\n}", '    return ACCEPTED;\n}')],
   },
   'shifts the outcomes of a request by one slot': {
     breaks: [...LOSS, 'boundedRepeats'],
@@ -61,10 +65,10 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     breaks: ['boundedRepeats'],
     edits: [
       edit(
-        'sinks/firehose/firehose-sink',
-        'const response = await this.#sendWithDeadline(command, signal);',
-        `await this.#sendWithDeadline(command, signal);
-         const response = await this.#sendWithDeadline(command, signal);`,
+        'sinks/aws/put-calls',
+        SEND,
+        `await sendWithDeadline((options) => call.send(options), this.#timeoutMs, signal);
+         ${SEND}`,
       ),
     ],
   },
@@ -137,7 +141,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'codec/formats/debezium-format',
-        'images.writeKeyMember(images.beforeSpans);\n        this.#end(at - ordinalBase, row, emit, 0);',
+        "images.writeKeyMember(images.beforeSpans);\n        this.#end('d', at - ordinalBase, row, emit, 0);",
         'images.writeKeyMember(images.beforeSpans);',
       ),
     ],
@@ -165,11 +169,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'forgets a TRUNCATE': {
     breaks: LOSS,
     edits: [
-      edit(
-        'source/change-stream',
-        'writer.writeTruncate(position, ordinal, transaction, Date.now(), (event) => transactions.append(target, event));',
-        '',
-      ),
+      edit('source/change-stream', 'writer.writeTruncate(position, ordinal, transaction, Date.now(), emit);', ''),
     ],
   },
   'reads a name in double quotes as a string': {
@@ -269,8 +269,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [
       edit(
         'source/change-stream',
-        'watch.touch(event);',
-        'watch.touch(event); event = { ...event, keyHash: (Math.random() * 2 ** 32) >>> 0 };',
+        'watch?.touch(event);',
+        'watch?.touch(event); event = { ...event, keyHash: (Math.random() * 2 ** 32) >>> 0 };',
       ),
     ],
   },
@@ -329,4 +329,6 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
       ),
     ],
   },
+
+  ...LOG_MUTANTS,
 };

@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { type Random, seededRandom } from '../../src/local/demo/random.ts';
-import type { LocalFirehose } from '../../src/local/firehose/server.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
-import type { TcpProxy } from '../tcp-proxy.ts';
 import type { ChaosDaemon } from './chaos-daemon.ts';
-import { faultPlan, rejectEverything } from './fault-plans.ts';
+import type { Link, TransportUnderTest } from './transport-under-test.ts';
 import type { Report } from './violation.ts';
 import { weightedChoice } from './weighted-choice.ts';
 
@@ -45,9 +43,9 @@ export interface NemesisOptions {
   seed: number;
   daemon: ChaosDaemon;
   server: LocalServer;
-  firehose: LocalFirehose;
-  /** The links from the daemon to mysqld and to Firehose. */
-  proxies: { mysql: TcpProxy; firehose: TcpProxy };
+  transport: TransportUnderTest;
+  /** The links from the daemon to mysqld and to the transport. */
+  links: { mysql: Link; sink: Link };
   counts: NemesisCounts;
   /** Called while the daemon is dead, to check what it left on disk. */
   afterKill: () => void;
@@ -92,8 +90,8 @@ export class Nemesis {
     } finally {
       this.#quiet.abort();
       await Promise.all(others);
-      this.#options.firehose.setFaults(undefined);
-      for (const proxy of Object.values(this.#options.proxies)) proxy.resume();
+      await this.#options.transport.endFaults();
+      for (const link of Object.values(this.#options.links)) link.resume();
     }
   }
 
@@ -124,7 +122,7 @@ export class Nemesis {
           await this.#terminate();
           break;
         case 'rejectEverything':
-          await this.#rejectEverything();
+          await this.#rejectEverything(signal);
       }
     }
   }
@@ -140,14 +138,14 @@ export class Nemesis {
 
   /** Breaks both links of a daemon that then stays alive, because a new process would heal by its start alone. */
   async #cutBothLinks(signal: AbortSignal): Promise<void> {
-    const { daemon, proxies } = this.#options;
+    const { daemon, links } = this.#options;
     await daemon.untilFollowing(10_000);
     await pause(500 + this.#random.daemon.below(1_500), signal);
-    for (const proxy of Object.values(proxies)) this.#cut(proxy, 'rst');
+    for (const link of Object.values(links)) this.#cut(link, 'rst');
   }
 
-  #cut(proxy: TcpProxy, by: 'rst' | 'fin'): void {
-    if (proxy.cut(by) > 0) this.#options.counts.cuts++;
+  #cut(link: Link, by: 'rst' | 'fin'): void {
+    if (link.cut(by) > 0) this.#options.counts.cuts++;
   }
 
   async #terminate(): Promise<void> {
@@ -167,13 +165,13 @@ export class Nemesis {
     daemon.start();
   }
 
-  /** Firehose rejects everything. The daemon must stop with an error and must not move the checkpoint. */
-  async #rejectEverything(): Promise<void> {
-    const { daemon, counts, firehose, afterKill, report } = this.#options;
+  /** The transport rejects everything. The daemon must stop with an error and must not move the checkpoint. */
+  async #rejectEverything(signal: AbortSignal): Promise<void> {
+    const { daemon, counts, transport, afterKill, report } = this.#options;
     if (!daemon.following) return;
     this.#rejecting = true;
     try {
-      firehose.setFaults(rejectEverything(this.#random.daemon));
+      await transport.rejectEverything(this.#random.daemon);
       const how = await daemon.untilEnded(20_000);
       if (how === undefined) return;
       counts.rejections++;
@@ -187,53 +185,53 @@ export class Nemesis {
       afterKill();
     } finally {
       this.#rejecting = false;
-      firehose.setFaults(faultPlan(this.#random.daemon));
+      await transport.injectFaults(this.#random.daemon, signal);
     }
     daemon.start();
   }
 
   async #attackSink(signal: AbortSignal): Promise<void> {
-    const { firehose, counts } = this.#options;
+    const { transport, counts } = this.#options;
     const random = this.#random.sink;
     while (!signal.aborted) {
       if (!this.#rejecting) {
-        firehose.setFaults(faultPlan(random));
         counts.faultPlans++;
+        await transport.injectFaults(random, signal);
       }
       await pause(1_000 + random.below(5_000), signal);
     }
   }
 
   async #attackNetwork(signal: AbortSignal): Promise<void> {
-    const { proxies, counts } = this.#options;
+    const { links, counts } = this.#options;
     const random = this.#random.network;
     while (!signal.aborted) {
       await pause(200 + random.below(2_200), signal);
-      const proxy = random.chance(0.6) ? proxies.firehose : proxies.mysql;
+      const link = random.chance(0.6) ? links.sink : links.mysql;
       switch (weightedChoice(random, NETWORK_FAULTS)) {
         case 'reset':
-          this.#cut(proxy, 'rst');
+          this.#cut(link, 'rst');
           break;
         case 'end':
-          this.#cut(proxy, 'fin');
+          this.#cut(link, 'fin');
           break;
         case 'cutInsideMessage':
-          proxy.cutAfter(1 + random.below(20_000));
+          link.cutAfter(1 + random.below(20_000));
           await pause(500, signal);
-          if (proxy.cutPending) proxy.cutAfter(-1);
+          if (link.cutPending) link.cutAfter(-1);
           else counts.cuts++;
           break;
         case 'stall':
-          proxy.stall();
+          link.stall();
           counts.stalls++;
           await pause(random.chance(0.2) ? 5_000 : random.below(2_000), signal);
-          proxy.resume();
+          link.resume();
           break;
         case 'blackhole':
-          proxy.blackhole('open and new');
+          link.blackhole('open and new');
           counts.blackholes++;
           await pause(random.below(3_000), signal);
-          proxy.resume();
+          link.resume();
       }
     }
   }

@@ -9,6 +9,16 @@ export function mutantModule(mutant: string | undefined, budgetBytes: number | u
   return withQuery('mutate.js', { ...(mutant && { mutant }), ...(budgetBytes && { budget: `${budgetBytes}` }) });
 }
 
+/** The daemon's own count of events that a retry can have stored twice, as `withCountedRepeats` makes it log them. */
+export const COUNTED_REPEATS = /^possible repeats: (\d+)$/;
+
+/** The same mutant, or the daemon as it is, which also logs each time what it counts as possible repeats. */
+export function withCountedRepeats(module = withQuery('mutate.js', {})): string {
+  const url = new URL(module);
+  url.searchParams.set('counted', 'yes');
+  return url.href;
+}
+
 function withQuery(file: string, query: Record<string, string>): string {
   const url = new URL(file, import.meta.url);
   url.search = `${new URLSearchParams(query)}`;

@@ -14,6 +14,8 @@ export interface Delivered {
   accepted: boolean;
   /** The answer was delayed on purpose, up to `SLOW_MS`. */
   slow: boolean;
+  /** A record before it in its call failed, behind which delivery sends its lane again. */
+  behindFailure?: boolean;
 }
 
 export interface RepeatCounts {
@@ -22,6 +24,9 @@ export interface RepeatCounts {
   afterRestart: number;
   afterFailedAnswer: number;
   afterLostAnswer: number;
+  behindFailedRecord: number;
+  /** The daemon has counted the event as one that can be stored twice. */
+  counted: number;
   /** The most repeats after one start of the daemon. */
   mostInOneGeneration: number;
 }
@@ -46,11 +51,15 @@ export class RepeatChecker {
     afterRestart: 0,
     afterFailedAnswer: 0,
     afterLostAnswer: 0,
+    behindFailedRecord: 0,
+    counted: 0,
     mostInOneGeneration: 0,
   };
   readonly #report: Report;
   readonly #generations: (Generation & { gtids: GtidIntervals; repeats: number })[] = [];
   #waiting: Repeat[] = [];
+  /** What the daemon has counted as possible repeats, by its starts. */
+  #counted: { at: number; left: number }[] = [];
 
   constructor(report: Report) {
     this.#report = report;
@@ -59,6 +68,11 @@ export class RepeatChecker {
   /** The daemon has started to follow the binlog. It can now repeat what its checkpoint does not contain. */
   generation(generation: Generation): void {
     this.#generations.push({ ...generation, gtids: parseGtids(generation.from), repeats: 0 });
+  }
+
+  /** The daemon has counted this many events whose record can be stored and is sent again. */
+  counted(at: number, events: number): void {
+    this.#counted.push({ at, left: events });
   }
 
   add(repeat: Repeat): void {
@@ -81,6 +95,7 @@ export class RepeatChecker {
 
   prune(): void {
     this.#generations.splice(0, this.#generations.length - 1);
+    this.#counted = [];
   }
 
   #explain({ expected, before, now }: Repeat, lostAnswers: readonly LostAnswer[]): void {
@@ -97,6 +112,18 @@ export class RepeatChecker {
     const isNew = started !== undefined && started.at >= before.at - SLACK_MS;
     if (isNew && !contains(started.gtids, expected.tx.gtid)) {
       this.counts.afterRestart++;
+      return;
+    }
+    if (before.behindFailure) {
+      this.counts.behindFailedRecord++;
+      return;
+    }
+    const counted = this.#counted.find(
+      ({ at, left }) => left > 0 && at >= (started?.at ?? 0) - SLACK_MS && at <= now.at + SLACK_MS,
+    );
+    if (counted !== undefined) {
+      counted.left--;
+      this.counts.counted++;
       return;
     }
     const until = before.at + (before.slow ? SLOW_MS : SLACK_MS);

@@ -45,6 +45,8 @@ export interface RunReport extends Findings {
 
 export interface ChaosReport extends RunReport {
   rounds: number;
+  /** Events that were read back from an ordered log. */
+  readBack: number;
   nemesis: NemesisCounts;
 }
 

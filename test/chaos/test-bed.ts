@@ -1,14 +1,17 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import { type LocalFirehose, startLocalFirehose } from '../../src/local/firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../../src/local/mysql/server.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { ChaosDaemon } from './chaos-daemon.ts';
 import { Checker, type CheckerOptions } from './checker.ts';
 import { formatGtids } from './gtid-intervals.ts';
+import { LogTail } from './log-tail.ts';
+import { COUNTED_REPEATS, withCountedRepeats } from './preload.ts';
+import type { SinkCall } from './sink-call.ts';
 import { ACCOUNTS, DDL, ORDERS, SCHEMA, XA_ROWS } from './tables.ts';
+import { type Link, type SinkName, startTransport, type TransportUnderTest } from './transport-under-test.ts';
 import { Workload } from './workload.ts';
 
 export interface TestBedOptions extends CheckerOptions {
@@ -23,6 +26,10 @@ export interface TestBedOptions extends CheckerOptions {
   oversize: number;
   /** The binlog does not name columns: binlog_row_metadata is MINIMAL. */
   minimalMetadata: boolean;
+  /** The transport that receives the events. */
+  sink: SinkName;
+  /** Brokers of Kafka. */
+  brokers: 1 | 2 | 3;
   /** Deliver to several streams. */
   routes: boolean;
   /** The local Firehose writes its ledger with all events, and syncs it before each answer. */
@@ -37,22 +44,21 @@ export interface TestBedOptions extends CheckerOptions {
   signal: AbortSignal;
 }
 
-const STREAM = 'changes';
 /** Tables with a stream of their own if `routes` is set. */
 const ROUTED = [ACCOUNTS, ORDERS, XA_ROWS].map(({ name }) => name);
 const START_WITHIN_MS = 30_000;
 /** An event is lost if it is missing this long after the checkpoint contains its transaction. */
 const LOST_AFTER_MS = 2_000;
 
-/** A real server, a real daemon, a local Firehose, a proxy on each link, a workload and the checker. */
+/** A real server, a real daemon, a transport, a proxy on each link, a workload and the checker. */
 export class TestBed {
   readonly options: TestBedOptions;
   readonly checker: Checker;
   /** Aborts when the run has to end early. */
   readonly signal: AbortSignal;
   readonly server: LocalServer;
-  readonly firehose: LocalFirehose;
-  readonly proxies: { mysql: TcpProxy; firehose: TcpProxy };
+  readonly transport: TransportUnderTest;
+  readonly links: { mysql: Link; sink: Link };
   readonly daemon: ChaosDaemon;
   readonly workload: Workload;
   /** Errors of the workload's own statements and their number. They are not the daemon's fault. */
@@ -60,26 +66,31 @@ export class TestBed {
   /** The transactions that were committed, by the kind of their plan. */
   readonly plans: Record<string, number> = {};
   readonly #timers: NodeJS.Timeout[];
+  readonly #tail: LogTail | undefined;
 
   private constructor(
     options: TestBedOptions,
     checker: Checker,
     server: LocalServer,
-    firehose: LocalFirehose,
-    proxies: TestBed['proxies'],
+    transport: TransportUnderTest,
+    mysql: Link,
   ) {
     this.options = options;
     this.checker = checker;
     this.signal = AbortSignal.any([options.signal, checker.stopped]);
     this.server = server;
-    this.firehose = firehose;
-    this.proxies = proxies;
+    this.transport = transport;
+    this.links = { mysql, sink: transport.link };
     const { directory, entry, preload } = options;
     this.daemon = new ChaosDaemon({
       entry,
       configFile: join(directory, 'cdc.yaml'),
       logFile: join(directory, 'daemon.log'),
-      preload,
+      preload: transport.countsRepeats ? withCountedRepeats(preload) : preload,
+      onLine(at, message) {
+        const count = COUNTED_REPEATS.exec(message)?.[1];
+        if (count !== undefined) checker.delivery.repeats.counted(at, Number(count));
+      },
       onGeneration: (generation) => checker.delivery.repeats.generation(generation),
       onDeath: (how, lastWords) => {
         const evidence = { start: this.daemon.starts, lastWords };
@@ -100,8 +111,10 @@ export class TestBed {
         this.trouble[what] = (this.trouble[what] ?? 0) + 1;
       },
     });
+    const { log } = transport;
+    this.#tail = log && new LogTail(log, checker.delivery, checker.report);
     this.#timers = [
-      setInterval(() => checker.explainRepeats(proxies.firehose), 500),
+      setInterval(() => checker.explainRepeats(transport), 500),
       setInterval(() => checker.writeCallLog(), 1_000),
     ];
   }
@@ -118,19 +131,15 @@ export class TestBed {
       const setup = await createConnection({ uri: server.url });
       for (const statement of DDL) await setup.query(statement);
       setup.destroy();
-      const firehose = await startLocalFirehose({
-        listen: { host: '127.0.0.1', port: 0 },
-        lake: join(directory, 'lake'),
-        streams: [STREAM, ...ROUTED].map((name) => ({ name, bufferSeconds: 5 })),
-        ledger: options.ledger ? join(directory, 'ledger.ndjson') : undefined,
-        onCall: (entry) => checker.called(entry),
+      const { sink, routes, ledger, seed, brokers } = options;
+      const onCall = (call: SinkCall): void => checker.called(call);
+      const onFault = (name: string): void => checker.faulted(name);
+      const transport = await startTransport(sink, {
+        ...{ seed, directory, ledger, brokers, onCall, onFault, routed: routes ? ROUTED : [] },
       });
-      const proxies = {
-        mysql: await TcpProxy.listen(server.port),
-        firehose: await TcpProxy.listen(Number(new URL(firehose.endpoint).port)),
-      };
-      writeFileSync(join(directory, 'cdc.yaml'), configuration(options, proxies));
-      const bed = new TestBed(options, checker, server, firehose, proxies);
+      const mysql = await TcpProxy.listen(server.port);
+      writeFileSync(join(directory, 'cdc.yaml'), configuration(mysql, transport));
+      const bed = new TestBed(options, checker, server, transport, mysql);
       try {
         return await body(bed);
       } finally {
@@ -154,29 +163,48 @@ export class TestBed {
    * Returns the milliseconds until the lag was zero, or undefined if the run ends early.
    */
   async healAndCheck(): Promise<number | undefined> {
-    const { checker, server, proxies } = this;
+    const { checker, server, transport } = this;
     const from = Date.now();
     const healed = await this.#heal();
     const took = Date.now() - from;
-    checker.explainRepeats(proxies.firehose, Number.POSITIVE_INFINITY);
+    checker.explainRepeats(transport, Number.POSITIVE_INFINITY);
     if (this.signal.aborted) return undefined;
+    await this.#tail?.read();
     checker.delivery.checkNothingLost();
     if (healed) await checker.compare(server.url);
     return took;
   }
 
+  /**
+   * Checks what a dead daemon has left on disk. Where the log is what shows deliveries, it is read first; the next
+   * daemon does not send again what the checkpoint contains, so it can start meanwhile.
+   */
+  checkCheckpoint(): void {
+    const { checker, transport } = this;
+    transport.daemonDied?.();
+    if (!transport.log?.isOnlyWitness) return checker.checkCheckpoint();
+    const checkpoint = checker.readCheckpoint();
+    this.#tail?.afterReading(() => checker.checkCheckpoint(checkpoint));
+  }
+
+  /** Events that were read back. */
+  get readBack(): number {
+    return this.#tail?.events ?? 0;
+  }
+
   /** Ends the daemon, which must exit with 0, and forgets what was checked. */
   async endOfRound(): Promise<void> {
-    const { checker, daemon, proxies } = this;
+    const { checker, daemon, transport } = this;
     const { how, ms, lastWords } = await daemon.terminate();
     if (how !== '0') {
       const what = `SIGTERM ended an idle daemon with ${how} after ${ms} ms; expected 0`;
       checker.report({ promise: 'loudStop', what, evidence: { start: daemon.starts, lastWords } });
     }
-    checker.checkCheckpoint();
-    checker.explainRepeats(proxies.firehose, Number.POSITIVE_INFINITY);
+    this.checkCheckpoint();
+    const clear = (): Promise<void> => transport.clear();
+    await (this.#tail?.endOfRound(clear) ?? clear());
+    checker.explainRepeats(transport, Number.POSITIVE_INFINITY);
     checker.prune();
-    this.#clearLake();
   }
 
   async #heal(): Promise<boolean> {
@@ -190,6 +218,8 @@ export class TestBed {
       let noLagSince: number | undefined;
       for (;;) {
         const lag = checker.lag(executed);
+        // It shows what has arrived.
+        if (lag.size === 0 && this.transport.log?.isOnlyWitness) await this.#tail?.read();
         if (lag.size > 0) noLagSince = undefined;
         else noLagSince ??= Date.now();
         if (lag.size === 0 && checker.expectedChanges.outstanding === 0) return true;
@@ -217,30 +247,20 @@ export class TestBed {
 
   async #clear(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    await this.#tail?.close();
     if (this.daemon.running) await this.daemon.kill();
     this.daemon.close();
     this.workload.close();
-    for (const proxy of Object.values(this.proxies)) await proxy.close();
-    await this.firehose.close();
+    await this.links.mysql.close();
+    await this.transport.close();
     this.checker.writeCallLog();
-  }
-
-  /** The checker reads the calls, so the objects of the lake are not needed. */
-  #clearLake(): void {
-    const lake = join(this.options.directory, 'lake');
-    for (const name of readdirSync(lake)) rmSync(join(lake, name), { recursive: true, force: true });
   }
 }
 
-const configuration = ({ routes }: TestBedOptions, { mysql, firehose }: TestBed['proxies']): string =>
+const configuration = (mysql: TcpProxy, transport: TransportUnderTest): string =>
   `name: chaos
 source: { url: "mysql://root@127.0.0.1:${mysql.port}" }
 tables: ["${SCHEMA}.*", "!${SCHEMA}.hidden", "!${SCHEMA}.numbers", "!${SCHEMA}.notes"]
 keys: { "${SCHEMA}.visits": [host, n] }
-firehose:
-  stream: ${STREAM}
-  endpoint: "http://127.0.0.1:${firehose.port}"
-  linger: 2ms${routes ? `\n  routes: { ${ROUTED.map((table) => `"${SCHEMA}.${table}": ${table}`).join(', ')} }` : ''}
-  aggregate: { max_events: 4, max_bytes: 8KiB }
-checkpoint: { file: state/chaos.json }
+${transport.configuration}checkpoint: { file: state/chaos.json }
 `;

@@ -2,6 +2,7 @@
 export type Promised =
   | 'noLoss'
   | 'keyOrder'
+  | 'samePartition'
   | 'checkpointNotAhead'
   | 'noPhantom'
   | 'convergence'
@@ -10,7 +11,9 @@ export type Promised =
   | 'boundedRepeats'
   | 'lagHeals'
   | 'loudStop'
-  | 'boundedMemory';
+  | 'boundedMemory'
+  | 'takeover'
+  | 'oneLeader';
 
 /** A broken promise, with the evidence that an analysis needs. */
 export interface Violation {

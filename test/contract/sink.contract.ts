@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Table } from '../../src/model/table.ts';
 import type { RecordOutcome, Sink, SinkRecord } from '../../src/sinks/sink.ts';
+
+const TABLE: Table = { schema: 'shop', name: 'orders', columns: [], key: [] };
 
 /** What goes wrong on the other side of a sink; each subject provokes it in its own way. */
 export type SinkFault =
@@ -20,12 +23,14 @@ export type SinkFault =
 
 /** A sink, and the transport behind it. */
 export interface SinkSubject {
-  /** Sends to a stream that exists. It gives up on a request without a response within a second. */
+  /** Sends to a stream that exists. It gives up on a request without a response within some seconds. */
   sink: Sink;
   /** A sink of a stream that does not exist. */
   withoutStream: Sink;
   /** What is stored, a buffer for each record, in the order of its arrival. */
-  stored: () => Buffer[];
+  stored: () => Buffer[] | Promise<Buffer[]>;
+  /** Faults that this transport does not have. */
+  impossible?: readonly SinkFault[];
   setFault: (fault: SinkFault | undefined) => void;
   close: () => Promise<void>;
 }
@@ -48,9 +53,11 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
       const bytes = Buffer.from(text);
       const half = bytes.length >> 1;
       const buffers = [bytes.subarray(0, half), bytes.subarray(half)];
-      return subject.sink.needsKeys ? { buffers, keys: [Buffer.from('{"id":1}')] } : { buffers };
+      return subject.sink.needsKeys
+        ? { buffers, events: [{ key: Buffer.from('{"id":1}'), table: TABLE, op: 'c' }] }
+        : { buffers };
     };
-    const storedTexts = (): string[] => subject.stored().map(String);
+    const storedTexts = async (): Promise<string[]> => (await subject.stored()).map(String);
     const kinds = (outcomes: readonly RecordOutcome[]): string[] => outcomes.map(({ kind }) => kind);
 
     test('stores the records of a request whole and in their order, and reports each as accepted', async () => {
@@ -59,7 +66,7 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
         { kind: 'accepted' },
         { kind: 'accepted' },
       ]);
-      expect(storedTexts()).toEqual(['a\n', 'b1\nb2\n', 'ü\n']);
+      expect(await storedTexts()).toEqual(['a\n', 'b1\nb2\n', 'ü\n']);
     });
 
     test('accepts requests up to each of its limits', async () => {
@@ -74,14 +81,15 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
       const rest = maxRequestBytes - full * maxRecordBytes;
       const sizes = [...Array.from({ length: full }, () => maxRecordBytes), ...(rest > 0 ? [rest] : [])];
       expect(new Set(kinds(await send(...sizes.map(line))))).toEqual(new Set(['accepted']));
-      expect(subject.stored()).toHaveLength(count + 1 + sizes.length);
+      expect(await subject.stored()).toHaveLength(count + 1 + sizes.length);
     });
 
     test('reports a partial failure record by record, and sends nothing again by itself', async () => {
+      if (subject.impossible?.includes('second record throttled')) return;
       subject.setFault('second record throttled');
       expect(kinds(await send('a\n', 'b\n', 'c\n'))).toEqual(['accepted', 'throttled', 'accepted']);
       subject.setFault(undefined);
-      expect(storedTexts()).toEqual(['a\n', 'c\n']);
+      expect(await storedTexts()).toEqual(['a\n', 'c\n']);
     });
 
     test.each([
@@ -99,9 +107,9 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
         expect(kinds(outcomes)).toEqual([kind, kind]);
         for (const outcome of outcomes) expect('reason' in outcome && outcome.reason).toBeTruthy();
         subject.setFault(undefined);
-        expect(storedTexts()).toHaveLength(stored);
+        expect(await storedTexts()).toHaveLength(stored);
         expect(await send('c\n')).toEqual([{ kind: 'accepted' }]);
-        expect(storedTexts().at(-1)).toBe('c\n');
+        expect((await storedTexts()).at(-1)).toBe('c\n');
       },
     );
 
@@ -113,7 +121,7 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
         { ...rejected, scope: 'request' },
         { ...rejected, scope: 'request' },
       ]);
-      expect(storedTexts()).toEqual([]);
+      expect(await storedTexts()).toEqual([]);
       expect(kinds(await send('sound\n'))).toEqual(['accepted']);
     });
 
@@ -130,7 +138,7 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
       setTimeout(() => abort.abort(), 20);
       expect(kinds(await outcome)).toEqual(['unknown']);
       expect(kinds(await subject.sink.send([record('b\n')], abort.signal))).toEqual(['unknown']);
-      expect(storedTexts()).toEqual([]);
+      expect(await storedTexts()).toEqual([]);
     });
 
     test.each([
@@ -143,6 +151,7 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
       'result missing',
     ] as const)('no longer reads the buffers of a request that has resolved (fault: %s)', async (fault) => {
       const sent = Array.from({ length: 40 }, (_, i) => String.fromCharCode(97 + (i % 26)).repeat(20_000 + i));
+      if (fault !== undefined && subject.impossible?.includes(fault)) return;
       subject.setFault(fault);
       const requests = [0, 1, 2, 3].map(async (request) => {
         const records = sent.slice(request * 10, request * 10 + 10).map((text) => record(`${text}\n`));
@@ -155,8 +164,9 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
       // The bodies of these requests take the memory of those before.
       await Promise.all(requests.map(() => send(...sent.slice(0, 10).map((text) => `${text}\n`))));
       const known = new Set(sent.map((text) => `${text}\n`));
-      expect(storedTexts().filter((text) => !known.has(text))).toEqual([]);
-      expect(storedTexts().length).toBeGreaterThanOrEqual(40);
+      const texts = await storedTexts();
+      expect(texts.filter((text) => !known.has(text))).toEqual([]);
+      expect(texts.length).toBeGreaterThanOrEqual(40);
     });
 
     test('leaves the bytes that it encodes unchanged', async () => {
@@ -166,7 +176,7 @@ export function sinkContract(name: string, open: () => Promise<SinkSubject>): vo
       const encoded = await encodeRecord(given);
       expect(given.map(String)).toEqual(['a\n', 'b\n']);
       expect(kinds(await subject.sink.send([{ buffers: encoded }], signal))).toEqual(['accepted']);
-      expect(Buffer.concat(subject.stored()).equals(Buffer.concat(encoded))).toBe(true);
+      expect(Buffer.concat(await subject.stored()).equals(Buffer.concat(encoded))).toBe(true);
     });
 
     test('has a name for messages', () => {

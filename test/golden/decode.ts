@@ -1,4 +1,5 @@
-import { type Checkpoint, CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
+import { CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
 import { ByteWriter } from '../../src/codec/bytes/byte-writer.ts';
 import { charsetOf, decodeText } from '../../src/codec/charset/charset.ts';
 import { EventWriter } from '../../src/codec/event-writer.ts';
@@ -17,6 +18,7 @@ import type { Table } from '../../src/model/table.ts';
 import { compileSchemaFilter, compileTableFilter } from '../../src/model/table-filter.ts';
 import type { ResolvedTableSchema } from '../../src/model/table-schema.ts';
 import type { TransactionHandler } from '../../src/model/transaction-handler.ts';
+import type { RecordEvent } from '../../src/sinks/sink.ts';
 import { BinlogDecoder } from '../../src/source/binlog/binlog-decoder.ts';
 import type { TableMap } from '../../src/source/binlog/table-map.ts';
 import { columnSignature, TableSchemaCache } from '../../src/source/schema/table-schema-cache.ts';
@@ -62,6 +64,8 @@ export interface Variation {
 export interface Decoded {
   /** The lines of committed transactions, each with its newline. */
   lines: Buffer[];
+  /** What each of them is, as a sink of messages gets it. */
+  events: RecordEvent[];
   /** What the decoder reported besides rows, one JSON text each. */
   journal: string[];
   /** The last version of each captured table, by `schema.table`. */
@@ -186,7 +190,7 @@ export function decode(fixture: Fixture, variation: Variation): Decoded {
     },
     backfill: BACKFILLED,
   };
-  return { lines: committed.lines, journal, tables, checkpoint };
+  return { lines: committed.lines, events: committed.events, journal, tables, checkpoint };
 }
 
 /** A table that is copied, and one that is half copied. */
@@ -251,20 +255,31 @@ const described = (transaction: Transaction): Record<string, unknown> => {
 /** Keeps the lines of transactions that happened, as delivery does. */
 export function committedLines(
   onCommit: (transaction: Transaction, lines: number) => void,
-): TransactionHandler & { lines: Buffer[] } {
+): TransactionHandler & { lines: Buffer[]; events: RecordEvent[] } {
   const lines: Buffer[] = [];
-  let open: Buffer[] = [];
+  const events: RecordEvent[] = [];
+  let open: { line: Buffer; event: RecordEvent }[] = [];
   const savepoints = new Map<string, number>();
   return {
     lines,
-    append: (_target, { bytes, from, to }) => void open.push(Buffer.from(bytes.subarray(from, to))),
+    events,
+    needsKeys: true,
+    append(_target, event) {
+      event.locateKey();
+      const { bytes, from, to, keyFrom, keyTo, table, op } = event;
+      const key = Buffer.from(bytes.subarray(keyFrom, keyTo));
+      open.push({ line: Buffer.from(bytes.subarray(from, to)), event: { key, table, op } });
+    },
     savepoint: (name) => void savepoints.set(name, open.length),
     rollbackTo(name) {
       open.length = savepoints.get(name) ?? open.length;
     },
     commit(transaction) {
       onCommit(transaction, open.length);
-      for (const line of open) lines.push(line);
+      for (const { line, event } of open) {
+        lines.push(line);
+        events.push(event);
+      }
       open = [];
       savepoints.clear();
     },

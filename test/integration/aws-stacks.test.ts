@@ -19,6 +19,7 @@ import { createInput } from '../aws/create-input.ts';
 import { type Parameters, resolveTemplate, type Stack } from '../aws/resolve.ts';
 import { SAMPLES } from '../aws/stacks.ts';
 import { readTemplate } from '../aws/template.ts';
+import { firehoseOf } from '../unit/config/config-from.ts';
 
 /** Each stack, in a local Firehose by the real SDK: its stream passes cdc check, takes events and delivers them. */
 
@@ -180,7 +181,9 @@ test.each(DELIVERIES)(
     const lines = stack.Outputs.CdcConfiguration!;
     const tables = /^tables:/m.test(lines) ? '' : 'tables: ["shop.*"]\n';
     const yaml = `source: { url: "mysql://cdc:x@127.0.0.1" }\n${tables}${lines}`;
-    const { format, flat_prefix, firehose: options } = parseConfig(yaml, { file: 'cdc.yaml', directory: '/', env: {} });
+    const config = parseConfig(yaml, { file: 'cdc.yaml', directory: '/', env: {} });
+    const { format, flat_prefix } = config;
+    const options = firehoseOf(config);
     const { DeliveryStreamDescription: described } = await client.send(
       new DescribeDeliveryStreamCommand({ DeliveryStreamName: options.stream }),
     );

@@ -7,7 +7,9 @@ import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { type AdminServer, startAdminServer } from '../../src/admin/server.ts';
 import type { BackfillControl, BackfillRequest, BackfillStatus, TableStatus } from '../../src/backfill/control.ts';
+import { CdcError } from '../../src/runtime/error.ts';
 import { createLog } from '../../src/runtime/log.ts';
+import { daemonFacts, observation } from '../admin-fixture.ts';
 import { cdc, type Ended, startCdc, until } from './pipeline-fixture.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cdc-backfill-'));
@@ -15,10 +17,11 @@ const socket = join(directory, 'state', 'shop.sock');
 
 const NO_STREAM = {
   tables: async () => [],
-  stream: () => ({
-    server: { flavor: 'mysql' as const, identity: '', host: '' },
-    ...{ epoch: 0, delivered: { file: '', position: 4, gtids: null } },
-  }),
+  observe: () =>
+    observation({
+      server: { flavor: 'mysql' as const, identity: '', host: '' },
+      ...{ epoch: 0, delivered: { file: '', position: 4, gtids: null } },
+    }),
   verified: async () => {},
   repair: async () => ({ sent: 0, deleted: 0, left: 0 }),
 };
@@ -34,9 +37,12 @@ class Daemon implements BackfillControl {
 
   async listen(name = 'shop'): Promise<void> {
     this.#server = await startAdminServer({
-      ...{ socket, name, log: createLog('shop', 'fatal') },
-      source: () => (this.isReady ? { ...NO_STREAM, backfill: this } : undefined),
-      whyUnavailable: () => 'MySQL is away',
+      ...{ socket, dashboard: directory, log: createLog('shop', 'fatal') },
+      daemon: daemonFacts({
+        name,
+        pipeline: () => (this.isReady ? { ...NO_STREAM, backfill: this } : undefined),
+        whyNoPipeline: () => new CdcError('MySQL is away'),
+      }),
     });
   }
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { estimateBackfill } from '../../src/backfill/request/estimate.ts';
+import { type EstimatedStream, estimateBackfill } from '../../src/backfill/request/estimate.ts';
 import { resolveTables } from '../../src/backfill/request/resolve-tables.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
@@ -9,7 +9,12 @@ import { asCdcError } from '../../src/runtime/error.ts';
 import { connect } from '../../src/source/server/server-info.ts';
 import { startTestServer } from './test-server.ts';
 
-const NO_QUOTA = { records: Infinity, requests: Infinity, bytes: Infinity };
+const STREAM: EstimatedStream = {
+  aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
+  quota: { records: Infinity, requests: Infinity, bytes: Infinity },
+  compresses: false,
+  isBilled: true,
+};
 
 const configured = (tables: string, more = '') =>
   parseConfig(`source: { url: "mysql://cdc@127.0.0.1" }\ntables: ${tables}\nfirehose: { stream: s${more} }`, {
@@ -128,7 +133,7 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('a request of a backfi
   test('the estimate is near the truth and needs no row', async () => {
     const config = configured('["bf_shop.*"]');
     const tables = await resolve(['bf_shop.orders']);
-    const whole = await estimateBackfill(all, config, {}, tables, NO_QUOTA);
+    const whole = await estimateBackfill(all, config, {}, tables, [STREAM]);
     expect(whole).toMatchObject({ tables: 1, limit: 'reading', warnings: [], usdPerGb: 0.029 });
     expect(whole.rows).toBeGreaterThan(3_000);
     expect(whole.rows).toBeLessThan(5_500);
@@ -137,7 +142,7 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('a request of a backfi
     expect(whole.eventBytes / whole.rows).toBeLessThan(700);
     expect(whole.binlog.bytes).toBeGreaterThan(0);
     expect(whole.largest).toMatchObject([{ schema: 'bf_shop', table: 'orders' }]);
-    const half = await estimateBackfill(all, config, { where: 'id < 2048', rate: 100 }, tables, NO_QUOTA);
+    const half = await estimateBackfill(all, config, { where: 'id < 2048', rate: 100 }, tables, [STREAM]);
     expect(half.rows).toBeGreaterThan(1_000);
     expect(half.rows).toBeLessThan(3_200);
     expect(half).toMatchObject({ limit: 'rate', seconds: Math.ceil(half.rows / 100) });
@@ -148,7 +153,7 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('a request of a backfi
     const [[before]] = (await root.query(`SELECT @@global.${variable} AS days`)) as unknown as [[{ days: number }]];
     await root.query(`SET GLOBAL ${variable} = ${flavor === 'mysql' ? 86_400 : 1}`);
     const tables = await resolve(['bf_shop.orders']);
-    const slow = await estimateBackfill(all, configured('["bf_shop.*"]'), { rate: 0.01 }, tables, NO_QUOTA);
+    const slow = await estimateBackfill(all, configured('["bf_shop.*"]'), { rate: 0.01 }, tables, [STREAM]);
     await root.query(`SET GLOBAL ${variable} = ${before.days}`);
     expect(slow.binlog.retentionSeconds).toBe(86_400);
     expect(slow.warnings).toMatchObject([{ message: expect.stringMatching(/purges its binlog after 24.0 hours/) }]);
@@ -165,7 +170,7 @@ describe.each(['mysql', 'mariadb', 'mysql-5.6'] as const)('a request of a backfi
     });
     const tables = await resolveTables(counting, configured('["bf_shop.*"]'), { tables: [] });
     const forThree = statements;
-    await estimateBackfill(counting, configured('["bf_shop.*"]'), {}, tables, NO_QUOTA);
+    await estimateBackfill(counting, configured('["bf_shop.*"]'), {}, tables, [STREAM]);
     expect(tables).toHaveLength(3);
     expect(forThree).toBe(3); // the server's settings, the list, one probe of the schema
     expect(statements - forThree).toBe(6);

@@ -1,6 +1,6 @@
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Checkpoint } from '../../src/checkpoint/checkpoint-file.ts';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
 import type { LocalServer, ServerKind } from '../../src/local/mysql/server.ts';

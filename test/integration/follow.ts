@@ -2,6 +2,8 @@ import { tmpdir } from 'node:os';
 import { createConnection } from 'mysql2/promise';
 import { parseConfig } from '../../src/config/load.ts';
 import { sourceConnection } from '../../src/config/source-connection.ts';
+import type { EventOp } from '../../src/model/encoded-event.ts';
+import type { Table } from '../../src/model/table.ts';
 import { ChangeStream } from '../../src/source/change-stream.ts';
 import { readServerInfo, type ServerInfo } from '../../src/source/server/server-info.ts';
 import { startPoint } from '../../src/source/start-point.ts';
@@ -13,6 +15,8 @@ export interface Line {
   event: Record<string, unknown>;
   key: string;
   keyHash: number;
+  op: EventOp;
+  table: Table;
 }
 
 /** Whether the line is of the marker, the one with this id if it matters. */
@@ -83,7 +87,10 @@ export class History {
       append(_target, event) {
         const text = lineOf(event);
         if (isMarker(text, marker)) done.abort();
-        else open.push({ text, event: JSON.parse(text), key: keyOf(event), keyHash: event.keyHash });
+        else {
+          const { keyHash, op, table } = event;
+          open.push({ text, event: JSON.parse(text), key: keyOf(event), keyHash, op, table });
+        }
       },
       savepoint: (name) => void savepoints.set(name, open.length),
       rollbackTo(name) {

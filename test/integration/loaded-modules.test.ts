@@ -45,7 +45,13 @@ async function loadedBy(command: string, cwd = directory): Promise<string[]> {
 const CONFIG = ['zod', 'yaml', 'fastest-levenshtein'];
 const SERVER = ['mysql2', 'iconv-lite'];
 const BINLOG = ['@vlasky/zongji', 'fzstd'];
-const AWS = ['@aws-sdk/client-firehose', '@aws-sdk/credential-provider-node', '@smithy/node-http-handler'];
+const AWS = [
+  '@aws-sdk/client-firehose',
+  '@aws-sdk/credential-provider-node',
+  '@smithy/node-http-handler',
+  // The SDK signs with it.
+  '@smithy/signature-v4',
+];
 
 test.each<[command: string, packages: string[]]>([
   ['--help', []],
@@ -59,6 +65,12 @@ test.each<[command: string, packages: string[]]>([
   ['verify --help', []],
   ['verify --sample none', CONFIG],
   ['check --help', []],
+  ['init --help', []],
+  ['complete bash', []],
+  ['complete zsh -- run -c', []],
+  ['complete zsh -- tail shop.', ['yaml']],
+  ['init', [...CONFIG, ...SERVER]],
+  ['status --help', []],
   ['tail --help', []],
   ['dead-letter retry --help', []],
   ['firehose --help', []],
@@ -67,6 +79,7 @@ test.each<[command: string, packages: string[]]>([
   ['dead-letter list', CONFIG],
   ['dead-letter retry --all', [...CONFIG, ...AWS]],
   ['check', [...CONFIG, ...SERVER, ...AWS]],
+  ['status', [...CONFIG, ...SERVER]],
   ['tail', [...CONFIG, ...SERVER, ...BINLOG]],
   ['run', [...CONFIG, ...SERVER, ...BINLOG, ...AWS, 'pino', 'p-queue']],
   ['firehose --listen 127.0.0.1:0', ['zod', 'local/firehose']],

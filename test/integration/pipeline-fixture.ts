@@ -58,6 +58,8 @@ export class Fixture {
   readonly url: string;
   readonly schema: string;
   firehose: LocalFirehose | undefined;
+  /** `checkpoint` of the configuration. */
+  store = '{ file: state/shop.json }';
   /** Environment variables of `run`. */
   env: Record<string, string | undefined> = {};
 
@@ -83,7 +85,7 @@ export class Fixture {
 source: { url: "${this.url}" }
 tables: ["${this.schema}.*"]
 firehose: { stream: ${STREAM}, endpoint: "${endpoint}", linger: 20ms }
-checkpoint: { file: state/shop.json }
+checkpoint: ${this.store}
 ${extra}`,
     );
   }

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +9,7 @@ import pg from 'pg';
 import { unpackPackages } from '../../src/local/mysql/apt-packages.ts';
 import { cacheDirectory } from '../../src/local/mysql/cache.ts';
 import { hostArchitecture } from '../../src/local/mysql/layout.ts';
+import { freePort } from '../../src/runtime/free-port.ts';
 
 /** A throw-away PostgreSQL server of Debian or Ubuntu, as the warehouse that the wire protocol stands for. */
 export interface PostgresServer {
@@ -188,14 +188,4 @@ async function versionWhenReady(url: string, hasEnded: () => boolean): Promise<s
       await client.end().catch(() => {});
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const listener = createServer().once('error', reject);
-    listener.listen(0, '127.0.0.1', () => {
-      const { port } = listener.address() as { port: number };
-      listener.close(() => resolve(port));
-    });
-  });
 }

@@ -1,6 +1,7 @@
 import { createConnection } from 'mysql2';
 import { afterAll, describe, expect, inject, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
+import { sourceConnection } from '../../src/config/source-connection.ts';
 import { describeTable } from '../../src/lake/source-table.ts';
 import { seededRandom } from '../../src/local/demo/random.ts';
 import { gatherTables } from '../../src/preflight/gather-tables.ts';
@@ -98,7 +99,7 @@ describe.each(['mysql', 'mariadb'] as const)('%s', (flavor) => {
     }
     expect(named.size).toBe(definitions.length);
     expect(new Set([...named.values()].map((key) => key.length)).size).toBeGreaterThan(2);
-    const connection = await connect({ uri: url });
+    const connection = await connect(sourceConnection({ url }));
     const source = createConnection({ uri: url });
     try {
       const { describe } = await gatherTables(queryOn(connection), true);

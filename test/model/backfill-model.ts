@@ -6,8 +6,8 @@ import type { Ordinals } from '../../src/backfill/merge/ordinals.ts';
 import type { KeyValues } from '../../src/backfill/read/key-predicate.ts';
 import type { Processed } from '../../src/backfill/read/row-chunk.ts';
 import type { Repairs } from '../../src/backfill/repair/repairs.ts';
-import type { Checkpoint, CheckpointFile } from '../../src/checkpoint/checkpoint-file.ts';
-import { Checkpointer } from '../../src/checkpoint/checkpointer.ts';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
+import { CHECKPOINT_INTERVAL_MS, Checkpointer } from '../../src/checkpoint/checkpointer.ts';
 import type { Delivery } from '../../src/delivery/delivery.ts';
 import { type BackfillProgress, NO_BACKFILL } from '../../src/model/backfill-progress.ts';
 import type { TableWatches } from '../../src/model/chunk-window.ts';
@@ -247,13 +247,14 @@ class Daemon {
     this.#ordinals = new parts.Ordinals(world.saved.backfill.ordinals);
     this.#backfill = this.#createBackfill();
     this.#repairs = this.#createRepairs();
-    const file = { save: (checkpoint: Checkpoint) => this.#save(checkpoint) } as CheckpointFile;
+    const saveIntervalMs = { busy: CHECKPOINT_INTERVAL_MS, idle: CHECKPOINT_INTERVAL_MS };
     this.#checkpointer = new Checkpointer(
-      file,
-      () => this.#current(),
-      (error) => this.#fail(error),
-      ({ backfill }) => {
-        this.#ordinals.saved(backfill?.ordinals ?? 0);
+      { saveIntervalMs, save: (checkpoint) => this.#save(checkpoint) },
+      {
+        current: () => this.#current(),
+        deliveredEvents: () => this.#delivery.counters.events,
+        onError: (error) => this.#fail(error),
+        onSaved: ({ backfill }) => this.#ordinals.saved(backfill?.ordinals ?? 0),
       },
     );
   }
@@ -333,10 +334,8 @@ class Daemon {
       close() {},
     };
     return new this.#parts.Delivery({
-      targets: [{ name: 'lake', sink }],
+      targets: [{ name: 'lake', sink, aggregation: { maxEvents: 4, maxBytes: 400 }, lingerMs: 10 }],
       start,
-      aggregation: { maxEvents: 4, maxBytes: 400 },
-      lingerMs: 10,
       budgetBytes: BUDGET,
       requestsInFlight: 3,
       deadLetter: () => Promise.reject(new Error('a dead letter')),
@@ -372,7 +371,7 @@ class Daemon {
       merge: this.#merge,
       watches: this.#watches,
       ordinals: this.#ordinals,
-      createOutput: () => simulatedOutput() as never,
+      createOutput: () => simulatedOutput(this.#delivery) as never,
       log: { info: quiet, warn: quiet, error: (line: unknown) => this.#fail(line) } as unknown as Log,
       signal: this.#abort.signal,
       openConnection: async () => connection as never,
@@ -417,7 +416,7 @@ class Daemon {
       merge: this.#merge,
       watches: this.#watches,
       ordinals: this.#ordinals,
-      createOutput: () => simulatedOutput(isPaused) as never,
+      createOutput: () => simulatedOutput(this.#delivery, isPaused) as never,
       values: { bigint: 'number', boolean: [] } as Partial<KeyValues> as KeyValues,
       isHashed: () => false,
       isCaptured: () => true,

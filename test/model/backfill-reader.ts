@@ -1,5 +1,6 @@
 import type { FoundRows } from '../../src/backfill/read/key-lookup.ts';
 import { PACKET_HEADER_LENGTH, type Processed, type RowChunk } from '../../src/backfill/read/row-chunk.ts';
+import type { Delivery } from '../../src/delivery/delivery.ts';
 import { isBefore } from '../../src/model/coordinates.ts';
 import type { EncodedEvent } from '../../src/model/encoded-event.ts';
 import { GtidSet } from '../../src/model/gtid-set.ts';
@@ -25,7 +26,7 @@ export function lineEvent(line: Line): EncodedEvent {
  * Writes rows of `SimulatedReader` as the codec writes row packets.
  * @param isPaused whether the stream is paused, so that a deletion can be one that it has not reached
  */
-export function simulatedOutput(isPaused: () => boolean = () => false) {
+export function simulatedOutput(delivery: Pick<Delivery, 'append'>, isPaused: () => boolean = () => false) {
   let at: SnapshotPoint | undefined;
   const writer = {
     table: { key: [0] },
@@ -54,7 +55,7 @@ export function simulatedOutput(isPaused: () => boolean = () => false) {
       at = undefined;
     },
   };
-  return { writer, target: 0 };
+  return { writer, append: (event: EncodedEvent) => delivery.append(0, event) };
 }
 
 /** A TableReader of the simulated server. `step` resolves when the dice say so; anything can happen before. */

@@ -174,7 +174,7 @@ const MUTANTS: [name: string, ...edits: Edit[]][] = [
     [
       'backfill/merge/chunk-merge.ts',
       "else if (touch === 'partial') partly.push(row);",
-      "else if (touch === 'partial') delivery.append(target, event);",
+      "else if (touch === 'partial') append(event, 'r');",
     ],
   ],
   [

@@ -50,7 +50,7 @@ interface Entry {
   prepared?: Entry;
 }
 
-function binlogOf(scripts: readonly Script[]): Entry[] {
+function binlogOf(scripts: readonly Script[], { transport }: Setup): Entry[] {
   const entries: Entry[] = [];
   const pending: { at: number; kind: Entry['kind']; prepared: Entry }[] = [];
   const add = (kind: Entry['kind'], steps: Step[], prepared?: Entry): Entry => {
@@ -60,7 +60,9 @@ function binlogOf(scripts: readonly Script[]): Entry[] {
     return entry;
   };
   scripts.forEach(({ steps, end }, i) => {
-    if (typeof end === 'string') add(end, steps);
+    // Where keys share lanes, all lanes of a stream can begin with a rejected event: that stops the daemon.
+    const accepted = transport === 'firehose' ? [] : ACCEPTED_KEYS.map((row) => ({ row }));
+    if (typeof end === 'string') add(end, end === 'commit' ? [...steps, ...accepted] : steps);
     else {
       const rows = steps.filter((each) => 'row' in each);
       pending.push({ at: i + end.after, kind: `xa-${end.xa}`, prepared: add('prepare', rows) });
@@ -103,8 +105,16 @@ const eventLine = (key: number, number: number, i: number): string => {
   return fateOf(line) === 'too large' ? line.padEnd(MAX_RECORD_BYTES + 2) : line;
 };
 
-/** The key of a line. It can have any length and can be empty. */
-const keyOfLine = (line: string): string => line.slice(0, 9).repeat(Number(line.slice(2, 8)) % 3);
+/**
+ * The key of a line. Firehose does nothing with it, so there it can have any length, can be empty, and differs from
+ * event to event.
+ */
+const keyOfLine = (line: string, { transport }: Setup): string =>
+  transport === 'firehose' ? line.slice(0, 9).repeat(Number(line.slice(2, 8)) % 3) : `{"id":${line[0]}}`;
+
+/** Logs keep the order of a key, so there several keys share a lane. */
+const keyHashOf = (key: number, { transport }: Setup): number =>
+  transport === 'firehose' || ACCEPTED_KEYS.includes(key) ? key : key % 4;
 
 type Fate = 'sent' | 'too large' | 'rejected' | 'named';
 
@@ -116,7 +126,7 @@ function fateOf(line: string): Fate {
 }
 
 /** The setup of a delivery. */
-interface Setup {
+export interface Setup {
   /** Resumes by a GTID set; otherwise by coordinates. */
   gtids: boolean;
   /** One event per record. */
@@ -125,6 +135,11 @@ interface Setup {
   paced: boolean;
   /** The sinks need the key of each event. */
   keyed: boolean;
+  /**
+   * How the other side stores the records of a request. Kinesis: each record by itself. Kafka: of each partition, all
+   * up to the first that fails.
+   */
+  transport: 'firehose' | 'kinesis' | 'kafka';
 }
 
 class World {
@@ -140,7 +155,7 @@ class World {
   #dice: number;
 
   constructor(scripts: readonly Script[], setup: Setup, dice: number) {
-    this.binlog = binlogOf(scripts);
+    this.binlog = binlogOf(scripts, setup);
     this.setup = setup;
     this.committed = new Set(this.binlog.flatMap(linesOf));
     this.checkpoint = setup.gtids ? '' : '4';
@@ -212,35 +227,76 @@ function answer(world: World, stream: number, records: readonly string[][]): Rec
   const isRejected = (lines: string[]): boolean => lines.some((line) => fateOf(line) === 'rejected');
   const rejected = { kind: 'rejected', reason: 'not valid', hint: '' } as const;
   if (records.some(isRejected) && world.roll(2) === 0) return records.map(() => ({ ...rejected, scope: 'request' }));
+  const failed = new Set<number>();
   return records.map((lines) => {
-    if (isRejected(lines)) return { ...rejected, scope: 'record' };
+    const partition = Number(lines[0]?.[0]) % 3;
+    if (world.setup.transport === 'kafka' && failed.has(partition))
+      return { kind: 'throttled', reason: 'not in order' };
+    if (isRejected(lines)) {
+      failed.add(partition);
+      return { ...rejected, scope: 'record' };
+    }
     const { outcome, stores } = OUTCOMES[world.roll(OUTCOMES.length)] as (typeof OUTCOMES)[0];
     if (stores) world.stored.push(...lines);
+    // Behind a batch whose outcome is unknown, nothing of its partition is sent.
+    if (outcome.kind !== 'accepted') failed.add(partition);
     return outcome;
   });
+}
+
+/** What delivery has to know of the transport. Its partitions are full from time to time. */
+function orderedSink(world: World): Partial<Sink> {
+  if (world.setup.transport === 'firehose') return {};
+  if (world.setup.transport === 'kafka') return { isLog: true };
+  return { isLog: true, oneRecordPerKey: true, pacer: { admit: () => (world.roll(6) === 0 ? 1 + world.roll(40) : 0) } };
+}
+
+/** No event is sent again that was accepted. */
+function noteAccepted(accepted: Set<string>, sent: readonly string[][], outcomes: readonly RecordOutcome[]): void {
+  for (const [i, lines] of sent.entries()) {
+    for (const line of lines) {
+      expect(accepted, `${line} was sent again`).not.toContain(line);
+      if (outcomes[i]?.kind === 'accepted') accepted.add(line);
+    }
+  }
 }
 
 /** Runs the daemon until it crashes, or with `toTheEnd` until everything is delivered. Returns whether it is. */
 async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): Promise<boolean> {
   const open: (() => void)[] = [];
+  /** What was acknowledged to this daemon. It sends none of it again to a log. */
+  const accepted = new Set<string>();
   let broken: unknown;
   const fail = (error: unknown): void => {
     broken ??= error;
   };
+  const { single, paced, transport } = world.setup;
   const sink = (stream: number): Sink => ({
     service: 'Firehose',
     needsKeys: world.setup.keyed,
+    ...orderedSink(world),
     limits: { maxRecords: 4, maxRecordBytes: MAX_RECORD_BYTES, maxRequestBytes: 300 },
     send: (records) =>
       new Promise((resolve) => {
-        const sent = records.map(({ buffers, keys }) => {
+        const sent = records.map(({ buffers, events, lane }) => {
           const lines = Buffer.concat(buffers).toString().split('\n').slice(0, -1);
-          expect(keys?.map(String)).toEqual(world.setup.keyed ? lines.map(keyOfLine) : undefined);
+          const keys = lines.map((line) => keyOfLine(line, world.setup));
+          expect(events?.map(({ key }) => String(key))).toEqual(world.setup.keyed ? keys : undefined);
+          if (transport !== 'firehose') {
+            expect(buffers.map(String), 'a buffer for each event').toEqual(lines.map((line) => `${line}\n`));
+            expect(new Set(lines.map((line) => keyHashOf(Number(line[0]), world.setup))), 'one lane').toEqual(
+              new Set([lane]),
+            );
+          }
           return lines;
         });
+        const inRequest = sent.flat().map((line) => line[0]);
+        if (single && world.setup.transport === 'kinesis') expect(new Set(inRequest).size).toBe(inRequest.length);
         open.push(() => {
           try {
-            resolve(answer(world, stream, sent));
+            const outcomes = answer(world, stream, sent);
+            if (transport !== 'firehose') noteAccepted(accepted, sent, outcomes);
+            resolve(outcomes);
           } catch (error) {
             fail(error);
           }
@@ -248,17 +304,16 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
       }),
     close() {},
   });
-  const { single, paced } = world.setup;
   let paused = false;
   const delivery = new Made({
     targets: Array.from({ length: STREAMS }, (_, i) => ({
       name: String(i),
       sink: sink(i),
       quota: paced ? { requests: 50, records: 300, bytes: 3000 } : undefined,
+      aggregation: single ? 'off' : { maxEvents: 6, maxBytes: 60 },
+      lingerMs: 20,
     })),
     start: world.position(),
-    aggregation: single ? 'off' : { maxEvents: 6, maxBytes: 60 },
-    lingerMs: 20,
     budgetBytes: BUDGET,
     requestsInFlight: 3,
     shouldDeadLetter: (event) => fateOf(lineOf(event).trimEnd()) === 'named',
@@ -315,7 +370,7 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
         return false;
       default: {
         const entry = paused ? undefined : rest.shift();
-        if (entry) feed(delivery, entry, prepared);
+        if (entry) feed(delivery, entry, prepared, world.setup);
         expect(delivery.bufferedBytes).toBeLessThanOrEqual(BUDGET + SLACK);
         delivery.assertCounters();
         // Nothing to read: time passes.
@@ -333,11 +388,11 @@ async function runDaemon(world: World, Made: MakeDelivery, toTheEnd: boolean): P
 const isStreamRejection = (error: unknown): boolean => /rejected the events/.test(String(error));
 
 /** Passes an entry of the binlog to the delivery, as the pipeline does. */
-function feed(delivery: Delivery, entry: Entry, preparedEntries: Set<Entry>): void {
+function feed(delivery: Delivery, entry: Entry, preparedEntries: Set<Entry>, setup: Setup): void {
   const { transaction, steps, kind, prepared } = entry;
   const append = (key: number, i: number): void => {
     const line = eventLine(key, transaction.gtidNumber, i);
-    delivery.append(key % STREAMS, encodedEvent(`${line}\n`, keyOfLine(line), key));
+    delivery.append(key % STREAMS, encodedEvent(`${line}\n`, keyOfLine(line, setup), keyHashOf(key, setup)));
   };
   if (kind === 'prepare') {
     preparedEntries.add(entry);
@@ -381,8 +436,9 @@ function checkWorld(world: World): void {
     last.set(key, seq);
     if (seen.has(line)) continue;
     seen.add(line);
-    // The first deliveries of a key arrive in order. With one event per record only the last delivery counts.
-    if (!world.setup.single) expect(seq > (highest.get(key) ?? ''), `${line} after ${highest.get(key)}`).toBe(true);
+    // The first deliveries of a key arrive in order. With one event per record of Firehose only the last one counts.
+    if (!world.setup.single || world.setup.transport !== 'firehose')
+      expect(seq > (highest.get(key) ?? ''), `${line} after ${highest.get(key)}`).toBe(true);
     highest.set(key, seq);
   }
   const committed = [...world.committed];

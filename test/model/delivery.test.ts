@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Delivery } from '../../src/delivery/delivery.ts';
-import { checkDelivery, type MakeDelivery } from './delivery-model.ts';
+import { checkDelivery, type MakeDelivery, type Setup } from './delivery-model.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -12,15 +12,24 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Every combination of positions, aggregation and pacing, half of them with keys. */
-const SETUPS = [true, false].flatMap((gtids) =>
-  [true, false].flatMap((single) => [true, false].map((paced) => ({ gtids, single, paced, keyed: single !== gtids }))),
-);
+/** Every combination of positions, aggregation and pacing, half of them with keys. Then those of the ordered logs. */
+const SETUPS: Setup[] = [
+  ...[true, false].flatMap((gtids) =>
+    [true, false].flatMap((single) =>
+      [true, false].map((paced) => ({ gtids, single, paced, keyed: single !== gtids, transport: 'firehose' as const })),
+    ),
+  ),
+  { gtids: true, single: true, paced: false, keyed: true, transport: 'kinesis' },
+  { gtids: false, single: false, paced: true, keyed: true, transport: 'kinesis' },
+  { gtids: true, single: true, paced: false, keyed: true, transport: 'kafka' },
+];
+const LOGS = SETUPS.filter(({ transport }) => transport !== 'firehose');
+const SHARDS = SETUPS.filter(({ transport }) => transport === 'kinesis');
 /** CDC_MODEL_RUNS=1000 makes a long run. fast-check reports the seed of a failure. */
 const RUNS = Number(process.env.CDC_MODEL_RUNS ?? 60);
 
 describe.each(SETUPS)(
-  'resumed by GTIDs: $gtids, one event per record: $single, paced: $paced, with keys: $keyed',
+  '$transport, resumed by GTIDs: $gtids, one event per record: $single, paced: $paced, with keys: $keyed',
   (setup) => {
     test('random transactions with failures and crashes fold to the rows of the source', async () => {
       await checkDelivery(Delivery, setup, RUNS);
@@ -29,7 +38,7 @@ describe.each(SETUPS)(
 );
 
 /** Mutants: a file of src/delivery, a text that occurs once in it, and its replacement. */
-const MUTANTS: [name: string, file: string, from: string, to: string][] = [
+const MUTANTS: [name: string, file: string, from: string, to: string, setups?: Setup[]][] = [
   [
     'acknowledges whatever the sink says',
     'stream-sender.ts',
@@ -66,7 +75,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'settles what failed',
     'stream-sender.ts',
-    `this.#settleLane(lane, failed);
+    `this.#settleLane(lane, settled);
       this.#backOff`,
     `this.#settleLane(lane, lane.inFlightEvents);
       this.#backOff`,
@@ -74,7 +83,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'settles the records behind the one that failed',
     'stream-sender.ts',
-    `this.#settleLane(lane, failed);
+    `this.#settleLane(lane, settled);
       this.#backOff`,
     `this.#settleLane(lane, Math.min(lane.inFlightEvents, outcomes.filter(({ kind }) => kind === 'accepted').length));
       this.#backOff`,
@@ -89,8 +98,8 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'settles a refused event',
     'stream-sender.ts',
-    'this.#settleLane(lane, settled);',
-    'this.#settleLane(lane, lane.inFlightEvents);',
+    'this.#settleLane(lane, settled);\n      lane.isolate',
+    'this.#settleLane(lane, lane.inFlightEvents);\n      lane.isolate',
   ],
   ['suspects the wrong event', 'stream-sender.ts', 'lane.inFlightEvents === 1;', 'true;'],
   ['never halves what is isolated', 'lane.ts', 'events >> 1 : events', 'events : events'],
@@ -109,8 +118,8 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   [
     'sends too large an event in a run',
     'request-builder.ts',
-    ', this.#maxRecordBytes);\n      const keys',
-    ');\n      const keys',
+    ', limits.maxRecordBytes);\n    const events',
+    ');\n    const events',
   ],
   ['sends what is banned', 'stream-sender.ts', 'if (lane.oldestIsDeadLetter)', 'if (false as boolean)'],
   [
@@ -151,6 +160,43 @@ const MUTANTS: [name: string, file: string, from: string, to: string][] = [
   ],
   ['gives memory back while it is in flight', 'byte-queue.ts', 'chunk.base + chunk.used <= end', 'chunk.base <= end'],
   ['sends bytes of the wrong slice', 'byte-queue.ts', 'end - base);', 'end - base - 1);'],
+  [
+    'sends two records of a key in a request',
+    'request-builder.ts',
+    'if (keys !== undefined && event !== undefined && !isFirst(keys, event)) break;',
+    '',
+    SHARDS,
+  ],
+  [
+    'lets lanes share a record',
+    'request-builder.ts',
+    'if (this.#sink.isLog) return',
+    'if (false as boolean) return',
+    LOGS,
+  ],
+  ['sends again what a log has stored', 'request-builder.ts', 'if (lane.isStored(i))', 'if (false as boolean)', LOGS],
+  [
+    'takes the event behind for the one that is stored',
+    'stream-sender.ts',
+    'lane?.markStored(places[i] as number);',
+    'lane?.markStored((places[i] as number) - 1);',
+    LOGS,
+  ],
+  [
+    'settles as many events as records were stored',
+    'stream-sender.ts',
+    'const settled = places?.[failed] ?? failed;',
+    'const settled = failed;',
+    LOGS,
+  ],
+  ['keeps in flight what a partition has no room for', 'request-builder.ts', 'lane.shortenFlight(taken);', '', SHARDS],
+  [
+    'forgets that a lane was full',
+    'request-builder.ts',
+    'if (!this.#admits(record)) return lane.shortenFlight(0);',
+    'if (!this.#admits(record)) return;',
+    SHARDS,
+  ],
   ['gives an event the key of another', 'lane.ts', 'this.#keys?.dropTo(this.#events.keyEnd(events - 1));', ''],
 ];
 
@@ -162,7 +208,7 @@ describe('the model finds a delivery that', () => {
 
   test.each(MUTANTS)(
     '%s',
-    async (_, file, from, to) => {
+    async (_, file, from, to, setups = SETUPS) => {
       const directory = mkdtempSync(join(tmpdir(), 'cdc-mutant-'));
       directories.push(directory);
       symlinkSync(resolve('node_modules'), join(directory, 'node_modules'));
@@ -178,10 +224,10 @@ describe('the model finds a delivery that', () => {
       const { Delivery: Mutant } = (await import(join(directory, 'delivery.ts'))) as { Delivery: MakeDelivery };
       await expect(
         (async () => {
-          for (let i = 0; i < 40; i++) await checkDelivery(Mutant, SETUPS[i % SETUPS.length] as (typeof SETUPS)[0], 20);
+          for (let i = 0; i < 40; i++) await checkDelivery(Mutant, setups[i % setups.length] as Setup, 20);
         })(),
       ).rejects.toThrow('Property failed');
     },
-    60_000,
+    180_000,
   );
 });

@@ -4,6 +4,7 @@ import { createConnection } from 'mysql2/promise';
 import type { LocalServer } from '../../src/local/mysql/server.ts';
 import { parseRawObject } from '../../src/runtime/raw-json.ts';
 import { History } from '../integration/follow.ts';
+import { compareKeys, type Schema, schemasTable } from './debezium-schemas.ts';
 import { startJava } from './java.ts';
 
 const SCHEMA = 'peers';
@@ -48,12 +49,13 @@ const MEMBERS = [
   ['key', 'seq'],
 ];
 
-interface Theirs {
+export interface Theirs {
   /** The whole line, digit for digit. */
   line: string;
+  topic: string;
   key: { payload: object } | null;
   value: {
-    schema: { fields: { field: string; fields: { field: string; type: string; name?: string }[] }[] };
+    schema: Schema & { fields: (Schema & { fields: Schema[] })[] };
     payload: {
       op: string;
       before: object | null;
@@ -64,10 +66,10 @@ interface Theirs {
 }
 
 /**
- * Runs Debezium and cdc over one binlog. Returns the table of docs/DEBEZIUM.md.
- * @throws Error where an event differs
+ * Runs Debezium and cdc over one binlog. Returns the table of docs/DEBEZIUM.md, and that of docs/KAFKA-MESSAGES.md.
+ * @throws Error where an event, a topic or a key differs
  */
-export async function compareWithDebezium(server: LocalServer): Promise<string> {
+export async function compareWithDebezium(server: LocalServer): Promise<{ values: string; schemas: string }> {
   const admin = await createConnection({ uri: server.url });
   await admin.query(`CREATE DATABASE ${SCHEMA}`);
   await admin.query(`CREATE TABLE ${SCHEMA}.ready (id INT AUTO_INCREMENT PRIMARY KEY)`);
@@ -104,8 +106,13 @@ export async function compareWithDebezium(server: LocalServer): Promise<string> 
   debezium.stdin.end();
   await once(debezium, 'close');
   await compareEnvelopes(theirs, history);
-  return valuesTable(theirs, history);
+  const lines = await history.lines('truncate: skip');
+  compareKeys(theirs, lines);
+  const types = CASES.map(([type]) => shownType(type));
+  return { values: await valuesTable(theirs, history), schemas: schemasTable(theirs, lines, types) };
 }
+
+const shownType = (type: string): string => type.replace(/(?<!NOT) NULL$| CHARACTER.*/, '');
 
 /** Everything around the values: order, op, key, position. Debezium leaves out TRUNCATE, and has tombstones. */
 async function compareEnvelopes(theirs: readonly Theirs[], history: History): Promise<void> {

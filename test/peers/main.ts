@@ -3,12 +3,13 @@ import { type LocalServer, startLocalServer } from '../../src/local/mysql/server
 import { compareWithDebezium } from './debezium.ts';
 import { checkFlinkRecipes } from './flink.ts';
 import { missingMaven } from './java.ts';
+import { checkMoto } from './moto.ts';
 import { missingPackage } from './python.ts';
 import { checkRecipe, RECIPES } from './recipes.ts';
 import { makeShopLake, type ShopLake } from './shop-lake.ts';
 import { checkSparkMerge } from './spark-merge.ts';
 
-/** One program that reads what cdc writes, and what the docs say of it. */
+/** One program that reads what cdc writes, or that cdc reads, and what the docs say of it. */
 interface Peer {
   /** Why it cannot run here, or undefined. */
   missing: () => string | undefined;
@@ -30,9 +31,11 @@ const madeLake = async (): Promise<ShopLake> => {
 };
 
 async function checkDebezium(): Promise<void> {
-  const table = await compareWithDebezium(await startedServer());
-  if (readFileSync('docs/DEBEZIUM.md', 'utf8').includes(table)) return;
-  throw new Error(`docs/DEBEZIUM.md has another table than this one:\n${table}`);
+  const { values, schemas } = await compareWithDebezium(await startedServer());
+  for (const [page, table] of Object.entries({ 'docs/DEBEZIUM.md': values, 'docs/KAFKA-MESSAGES.md': schemas })) {
+    if (readFileSync(page, 'utf8').includes(table)) continue;
+    throw new Error(`${page} has another table than this one:\n${table}`);
+  }
 }
 
 const PEERS: Record<string, Peer> = Object.fromEntries([
@@ -49,6 +52,7 @@ const PEERS: Record<string, Peer> = Object.fromEntries([
   ],
   ['flink-debezium', { missing: missingMaven, check: async () => checkFlinkRecipes(await startedServer()) }],
   ['debezium', { missing: missingMaven, check: checkDebezium }],
+  ['moto', { missing: () => missingPackage('moto'), check: checkMoto }],
 ]);
 
 /** `npm run peers [-- NAME...]`: whether docs/WAREHOUSE.md and docs/DEBEZIUM.md are true. */

@@ -3,13 +3,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The Python that has the packages of python/requirements.txt. */
-const PYTHON = process.env.CDC_PEERS_PYTHON || 'python3';
+export const PYTHON = process.env.CDC_PEERS_PYTHON || 'python3';
 /** Where the sources are, also when this file runs from build/. */
 export const PYTHON_FOLDER = join(process.cwd(), 'test/peers/python');
 
 /** The version that requirements.txt has of a package. */
 export const pinned = (name: string): string =>
-  new RegExp(`^${name}==(.+)$`, 'm').exec(readFileSync(join(PYTHON_FOLDER, 'requirements.txt'), 'utf8'))?.[1] ?? '';
+  new RegExp(`^${name}(?:\\[\\w+\\])?==(.+)$`, 'm').exec(
+    readFileSync(join(PYTHON_FOLDER, 'requirements.txt'), 'utf8'),
+  )?.[1] ?? '';
 
 /** Why the package cannot be used here, or undefined. */
 export function missingPackage(name: string): string | undefined {

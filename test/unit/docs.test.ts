@@ -1,14 +1,15 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { Command } from 'commander';
+import type { Command, CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { CHECKPOINT_INTERVAL_MS } from '../../src/checkpoint/checkpointer.ts';
 import { keyPaths } from '../../src/config/config-issue.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { TRANSPORTS } from '../../src/config/transports.ts';
 import { parseDuration, parseSize } from '../../src/config/units.ts';
 import * as delivery from '../../src/delivery/limits.ts';
 import { INCOMPLETE_TABLES_MAX, INCOMPLETE_TABLES_TOTAL_MAX } from '../../src/model/incomplete-tables.ts';
@@ -17,27 +18,11 @@ import { defaultQuota } from '../../src/sinks/firehose/quota.ts';
 import { HEARTBEAT_MS } from '../../src/source/change-stream.ts';
 import * as source from '../../src/source/limits.ts';
 import { PRINT_BUFFER_MAX_BYTES } from '../../src/source/transaction-printer.ts';
+import { blocks, docs, inlineCode, pages, readPage, shellLines, shellWords } from '../docs-code.ts';
+import { firehoseOf } from './config/config-from.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.md'))
-  .sort();
-const pages = ['README.md', ...docs.map((name) => `docs/${name}`)];
-const read = (name: string): string => readFileSync(join(root, name), 'utf8');
-
-interface Block {
-  /** The word behind the fence; empty for an indented block. */
-  language: string;
-  text: string;
-}
-
-/** The code of a page: what stands between fences, and what is indented by four spaces behind a blank line. */
-function blocks(page: string): Block[] {
-  const fenced = /^```(\w*)\n([\s\S]*?)^```$/gm;
-  const found = [...page.matchAll(fenced)].map((match): Block => ({ language: match[1] ?? '', text: match[2] ?? '' }));
-  const indented = page.replace(fenced, '').matchAll(/(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+/g);
-  return [...found, ...[...indented].map(([text]) => ({ language: '', text: text.replace(/^ {4}/gm, '') }))];
-}
+const read = readPage;
 
 const LINE_LENGTH = 120;
 
@@ -48,9 +33,6 @@ const longLines = (page: string): string[] =>
     .split('\n')
     .filter((line) => !/^(\||#| {4})/.test(line))
     .filter((line) => line.replace(/\]\([^)\s]*\)/g, ']').length > LINE_LENGTH);
-
-const inlineCode = (page: string): string[] =>
-  [...page.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g)].map((match) => match[1] as string);
 
 describe.each(pages)('%s', (name) => {
   const page = read(name);
@@ -78,6 +60,16 @@ describe.each(pages)('%s', (name) => {
     expect(code.flatMap((text) => unknownWords(text, commands, scripts))).toEqual([]);
   });
 
+  test('shows command lines that each command takes', async () => {
+    const typed = await Promise.all(shellLines(page).map((line) => refusalOf(line)));
+    // Prose names a command or a flag without all that it needs.
+    const named = await Promise.all(
+      inlineCode(page).map((line) => (PLACEHOLDER.test(line) ? undefined : refusalOf(line))),
+    );
+    const refused = [...typed, ...named.filter((refusal) => !isIncomplete(refusal))];
+    expect(refused.filter((refusal) => refusal !== undefined)).toEqual([]);
+  });
+
   test('shows configurations that load', () => {
     const refused: string[] = [];
     for (const { language, text } of blocks(page)) {
@@ -87,10 +79,15 @@ describe.each(pages)('%s', (name) => {
         continue;
       }
       try {
-        parseConfig(JSON.stringify({ ...NEEDED, ...document }), {
+        parseConfig(JSON.stringify({ ...neededBy(document), ...document }), {
           file: name,
           directory: tmpdir(),
-          env: { CDC_MYSQL_PASSWORD: 'secret', CDC_HASH_SECRET: 'secret' },
+          env: {
+            CDC_MYSQL_PASSWORD: 'secret',
+            CDC_HASH_SECRET: 'secret',
+            CDC_ADMIN_TOKEN: 'secret',
+            CDC_KAFKA_PASSWORD: 'secret',
+          },
         });
       } catch (error) {
         // The certificates that a page names are not here.
@@ -101,8 +98,70 @@ describe.each(pages)('%s', (name) => {
   });
 });
 
+/** A call of cdc with a command. */
+const CALL = /^(?:cdc|node \S*dist\/main\.js|npm run -s cdc --) (?=\w[\w-]*(?: |$))/;
+/** What a reader replaces: `<file>`, `FILE`, `[TABLE...]`, an ellipsis, `a|b`. */
+const PLACEHOLDER = /<\w|(?<!-)\b[A-Z]+\b|\[|…|\.\.\.|\w\|\w/;
+
+/** Why a command does not take the words of a line; undefined if it does, or if the line calls none. Runs nothing. */
+async function refusalOf(line: string): Promise<string | undefined> {
+  if (!CALL.test(line)) return undefined;
+  const [name = '', ...words] = shellWords(line.replace(CALL, ''));
+  const command = (await allCommands()).get(name);
+  if (command === undefined) return `${line}: no such command`;
+  try {
+    parseOnly(command).parse(words, { from: 'user' });
+    return undefined;
+  } catch (error) {
+    const { code, message } = error as CommanderError;
+    return code === 'commander.helpDisplayed' || code === 'commander.help' ? undefined : `${line}: ${message}`;
+  }
+}
+
+const isIncomplete = (refusal: string | undefined): boolean =>
+  /argument missing|required (?:argument|option)/.test(refusal ?? '');
+
+/** The command, and those below it, without what they do. */
+function parseOnly(command: Command): Command {
+  for (const sub of command.commands) parseOnly(sub);
+  if (command.commands.length === 0) command.action(() => {});
+  return command.exitOverride().configureOutput({ writeOut() {}, writeErr() {} });
+}
+
+test('a command line with a wrong flag, a wrong argument or a wrong command is refused', async () => {
+  expect(await refusalOf('cdc status --watch --json | jq .lag')).toBeUndefined();
+  expect(await refusalOf('node dist/main.js backfill shop.orders --where \'a = "b c"\'')).toBeUndefined();
+  expect(await refusalOf('cdc status --wtch')).toMatch(/unknown option '--wtch'/);
+  expect(await refusalOf('cdc status shop.orders')).toMatch(/too many arguments/);
+  expect(await refusalOf('cdc dead-letter show')).toMatch(/missing required argument/);
+  expect(await refusalOf('cdc no-such')).toMatch(/no such command/);
+});
+
+test('messages and help of the source name command lines that each command takes', async () => {
+  const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /\.ts$/.test(file),
+  );
+  const commands = [...(await allCommands()).keys()].join('|');
+  const refused: (string | undefined)[] = [];
+  for (const file of files) {
+    for (const [line] of read(`src/${file}`).matchAll(
+      new RegExp(`\\bcdc (?:${commands})\\b(?: (?:[a-z-]+ )?--[a-z-]+)+`, 'g'),
+    )) {
+      const refusal = await refusalOf(line);
+      // A message names a flag without its value.
+      if (refusal !== undefined && !/argument missing|missing required/.test(refusal))
+        refused.push(`${file}: ${refusal}`);
+    }
+  }
+  expect(refused).toEqual([]);
+});
+
 /** What a configuration must have; the pages show parts of one too. */
 const NEEDED = { source: { url: 'mysql://cdc@127.0.0.1:3306' }, firehose: { stream: 'shop-changes' } };
+
+/** A page of another transport has no section for Firehose. */
+const neededBy = (document: object): object =>
+  TRANSPORTS.some((transport) => transport in document) ? { source: NEEDED.source } : NEEDED;
 
 const isConfiguration = (document: unknown): document is object =>
   document !== null &&
@@ -188,7 +247,7 @@ test('docs/CONFIGURATION.md has every key of the schema', () => {
 
 describe('limits', () => {
   const config = parseConfig(JSON.stringify(NEEDED), { file: 'cdc.yaml', directory: tmpdir(), env: {} });
-  const { linger, timeout, aggregate } = config.firehose;
+  const { linger, timeout, aggregate } = firehoseOf(config);
   const record = aggregate === 'off' ? { max_events: 0, max_bytes: 0 } : aggregate;
   const { limits } = new FirehoseSink({ stream: 'any', region: 'eu-west-1', endpoint: undefined });
   const large = defaultQuota('eu-west-1');
@@ -354,7 +413,7 @@ describe('docs/ARCHITECTURE.md', () => {
     const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
     const missing: string[] = [];
     for (const [, room, , names] of page.matchAll(/^\| `([a-z/-]+\/)` \|(.*)\|(.*)\|$/gm)) {
-      for (const [, name] of (names as string).matchAll(/`([\w-]+\.ts)`/g)) {
+      for (const [, name] of (names as string).matchAll(/`([\w.-]+\.ts)`/g)) {
         if (!files.includes(`${room}${name}`)) missing.push(`${room}${name}`);
       }
     }
@@ -366,7 +425,7 @@ describe('docs/ARCHITECTURE.md', () => {
 
   test('names every file of src', () => {
     const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
-    const named = new Set([...page.matchAll(/`([\w-]+\.ts)`/g)].map((match) => match[1]));
+    const named = new Set([...page.matchAll(/`([\w.-]+\.ts)`/g)].map((match) => match[1]));
     expect(files.filter((file) => file.endsWith('.ts') && !named.has(file.split('/').pop()))).toEqual([]);
   });
 
@@ -378,6 +437,6 @@ describe('docs/ARCHITECTURE.md', () => {
 });
 
 test('docker/cdc.yaml is a configuration that loads', () => {
-  const at = { file: 'cdc.yaml', directory: tmpdir(), env: { CDC_MYSQL_PASSWORD: 'cdc' } };
+  const at = { file: 'cdc.yaml', directory: tmpdir(), env: { CDC_MYSQL_PASSWORD: 'cdc', CDC_ADMIN_TOKEN: 'token' } };
   expect(parseConfig(read('docker/cdc.yaml'), at)).toMatchObject({ checkpoint: { file: '/var/lib/cdc/shop.json' } });
 });

@@ -50,7 +50,7 @@ export type PartlyTouched = readonly number[];
  */
 export async function mergeChunk(
   tools: MergeTools,
-  { writer, target }: TableOutput,
+  { writer, append }: TableOutput,
   { chunk, readAt, window, onDelivered }: ReadChunk,
 ): Promise<PartlyTouched | undefined> {
   const { delivery, merge, gate, ordinals, signal, onProgress } = tools;
@@ -58,7 +58,7 @@ export async function mergeChunk(
   let row = 0;
   const emit = (event: EncodedEvent): void => {
     const touch = window.isTouched ? window.touchOf(event) : undefined;
-    if (touch === undefined) delivery.append(target, event);
+    if (touch === undefined) append(event, 'r');
     else if (touch === 'partial') partly.push(row);
   };
   const mergeSlice = (): void => {
@@ -94,7 +94,7 @@ export async function mergeChunk(
  */
 export async function mergeTruncate(
   { delivery, merge, gate, ordinals, onProgress }: MergeTools,
-  { writer, target }: TableOutput,
+  { writer, append }: TableOutput,
   onDelivered: () => void,
 ): Promise<void> {
   while (ordinals.available === 0) {
@@ -104,7 +104,7 @@ export async function mergeTruncate(
   await merge.atBoundary(() => {
     const now = Date.now();
     writer.beginSnapshot(pointOf(merge, now), now);
-    writer.writeSnapshotTruncate(ordinals.next++, (event) => delivery.append(target, event));
+    writer.writeSnapshotTruncate(ordinals.next++, (event) => append(event, 't'));
     writer.endSnapshot();
     delivery.commitSnapshot(onDelivered);
   });
@@ -140,7 +140,7 @@ export async function mergeRowsAgain(
 
 async function mergeDuringPause(
   { delivery, merge, gate, ordinals, pauseStream, onProgress }: MergeTools,
-  { writer, target }: TableOutput,
+  { writer, append }: TableOutput,
   rows: PartlyTouched,
   { chunk, after, reader, window, onDelivered }: Parameters<typeof mergeRowsAgain>[3],
   isLast: boolean,
@@ -151,7 +151,7 @@ async function mergeDuringPause(
   }
   const paused = await merge.atBoundary(() => ({ resume: pauseStream(), processed: merge.processed() }));
   const emit = (event: EncodedEvent): void => {
-    if (window.touchOf(event) === 'partial') delivery.append(target, event);
+    if (window.touchOf(event) === 'partial') append(event, 'r');
   };
   try {
     const limits = { rows: NEIGHBOURS_MAX, bytes: CHUNK_BYTES_MAX };

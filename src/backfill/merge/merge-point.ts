@@ -30,6 +30,8 @@ export interface MergePointOptions {
 export class MergePoint implements ChangeHandler {
   /** The commit time of the last transaction, or the time at which nothing was left to read, in milliseconds. */
   committedAt = Date.now();
+  /** Whether `committedAt` is of the stream. */
+  hasRead = false;
   readonly #delivery: Delivery;
   readonly #watches: TableWatches;
   readonly #stream: Pick<ChangeStream, 'boundary'>;
@@ -89,6 +91,7 @@ export class MergePoint implements ChangeHandler {
     this.#addGtid(transaction);
     if (transaction.preparedTransaction !== undefined) this.#addGtid(transaction.preparedTransaction);
     this.committedAt = transaction.committedAt;
+    this.hasRead = true;
     this.#watches.transactionEnded();
     if (this.#waiting.length > 0) this.#runWaiting();
   }

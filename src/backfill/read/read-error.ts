@@ -1,4 +1,4 @@
-import type { ConnectionOptions } from 'mysql2';
+import type { SourceConnection } from '../../model/source-connection.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
 
@@ -26,7 +26,7 @@ const DENIED_READ: ReadonlySet<number> = new Set([1044, 1142, 1143]);
 
 export interface FailedRead {
   table: string;
-  connection: ConnectionOptions;
+  connection: SourceConnection;
 }
 
 /** Classifies an error of a read. The server's own message can contain values of rows, so only its code is shown. */

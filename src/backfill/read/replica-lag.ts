@@ -1,5 +1,5 @@
-import type { ConnectionOptions } from 'mysql2';
 import type { RowDataPacket } from 'mysql2/promise';
+import type { SourceConnection } from '../../model/source-connection.ts';
 import { connect } from '../../source/server/server-info.ts';
 
 /** The statement, and its column with the seconds, by version of the server. */
@@ -12,7 +12,7 @@ const STATUS: readonly (readonly [sql: string, column: string])[] = [
  * How many seconds a replica is behind its source. Undefined if the account may not see it (REPLICATION CLIENT), or if
  * the server replicates nothing now.
  */
-export async function readReplicaLag(options: ConnectionOptions): Promise<number | undefined> {
+export async function readReplicaLag(options: SourceConnection): Promise<number | undefined> {
   const connection = await connect(options);
   try {
     for (const [sql, column] of STATUS) {

@@ -1,5 +1,6 @@
-import type { Connection as CallbackConnection, ConnectionOptions } from 'mysql2';
+import type { Connection as CallbackConnection } from 'mysql2';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { SourceConnection } from '../../model/source-connection.ts';
 import { onAbort } from '../../runtime/abort.ts';
 import { NET_WRITE_TIMEOUT_S } from '../../source/limits.ts';
 import type { Flavor } from '../../source/server/server-info.ts';
@@ -69,9 +70,9 @@ export class ReadSession {
   }
 
   /** @throws CdcError if the server cannot be reached; the server's error for a setting */
-  static async open(options: ConnectionOptions, flavor: Flavor, signal: AbortSignal): Promise<ReadSession> {
+  static async open(options: SourceConnection, flavor: Flavor, signal: AbortSignal): Promise<ReadSession> {
     signal.throwIfAborted();
-    const session = new ReadSession(await connect({ ...options, compress: false }, ANSWER_TIMEOUT_MS), flavor);
+    const session = new ReadSession(await connect(options, ANSWER_TIMEOUT_MS), flavor);
     session.#removeListener = onAbort(signal, () => session.destroy());
     try {
       for (const sql of SETTINGS) await session.query(sql);

@@ -35,7 +35,7 @@ export const ordinalsOf = (keys: readonly string[], found: FoundRows): number =>
  */
 export function mergeKeys(
   { delivery, merge, ordinals }: KeyMergeTools,
-  { writer, target }: TableOutput,
+  { writer, append }: TableOutput,
   keys: readonly string[],
   { found, readAt, window }: { found: FoundRows; readAt: number; window: ChunkWindow },
 ): MergedKeys {
@@ -45,11 +45,11 @@ export function mergeKeys(
   let sent = 0;
   let deleted = 0;
   /** Whether the event was appended. */
-  const merges = (event: EncodedEvent, key: string): boolean => {
+  const merges = (event: EncodedEvent, key: string, op: 'r' | 'd'): boolean => {
     const touch = window.isTouched ? window.touchOf(event) : undefined;
     if (touch === 'partial') again.add(key);
     if (touch !== undefined) return false;
-    delivery.append(target, event);
+    append(event, op);
     return true;
   };
   const emitRow = (event: EncodedEvent): void => {
@@ -57,7 +57,7 @@ export function mergeKeys(
     const key = wanted.get(text);
     if (key === undefined) return;
     const isFirst = missing.delete(text);
-    if (merges(event, key) && isFirst) sent++;
+    if (merges(event, key, 'r') && isFirst) sent++;
   };
   writer.beginSnapshot(pointOf(merge, readAt), Date.now());
   for (let row = 0; row < found.count; row++) {
@@ -65,7 +65,7 @@ export function mergeKeys(
   }
   for (const key of missing.values()) {
     writer.writeSnapshotDelete(Buffer.from(key), ordinals.next++, (event) => {
-      if (merges(event, key)) deleted++;
+      if (merges(event, key, 'd')) deleted++;
     });
   }
   writer.endSnapshot();

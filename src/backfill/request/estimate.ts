@@ -1,11 +1,11 @@
 import type { Connection } from 'mysql2/promise';
+import { compileDestinations } from '../../config/destinations.ts';
 import type { Config } from '../../config/schema.ts';
 import { quoteIdentifier } from '../../model/identifier.ts';
-import { compileRoutes } from '../../model/routes.ts';
-import type { Quota } from '../../sinks/sink.ts';
+import type { Aggregation, Quota } from '../../sinks/sink.ts';
+import { type BinlogRetention, readBinlogRetention } from '../../source/server/binlog-retention.ts';
 import { type Query, queryOn } from '../../source/server/query.ts';
 import type { BackfillRequest } from '../control.ts';
-import { type BinlogRetention, readBinlogRetention } from './binlog-retention.ts';
 import { type ColumnTypes, estimateEventBytes, PAGE_BYTES } from './event-size.ts';
 import type { BackfillTable } from './resolve-tables.ts';
 
@@ -17,12 +17,12 @@ export interface BackfillEstimate {
   bytes: number;
   /** Bytes of the events, before compression. */
   eventBytes: number;
-  /** Firehose records. */
+  /** Records of the transport. */
   records: number;
   seconds: number;
   /** What decides how long it takes. */
   limit: 'bytes' | 'records' | 'requests' | 'rate' | 'reading';
-  /** Bytes that Firehose bills, and what they cost at `usdPerGb`. */
+  /** Bytes that Firehose bills, and what they cost at `usdPerGb`; 0 for other transports. */
   billedBytes: number;
   usd: number;
   usdPerGb: number;
@@ -62,30 +62,35 @@ export async function estimateBackfill(
   config: Config,
   request: Pick<BackfillRequest, 'where' | 'rate'>,
   tables: readonly BackfillTable[],
-  quota: Quota,
+  streams: readonly EstimatedStream[],
 ): Promise<BackfillEstimate> {
   const query = queryOn(connection, QUERY_TIMEOUT_MS);
   const sizes = await readSizes(query, config, tables);
   const [only] = sizes;
   if (request.where !== undefined && only !== undefined) await applyCondition(query, only, request.where);
   const [[lowerCase] = []] = await query('SELECT @@global.lower_case_table_names');
-  const routes = compileRoutes(config.firehose.routes, config.firehose.stream, {
-    caseSensitive: Number(lowerCase) === 0,
-  });
+  const destinations = compileDestinations(config, { caseSensitive: Number(lowerCase) === 0 });
   const rate = request.rate ?? config.backfill.rate;
   const binlog = await readBinlogRetention(query);
   return summarize(sizes, {
-    config,
-    quota,
+    streams,
     rate,
     binlog,
-    streamOf: ({ schema, table }) => routes.streamOf(schema, table),
+    streamOf: ({ schema, table }) => destinations.indexOf(schema, table),
   });
 }
 
-export interface SummaryInput {
-  config: Pick<Config, 'firehose'>;
+/** A destination of the configuration, in their order. */
+export interface EstimatedStream {
+  aggregation: Aggregation;
   quota: Quota;
+  compresses: boolean;
+  /** Whether Firehose bills its records. */
+  isBilled: boolean;
+}
+
+export interface SummaryInput {
+  streams: readonly EstimatedStream[];
   rate: number | undefined;
   binlog: BinlogRetention;
   /** The number of the stream that a table goes to. */
@@ -94,17 +99,19 @@ export interface SummaryInput {
 
 /** The pure part of the estimate. */
 export function summarize(sizes: readonly TableSize[], input: SummaryInput): BackfillEstimate {
-  const { config, quota, rate, binlog, streamOf } = input;
+  const { streams, rate, binlog, streamOf } = input;
   const perStream = new Map<number, Load>();
   for (const size of sizes) {
-    const load = perStream.get(streamOf(size)) ?? { bytes: 0, records: 0, billed: 0, requests: 0 };
-    perStream.set(streamOf(size), addLoad(load, size, config.firehose));
+    const index = streamOf(size);
+    const stream = streams[index] as EstimatedStream;
+    const load = perStream.get(index) ?? { stream, bytes: 0, records: 0, billed: 0, requests: 0 };
+    perStream.set(index, addLoad(load, size));
   }
   const sum = (part: (size: TableSize) => number): number => sizes.reduce((total, size) => total + part(size), 0);
   const loads = [...perStream.values()];
-  const sumOfStreams = (part: keyof Load): number => loads.reduce((total, load) => total + load[part], 0);
+  const sumOfStreams = (part: Amount): number => loads.reduce((total, load) => total + load[part], 0);
   const rows = sum((size) => size.rows);
-  const { seconds, limit } = duration(loads, rows, quota, rate);
+  const { seconds, limit } = duration(loads, rows, rate);
   const billedBytes = sumOfStreams('billed');
   return {
     tables: sizes.length,
@@ -123,41 +130,45 @@ export function summarize(sizes: readonly TableSize[], input: SummaryInput): Bac
   };
 }
 
+type Amount = 'bytes' | 'records' | 'requests' | 'billed';
+
 /** What one stream receives. */
 interface Load {
+  stream: EstimatedStream;
   bytes: number;
   records: number;
   requests: number;
   billed: number;
 }
 
-function addLoad(load: Load, { rows, eventBytes }: TableSize, firehose: Config['firehose']): Load {
+function addLoad(load: Load, { rows, eventBytes }: TableSize): Load {
   if (rows === 0) return load;
-  const { aggregate, compression } = firehose;
+  const { aggregation, compresses, isBilled } = load.stream;
   const perEvent = eventBytes / rows;
   const perRecord =
-    aggregate === 'off'
+    aggregation === 'off'
       ? 1
-      : Math.max(1, Math.min(aggregate.max_events, Math.floor(aggregate.max_bytes / perEvent), rows));
+      : Math.max(1, Math.min(aggregation.maxEvents, Math.floor(aggregation.maxBytes / perEvent), rows));
   const records = Math.ceil(rows / perRecord);
-  const bytes = eventBytes * (compression === 'gzip' ? GZIP_RATIO : 1);
+  const bytes = eventBytes * (compresses ? GZIP_RATIO : 1);
   const recordBytes = bytes / records;
+  const billed = isBilled ? records * Math.ceil(recordBytes / BILLING_STEP_BYTES) * BILLING_STEP_BYTES : 0;
   return {
+    stream: load.stream,
     bytes: load.bytes + bytes,
     records: load.records + records,
     requests: load.requests + Math.max(records / REQUEST_RECORDS_MAX, bytes / REQUEST_BYTES_MAX),
-    billed: load.billed + records * Math.ceil(recordBytes / BILLING_STEP_BYTES) * BILLING_STEP_BYTES,
+    billed: load.billed + billed,
   };
 }
 
 function duration(
   loads: readonly Load[],
   rows: number,
-  quota: Quota,
   rate: number | undefined,
 ): Pick<BackfillEstimate, 'seconds' | 'limit'> {
   const longest = (part: 'bytes' | 'records' | 'requests'): number =>
-    Math.max(0, ...loads.map((load) => load[part] / quota[part]));
+    Math.max(0, ...loads.map((load) => load[part] / load.stream.quota[part]));
   const candidates: [BackfillEstimate['limit'], number][] = [
     ['reading', rows / READ_ROWS_PER_SECOND],
     ['bytes', longest('bytes')],

@@ -1,3 +1,4 @@
+import type { EventOp } from '../../model/encoded-event.ts';
 import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import type { SnapshotPoint } from '../../model/snapshot-point.ts';
 import { jsonString } from '../bytes/json-text.ts';
@@ -66,7 +67,7 @@ export class DebeziumFormat implements EventFormatter {
     images.out.copy(READ);
     images.writeSnapshotImage(row, at);
     images.writeKeyMember(images.afterSpans);
-    this.#end(ordinal, 0, emit, 0);
+    this.#end('r', ordinal, 0, emit, 0);
   }
 
   snapshotDelete(key: Buffer, ordinal: number, emit: EmitEvent): void {
@@ -77,7 +78,7 @@ export class DebeziumFormat implements EventFormatter {
     images.out.copy(NO_AFTER);
     images.writeKeyMember(images.afterSpans);
     this.#partial = true;
-    this.#end(ordinal, 0, emit, 0);
+    this.#end('d', ordinal, 0, emit, 0);
     this.#partial = false;
   }
 
@@ -91,7 +92,7 @@ export class DebeziumFormat implements EventFormatter {
       const next = images.writeImage(rows, op === 'c' ? after : before, at);
       if (op === 'd') out.copy(NO_AFTER);
       images.writeKeyMember(images.afterSpans);
-      this.#end(at - ordinalBase, row, emit, 0);
+      this.#end(op, at - ordinalBase, row, emit, 0);
       return next;
     }
     const middle = images.writeBeforeImage(rows, before, at);
@@ -99,7 +100,7 @@ export class DebeziumFormat implements EventFormatter {
     const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
       images.writeKeyMember(images.afterSpans);
-      this.#end(at - ordinalBase, row, emit, 0);
+      this.#end('u', at - ordinalBase, row, emit, 0);
       return next;
     }
     // A changed key is a delete and an insert. The after image can copy key text from the before image, so the first
@@ -109,12 +110,12 @@ export class DebeziumFormat implements EventFormatter {
     images.writeBeforeImage(rows, before, at);
     out.copy(NO_AFTER);
     images.writeKeyMember(images.beforeSpans);
-    this.#end(at - ordinalBase, row, emit, 0);
+    this.#end('d', at - ordinalBase, row, emit, 0);
     const from = out.at;
     out.copy(INSERT);
     images.writeAfterImage(rows, after, middle);
     images.writeKeyMember(images.afterSpans);
-    this.#end(middle - ordinalBase, row, emit, from);
+    this.#end('c', middle - ordinalBase, row, emit, from);
     return next;
   }
 
@@ -123,10 +124,10 @@ export class DebeziumFormat implements EventFormatter {
     images.out.at = 0;
     images.out.ascii('{"op":"t","before":null,"after":null,"key":null');
     images.noKey();
-    this.#end(ordinal, 0, emit, 0);
+    this.#end('t', ordinal, 0, emit, 0);
   }
 
-  #end(ordinal: number, row: number, emit: EmitEvent, from: number): void {
+  #end(op: EventOp, ordinal: number, row: number, emit: EmitEvent, from: number): void {
     const { out } = this.#images;
     if (this.#partial) out.ascii(',"partial":true');
     const ordinalAt = out.at + this.#ordinalAt;
@@ -137,6 +138,6 @@ export class DebeziumFormat implements EventFormatter {
     out.at = end;
     putUint32(out, row);
     out.copy(this.#timeTail);
-    this.#images.emitLine(from, emit);
+    this.#images.emitLine(op, from, emit);
   }
 }

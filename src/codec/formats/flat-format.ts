@@ -1,5 +1,6 @@
+import type { EventOp } from '../../model/encoded-event.ts';
 import { FLAT_FIELDS } from '../../model/flat-fields.ts';
-import type { RowOp, RowsEvent, Transaction } from '../../model/rows-event.ts';
+import type { RowsEvent, Transaction } from '../../model/rows-event.ts';
 import type { SnapshotPoint } from '../../model/snapshot-point.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { jsonString } from '../bytes/json-text.ts';
@@ -13,8 +14,6 @@ import {
   snapshotSeqPrefix,
 } from './event-format.ts';
 
-type FlatOp = RowOp | 'r' | 't';
-
 /** Format `flat`: the columns of the row at the top level, then the metadata fields. A delete has the before image. */
 export class FlatFormat implements EventFormatter {
   readonly #images: RowImageWriter;
@@ -22,7 +21,7 @@ export class FlatFormat implements EventFormatter {
   readonly #tableTail: string;
   readonly #prefix: string;
   /** `"_op":"u","_seq":"` by op. */
-  readonly #heads: Readonly<Record<FlatOp, Buffer>>;
+  readonly #heads: Readonly<Record<EventOp, Buffer>>;
   /** The fields after the seq. */
   readonly #deleted: Buffer;
   readonly #live: Buffer;
@@ -64,7 +63,7 @@ export class FlatFormat implements EventFormatter {
     images.out.at = 0;
     images.writeSnapshotImage(row, at);
     this.#end('r', ordinal, 0);
-    images.emitLineWithKey(images.afterSpans, 0, emit);
+    images.emitLineWithKey('r', images.afterSpans, 0, emit);
   }
 
   snapshotDelete(key: Buffer, ordinal: number, emit: EmitEvent): void {
@@ -74,7 +73,7 @@ export class FlatFormat implements EventFormatter {
     this.#isPartial = true;
     this.#end('d', ordinal, 0);
     this.#isPartial = false;
-    images.emitLineWithKey(images.afterSpans, 0, emit);
+    images.emitLineWithKey('d', images.afterSpans, 0, emit);
   }
 
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, _row: number, emit: EmitEvent): number {
@@ -85,7 +84,7 @@ export class FlatFormat implements EventFormatter {
     if (op !== 'u') {
       const next = images.writeImage(rows, op === 'c' ? after : before, at);
       this.#end(op, at - ordinalBase, 0);
-      images.emitLineWithKey(images.afterSpans, 0, emit);
+      images.emitLineWithKey(op, images.afterSpans, 0, emit);
       return next;
     }
     // The before image is written first, to compare its key. It is sent only if the key changed.
@@ -94,16 +93,16 @@ export class FlatFormat implements EventFormatter {
     const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
       this.#end('u', at - ordinalBase, from);
-      images.emitLineWithKey(images.afterSpans, from, emit);
+      images.emitLineWithKey('u', images.afterSpans, from, emit);
       return next;
     }
     out.at = from;
     this.#end('d', at - ordinalBase, 0);
-    images.emitLineWithKey(images.beforeSpans, 0, emit);
+    images.emitLineWithKey('d', images.beforeSpans, 0, emit);
     const second = out.at;
     images.writeAfterImage(rows, after, middle);
     this.#end('c', middle - ordinalBase, second);
-    images.emitLineWithKey(images.afterSpans, second, emit);
+    images.emitLineWithKey('c', images.afterSpans, second, emit);
     return next;
   }
 
@@ -113,11 +112,11 @@ export class FlatFormat implements EventFormatter {
     images.out.ascii('{}');
     this.#end('t', ordinal, 0);
     images.noKey();
-    images.emitLine(0, emit);
+    images.emitLine('t', 0, emit);
   }
 
   /** Turns the closing brace of the image into the metadata fields. */
-  #end(op: FlatOp, ordinal: number, from: number): void {
+  #end(op: EventOp, ordinal: number, from: number): void {
     const { out } = this.#images;
     out.at -= 1;
     if (out.at - from > 1) out.byte(0x2c);

@@ -1,9 +1,11 @@
 import type { EncodedEvent } from '../../model/encoded-event.ts';
 import type { Transaction } from '../../model/rows-event.ts';
+import type { Table } from '../../model/table.ts';
 import type { TransactionHandler } from '../../model/transaction-handler.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 
 const EMPTY = Buffer.alloc(0);
+const NO_TABLE: Table = { schema: '', name: '', columns: [], key: [] };
 
 /**
  * Completes the lines of format maxwell. The last line of a transaction gets `"commit":true`; each other line gets
@@ -15,6 +17,8 @@ export class MaxwellCommitMarker implements TransactionHandler {
   /** The key and the unfinished line of the delayed event. */
   readonly #delayed = new ByteWriter();
   readonly #event: EncodedEvent = {
+    op: 'c',
+    table: NO_TABLE,
     bytes: EMPTY,
     from: 0,
     to: 0,
@@ -52,6 +56,8 @@ export class MaxwellCommitMarker implements TransactionHandler {
     this.#event.keyTo = this.#event.from = keyLength;
     this.#event.keyHash = keyHash;
     this.#event.isPartial = event.isPartial;
+    this.#event.op = event.op;
+    this.#event.table = event.table;
   }
 
   savepoint(name: string): void {

@@ -69,7 +69,7 @@ export class MaxwellFormat implements EventFormatter {
     this.#open('bootstrap-insert', ordinal);
     images.writeSnapshotImage(row, at);
     images.out.copy(SNAPSHOT_END);
-    images.emitLineWithKey(images.afterSpans, 0, emit);
+    images.emitLineWithKey('r', images.afterSpans, 0, emit);
   }
 
   snapshotDelete(key: Buffer, ordinal: number, emit: EmitEvent): void {
@@ -81,7 +81,7 @@ export class MaxwellFormat implements EventFormatter {
     this.#afterSeq = afterSeq;
     images.writeKeyText(key);
     images.out.copy(SNAPSHOT_END);
-    images.emitLineWithKey(images.afterSpans, 0, emit);
+    images.emitLineWithKey('d', images.afterSpans, 0, emit);
   }
 
   row(rows: RowsEvent, before: ImageLayout, after: ImageLayout, at: number, _row: number, emit: EmitEvent): number {
@@ -92,7 +92,7 @@ export class MaxwellFormat implements EventFormatter {
     if (op !== 'u') {
       this.#open(TYPES[op], at - ordinalBase);
       const next = images.writeImage(rows, op === 'c' ? after : before, at);
-      images.emitLineWithKey(images.afterSpans, 0, emit);
+      images.emitLineWithKey(op, images.afterSpans, 0, emit);
       return next;
     }
     // The before image is written first, to compare its columns and to copy the changed ones.
@@ -102,17 +102,17 @@ export class MaxwellFormat implements EventFormatter {
     const next = images.writeAfterImage(rows, after, middle);
     if (images.hasSameKey()) {
       this.#putOld(before, after);
-      images.emitLineWithKey(images.afterSpans, from, emit);
+      images.emitLineWithKey('u', images.afterSpans, from, emit);
       return next;
     }
     out.at = from;
     this.#open('delete', at - ordinalBase);
     out.copyFromSelf(0, from);
-    images.emitLineWithKey(images.beforeSpans, from, emit);
+    images.emitLineWithKey('d', images.beforeSpans, from, emit);
     const second = out.at;
     this.#open('insert', middle - ordinalBase);
     images.writeAfterImage(rows, after, middle);
-    images.emitLineWithKey(images.afterSpans, second, emit);
+    images.emitLineWithKey('c', images.afterSpans, second, emit);
     return next;
   }
 
@@ -123,7 +123,7 @@ export class MaxwellFormat implements EventFormatter {
     images.out.ascii('{}');
     if (isSnapshot) images.out.copy(SNAPSHOT_END);
     images.noKey();
-    images.emitLine(0, emit);
+    images.emitLine('t', 0, emit);
   }
 
   #open(type: string, ordinal: number): void {

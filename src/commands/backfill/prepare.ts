@@ -1,12 +1,14 @@
 import { createInterface } from 'node:readline/promises';
 import type { Connection } from 'mysql2/promise';
 import type { BackfillRequest } from '../../backfill/control.ts';
-import { type BackfillEstimate, estimateBackfill } from '../../backfill/request/estimate.ts';
+import { type BackfillEstimate, type EstimatedStream, estimateBackfill } from '../../backfill/request/estimate.ts';
 import { type BackfillTable, resolveTables } from '../../backfill/request/resolve-tables.ts';
+import { compileDestinations } from '../../config/destinations.ts';
 import type { Config } from '../../config/schema.ts';
 import { configPerHost, sourceConnection } from '../../config/source-connection.ts';
 import { abortable, onAbort } from '../../runtime/abort.ts';
 import { CdcError } from '../../runtime/error.ts';
+import type { openTargets } from '../../sinks/open-targets.ts';
 import { connectionError } from '../../source/server/connection-error.ts';
 import { connect } from '../../source/server/server-info.ts';
 
@@ -29,15 +31,14 @@ export async function prepareBackfill(
   request: BackfillRequest,
   signal: AbortSignal,
 ): Promise<PreparedBackfill> {
-  const { region, endpoint, timeout: timeoutMs, quota: configured } = config.firehose;
   const connection = await connectFirst(config, signal);
   const removeListener = onAbort(signal, () => connection.destroy());
   const prepare = async (): Promise<PreparedBackfill> => {
     const tables = await resolveTables(connection, config, request);
-    // The AWS SDK, which an error before does not need.
-    const { streamQuota } = await import('../../sinks/firehose/open-sinks.ts');
-    const quota = await streamQuota({ region, endpoint, timeoutMs }, configured);
-    return { tables, estimate: await estimateBackfill(connection, config, request, tables, quota) };
+    // The client libraries, which an error before does not need.
+    const { openTargets } = await import('../../sinks/open-targets.ts');
+    const streams = await estimatedStreams(config, openTargets);
+    return { tables, estimate: await estimateBackfill(connection, config, request, tables, streams) };
   };
   try {
     // mysql2 settles no query of a destroyed connection.
@@ -50,6 +51,21 @@ export async function prepareBackfill(
     connection.destroy();
   }
 }
+
+/** What the estimate needs to know of each destination. Nothing is sent. */
+async function estimatedStreams(config: Config, open: typeof openTargets): Promise<EstimatedStream[]> {
+  // The destinations are the same, however names are compared.
+  const naming = { caseSensitive: true };
+  const targets = await open(config, compileDestinations(config, naming).all, naming);
+  for (const { sink } of targets) sink.close();
+  return targets.map(({ aggregation, quota = NO_QUOTA, sink }) => ({
+    ...{ aggregation, quota },
+    compresses: sink.encodeRecord !== undefined,
+    isBilled: sink.service === 'Firehose',
+  }));
+}
+
+const NO_QUOTA = { records: Infinity, requests: Infinity, bytes: Infinity };
 
 /** A connection to the first host of source.url that answers. */
 async function connectFirst(config: Config, signal: AbortSignal): Promise<Connection> {

@@ -1,7 +1,8 @@
 import { styleText } from 'node:util';
 import type { TableStatus } from '../../backfill/control.ts';
 import { formatTableName } from '../../model/table-filter.ts';
-import { isOver, type ProgressSnapshot, printable, progressFrame, progressJson, progressSummary } from './progress.ts';
+import { printable } from '../../runtime/printable.ts';
+import { isOver, type ProgressSnapshot, progressFrame, progressJson, progressSummary } from './progress.ts';
 import { plural } from './text.ts';
 
 /** Shows the progress of a backfill to a person, a log or a script. */

@@ -1,5 +1,6 @@
 import type { BackfillStatus, TableStatus } from '../../backfill/control.ts';
 import { formatTableName } from '../../model/table-filter.ts';
+import { printable } from '../../runtime/printable.ts';
 import { formatCount, formatPercent, formatSeconds, plural } from './text.ts';
 
 /** What a table, or the whole, did lately. */
@@ -28,8 +29,6 @@ export interface Whole {
 
 /** Over how long a speed is measured. */
 const WINDOW_MS = 15_000;
-/** A text of the server as one line that a terminal only prints: a name can hold line ends and escape sequences. */
-export const printable = (text: string): string => text.replace(/\p{Cc}/gu, '?');
 const nameOf = ({ schema, table }: { schema: string; table: string }): string =>
   printable(formatTableName(schema, table));
 

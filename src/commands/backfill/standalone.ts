@@ -1,6 +1,6 @@
 import type { BackfillRequest, BackfillStatus } from '../../backfill/control.ts';
 import { TableJob } from '../../backfill/work/table-job.ts';
-import { CheckpointFile } from '../../checkpoint/checkpoint-file.ts';
+import { withCheckpointStore } from '../../checkpoint/open-checkpoint-store.ts';
 import type { Config } from '../../config/schema.ts';
 import { runDaemon } from '../../daemon.ts';
 import type { RunningPipeline } from '../../pipeline.ts';
@@ -54,7 +54,7 @@ export async function runBackfill(
     );
   };
   try {
-    await runDaemon(config, log, AbortSignal.any([signal, done.signal]), onRunning);
+    await runDaemon(config, log, AbortSignal.any([signal, done.signal]), { onRunning });
   } finally {
     clearInterval(timer);
   }
@@ -64,7 +64,7 @@ export async function runBackfill(
 
 /** What the checkpoint says of a backfill, where no daemon runs. */
 export async function savedBackfill(config: Config): Promise<BackfillStatus> {
-  const saved = await new CheckpointFile(config.checkpoint.file).load(config.name);
+  const { checkpoint: saved } = await withCheckpointStore(config, (store) => store.read());
   const tables = (saved?.backfill?.tables ?? []).map((progress) => new TableJob(progress, false).status);
   const waitingFor = tables.length === 0 ? null : 'a daemon: none runs';
   const state = tables.length === 0 ? 'idle' : saved?.backfill?.paused ? 'paused' : 'running';

@@ -1,6 +1,7 @@
 import type { BackfillStatus } from '../../backfill/control.ts';
 import type { BackfillEstimate } from '../../backfill/request/estimate.ts';
 import { formatTableName } from '../../model/table-filter.ts';
+import { printable } from '../../runtime/printable.ts';
 
 const COUNT = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 export const formatCount = (count: number): string => COUNT.format(count);
@@ -57,11 +58,17 @@ export function formatEstimate(estimate: BackfillEstimate): string {
   const lines = [
     ['tables', formatCount(tables)],
     ['rows', `about ${formatCount(rows)}, ${formatBytes(bytes)} in the source`],
-    ['events', `about ${formatBytes(eventBytes)} in ${plural(records, 'Firehose record')}`],
+    [
+      'events',
+      `about ${formatBytes(eventBytes)} in ${plural(records, billedBytes > 0 ? 'Firehose record' : 'record')}`,
+    ],
     ['time', `about ${formatSeconds(seconds)} ${LIMITS[limit]}; the changes of the stream go first`],
     ['binlog', `the server keeps it ${kept}${now}`],
-    ['Firehose', `bills about ${formatBytes(billedBytes)}: ${formatUsd(usd)} at $${usdPerGb} a GB (us-east-1)`],
   ];
+  if (billedBytes > 0) {
+    const costs = `${formatUsd(usd)} at $${usdPerGb} a GB (us-east-1)`;
+    lines.push(['Firehose', `bills about ${formatBytes(billedBytes)}: ${costs}`]);
+  }
   const largest = tables < 2 ? [] : estimate.largest.filter((table) => table.rows > 0).slice(0, 3);
   const names = largest.map(({ schema, table, rows }) => `${formatTableName(schema, table)} (${plural(rows, 'row')})`);
   if (names.length > 0) lines.push(['largest', names.join(', ')]);
@@ -88,7 +95,7 @@ export function formatStatus(status: BackfillStatus): string {
       formatCount(rows),
       state === 'done' ? '' : `of about ${formatCount(Math.max(rows, estimatedRows))}`,
       error === undefined ? '' : [error.message, error.why].filter(Boolean).join(': '),
-    ].map((cell) => cell.replace(/\p{Cc}/gu, '?')),
+    ].map(printable),
   );
   const header = ['table', 'state', 'done', 'rows', '', ''];
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));

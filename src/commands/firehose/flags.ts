@@ -1,4 +1,5 @@
 import { parseSize } from '../../config/units.ts';
+import type { KinesisSource } from '../../local/firehose/kinesis-source.ts';
 import type { RedshiftOptions } from '../../local/firehose/redshift/destination.ts';
 import type { StreamOptions } from '../../local/firehose/stream-options.ts';
 import { CdcError } from '../../runtime/error.ts';
@@ -15,6 +16,8 @@ export interface FirehoseFlags {
   prefix?: string;
   errorPrefix?: string;
   partition?: string;
+  kinesisStream?: string;
+  kinesisEndpoint: string;
   faults?: string;
   ledger?: string;
   warehouse?: string;
@@ -72,6 +75,14 @@ function redshiftSettings(flags: FirehoseFlags, jdbcUrl: string | undefined): Re
     copyOptions: flags.copyOptions ?? (gzip ? "JSON 'auto' GZIP" : "JSON 'auto'"),
     retrySeconds,
   };
+}
+
+/** The data stream that is read. @throws CdcError with exit code 2 */
+export function kinesisSource({ kinesisStream, kinesisEndpoint }: FirehoseFlags): KinesisSource | undefined {
+  if (!/^https?:\/\//.test(kinesisEndpoint) || !URL.canParse(kinesisEndpoint)) {
+    throw usageError(`--kinesis-endpoint ${kinesisEndpoint} is not a URL`, 'write it as http://127.0.0.1:4567');
+  }
+  return kinesisStream === undefined ? undefined : { stream: kinesisStream, endpoint: kinesisEndpoint };
 }
 
 /** @throws CdcError with exit code 2 */

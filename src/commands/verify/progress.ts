@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
+import { printable } from '../../runtime/printable.ts';
 import type { Progress } from '../../verify/verify-options.ts';
-import { bar, printable } from '../backfill/progress.ts';
+import { bar } from '../backfill/progress.ts';
 import { formatPercent, plural } from '../backfill/text.ts';
 
 /** Shows how far a verify is: a bar on a terminal, otherwise a line now and then. */

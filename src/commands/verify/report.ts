@@ -1,9 +1,9 @@
 import { shortList } from '../../model/finding.ts';
 import { formatTableName } from '../../model/table-filter.ts';
+import { printable } from '../../runtime/printable.ts';
 import type { RowDifference } from '../../verify/compare/suspects.ts';
 import type { LakeScan } from '../../verify/lake/lake-scan.ts';
 import { differenceCount, type TableResult } from '../../verify/table-result.ts';
-import { printable } from '../backfill/progress.ts';
 import { formatSeconds, plural } from '../backfill/text.ts';
 
 type Scanned = Pick<LakeScan, 'damage' | 'copies' | 'objects' | 'events'> & {

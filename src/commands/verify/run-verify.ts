@@ -32,8 +32,10 @@ export async function runVerify(
     const { verification, scan, follower, buffer } = open;
     if (!buffer.isKnown) {
       progress.note(
-        `the stream ${config.firehose.stream} does not tell its buffer time, so ${buffer.seconds} s are assumed` +
-          ' (allow firehose:DescribeDeliveryStream to the credentials)',
+        config.firehose === undefined
+          ? `how long an event takes to the lake is not known, so ${buffer.seconds} s are assumed`
+          : `the stream ${config.firehose.stream} does not tell its buffer time, so ${buffer.seconds} s are assumed` +
+              ' (allow firehose:DescribeDeliveryStream to the credentials)',
       );
     }
     const results = await verification.run();

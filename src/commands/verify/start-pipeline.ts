@@ -19,7 +19,7 @@ export async function startPipeline(
   const log = createLog(config.name, process.env.CDC_LOG_LEVEL || 'warn', { write: (line) => onLine(logLine(line)) });
   let ended: Promise<void> | undefined;
   await new Promise<void>((resolve, reject) => {
-    ended = runDaemon(config, log, done.signal, () => resolve());
+    ended = runDaemon(config, log, done.signal, { onRunning: () => resolve() });
     ended.then(() => reject(done.signal.reason), reject);
   });
   return {

@@ -8,6 +8,7 @@ import { CheckpointFile } from '../../checkpoint/checkpoint-file.ts';
 import { loadConfig } from '../../config/load.ts';
 import { listObjects } from '../../lake/objects.ts';
 import { CdcError } from '../../runtime/error.ts';
+import { freePort } from '../../runtime/free-port.ts';
 import { LANDING_TABLE } from '../../warehouse/dialects/queue-landing.ts';
 import { startLocalFirehose } from '../firehose/server.ts';
 import { type LocalServer, startLocalServer } from '../mysql/server.ts';
@@ -97,8 +98,11 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const configFile = join(directory, 'cdc.yaml');
     // The backfill takes longer than the daemon lives the first time.
     const backfillRate = Math.ceil((history + options.rate * options.seconds) / (options.seconds * 0.9));
-    writeFileSync(configFile, configText(server.url, firehose.endpoint, lake, backfillRate));
-    report(`${history} rows are there already; the daemon copies ${backfillRate} a second while the customers go on`);
+    const port = await freePort(DASHBOARD_PORT);
+    writeFileSync(configFile, configText(server.url, firehose.endpoint, lake, backfillRate, port));
+    report(
+      `${history} rows are there already; the daemon copies ${backfillRate} a second. See http://127.0.0.1:${port}`,
+    );
     const { workload, kills, verify } = await runThroughKill(options, customers, server, configFile, lake, cleanup);
 
     await firehose.close();
@@ -122,10 +126,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     if (verify.exitCode !== 0) verified.problems.push(`cdc verify ended with ${verify.exitCode}`);
     return {
       ...verified,
-      warehouse: warehouseTables,
-      revenue: revenue.rows,
-      seed: options.seed,
-      server: server.version,
+      ...{ warehouse: warehouseTables, revenue: revenue.rows, seed: options.seed, server: server.version },
       history,
       workload,
       kills,
@@ -160,9 +161,9 @@ async function runThroughKill(
   cleanup.push(() => daemon.kill());
   cleanup.push(async () => cancelled.abort()); // ends the other parts when one part has failed
 
-  const checkpoint = loadConfig(configFile).checkpoint.file;
+  const checkpoint = checkpointOf(configFile);
   await waitUntil(
-    () => existsSync(checkpoint),
+    () => existsSync(checkpoint.path),
     READY_TIMEOUT_MS,
     daemon,
     signal,
@@ -242,9 +243,13 @@ async function insertMarker(url: string, marker: string): Promise<void> {
 
 /** Tables that the backfill has not copied to their end, by the checkpoint of the daemon. */
 async function tablesLeft(configFile: string): Promise<number> {
-  const { checkpoint, name } = loadConfig(configFile);
-  return (await new CheckpointFile(checkpoint.file).load(name))?.backfill?.tables.length ?? 0;
+  const { name } = loadConfig(configFile);
+  return (await checkpointOf(configFile).load(name))?.backfill?.tables.length ?? 0;
 }
+
+/** The demo's own configuration names no other store. */
+const checkpointOf = (configFile: string): CheckpointFile =>
+  new CheckpointFile(loadConfig(configFile).checkpoint.file as string);
 
 async function countRows(url: string): Promise<number> {
   const connection = await connectShop(url);
@@ -260,7 +265,10 @@ async function countRows(url: string): Promise<number> {
   }
 }
 
-const configText = (url: string, endpoint: string, lake: string, backfillRate: number): string =>
+/** Another one if it is taken. */
+const DASHBOARD_PORT = 8686;
+
+const configText = (url: string, endpoint: string, lake: string, backfillRate: number, port: number): string =>
   stringify({
     name: SHOP,
     source: { url, start: 'snapshot' },
@@ -268,6 +276,7 @@ const configText = (url: string, endpoint: string, lake: string, backfillRate: n
     firehose: { region: 'us-east-1', stream: STREAM, endpoint },
     backfill: { rate: backfillRate, chunk_time: '100ms' },
     lake,
+    admin: { listen: port },
   });
 
 async function waitUntil(

@@ -15,6 +15,8 @@ export interface Api {
   puts: PutHandler;
   /** All operations except the puts, by name. */
   operations: ReadonlyMap<string, (input: Json) => Promise<Json>>;
+  /** Stores records that do not come through the API. */
+  store(stream: string, records: readonly Buffer[]): Promise<void>;
   /** Delivers every buffer of every stream. */
   flush(): Promise<void>;
 }
@@ -77,6 +79,7 @@ export function createApi(options: ApiOptions): Api {
         }),
       ],
     ]),
+    store: (name, records) => streams.find(name).put(records),
     flush: () => streams.flush(),
   };
 }

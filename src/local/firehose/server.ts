@@ -23,6 +23,8 @@ export interface LocalFirehose {
   endpoint: string;
   /** Applies the plan from the next call on; undefined removes all faults. @throws CdcError if the plan is invalid */
   setFaults(plan: FaultPlan | undefined): void;
+  /** Stores records of a source, which do not come through the API. Resolves when they survive the process. */
+  store(stream: string, records: readonly Buffer[]): Promise<void>;
   /** Finishes the requests in flight, then delivers every buffer to the lake. */
   close(): Promise<void>;
 }
@@ -101,6 +103,7 @@ export async function startLocalFirehose(options: LocalFirehoseOptions): Promise
     const { address, port, family } = server.address() as AddressInfo;
     return {
       endpoint: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+      store: (stream, records) => api.store(stream, records),
       setFaults: (plan) => api.puts.setFaults(plan && checkFaultPlan(plan)),
       close: () => {
         closing.abort();

@@ -1,10 +1,10 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { CdcError } from '../../runtime/error.ts';
+import { freePort } from '../../runtime/free-port.ts';
 import { initializeData } from './data-directory.ts';
 import { findInstallation, urlVariable } from './installation.ts';
 import { flavorOf, type Installation, type ServerKind, serverName } from './layout.ts';
@@ -173,14 +173,4 @@ async function serverVersion(url: string): Promise<string> {
   } finally {
     connection.destroy();
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const listener = createServer().once('error', reject);
-    listener.listen(0, '127.0.0.1', () => {
-      const address = listener.address();
-      listener.close(() => resolve((address as { port: number }).port));
-    });
-  });
 }

@@ -1,9 +1,10 @@
 import type { DestinationDescription, ExtendedS3DestinationDescription, Processor } from '@aws-sdk/client-firehose';
 import type { Config } from '../../config/schema.ts';
+import type { FirehoseConfig } from '../../config/transport-schema.ts';
 import { error, type Finding, warning } from '../../model/finding.ts';
 
 /** The keys of the configuration that a stream must fit. */
-export type StreamOptionsToCheck = Pick<Config['firehose'], 'aggregate' | 'compression'> &
+export type StreamOptionsToCheck = Pick<FirehoseConfig, 'aggregate' | 'compression'> &
   Partial<Pick<Config, 'format' | 'flat_prefix'>>;
 
 /** Destinations that take each record as one document, event or row, where a record of cdc can have many events. */

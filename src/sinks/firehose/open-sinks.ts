@@ -1,37 +1,31 @@
-import type { Quota } from '../sink.ts';
+import { isLocal } from '../../aws/local-endpoint.ts';
+import type { FirehoseConfig } from '../../config/transport-schema.ts';
+import type { Quota, SinkTarget } from '../sink.ts';
 import { type FirehoseConnection, firehoseClient } from './firehose-client.ts';
 import { FirehoseSink } from './firehose-sink.ts';
-import { isLocal } from './local-endpoint.ts';
 import { defaultQuota } from './quota.ts';
-
-export interface FirehoseStream {
-  name: string;
-  sink: FirehoseSink;
-  quota: Quota;
-}
-
-/** The configured parts of the quota; the others are the default of the region. */
-type QuotaOption = { [part in keyof Quota]?: number | undefined } | 'off';
 
 /** Opens a sink for each stream. */
 export async function openSinks(
-  names: readonly string[],
-  connection: FirehoseConnection,
-  options: { gzip: boolean; quota: QuotaOption },
-): Promise<FirehoseStream[]> {
-  const quota = await streamQuota(connection, options.quota);
-  const bodyPool: Buffer[] = [];
-  return names.map((name) => ({
-    name,
-    quota,
-    sink: new FirehoseSink({ ...connection, stream: name, gzip: options.gzip, bodyPool }),
+  config: FirehoseConfig,
+  streams: readonly { name: string; stream: string }[],
+): Promise<SinkTarget[]> {
+  const { aggregate, compression, linger: lingerMs, timeout: timeoutMs, region, endpoint } = config;
+  const quota = await streamQuota(config);
+  const shared = { region, endpoint, timeoutMs, gzip: compression === 'gzip', bodyPool: [] };
+  const aggregation =
+    aggregate === 'off' ? aggregate : { maxEvents: aggregate.max_events, maxBytes: aggregate.max_bytes };
+  return streams.map(({ name, stream }) => ({
+    ...{ name, quota, aggregation, lingerMs },
+    sink: new FirehoseSink({ ...shared, stream }),
   }));
 }
 
 /** What each stream accepts per second: as configured, otherwise what AWS gives a stream of the region. */
-export async function streamQuota(connection: FirehoseConnection, configured: QuotaOption): Promise<Quota> {
+export async function streamQuota(config: Pick<FirehoseConfig, 'quota' | 'endpoint' | 'region'>): Promise<Quota> {
+  const { quota: configured, region, endpoint } = config;
   if (configured === 'off') return UNLIMITED;
-  const defaults = isLocal(connection.endpoint) ? UNLIMITED : defaultQuota(await regionOf(connection));
+  const defaults = isLocal(endpoint) ? UNLIMITED : defaultQuota(await regionOf({ region, endpoint }));
   const { records = defaults.records, requests = defaults.requests, bytes = defaults.bytes } = configured;
   return { records, requests, bytes };
 }

@@ -1,54 +1,10 @@
 import type { PutRecordBatchCommandOutput } from '@aws-sdk/client-firehose';
-import type { RecordOutcome } from '../sink.ts';
-import { type AwsErrorKind, awsError } from './aws-errors.ts';
-import { type AwsFailure, failureText, httpStatusOf, withoutSecrets } from './aws-failure.ts';
+import type { PutResult } from '../aws/outcomes.ts';
 
-const ACCEPTED: RecordOutcome = { kind: 'accepted' };
-
-const REJECTED_REQUEST_HINT = 'no retry changes the result; correct what the reason names';
-
-/**
- * The outcome of each record of a call with a response. The response must have one result for each record. Otherwise
- * every outcome is unknown: the SDK resolves `200 {}` with everything undefined.
- */
-export function recordOutcomes(response: PutRecordBatchCommandOutput, records: number): RecordOutcome[] {
-  const entries = response.RequestResponses;
-  if (entries?.length !== records) {
-    const reason = `the response has results for ${entries?.length ?? 'no'} records, but ${records} were sent`;
-    return Array.from({ length: records }, () => ({ kind: 'unknown', reason }));
-  }
-  return entries.map(({ RecordId, ErrorCode, ErrorMessage }): RecordOutcome => {
-    if (ErrorCode === undefined && RecordId) return ACCEPTED;
-    const reason = `${ErrorCode ?? 'no record id'}: ${withoutSecrets(ErrorMessage ?? '')}`;
-    const { kind } = awsError(ErrorCode ?? '');
-    if (kind === 'request') return { kind: 'rejected', scope: 'record', reason, hint: REJECTED_REQUEST_HINT };
-    const isThrottled = kind === 'throttling' || ErrorCode?.startsWith('ServiceUnavailable');
-    return { kind: isThrottled ? 'throttled' : 'unknown', reason };
-  });
-}
-
-/**
- * Nothing was stored, and a later attempt can succeed. The provider can renew expired credentials, it can be out of
- * reach for a while, and the file that it reads can be half written.
- */
-const NOT_SENT: ReadonlySet<AwsErrorKind> = new Set([
-  'throttling',
-  'expiredCredentials',
-  'noCredentials',
-  'credentialsSource',
-]);
-
-/** The outcome of every record of a call that failed as a whole. */
-export function failureOutcome(failure: AwsFailure): RecordOutcome {
-  const reason = failureText(failure);
-  const { kind, hint } = awsError(failure.name ?? '');
-  if (kind === 'request') return { kind: 'rejected', scope: 'request', reason, hint: REJECTED_REQUEST_HINT };
-  if (kind !== undefined && NOT_SENT.has(kind)) return { kind: 'throttled', reason };
-  if (hint !== undefined) return { kind: 'rejected', scope: 'stream', reason, hint };
-  if (httpStatusOf(failure) === 413) {
-    const sizeHint = 'a proxy or the service rejects requests of this size; raise the limit of the proxy';
-    return { kind: 'rejected', scope: 'request', reason, hint: sizeHint };
-  }
-  // A 403 without an AWS error name comes from a proxy and can be temporary.
-  return { kind: 'unknown', reason };
-}
+/** The result of each record of a call with a response. */
+export const recordResults = ({ RequestResponses }: PutRecordBatchCommandOutput): PutResult[] | undefined =>
+  RequestResponses?.map(({ RecordId, ErrorCode, ErrorMessage }) => ({
+    id: RecordId,
+    code: ErrorCode,
+    message: ErrorMessage,
+  }));

@@ -1,56 +1,6 @@
-import type { RecordBuffers, SinkRecord } from '../sink.ts';
+import { recordsBody } from '../../aws/records-body.ts';
+import type { SinkRecord } from '../sink.ts';
 
-/** Bytes that are encoded at once, a multiple of 3. Short strings stay in the cache of the processor. */
-const ENCODE_BYTES = 24 * 1024;
-const OPEN = '{"Data":"';
-const CLOSE = '"}';
-
-/**
- * Writes the body of a PutRecordBatch (AWS JSON 1.1; API reference, PutRecordBatch) into `target`, or into a new buffer
- * if `target` is too small. Returns the written part of the buffer.
- */
-export function putRecordBatchBody(stream: string, records: readonly SinkRecord[], target: Buffer): Buffer {
-  const head = `{"DeliveryStreamName":${JSON.stringify(stream)},"Records":[`;
-  let size = Buffer.byteLength(head) + 2;
-  for (const { buffers } of records) size += OPEN.length + CLOSE.length + 1 + base64Length(buffers);
-  const body = target.length >= size ? target : Buffer.allocUnsafeSlow(size + (size >> 3));
-  let at = body.write(head, 0);
-  records.forEach(({ buffers }, i) => {
-    at += body.write(i === 0 ? OPEN : `,${OPEN}`, at, 'latin1');
-    at = putBase64(buffers, body, at);
-    at += body.write(CLOSE, at, 'latin1');
-  });
-  at += body.write(']}', at, 'latin1');
-  return body.subarray(0, at);
-}
-
-function base64Length(buffers: RecordBuffers): number {
-  let bytes = 0;
-  for (const buffer of buffers) bytes += buffer.length;
-  return Math.ceil(bytes / 3) * 4;
-}
-
-/** Bytes that are not encoded yet, because they do not fill three. */
-const carry = Buffer.alloc(3);
-
-/** Writes the buffers as one base64 text. The last one or two bytes of a buffer are encoded with the next buffer. */
-function putBase64(buffers: RecordBuffers, body: Buffer, start: number): number {
-  let at = start;
-  let carried = 0;
-  for (const buffer of buffers) {
-    let from = 0;
-    if (carried > 0) {
-      while (carried < 3 && from < buffer.length) carry[carried++] = buffer[from++] as number;
-      if (carried < 3) continue;
-      at += body.write(carry.toString('base64'), at, 'latin1');
-      carried = 0;
-    }
-    const end = buffer.length - ((buffer.length - from) % 3);
-    for (; from < end; from += ENCODE_BYTES) {
-      at += body.write(buffer.toString('base64', from, Math.min(end, from + ENCODE_BYTES)), at, 'latin1');
-    }
-    for (let i = end; i < buffer.length; i++) carry[carried++] = buffer[i] as number;
-  }
-  if (carried > 0) at += body.write(carry.toString('base64', 0, carried), at, 'latin1');
-  return at;
-}
+/** The body of a PutRecordBatch (API reference, PutRecordBatch), in `target` if that is large enough. */
+export const putRecordBatchBody = (stream: string, records: readonly SinkRecord[], target: Buffer): Buffer =>
+  recordsBody(`"DeliveryStreamName":${JSON.stringify(stream)}`, records, target);

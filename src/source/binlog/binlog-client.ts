@@ -2,8 +2,11 @@ import { randomInt } from 'node:crypto';
 import ZongJi from '@vlasky/zongji';
 import type { ConnectionOptions } from 'mysql2';
 import type { Coordinates } from '../../model/coordinates.ts';
-import { onAbort } from '../../runtime/abort.ts';
+import type { SourceConnection } from '../../model/source-connection.ts';
+import { abortable, onAbort } from '../../runtime/abort.ts';
 import { asCdcError, CdcError } from '../../runtime/error.ts';
+import { connectionOptions, forgetPassword } from '../../secrets/connection-options.ts';
+import { isPasswordRejected } from '../../secrets/open-connection.ts';
 import {
   CONNECT_TIMEOUT_MS,
   EVENT_LOOP_SLICE_MS,
@@ -20,7 +23,7 @@ import type { EventContinuation } from './binlog-handler.ts';
 export type DumpStart = { gtids: string } | { coordinates: Coordinates };
 
 export interface DumpOptions {
-  connection: ConnectionOptions;
+  connection: SourceConnection;
   serverId: number | 'auto';
   from: DumpStart;
   /** The server that `from` was decided with. Through a proxy or a DNS name, another server can answer the dump. */
@@ -58,7 +61,7 @@ interface Internals {
 type Dump = Omit<ZongJi, 'connection' | 'ctrlConnection'> & Internals;
 interface MysqlConnection {
   query(sql: string, done?: (error: Error | null, rows?: object[]) => void): unknown;
-  stream?: { bytesRead: number };
+  stream?: { bytesRead: number; destroy(): void };
   pause(): void;
   resume(): void;
 }
@@ -105,7 +108,8 @@ const STARTUP_PACKETS = 3;
  */
 export class BinlogClient {
   readonly #options: DumpOptions;
-  readonly #zongji: Dump;
+  #zongji: Dump | undefined;
+  #attempt: ConnectionOptions = {};
   #mode: Mode = READING;
   #paused = false;
   #packets = 0;
@@ -113,7 +117,6 @@ export class BinlogClient {
 
   constructor(options: DumpOptions) {
     this.#options = options;
-    this.#zongji = new ZongJi({ connectTimeout: CONNECT_TIMEOUT_MS, ...options.connection }) as unknown as Dump;
   }
 
   /** Stops reading from the socket. Packets that have already arrived wait in the connection. */
@@ -121,7 +124,7 @@ export class BinlogClient {
     if (this.#paused) return;
     this.#paused = true;
     const mode = this.#mode;
-    if (mode.name === 'reading') this.#zongji.connection?.pause();
+    if (mode.name === 'reading') this.#zongji?.connection?.pause();
     else if (mode.name === 'scheduled') this.#setMode({ name: 'suspended', event: mode.event });
   }
 
@@ -129,14 +132,22 @@ export class BinlogClient {
     if (!this.#paused) return;
     this.#paused = false;
     const mode = this.#mode;
-    if (mode.name === 'reading') this.#zongji.connection?.resume();
+    if (mode.name === 'reading') this.#zongji?.connection?.resume();
     else if (mode.name === 'suspended') this.#continue(mode.event);
   }
 
   /** Follows the binlog until `signal` aborts (then it resolves) or the stream breaks (then it rejects). */
   async follow(): Promise<void> {
-    const { signal, heartbeatMs } = this.#options;
+    const { signal, heartbeatMs, connection } = this.#options;
     if (signal.aborted) return;
+    try {
+      const options = await abortable(connectionOptions(connection), signal);
+      this.#attempt = options;
+      this.#zongji = new ZongJi({ connectTimeout: CONNECT_TIMEOUT_MS, ...options }) as unknown as Dump;
+    } catch (error) {
+      if (signal.aborted) return;
+      throw asCdcError(error);
+    }
     let watchdog: NodeJS.Timeout | undefined;
     let removeListener = (): void => {};
     try {
@@ -154,6 +165,12 @@ export class BinlogClient {
     }
   }
 
+  /** zongji, once `follow` has begun. */
+  get #dump(): Dump {
+    if (this.#zongji === undefined) throw new Error('a binlog client was used before it follows');
+    return this.#zongji;
+  }
+
   /** The only place that changes the mode. */
   #setMode(next: Mode): void {
     const { name } = this.#mode;
@@ -163,9 +180,12 @@ export class BinlogClient {
   }
 
   #start(reject: (error: CdcError) => void): void {
-    const zongji = this.#zongji;
+    const zongji = this.#dump;
     const { connection, from, serverId, server, heartbeatMs, onStart } = this.#options;
-    const onError = (error: unknown): void => reject(connectionError(error, { ...connection, serverId }));
+    const onError = (error: unknown): void => {
+      if (isPasswordRejected(error)) void forgetPassword(connection, this.#attempt);
+      reject(connectionError(error, { ...connection, serverId }));
+    };
     zongji.on('error', onError);
     zongji.on('ready', () => {
       const setVariables = (sql: string): void => {
@@ -181,6 +201,8 @@ export class BinlogClient {
       setVariables(`SET SESSION net_write_timeout=${NET_WRITE_TIMEOUT_S}`);
       if (server !== undefined) this.#verifyServerIdentity(server, onError);
       zongji.ctrlConnection.query(`SET SESSION wait_timeout=${WAIT_TIMEOUT_S}`, (error) => error && onError(error));
+      // Asked to pause while there was no connection.
+      if (this.#paused) zongji.connection.pause();
       onStart(true);
       const dump = zongji.BinlogClass.prototype;
       dump.onResult = onError;
@@ -199,7 +221,7 @@ export class BinlogClient {
     { flavor, identity }: Pick<ServerInfo, 'flavor' | 'identity'>,
     onError: (error: unknown) => void,
   ): void {
-    this.#zongji.connection.query(identityQuery[flavor], (error, rows = []) => {
+    this.#dump.connection.query(identityQuery[flavor], (error, rows = []) => {
       if (error) return onError(error);
       const actual = String(Object.values(rows[0] ?? {})[0]);
       if (actual === identity) return;
@@ -228,13 +250,13 @@ export class BinlogClient {
     if (event === undefined) return dump.binlogData;
     const mode = this.#run(event);
     if (mode === ENDED) return ignorePackets;
-    if (mode !== READING || this.#paused) this.#zongji.connection.pause();
+    if (mode !== READING || this.#paused) this.#dump.connection.pause();
     return dump.binlogData;
   }
 
   /** Runs the next slice outside of the packet handler. After the end of the event, waiting packets are handled. */
   #continue(event: EventContinuation): void {
-    if (this.#run(event) === READING && !this.#paused) this.#zongji.connection.resume();
+    if (this.#run(event) === READING && !this.#paused) this.#dump.connection.resume();
   }
 
   /** Takes steps of an event for one slice, so that timers, acknowledgements and signals get their turn in between. */
@@ -295,7 +317,7 @@ export class BinlogClient {
     let lastBytesRead = -1;
     let missed = 0;
     const timer = setInterval(() => {
-      const bytesRead = this.#zongji.connection?.stream?.bytesRead ?? 0;
+      const bytesRead = this.#zongji?.connection?.stream?.bytesRead ?? 0;
       const isReading = !this.#paused && this.#mode === READING;
       missed = isReading && bytesRead === lastBytesRead ? missed + 1 : 0;
       lastBytesRead = bytesRead;
@@ -311,13 +333,18 @@ export class BinlogClient {
     return timer;
   }
 
-  #stop(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#zongji.removeAllListeners('error');
-      this.#zongji.on('error', () => {});
-      this.#zongji.once('stopped', resolve);
-      this.#zongji.stop();
+  async #stop(): Promise<void> {
+    const zongji = this.#dump;
+    const { connection, ctrlConnection } = zongji;
+    await new Promise<void>((resolve) => {
+      zongji.removeAllListeners('error');
+      zongji.on('error', () => {});
+      zongji.once('stopped', resolve);
+      zongji.stop();
     });
+    // zongji only ends its half of the sockets. In the middle of a handshake the server answers that with an error, and
+    // mysql2 would print a warning about its packet number.
+    for (const { stream } of [connection, ctrlConnection]) stream?.destroy();
   }
 }
 

@@ -1,11 +1,11 @@
-import type { ConnectionOptions } from 'mysql2';
 import type { Coordinates } from '../../model/coordinates.ts';
+import type { SourceConnection } from '../../model/source-connection.ts';
 import { BinlogClient } from './binlog-client.ts';
 import type { BinlogDecoder } from './binlog-decoder.ts';
 import type { EventContinuation } from './binlog-handler.ts';
 
 export interface BinlogScanOptions<T> {
-  connection: ConnectionOptions;
+  connection: SourceConnection;
   from: Coordinates;
   heartbeatMs: number;
   createDecoder: (checksum: boolean) => BinlogDecoder<T>;

@@ -1,5 +1,5 @@
-import type { ConnectionOptions } from 'mysql2/promise';
 import type { Coordinates } from '../../model/coordinates.ts';
+import type { SourceConnection } from '../../model/source-connection.ts';
 import { connectionError } from '../server/connection-error.ts';
 import { connect, listBinlogs } from '../server/server-info.ts';
 import { BinlogDecoder } from './binlog-decoder.ts';
@@ -10,7 +10,7 @@ import type { DecodeText, TableMap } from './table-map.ts';
 import { BufferedXaRows } from './xa-buffer.ts';
 
 export interface XaRecoveryOptions<T> {
-  connection: ConnectionOptions;
+  connection: SourceConnection;
   isCaptured: BinlogHandler<T>['isCaptured'];
   tableMap: BinlogHandler<T>['tableMap'];
   decode: DecodeText;
@@ -58,10 +58,10 @@ async function resolveTables<T>(
   return resolved;
 }
 
-async function binlogFiles(options: ConnectionOptions): Promise<string[]> {
+async function binlogFiles(options: SourceConnection): Promise<string[]> {
   const connection = await connect(options);
   try {
-    return await listBinlogs(connection);
+    return (await listBinlogs(connection)).map(({ file }) => file);
   } catch (error) {
     throw connectionError(error, options);
   } finally {

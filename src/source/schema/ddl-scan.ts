@@ -1,5 +1,5 @@
-import type { ConnectionOptions } from 'mysql2';
 import { type Coordinates, isBefore } from '../../model/coordinates.ts';
+import type { SourceConnection } from '../../model/source-connection.ts';
 import { BinlogDecoder } from '../binlog/binlog-decoder.ts';
 import type { BinlogHandler, LoggedDdl } from '../binlog/binlog-handler.ts';
 import { scanBinlog } from '../binlog/binlog-scan.ts';
@@ -10,7 +10,7 @@ import type { TableEffect } from '../statement/statement.ts';
 import { changesSchema } from './table-schema-cache.ts';
 
 export interface DdlScanOptions extends Pick<BinlogHandler<never>, 'isCaptured' | 'isSchemaCaptured'> {
-  connection: ConnectionOptions;
+  connection: SourceConnection;
   decode: DecodeText;
   foldNames: boolean;
   heartbeatMs: number;

@@ -1,5 +1,5 @@
-import type { ConnectionOptions } from 'mysql2';
 import type { Coordinates } from '../../model/coordinates.ts';
+import type { SourceConnection } from '../../model/source-connection.ts';
 import type { Column } from '../../model/table.ts';
 import type { ResolvedTableSchema } from '../../model/table-schema.ts';
 import { CdcError } from '../../runtime/error.ts';
@@ -32,7 +32,7 @@ const UNKNOWN_TYPE_HINT =
  * @throws CdcError if the columns cannot be proven; it never guesses
  */
 export async function resolveTableSchema(
-  connection: ConnectionOptions,
+  connection: SourceConnection,
   { cache, scan }: { cache: TableSchemaCache; scan: DdlScan },
   table: BinlogTable,
   at: Coordinates,

@@ -1,5 +1,4 @@
-import type { ConnectionOptions } from 'mysql2';
-import { certificatesProblem } from '../../runtime/certificates.ts';
+import type { RotatedPassword, SourceConnection } from '../../model/source-connection.ts';
 import { CdcError, type ErrorDetails } from '../../runtime/error.ts';
 import { START_OVER_HINT } from './recovery-hints.ts';
 
@@ -12,7 +11,8 @@ interface Failure {
 }
 
 /** Who connects, and where to. */
-interface ConnectionTarget extends Pick<ConnectionOptions, 'host' | 'port' | 'user' | 'password' | 'ssl'> {
+interface ConnectionTarget
+  extends Partial<Pick<SourceConnection, 'host' | 'port' | 'user' | 'password' | 'ssl' | 'section'>> {
   /** The server id of a dump. With `auto`, the next attempt uses another one. */
   serverId?: number | 'auto';
 }
@@ -43,6 +43,7 @@ export function connectionError(error: unknown, target: ConnectionTarget): CdcEr
 function diagnose(failure: Failure, target: ConnectionTarget): Diagnosis {
   const { code = '', errno = 0, message } = failure;
   const address = `${target.host}:${target.port}`;
+  if (isCertificateAlert(failure)) return refusedCertificate(address, target);
   const rule = RULES.get(code);
   if (rule !== undefined) return rule(address, target, message);
   if (errno === 1236) return diagnoseDump(target, message);
@@ -124,18 +125,18 @@ const RULES_BY_CODES: readonly (readonly [codes: readonly string[], rule: Diagno
   [['PROTOCOL_CONNECTION_LOST', 'ECONNRESET', 'EPIPE'], diagnoseClosed],
   [
     ['ER_SECURE_TRANSPORT_REQUIRED'],
-    (address) =>
+    (address, { section = 'source' }) =>
       rejected(
         `the server at ${address} accepts only TLS connections`,
-        'set source.tls to verify-identity, verify-ca or required',
+        `set ${section}.tls to verify-identity, verify-ca or required`,
       ),
   ],
   [
     ['HANDSHAKE_NO_SSL_SUPPORT'],
-    (address) =>
+    (address, { section = 'source' }) =>
       rejected(
         `the server at ${address} has no TLS`,
-        'give the server a certificate (ssl_cert, ssl_key), or set source.tls: disabled if nobody can read the network',
+        `give the server a certificate (ssl_cert, ssl_key), or set ${section}.tls: disabled if nobody can read the network`,
       ),
   ],
   [['HANDSHAKE_SSL_ERROR'], diagnoseTls],
@@ -189,17 +190,36 @@ function diagnoseClosed(address: string, { serverId }: ConnectionTarget): Diagno
 }
 
 /** The server gives one answer for every reason. */
-function accessHint({ user, password, ssl }: ConnectionTarget): string {
+function accessHint({ user, password, ssl, section = 'source' }: ConnectionTarget): string {
   const create = `if there is no such user: CREATE USER '${user}'@'%' IDENTIFIED BY '…'; then cdc check prints its GRANT`;
-  const tls = ssl === undefined ? '; a user with REQUIRE SSL needs source.tls: required or verify-identity' : '';
+  const tls =
+    ssl === undefined
+      ? `; a user with REQUIRE SSL needs ${section}.tls: required or verify-identity`
+      : ssl.certFile === undefined
+        ? `; a user with REQUIRE X509 needs ${section}.cert_file and key_file`
+        : '; a user with REQUIRE SUBJECT or ISSUER needs a client certificate with that subject or issuer';
+  if (typeof password === 'object') return `${rotatedPasswordHint(user, password, section)}${tls}`;
   if (password === undefined) {
-    const where = 'use source.password, source.password_file, or the one in source.url';
+    const where = `use ${section}.password, password_file, password_secret or iam_auth, or the one in ${section}.url`;
     return `no password is set: ${where}; ${create}${tls}`;
   }
   if (password === '') {
     return `the password is empty: check the environment variable or the file that it comes from; ${create}${tls}`;
   }
   return `check user and password of the source, or ALTER USER '${user}'@'%' IDENTIFIED BY '…'; ${create}${tls}`;
+}
+
+function rotatedPasswordHint(user: string | undefined, password: RotatedPassword, section: string): string {
+  if ('file' in password) return `check user and password, which is in ${password.file} (is it empty?)`;
+  if ('secret' in password) {
+    const { id, key } = password.secret;
+    return `check the user in ${section}.url and the password in the secret ${id} (its key ${key}, if it is JSON)`;
+  }
+  return (
+    `allow {"Effect":"Allow","Action":"rds-db:connect","Resource":"arn:aws:rds-db:REGION:ACCOUNT:dbuser:RESOURCE_ID/${user}"}, ` +
+    `and CREATE USER '${user}'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'; ` +
+    `the token is for the host in ${section}.url (or iam_auth.host) and its region, and a wrong clock invalidates it`
+  );
 }
 
 /** Limits that MySQL's messages name otherwise than ALTER USER does. MariaDB's have the names of ALTER USER. */
@@ -219,7 +239,7 @@ function diagnoseUserLimit(address: string, { user }: ConnectionTarget, message:
   };
 }
 
-function diagnoseTls(address: string, { ssl }: ConnectionTarget, message: string): Diagnosis {
+function diagnoseTls(address: string, { ssl, section = 'source' }: ConnectionTarget, message: string): Diagnosis {
   // The server went down during the handshake.
   if (/disconnected before secure|ECONNRESET|EPIPE|ETIMEDOUT|socket hang up/i.test(message)) {
     return unreachable(address, 'check that the server runs and can be reached; cdc run retries by itself');
@@ -227,22 +247,18 @@ function diagnoseTls(address: string, { ssl }: ConnectionTarget, message: string
   if (/altnames|does not match/i.test(message)) {
     return rejected(
       `the certificate of ${address} is for another host name`,
-      "use the certificate's host name in source.url, or set source.tls: verify-ca",
+      `use the certificate's host name in ${section}.url, or set ${section}.tls: verify-ca`,
     );
   }
   if (/expired|not yet valid/i.test(message)) {
     return rejected(`the certificate of ${address} has expired or is not yet valid`, 'renew it on the server');
   }
   if (/self[- ]signed|issuer|unable to verify|certificate/i.test(message)) {
-    const ca = typeof ssl === 'object' ? ssl.ca : undefined;
-    const problem = typeof ca === 'string' ? certificatesProblem(ca) : undefined;
     return rejected(
       `the certificate of ${address} is not trusted`,
-      ca !== undefined
-        ? problem === undefined
-          ? 'source.ca_file has another authority than the one that signed the certificate'
-          : `correct source.ca_file: ${problem}`
-        : "set source.ca_file to the PEM file of the authority that signed it (Amazon RDS: its global-bundle.pem; MySQL's own: ca.pem in its data directory)",
+      ssl?.caFile !== undefined
+        ? `${section}.ca_file has another authority than the one that signed the certificate`
+        : `set ${section}.ca_file to the PEM file of the authority that signed it (Amazon RDS: its global-bundle.pem; MySQL's own: ca.pem in its data directory)`,
     );
   }
   return rejected(
@@ -274,12 +290,25 @@ function diagnoseGtidMode(message: string): Diagnosis | undefined {
   return undefined;
 }
 
-/** Whether the server rejects user or password, for this reason or an error below it. */
-export function isPasswordRejected(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    const { code = '' } = at as { code?: string };
-    if (code === 'ER_ACCESS_DENIED_ERROR' || code === 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR') return true;
-  }
+/**
+ * An alert of TLS that the server sends about the certificate of its client. With TLS 1.3 it comes after the handshake
+ * of the client has ended.
+ */
+const isCertificateAlert = ({ message }: Failure): boolean =>
+  /:SSL routines:.*\balert (unknown ca|decrypt error|.*certificate)/i.test(message);
+
+function refusedCertificate(address: string, { ssl, section = 'source' }: ConnectionTarget): Diagnosis {
+  return rejected(
+    `the server at ${address} refuses the client certificate`,
+    ssl?.certFile === undefined
+      ? `set ${section}.cert_file and key_file, which the server asks for`
+      : `renew ${ssl.certFile}, from an authority in the ssl_ca of the server`,
+  );
+}
+
+/** Whether the server refuses the client certificate, for this reason or an error below it. */
+export function isCertificateRefused(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if (isCertificateAlert(at)) return true;
   return false;
 }
 

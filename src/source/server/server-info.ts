@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
-import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { Coordinates } from '../../model/coordinates.ts';
 import { GtidSet } from '../../model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../model/mariadb-gtid-position.ts';
+import type { SourceConnection } from '../../model/source-connection.ts';
 import { CdcError } from '../../runtime/error.ts';
+import { openConnection } from '../../secrets/open-connection.ts';
 import { CONNECT_TIMEOUT_MS, QUERY_TIMEOUT_MS } from '../limits.ts';
 import { connectionError } from './connection-error.ts';
 
@@ -36,16 +38,18 @@ export interface ServerInfo {
  * Opens a connection for queries. Their rows are arrays: mysql2 rejects an object row with a column `__proto__`. A
  * query that is not answered in time ends the connection, because a half-open connection would wait forever.
  */
-export async function connect(options: ConnectionOptions, queryTimeoutMs = QUERY_TIMEOUT_MS): Promise<Connection> {
+export async function connect(options: SourceConnection, queryTimeoutMs = QUERY_TIMEOUT_MS): Promise<Connection> {
   try {
-    const connection = await createConnection({
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      ...options,
-      rowsAsArray: true,
-      supportBigNumbers: true,
-      bigNumberStrings: true,
-      timezone: 'Z',
-    });
+    const connection = await openConnection(options, (attempt) =>
+      createConnection({
+        connectTimeout: CONNECT_TIMEOUT_MS,
+        ...attempt,
+        rowsAsArray: true,
+        supportBigNumbers: true,
+        bigNumberStrings: true,
+        timezone: 'Z',
+      }),
+    );
     const core = (connection as unknown as { connection: { stream: Socket; _command: unknown } }).connection;
     core.stream.setTimeout(queryTimeoutMs);
     core.stream.on('timeout', () => {
@@ -82,7 +86,7 @@ async function queryFirstSupported(connection: Connection, ...statements: string
 }
 
 /** @throws CdcError if the server cannot be reached or has no binlog */
-export async function readServerInfo(options: ConnectionOptions): Promise<ServerInfo> {
+export async function readServerInfo(options: SourceConnection): Promise<ServerInfo> {
   const connection = await connect(options);
   try {
     return await queryServerInfo(connection);
@@ -101,19 +105,19 @@ async function queryServerInfo(connection: Connection): Promise<ServerInfo> {
   const flavor: Flavor = /mariadb/i.test(String(version)) ? 'mariadb' : 'mysql';
   const end = await currentBinlogPosition(connection);
   // Queried after the end, so that no size is older than it.
-  const logs = await rows(connection, 'SHOW BINARY LOGS');
+  const logs = await listBinlogs(connection);
   if (logs[0] === undefined) throw binlogClosedError();
   return {
     flavor,
     version: String(version),
     caseSensitive: Number(lowerCaseTableNames) === 0,
     end,
-    binlogs: logs.map(([file, size]) => ({ file: String(file), position: Number(size) })),
+    binlogs: logs,
     charsets: await readCharsets(connection, flavor),
     isReplica: await isReplica(connection),
     ...(flavor === 'mysql'
       ? await mysqlIdentity(connection)
-      : await mariadbIdentity(connection, String(serverId), String(logs[0][0]))),
+      : await mariadbIdentity(connection, String(serverId), logs[0].file)),
   };
 }
 
@@ -131,9 +135,10 @@ export async function currentBinlogPosition(connection: Connection): Promise<Coo
   return { file: String(current[0]), position: Number(current[1]) };
 }
 
-/** The names of the binlogs that the server still has, oldest first. */
-export async function listBinlogs(connection: Connection): Promise<string[]> {
-  return (await rows(connection, 'SHOW BINARY LOGS')).map(([file]) => String(file));
+/** The binlogs that the server still has, oldest first. The position of each is its size in bytes. */
+export async function listBinlogs(connection: Connection): Promise<Coordinates[]> {
+  const logs = await rows(connection, 'SHOW BINARY LOGS');
+  return logs.map(([file, size]) => ({ file: String(file), position: Number(size) }));
 }
 
 const binlogDisabledError = (): CdcError =>

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AdminClient } from '../../../src/admin/client.ts';
-import type { DaemonStatus } from '../../../src/admin/status.ts';
+import type { DaemonStatus } from '../../../src/admin/daemon-status.ts';
 import type { TableStatus } from '../../../src/backfill/control.ts';
 import { asCdcError } from '../../../src/runtime/error.ts';
 import { type Cdc, type Ended, Fixture, startCdc, tableOf, until } from '../pipeline-fixture.ts';
@@ -16,7 +16,10 @@ export interface SnapshotEvent {
   after: Record<string, unknown> | null;
 }
 
-type Calls = Pick<AdminClient, 'status' | 'backfill' | 'startBackfill' | 'changeBackfill' | 'verified' | 'repair'>;
+type Calls = { status: AdminClient['running'] } & Pick<
+  AdminClient,
+  'backfill' | 'startBackfill' | 'changeBackfill' | 'verified' | 'repair'
+>;
 type Coverage = DaemonStatus['tables'][number]['coverage'];
 
 /** A schema, a lake, a configuration, and a daemon that `cdc backfill` finds. */
@@ -25,7 +28,7 @@ export class BackfillFixture extends Fixture {
 
   /** Calls to the daemon, each over a connection of its own: a server ends idle ones when it likes. */
   readonly client: Calls = {
-    status: () => this.#call((client) => client.status()),
+    status: () => this.#call((client) => client.running()),
     backfill: () => this.#call((client) => client.backfill()),
     startBackfill: (request) => this.#call((client) => client.startBackfill(request)),
     changeBackfill: (change, tables) => this.#call((client) => client.changeBackfill(change, tables)),

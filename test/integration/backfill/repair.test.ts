@@ -5,9 +5,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from '
 import type { RepairResult } from '../../../src/backfill/control.ts';
 import { type ParsedEvent, parseEvent } from '../../../src/codec/formats/parse-event.ts';
 import { loadConfig } from '../../../src/config/load.ts';
+import { runDaemon } from '../../../src/daemon.ts';
 import { listObjects } from '../../../src/lake/objects.ts';
 import { type LocalServer, startLocalServer } from '../../../src/local/mysql/server.ts';
-import { type RunningPipeline, runPipeline } from '../../../src/pipeline.ts';
+import type { RunningPipeline } from '../../../src/pipeline.ts';
 import { createLog } from '../../../src/runtime/log.ts';
 import { until } from '../pipeline-fixture.ts';
 import { BackfillFixture, rowsOf } from './backfill-fixture.ts';
@@ -571,7 +572,7 @@ describe('a pipeline of the own process', () => {
           stop.abort();
         }, reject);
       };
-      ended = runPipeline(config, createLog('shop', 'fatal'), stop.signal, { onRunning });
+      ended = runDaemon(config, createLog('shop', 'fatal'), stop.signal, { onRunning });
       ended.catch(reject);
     });
     expect(await repaired).toEqual({ sent: 2, deleted: 1, left: 0 });

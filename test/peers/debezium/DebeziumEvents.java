@@ -5,9 +5,9 @@ import java.util.Map;
 import java.util.Properties;
 
 /**
- * Debezium's embedded engine with its defaults: prints each change of a schema as `{"key":…,"value":…}`, with the
- * schemas, until its standard input ends.
- * Arguments: port, schema.
+ * Debezium's embedded engine: prints each change of a schema as `{"topic":…,"key":…,"value":…}`, with the schemas, until
+ * its standard input ends.
+ * Arguments: port, schema, and properties as `name=value` where they are not Debezium's defaults.
  */
 public class DebeziumEvents {
   public static void main(String[] arguments) throws Exception {
@@ -26,11 +26,18 @@ public class DebeziumEvents {
             Map.entry("database.password", ""),
             Map.entry("database.server.id", "90210"),
             Map.entry("database.include.list", arguments[1])));
+    for (int i = 2; i < arguments.length; i++) {
+      String[] property = arguments[i].split("=", 2);
+      properties.put(property[0], property[1]);
+    }
     DebeziumEngine<ChangeEvent<String, String>> engine =
         DebeziumEngine.create(Json.class)
             .using(properties)
             .using((success, message, error) -> System.err.println(message))
-            .notifying(event -> System.out.println("{\"key\":" + event.key() + ",\"value\":" + event.value() + "}"))
+            .notifying(
+                event ->
+                    System.out.println(
+                        "{\"topic\":\"" + event.destination() + "\",\"key\":" + event.key() + ",\"value\":" + event.value() + "}"))
             .build();
     Thread thread = new Thread(engine);
     thread.start();

@@ -8,12 +8,13 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { AdminClient } from '../../../src/admin/client.ts';
 import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
-import type { StatusSource } from '../../../src/admin/status.ts';
+import type { PipelineObservation, StatusSource } from '../../../src/admin/status.ts';
 import { listenOnSocket, SOCKET_PATH_MAX_BYTES, stateOfFailure } from '../../../src/admin/unix-socket.ts';
 import type { BackfillRequest, BackfillStatus, RepairRequest } from '../../../src/backfill/control.ts';
 import type { VerifiedTable } from '../../../src/model/verified-tables.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
 import { createLog } from '../../../src/runtime/log.ts';
+import { daemonFacts, observation } from '../../admin-fixture.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cdc-admin-'));
 const open: { close(): unknown }[] = [];
@@ -35,6 +36,7 @@ const STREAM = {
   epoch: 7,
   delivered: { file: 'binlog.000001', position: 4, gtids: null },
 };
+const OBSERVED = observation(STREAM);
 const RESULT = {
   ...{ schema: 'shop', table: 'orders', at: '2026-03-01T00:00:00.000Z', scope: 'whole' as const },
   ...{ rows: 12, missing: 1, extra: 2, different: 3 },
@@ -65,9 +67,10 @@ class Pipeline implements StatusSource {
   async tables() {
     return TABLES;
   }
-  stream() {
-    return STREAM;
+  observe(): PipelineObservation {
+    return { ...OBSERVED, ...this.seen };
   }
+  seen: Partial<PipelineObservation> = {};
   async verified(results: readonly VerifiedTable[]) {
     await this.answer();
     this.calls.push(...results);
@@ -85,7 +88,8 @@ async function start(
   source: () => StatusSource | undefined,
   socket = newSocket(),
 ): Promise<{ server: AdminServer; client: AdminClient; socket: string }> {
-  const server = await startAdminServer({ socket, name: 'shop', source, whyUnavailable: () => 'MySQL is away', log });
+  const facts = daemonFacts({ pipeline: source, whyNoPipeline: () => new CdcError('MySQL is away') });
+  const server = await startAdminServer({ socket, dashboard: directory, daemon: facts, log });
   open.push(server);
   const client = new AdminClient(socket);
   open.push(client);
@@ -108,11 +112,12 @@ function call(socket: string, method: string, path: string, body?: string): Prom
 describe('the calls', () => {
   test('status says which daemon it is, and has its stream, its backfill and the coverage of each table', async () => {
     const { client } = await start(() => new Pipeline());
-    expect(await client.status()).toEqual({
+    expect(await client.status()).toMatchObject({
       name: 'shop',
       version: expect.stringMatching(/^\d/),
       pid: process.pid,
       startedAt: expect.stringMatching(/^2\d{3}-.*Z$/),
+      state: 'streaming',
       stream: STREAM,
       backfill: IDLE,
       tables: TABLES,
@@ -167,9 +172,13 @@ describe('the calls', () => {
       status: 503,
       json: { error: { message: expect.stringContaining('pipeline'), why: 'MySQL is away', hint: expect.any(String) } },
     });
-    await expect(client.status()).rejects.toMatchObject({ kind: 'retry', why: 'MySQL is away' });
+    expect(await client.status()).toMatchObject({
+      ...{ name: 'shop', state: 'waiting', stream: null, delivery: null, backfill: null },
+      health: { status: 'down', ready: false, problems: [{ code: 'not_streaming', why: 'MySQL is away' }] },
+    });
+    await expect(client.running()).rejects.toMatchObject({ kind: 'retry', why: 'MySQL is away' });
     pipeline = new Pipeline();
-    expect((await client.status()).name).toBe('shop');
+    expect((await client.running()).stream).toEqual(STREAM);
   });
 
   test('an error of the backfill keeps what, why, hint and exit code on its way to the command', async () => {
@@ -204,7 +213,9 @@ const repairOf = (count: number): string =>
 
 describe('a call that is wrong', () => {
   test.each<[method: string, path: string, body: string | undefined, status: number, text: RegExp]>([
-    ['GET', '/', undefined, 404, /use \/api\/status, /],
+    ['GET', '/', undefined, 404, /the dashboard was not built/],
+    ['GET', '/assets/x.js', undefined, 404, /the dashboard was not built/],
+    ['GET', '/api/history?since=x', undefined, 400, /since: must be milliseconds/],
     ['GET', '/api/status/', undefined, 404, /no such path/],
     ['POST', '/api/status', '{}', 405, /use GET/],
     ['DELETE', '/api/backfill', undefined, 405, /use GET, POST/],
@@ -356,6 +367,19 @@ describe('the socket', () => {
     expect(await client.probe()).toBe('absent');
     await expect(client.status()).rejects.toMatchObject({ kind: 'retry', hint: expect.stringContaining('cdc run') });
     idle.destroy();
+  });
+
+  test('who steps aside leaves the socket to another process, and takes it again once that has ended', async () => {
+    const { server, client, socket } = await start(() => new Pipeline());
+    await server.stepAside();
+    expect(await client.probe()).toBe('absent');
+    const { server: other } = await start(() => new Pipeline(), socket);
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    expect(await client.probe()).toBe('listening');
+    await other.close();
+    await expect.poll(() => client.probe(), { timeout: 60_000 }).toBe('listening');
+    await server.close();
+    expect(await client.probe()).toBe('absent');
   });
 
   test('a path that is longer than the system allows is refused with the key that moves it', async () => {

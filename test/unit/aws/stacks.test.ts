@@ -7,6 +7,7 @@ import { findingText } from '../../aws/finding.ts';
 import { resolveTemplate } from '../../aws/resolve.ts';
 import { checkStack, SAMPLES } from '../../aws/stacks.ts';
 import { readTemplate, templateNames, templatePath } from '../../aws/template.ts';
+import { firehoseOf } from '../config/config-from.ts';
 
 test('every template has samples', () => {
   expect(Object.keys(SAMPLES).sort()).toEqual(templateNames().sort());
@@ -73,7 +74,7 @@ test.each(Object.entries(SAMPLES))('the output of %s.yaml goes into cdc.yaml as 
     firehose: { region: 'eu-west-1', stream: 'shop-changes-staging' },
   });
   // Where each record is a row or a document, it must hold one event.
-  expect(config.firehose.aggregate === 'off').toBe(name === 'snowflake' || name === 'iceberg');
+  expect(firehoseOf(config).aggregate === 'off').toBe(name === 'snowflake' || name === 'iceberg');
   expect(Object.keys(parse(lines!))).toEqual(expect.arrayContaining(['format', 'firehose']));
 });
 

@@ -50,7 +50,7 @@ async function createBackfill(binlogEnd?: Coordinates, saved: BackfillProgress =
     },
     binlogEnd: binlogEnd ?? start.coordinates,
     config: { parallel: 1, chunk_time: 500, max_lag: 1e12 } as never,
-    createOutput: () => simulatedOutput() as never,
+    createOutput: () => simulatedOutput(delivery) as never,
     log: createLog('test', 'fatal'),
     openConnection: async () => connection as never,
     resolveTables: async () => [{ schema: 'd', table: 't', estimatedRows: 3 }],

@@ -13,8 +13,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Checkpoint, CheckpointFile } from '../../../src/checkpoint/checkpoint-file.ts';
-import { Checkpointer } from '../../../src/checkpoint/checkpointer.ts';
+import type { Checkpoint } from '../../../src/checkpoint/checkpoint.ts';
+import { CheckpointFile } from '../../../src/checkpoint/checkpoint-file.ts';
+import { Checkpointer, type CheckpointTarget } from '../../../src/checkpoint/checkpointer.ts';
 
 const sample: Checkpoint = {
   name: 'shop',
@@ -224,15 +225,20 @@ describe('the checkpoint file', () => {
   });
 });
 
+const targetOf = (file: CheckpointFile): CheckpointTarget => ({
+  saveIntervalMs: { busy: 20, idle: 20 },
+  save: (checkpoint) => file.save(checkpoint),
+});
+
 describe('the checkpointer', () => {
   test('it saves the position at the time of the write, not at the time of the request', async () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     let position = 1;
-    const checkpointer = new Checkpointer(
-      file,
-      () => ({ ...sample, position }),
-      (error) => expect.unreachable(String(error)),
-    );
+    const checkpointer = new Checkpointer(targetOf(file), {
+      current: () => ({ ...sample, position }),
+      deliveredEvents: () => position,
+      onError: (error) => expect.unreachable(String(error)),
+    });
     checkpointer.markDirty();
     position = 2;
     await checkpointer.save();
@@ -251,11 +257,11 @@ describe('the checkpointer', () => {
       },
     });
     let position = 1;
-    const checkpointer = new Checkpointer(
-      slow,
-      () => ({ ...sample, position }),
-      (error) => expect.unreachable(String(error)),
-    );
+    const checkpointer = new Checkpointer(targetOf(slow), {
+      current: () => ({ ...sample, position }),
+      deliveredEvents: () => position,
+      onError: (error) => expect.unreachable(String(error)),
+    });
     checkpointer.markDirty();
     const writes = [checkpointer.save()];
     position = 2;
@@ -270,7 +276,11 @@ describe('the checkpointer', () => {
     const file = new CheckpointFile(join(directory, 'shop.json'));
     mkdirSync(`${file.path}.tmp`);
     const error = await new Promise((resolve) => {
-      new Checkpointer(file, () => sample, resolve).markDirty();
+      new Checkpointer(targetOf(file), {
+        current: () => sample,
+        deliveredEvents: () => 1,
+        onError: resolve,
+      }).markDirty();
     });
     expect(String(error)).toMatch(/cannot write the checkpoint/);
   });

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { parseConfig } from '../../../src/config/load.ts';
 import type { Config } from '../../../src/config/schema.ts';
+import type { FirehoseConfig } from '../../../src/config/transport-schema.ts';
 
 /** A configuration from YAML text, as if it were a file in the temporary folder. */
 export const configFrom = (yaml: string, env: Record<string, string> = {}): Config =>
@@ -14,4 +15,10 @@ export function thrownBy(act: () => unknown): unknown {
     return error;
   }
   throw new Error('nothing was thrown');
+}
+
+/** The section of Firehose, which the configuration must have. */
+export function firehoseOf({ firehose }: Pick<Config, 'firehose'>): FirehoseConfig {
+  if (firehose === undefined) throw new Error('the configuration has no Firehose');
+  return firehose;
 }

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of the configuration
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -7,7 +7,8 @@ import { loadConfig, parseConfig } from '../../../src/config/load.ts';
 import { backfillConnection, sourceConnection } from '../../../src/config/source-connection.ts';
 import { parseStart } from '../../../src/config/source-schema.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
-import { configFrom, thrownBy } from './config-from.ts';
+import { connectionOptions } from '../../../src/secrets/connection-options.ts';
+import { configFrom, firehoseOf, thrownBy } from './config-from.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cdc-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -33,6 +34,7 @@ describe('a valid configuration', () => {
       format: 'debezium',
       truncate: 'event',
       flat_prefix: '_',
+      routes: {},
       values: {
         bigint: 'number',
         decimal: 'string',
@@ -54,7 +56,7 @@ describe('a valid configuration', () => {
       checkpoint: { file: join(tmpdir(), 'state/cdc.json') },
       dead_letter: { directory: join(tmpdir(), 'state/dead-letter'), max_bytes: 1024 ** 3, events: [] },
       backfill: { parallel: 4, chunk_time: 500, max_lag: 60_000 },
-      admin: { socket: join(tmpdir(), 'state/cdc.sock') },
+      admin: { hosts: [], max_lag: 60_000, socket: join(tmpdir(), 'state/cdc.sock') },
     });
   });
 
@@ -69,22 +71,23 @@ describe('a valid configuration', () => {
     expect(config.source).toMatchObject({ url: 'mysql://me@127.0.0.1', password: '${A}', server_id: 17 });
   });
 
-  test('the password is read from a file next to it, without the last line break, and again for each connection', () => {
+  test('the password is read from a file next to it, without the last line break, and again for each connection', async () => {
     writeFileSync(join(directory, 'password'), ' se cret\n\n');
-    writeFileSync(join(directory, 'ca.pem'), 'certificate');
+    writeFileSync(join(directory, 'ca.pem'), readFileSync('test/integration/tls/certificate.pem'));
     const file = join(directory, 'cdc.yaml');
     writeFileSync(
       file,
       LEAST.replace('  url', '  password_file: password\n  ca_file: ca.pem\n  tls: verify-ca\n  url'),
     );
     const { source, checkpoint } = loadConfig(file, {});
-    expect(source).toMatchObject({ password_file: join(directory, 'password'), ca: 'certificate' });
+    expect(source).toMatchObject({ password_file: join(directory, 'password'), ca_file: join(directory, 'ca.pem') });
     expect(source).not.toHaveProperty('password');
-    expect(sourceConnection(source).password).toBe(' se cret\n');
+    const password = async () => (await connectionOptions(sourceConnection(source))).password;
+    expect(await password()).toBe(' se cret\n');
     writeFileSync(join(directory, 'password'), 'rotated\r\n');
-    expect(sourceConnection(source).password).toBe('rotated');
+    expect(await password()).toBe('rotated');
     rmSync(join(directory, 'password'));
-    expect(thrownBy(() => sourceConnection(source))).toMatchObject({
+    await expect(password()).rejects.toMatchObject({
       kind: 'retry',
       message: `cannot read source.password_file ${join(directory, 'password')}`,
     });
@@ -180,11 +183,45 @@ describe('all errors are reported at once with their lines', () => {
     ]);
   });
 
-  test('keys of later versions are reported as not available instead of unknown', () => {
-    expect(errorLines(`${LEAST}admin: { listen: "127.0.0.1:8686", sockt: x }`)).toEqual([
-      'line 5, admin.listen: not available in this version',
+  test('no key of a transport is suggested that is not configured', () => {
+    const base = 'source: { url: "mysql://cdc@127.0.0.1" }\n';
+    const kafka = 'kafka: { brokers: ["127.0.0.1:9092"], aggregate: off, mechanism: plain }\n';
+    expect(errorLines(base + kafka)).toEqual([
+      'line 2, kafka.aggregate: unknown key',
+      'line 2, kafka.mechanism: unknown key, did you mean kafka.sasl.mechanism?',
+    ]);
+    expect(errorLines(`${base}kinesis: { stream: s, max_events: 5, compression: gzip }`)).toEqual([
+      'line 2, kinesis.max_events: unknown key, did you mean kinesis.aggregate.max_events?',
+      'line 2, kinesis.compression: unknown key',
+    ]);
+    expect(errorLines(`${base}stream: s`)).toContain('line 2, stream: unknown key, did you mean firehose.stream?');
+  });
+
+  test('the address, the names and the token of the admin server', () => {
+    const yaml = 'admin: { listen: "localhost", hosts: ["a:1"], token: "a b", max_lag: 0s, sockt: x }';
+    expect(errorLines(`${LEAST}${yaml}`)).toEqual([
+      'line 5, admin.listen: must look like 127.0.0.1:8686, or be a port of this machine, such as 8686',
+      'line 5, admin.hosts[0]: must be a host name without a port, such as cdc.internal',
+      'line 5, admin.token: must be of visible ASCII characters without spaces',
+      'line 5, admin.max_lag: must be a duration such as 60s, from 1s to 24h',
       'line 5, admin.sockt: unknown key, did you mean socket?',
     ]);
+    const both = `${LEAST}admin: { token: x, token_file: there-is-none }`;
+    expect(errorLines(both)).toEqual([
+      'line 5, admin.token_file: cannot be combined with admin.token',
+      expect.stringMatching(/^line 5, admin.token_file: cannot be read/),
+    ]);
+  });
+
+  test.each([
+    ['8686', { host: '127.0.0.1', port: 8686 }],
+    ['":8686"', { host: '127.0.0.1', port: 8686 }],
+    ['"127.0.0.1:0"', { host: '127.0.0.1', port: 0 }],
+    ['"[::1]:8686"', { host: '::1', port: 8686 }],
+    ['"cdc.internal:8686"', { host: 'cdc.internal', port: 8686 }],
+  ])('admin.listen can be %s', (listen, address) => {
+    const { admin } = parseConfig(`${LEAST}admin: { listen: ${listen} }`, { file: 'f', directory: '/d', env: {} });
+    expect(admin.address).toEqual(address);
   });
 
   test('a value that can be a map or off is checked as what it is', () => {
@@ -206,7 +243,7 @@ describe('all errors are reported at once with their lines', () => {
     ]);
     const off = configFrom(`${LEAST}  aggregate: off\n  quota: off\n  routes: { "shop.*": other }`).firehose;
     expect(off).toMatchObject({ aggregate: 'off', quota: 'off', routes: { 'shop.*': 'other' } });
-    expect(configFrom(`${LEAST}  quota: { bytes: 20MiB }`).firehose.quota).toEqual({ bytes: 20 * 1024 ** 2 });
+    expect(firehoseOf(configFrom(`${LEAST}  quota: { bytes: 20MiB }`)).quota).toEqual({ bytes: 20 * 1024 ** 2 });
     expect(errorLines(`${LEAST}  aggregate: off\n  compression: gzip`)).toEqual([
       expect.stringMatching(/^line 6, firehose.compression: gzip cannot be used with aggregate: off/),
     ]);
@@ -225,7 +262,7 @@ describe('a source that contradicts itself is rejected', () => {
   });
 
   test('a source with a certificate authority that no check uses is rejected', () => {
-    writeFileSync(join(directory, 'ca'), 'x');
+    writeFileSync(join(directory, 'ca'), readFileSync('test/integration/tls/certificate.pem'));
     expect(source(`  ca_file: ${join(directory, 'ca')}\n  tls: required`)[0]).toMatch(
       /ca_file: has no effect with tls: required/,
     );
@@ -359,7 +396,8 @@ describe('backfill', () => {
 
   test('rows are read from the source, or from the replica with what the source has and it does not name', () => {
     writeFileSync(join(directory, 'replica-password'), 'of the replica\n');
-    writeFileSync(join(directory, 'ca.pem'), 'authority');
+    const authority = readFileSync('test/integration/tls/certificate.pem');
+    writeFileSync(join(directory, 'ca.pem'), authority);
     const source = (keys: string) =>
       `source: { url: "mysql://cdc:in-url@db.example", ${keys} }\nfirehose: { stream: s }\n`;
     const plain = source('tls: required');
@@ -374,10 +412,12 @@ describe('backfill', () => {
     const withCa = source(`password: secret, tls: verify-ca, ca_file: ${join(directory, 'ca.pem')}`);
     expect(connection(`${withCa}backfill: { url: "mysql://reader@replica" }`)).toMatchObject({
       password: 'secret',
-      ssl: { rejectUnauthorized: true, verifyIdentity: false, ca: 'authority' },
+      ssl: { rejectUnauthorized: true, verifyIdentity: false, caFile: join(directory, 'ca.pem') },
     });
     const own = `backfill: { url: "mysql://reader@127.0.0.1", password_file: ${join(directory, 'replica-password')}, tls: disabled }`;
-    expect(connection(`${withCa}${own}`)).toMatchObject({ password: 'of the replica' });
+    expect(connection(`${withCa}${own}`)).toMatchObject({
+      password: { file: join(directory, 'replica-password') },
+    });
     expect(connection(`${withCa}${own}`)).not.toHaveProperty('ssl');
     expect(connection(`${plain}backfill: { url: "mysql://reader:other@replica" }`).password).toBe('other');
   });
@@ -400,11 +440,11 @@ describe('backfill', () => {
     ]);
   });
 
-  test('a password file of the replica that is gone is named by its own key, and the pipeline tries again', () => {
+  test('a password file of the replica that is gone is named by its own key, and the pipeline tries again', async () => {
     writeFileSync(join(directory, 'gone'), 'x');
     const config = configFrom(backfill('url: mysql://a@h', `password_file: ${join(directory, 'gone')}`));
     rmSync(join(directory, 'gone'));
-    expect(thrownBy(() => backfillConnection(config))).toMatchObject({
+    await expect(connectionOptions(backfillConnection(config))).rejects.toMatchObject({
       kind: 'retry',
       message: `cannot read backfill.password_file ${join(directory, 'gone')}`,
     });
@@ -460,7 +500,7 @@ test('an invalid region is rejected', () => {
   const region = (text: string) =>
     errorLines(`source: { url: "mysql://u@h" }\nfirehose: { stream: s, region: ${text} }`);
   expect(
-    configFrom('source: { url: "mysql://u@h" }\nfirehose: { stream: s, region: us-gov-west-1 }').firehose.region,
+    firehoseOf(configFrom('source: { url: "mysql://u@h" }\nfirehose: { stream: s, region: us-gov-west-1 }')).region,
   ).toBe('us-gov-west-1');
   expect(region('eu west')).toEqual(['line 2, firehose.region: must look like eu-west-1']);
   expect(region('""')).toEqual(['line 2, firehose.region: must look like eu-west-1']);

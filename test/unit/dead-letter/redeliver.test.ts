@@ -7,6 +7,8 @@ import { type RedeliveryResult, redeliver } from '../../../src/dead-letter/redel
 import type { RecordOutcome, Sink } from '../../../src/sinks/sink.ts';
 import { letter, seqOf } from './dead-letters.ts';
 
+const EVENT = { op: 'u' as const, table: { schema: 'shop', name: 'orders', columns: [], key: [] } };
+
 const ACCEPTED: RecordOutcome = { kind: 'accepted' };
 const rejected = (scope: 'record' | 'request' | 'stream'): RecordOutcome => ({
   kind: 'rejected',
@@ -29,7 +31,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 async function redelivered(
   ids: string[],
   answer: (line: string, call: number) => RecordOutcome,
-  more: Partial<Sink> = {},
+  { allowsOutOfOrder = false, ...more }: Partial<Sink> & { allowsOutOfOrder?: boolean } = {},
 ) {
   const requests: string[][] = [];
   const sink: Sink = {
@@ -47,7 +49,9 @@ async function redelivered(
   const results = new Map<string, RedeliveryResult>();
   await redeliver(store, ids, {
     route: ({ table }) => ({ stream: table === 'shop.orders' ? 'now' : 'elsewhere', sink }),
+    describe: () => EVENT,
     onResult: (seq, result) => void results.set(seq, result),
+    allowsOutOfOrder,
     signal: ended.controller.signal,
   });
   return { requests, results };
@@ -131,6 +135,20 @@ describe('redeliver', () => {
     const encodeRecord: Sink['encodeRecord'] = async () => [Buffer.from('sm'), Buffer.from('all')];
     const { requests } = await redelivered([seqOf(1)], () => ACCEPTED, { encodeRecord });
     expect(requests).toEqual([['small']]);
+  });
+
+  test('sends none to an ordered log, where it would be behind later events of its key, unless it is asked to', async () => {
+    await store.write([letter(1)]);
+    const { requests, results } = await redelivered([seqOf(1)], () => ACCEPTED, { service: 'Kafka', isLog: true });
+    expect(requests).toEqual([]);
+    expect(results.get(seqOf(1))).toMatchObject({
+      sent: false,
+      reason: expect.stringContaining('Kafka keeps the order of arrival'),
+      hint: expect.stringContaining('--out-of-order'),
+    });
+    expect(await store.ids()).toContain(seqOf(1));
+    const asked = await redelivered([seqOf(1)], () => ACCEPTED, { isLog: true, allowsOutOfOrder: true });
+    expect(asked.results.get(seqOf(1))).toMatchObject({ sent: true });
   });
 
   test('stops sending to a stream that rejects everything, and leaves its dead letters unchanged', async () => {

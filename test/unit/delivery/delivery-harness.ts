@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, vi } from 'vitest';
 import { Delivery, type DeliveryOptions } from '../../../src/delivery/delivery.ts';
-import type { Aggregation } from '../../../src/delivery/request-builder.ts';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { ReplicationPosition } from '../../../src/model/replication-position.ts';
 import type { Transaction } from '../../../src/model/rows-event.ts';
-import type { Quota, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../../../src/sinks/sink.ts';
+import type { Aggregation, Quota, RecordOutcome, Sink, SinkLimits, SinkRecord } from '../../../src/sinks/sink.ts';
 import { encodedEvent } from '../../encoded-event.ts';
 
 export const ACCEPTED: RecordOutcome = { kind: 'accepted' };
@@ -173,6 +172,8 @@ export const withCoordinates = (): ReplicationPosition =>
   new ReplicationPosition(undefined, { file: 'binlog.000001', position: 4 });
 
 interface HarnessOptions extends Partial<DeliveryOptions> {
+  aggregation?: Aggregation;
+  lingerMs?: number;
   limits?: Partial<SinkLimits>;
   quota?: Quota;
   encodeRecord?: Sink['encodeRecord'];
@@ -194,17 +195,17 @@ export class DeliveryHarness {
   readonly deadLettered: [line: string, reason: string][] = [];
 
   constructor(options: HarnessOptions = {}) {
-    const { limits, quota, encodeRecord, delivered = withGtids(), ...rest } = options;
+    const { limits, quota, encodeRecord, delivered = withGtids(), ...others } = options;
+    const { aggregation = eventsPerRecord(500), lingerMs = 100, ...rest } = others;
+    const shared = { quota, aggregation, lingerMs };
     this.sink = new ScriptedSink(limits, encodeRecord);
     this.secondSink = new ScriptedSink(limits, encodeRecord);
     this.delivery = new Delivery({
       targets: [
-        { name: 'first', sink: this.sink, quota },
-        { name: 'other', sink: this.secondSink, quota },
+        { name: 'first', sink: this.sink, ...shared },
+        { name: 'other', sink: this.secondSink, ...shared },
       ],
       start: delivered,
-      aggregation: eventsPerRecord(500),
-      lingerMs: 100,
       deadLetter: async ({ event, reason }) => {
         this.deadLettered.push([event.toString().trimEnd(), reason]);
       },

@@ -6,6 +6,8 @@ import { CHUNK_BYTES } from '../../../src/delivery/limits.ts';
 import type { RecordBuffers } from '../../../src/sinks/sink.ts';
 import { encodedEvent } from '../../encoded-event.ts';
 
+const TABLE = { schema: 'shop', name: 'orders', columns: [], key: [] };
+
 type Action =
   | { append: number }
   | { commit: true }
@@ -60,6 +62,8 @@ describe('a lane', () => {
             const to = 2 + bytes.length;
             const isFirst = lane.append(
               {
+                op: 'c',
+                table: TABLE,
                 bytes: source,
                 from: 2,
                 to,
@@ -100,7 +104,9 @@ describe('a lane', () => {
             const single = lane.inFlightByEvent();
             expect(single.map((event) => event.length)).toEqual(lines.map((line) => line.bytes.length));
             expect(Buffer.concat(single).equals(copy)).toBe(true);
-            expect(lane.inFlightKeys()?.map(String)).toEqual(keyed ? lines.map(({ key }) => key) : undefined);
+            expect(lane.oldestEvents(lane.inFlightEvents)?.map(({ key }) => String(key))).toEqual(
+              keyed ? lines.map(({ key }) => key) : undefined,
+            );
             expect(lane.oldestEvent().equals(lines[0]?.bytes ?? Buffer.of())).toBe(true);
             flight = { pieces, copy, lines };
           } else if (flight !== undefined) {
@@ -156,9 +162,9 @@ describe('a lane', () => {
     lane.startFlight(1000, 2);
     expect(lane.isSendable).toBe(false);
     expect(() => lane.startFlight(1000, 2)).toThrow('in flight');
-    expect(() => lane.backOff(1)).toThrow('in flight');
+    expect(() => lane.backOff(1, 'timed out')).toThrow('in flight');
     lane.settle(0);
-    lane.backOff(1);
+    lane.backOff(1, 'timed out');
     expect(lane.isSendable).toBe(false);
     expect(() => lane.startFlight(1000, 2)).toThrow('backing off');
     expect(() => lane.settle(1)).toThrow('backing off');

@@ -17,7 +17,7 @@ import {
 } from '../../../src/delivery/limits.ts';
 import { FirehoseSink } from '../../../src/sinks/firehose/firehose-sink.ts';
 import { defaultQuota } from '../../../src/sinks/firehose/quota.ts';
-import { configFrom } from '../config/config-from.ts';
+import { configFrom, firehoseOf } from '../config/config-from.ts';
 
 const { limits } = new FirehoseSink({ stream: 'any', region: 'eu-west-1', endpoint: undefined });
 
@@ -54,13 +54,13 @@ test('one chunk for each lane takes at most half of the budget', () => {
 });
 
 test('events that are flushed early fit into one record and one request', () => {
-  const { aggregate } = configFrom('source: { url: "mysql://cdc@127.0.0.1" }\nfirehose: { stream: s }').firehose;
+  const { aggregate } = firehoseOf(configFrom('source: { url: "mysql://cdc@127.0.0.1" }\nfirehose: { stream: s }'));
   expect(FLUSH_BYTES).toBeLessThanOrEqual(aggregate === 'off' ? 0 : aggregate.max_bytes);
   expect(FLUSH_BYTES).toBeLessThan(limits.maxRecordBytes);
 });
 
 test('isolation starts with as many events as a record has by default', () => {
-  const { aggregate } = configFrom('source: { url: "mysql://cdc@127.0.0.1" }\nfirehose: { stream: s }').firehose;
+  const { aggregate } = firehoseOf(configFrom('source: { url: "mysql://cdc@127.0.0.1" }\nfirehose: { stream: s }'));
   expect(ISOLATION_EVENTS_MAX).toBe(aggregate === 'off' ? 0 : aggregate.max_events);
 });
 

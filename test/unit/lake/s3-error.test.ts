@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { AwsFailure } from '../../../src/aws/aws-failure.ts';
 import { isTransient, lossOf, otherRegion, rejectsCredentials, s3Error } from '../../../src/lake/s3-error.ts';
 import { CdcError } from '../../../src/runtime/error.ts';
-import type { AwsFailure } from '../../../src/sinks/firehose/aws-failure.ts';
 
 const failure = (name: string, status?: number, more: Partial<AwsFailure> & { Region?: string } = {}): AwsFailure => ({
   name,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Config } from '../../../src/config/schema.ts';
 import { checkTables } from '../../../src/preflight/check-tables.ts';
 import { cascadesIn } from '../../../src/preflight/gather-tables.ts';
+import { configFrom, firehoseOf } from '../config/config-from.ts';
 import { config, soundMariadb, soundServer, table } from './no-findings.ts';
 
 const found = (tables: ReturnType<typeof table>[], more: string | Config = '', server = soundServer()) =>
@@ -11,6 +12,23 @@ const found = (tables: ReturnType<typeof table>[], more: string | Config = '', s
 
 test('tables with primary keys have no findings', () => {
   expect(found([table('orders'), table('users')])).toEqual([]);
+});
+
+test('tables that get one Kafka topic because of their characters are an error, where they go to Kafka', () => {
+  const both = [table('a b'), table('a_b')];
+  const kafka = configFrom(
+    'source: { url: "mysql://cdc@127.0.0.1", password: a }\nkafka: { brokers: ["127.0.0.1:9092"] }',
+  );
+  const [finding, ...others] = found(both, kafka);
+  expect(others).toEqual([]);
+  expect(finding).toMatch(
+    /^error tables without a topic .*shop\.a_b and .*shop\.a b both become the topic .*shop\.a_b/,
+  );
+  expect(found([table('a b')], kafka)).toEqual([]);
+  expect(found(both)).toEqual([]);
+  const routed = { ...config(''), ...{ name: kafka.name, kafka: kafka.kafka } };
+  expect(found(both, { ...routed, routes: { 'shop.`a b`': 'firehose', '*.*': 'kafka' } })).toEqual([]);
+  expect(found(both, { ...routed, routes: { 'shop.*': 'kafka', '*.*': 'firehose' } })[0]).toContain('both become');
 });
 
 describe('keys', () => {
@@ -82,7 +100,7 @@ describe('routes', () => {
   const routed = (...patterns: string[]) => {
     const base = config();
     const routes = Object.fromEntries(patterns.map((pattern) => [pattern, 'other']));
-    return found([table('orders'), table('logins')], { ...base, firehose: { ...base.firehose, routes } });
+    return found([table('orders'), table('logins')], { ...base, firehose: { ...firehoseOf(base), routes } });
   };
 
   test('routes that match a table have no finding', () => {

@@ -40,3 +40,8 @@ test('an error is printed as what, why and what to do', () => {
   );
   expect(formatError(new CdcError('broken'))).toBe('error: broken');
 });
+
+test('an error is printed in its lines, and without control characters', () => {
+  const error = new CdcError('no table \u001b[2Jx', { why: 'one\n        two\r', hint: 'a\u009bb' });
+  expect(formatError(error)).toBe('error: no table \\u001b[2Jx\n  why: one\n        two\\u000d\n  do:  a\\u009bb');
+});

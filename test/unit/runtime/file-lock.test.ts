@@ -1,10 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CdcError } from '../../../src/runtime/error.ts';
-import { lockFile } from '../../../src/runtime/file-lock.ts';
+import { lockFile, lockState, touchLock } from '../../../src/runtime/file-lock.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -33,6 +33,63 @@ test.each([
 ])('a lock %s is taken over', async (_, content) => {
   const path = join(directory, 'lock');
   writeFileSync(path, content);
+  await (await acquire(path))();
+});
+
+describe('the state of a lock', () => {
+  const state = async (content: string) => {
+    const path = join(directory, 'lock');
+    writeFileSync(path, content);
+    return (await lockState(path))?.owner;
+  };
+  /** The lock of a process that runs: of the one that started the tests. */
+  const ofParent = async (): Promise<string[]> => {
+    const line = readFileSync(`/proc/${process.ppid}/stat`, 'utf8');
+    return [String(process.ppid), line.slice(line.lastIndexOf(')') + 2).split(' ')[19] as string];
+  };
+
+  test('is ours only while this process holds it', async () => {
+    const path = join(directory, 'lock');
+    const release = await acquire(path);
+    expect(await lockState(path)).toMatchObject({ pid: process.pid, owner: 'ours' });
+    const before = (await lockState(path))?.version;
+    await new Promise((done) => setTimeout(done, 20));
+    await touchLock(path);
+    expect((await lockState(path))?.version).not.toBe(before);
+    const text = readFileSync(path, 'utf8');
+    await release();
+    expect(await lockState(path)).toBeUndefined();
+    expect(await state(text)).not.toBe('ours');
+  });
+
+  test.skipIf(process.platform !== 'linux')('names a process that runs here, with its place or without', async () => {
+    const [pid, startTime] = await ofParent();
+    const path = join(directory, 'own');
+    await acquire(path);
+    const place = readFileSync(path, 'utf8').trimEnd().split(' ')[2];
+    expect(place).toMatch(/^[0-9a-f-]{36}\/\d+$/);
+    expect(await state(`${pid} ${startTime} ${place}\n`)).toBe('running');
+    // Of cdc 0.1.0, or of a sandbox that hides /proc/sys.
+    expect(await state(`${pid} ${startTime}\n`)).toBe('running');
+    expect(await state(`${pid} ${startTime}1 ${place}\n`)).toBe('gone');
+    expect(await state(`4194300 17 ${place}\n`)).toBe('gone');
+    expect(await state(`${pid} ${startTime} 00000000-0000-0000-0000-000000000000/1\n`)).toBe('elsewhere');
+  });
+
+  test.skipIf(process.platform !== 'linux')('without a place keeps the lock of a process that runs', async () => {
+    const [pid, startTime] = await ofParent();
+    writeFileSync(join(directory, 'lock'), `${pid} ${startTime}\n`);
+    await expect(acquire(join(directory, 'lock'))).rejects.toThrow(`held by ${pid}`);
+  });
+});
+
+test('a release leaves the lock of another process that has it by now', async () => {
+  const path = join(directory, 'lock');
+  const release = await acquire(path);
+  writeFileSync(path, '4194300 17\n');
+  await release();
+  expect(readFileSync(path, 'utf8')).toBe('4194300 17\n');
+  // And this process can acquire it again.
   await (await acquire(path))();
 });
 

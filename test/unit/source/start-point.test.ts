@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Checkpoint } from '../../../src/checkpoint/checkpoint-file.ts';
+import type { Checkpoint } from '../../../src/checkpoint/checkpoint.ts';
 import { GtidSet } from '../../../src/model/gtid-set.ts';
 import { MariadbGtidPosition } from '../../../src/model/mariadb-gtid-position.ts';
 import type { CdcError } from '../../../src/runtime/error.ts';

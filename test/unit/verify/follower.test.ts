@@ -26,7 +26,7 @@ function daemon(isBack: (calls: number) => boolean, error: unknown = away): Daem
     return value;
   };
   made.client = {
-    status: () => answer(STATUS),
+    running: () => answer(STATUS),
     repair: (request: unknown) => answer({ request }),
     verified: () => answer(undefined),
   } as unknown as AdminClient;

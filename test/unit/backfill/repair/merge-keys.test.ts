@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { TableOutput } from '../../../../src/backfill/merge/table-output.ts';
 import { type KeyMergeTools, mergeKeys, ordinalsOf } from '../../../../src/backfill/repair/merge-keys.ts';
 import { ByteWriter } from '../../../../src/codec/bytes/byte-writer.ts';
 import { EventWriter } from '../../../../src/codec/event-writer.ts';
@@ -43,13 +44,14 @@ function setUp(rows: [k: string, v: number][]) {
     ordinals,
     merge: { coordinates: { file: 'binlog.000003', position: 500 } },
     delivery: {
-      append: (target: number, event: { bytes: Buffer; from: number; to: number }) => {
-        expect(target).toBe(3);
-        appended.push(JSON.parse(event.bytes.toString('utf8', event.from, event.to)));
-      },
       commitSnapshot: () => void commits++,
     },
   } as unknown as KeyMergeTools;
+  const append: TableOutput['append'] = ({ bytes, from, to }, op) => {
+    const event = JSON.parse(bytes.toString('utf8', from, to));
+    expect(event.op).toBe(op);
+    appended.push(event);
+  };
   const packets = rows.map(([k, v]) => packet(k, v));
   let end = 0;
   const found = {
@@ -66,7 +68,7 @@ function setUp(rows: [k: string, v: number][]) {
     watch.touch({ ...event, isPartial });
   };
   const merge = (...keys: string[]) => {
-    const result = mergeKeys(tools, { writer, target: 3 }, keys.map(keyOf), { found, readAt: 1, window });
+    const result = mergeKeys(tools, { writer, append }, keys.map(keyOf), { found, readAt: 1, window });
     return { ...result, events: appended.map(({ op, key }) => `${op} ${key.k}`) };
   };
   return { merge, touch, appended, found, ordinals, commits: () => commits };

@@ -1,15 +1,24 @@
 import { describe, expect, test } from 'vitest';
-import { retention } from '../../../../src/backfill/request/binlog-retention.ts';
-import { type SummaryInput, summarize } from '../../../../src/backfill/request/estimate.ts';
+import { type EstimatedStream, type SummaryInput, summarize } from '../../../../src/backfill/request/estimate.ts';
 import { estimateEventBytes } from '../../../../src/backfill/request/event-size.ts';
-import { configFrom } from '../../config/config-from.ts';
+import { retention } from '../../../../src/source/server/binlog-retention.ts';
 
 const NO_QUOTA = { records: Infinity, requests: Infinity, bytes: Infinity };
 const KEPT = { retentionSeconds: null, variable: 'binlog_expire_logs_seconds', bytes: 0, files: 1 };
 
-const input = (firehose = '', more: Partial<SummaryInput> = {}): SummaryInput => ({
-  config: configFrom(`source: { url: "mysql://u@127.0.0.1" }\nfirehose: { stream: s${firehose} }`),
+const STREAM: EstimatedStream = {
+  aggregation: { maxEvents: 500, maxBytes: 512 * 1024 },
   quota: NO_QUOTA,
+  compresses: false,
+  isBilled: true,
+};
+
+const input = (stream: Partial<EstimatedStream> = {}, more: Partial<SummaryInput> = {}): SummaryInput => ({
+  // Two streams that are alike.
+  streams: [
+    { ...STREAM, ...stream },
+    { ...STREAM, ...stream },
+  ],
   rate: undefined,
   binlog: KEPT,
   streamOf: () => 0,
@@ -28,7 +37,7 @@ describe('the estimate', () => {
     });
     // 512 KiB are 52 events of 10,000 bytes.
     expect(summarize([size(520, 10_000)], input()).records).toBe(10);
-    expect(summarize([size(100, 400)], input(', aggregate: off'))).toMatchObject({
+    expect(summarize([size(100, 400)], input({ aggregation: 'off' }))).toMatchObject({
       records: 100,
       billedBytes: 512_000,
     });
@@ -38,14 +47,14 @@ describe('the estimate', () => {
   test('the time is that of the slowest stream at its quota, or of the rate, or of reading', () => {
     const rows = [size(1_000_000, 1_000), size(1_000_000, 1_000, 'users')];
     const quota = { ...NO_QUOTA, bytes: 1_000_000 };
-    expect(summarize(rows, input('', { quota }))).toMatchObject({ seconds: 2_000, limit: 'bytes' });
-    const apart = input('', { quota, streamOf: ({ table }) => (table === 'users' ? 1 : 0) });
+    expect(summarize(rows, input({ quota }))).toMatchObject({ seconds: 2_000, limit: 'bytes' });
+    const apart = input({ quota }, { streamOf: ({ table }) => (table === 'users' ? 1 : 0) });
     expect(summarize(rows, apart)).toMatchObject({ seconds: 1_000, limit: 'bytes' });
-    expect(summarize(rows, input('', { rate: 1_000 }))).toMatchObject({ seconds: 2_000, limit: 'rate' });
+    expect(summarize(rows, input({}, { rate: 1_000 }))).toMatchObject({ seconds: 2_000, limit: 'rate' });
     expect(summarize(rows, input())).toMatchObject({ seconds: 20, limit: 'reading' });
-    const single = input(', aggregate: off', { quota: { ...NO_QUOTA, records: 1_000 } });
+    const single = input({ aggregation: 'off', quota: { ...NO_QUOTA, records: 1_000 } });
     expect(summarize(rows, single)).toMatchObject({ seconds: 2_000, limit: 'records' });
-    expect(summarize(rows, input(', compression: gzip', { quota })).seconds).toBe(300);
+    expect(summarize(rows, input({ compresses: true, quota })).seconds).toBe(300);
   });
 
   test('nothing to read is nothing to wait or to pay for', () => {
@@ -55,15 +64,15 @@ describe('the estimate', () => {
 
   test('a binlog that is purged before the end is a warning with the variable that keeps it longer', () => {
     const binlog = { ...KEPT, retentionSeconds: 3_600 };
-    const slow = summarize([size(1_000_000, 400)], input('', { rate: 100, binlog }));
+    const slow = summarize([size(1_000_000, 400)], input({}, { rate: 100, binlog }));
     expect(slow.warnings).toMatchObject([
       {
         message: expect.stringContaining('after 1.0 hours'),
         hint: expect.stringContaining('binlog_expire_logs_seconds'),
       },
     ]);
-    expect(summarize([size(1_000, 400)], input('', { rate: 100, binlog })).warnings).toEqual([]);
-    expect(summarize([size(1_000_000, 400)], input('', { rate: 1 })).warnings).toEqual([]);
+    expect(summarize([size(1_000, 400)], input({}, { rate: 100, binlog })).warnings).toEqual([]);
+    expect(summarize([size(1_000_000, 400)], input({}, { rate: 1 })).warnings).toEqual([]);
   });
 });
 

@@ -17,7 +17,7 @@ describe('one line says what verify does', () => {
   });
 
   test('a name cannot end it or clear the screen', () => {
-    expect(progressText({ phase: 'source', table: 'shop.o\nr\x1b[2J' })).toBe('reading shop.o?r?[2J');
+    expect(progressText({ phase: 'source', table: 'shop.o\nr\x1b[2J' })).toBe('reading shop.o\\u000ar\\u001b[2J');
   });
 });
 

@@ -1,6 +1,6 @@
 import type { DeliveryStreamDescription } from '@aws-sdk/client-firehose';
 import { expect, test } from 'vitest';
-import { checkStream, describeFailureFinding } from '../../../../src/sinks/firehose/check-stream.ts';
+import { checkStream } from '../../../../src/sinks/firehose/check-stream.ts';
 
 const stream = (changes: Partial<DeliveryStreamDescription> = {}): DeliveryStreamDescription => ({
   DeliveryStreamName: 's',
@@ -57,21 +57,4 @@ test('compressed records need plain S3 destinations', () => {
   expect(s3({ ProcessingConfiguration: { Enabled: true } })).toEqual(rejected);
   expect(s3({ DynamicPartitioningConfiguration: { Enabled: true } })).toEqual(rejected);
   expect(s3(undefined, { RedshiftDestinationDescription: {} })).toEqual(rejected);
-});
-
-test.each([
-  ['ResourceNotFoundException', 'error there is no stream s in eu-west-1'],
-  ['AccessDeniedException', 'warning the credentials do not allow DescribeDeliveryStream for the stream s'],
-  ['CredentialsProviderError', 'error no AWS credentials were found'],
-  ['UnrecognizedClientException', 'error AWS rejects the credentials'],
-  ['InvalidSignatureException', 'error AWS rejects the credentials'],
-  ['ExpiredTokenException', 'error AWS rejects the credentials'],
-  ['IncompleteSignatureException', 'error AWS rejects the credentials'],
-  ['ThrottlingException', 'warning AWS throttles the check of the stream s'],
-  ['ServiceUnavailableException', 'warning AWS throttles the check of the stream s'],
-  ['TimeoutError', 'error Firehose in eu-west-1 cannot be reached'],
-  ['SyntaxError', 'error Firehose in eu-west-1 does not answer as Amazon Data Firehose'],
-])('%s is reported as %s', (name, expected) => {
-  const { severity, what } = describeFailureFinding({ name, message: 'm' }, 's', { region: 'eu-west-1' });
-  expect(`${severity} ${what}`).toBe(expected);
 });

@@ -10,7 +10,7 @@ type PacketHandler = (packet: object) => PacketHandler;
 class FakeConnection {
   paused = false;
   pauses = 0;
-  readonly stream = { bytesRead: 0 };
+  readonly stream = { bytesRead: 0, destroy: () => {} };
   readonly #queue: object[] = [];
   handlePacket: (packet: object) => void = () => {};
 
@@ -70,7 +70,7 @@ vi.mock('@vlasky/zongji', () => ({
 }));
 
 /** A client that follows; `seen` is what it gave to `onEvent`, and what the steps of the events said. */
-function follow(onEvent: (name: string, seen: string[]) => EventContinuation | undefined, over = {}) {
+async function follow(onEvent: (name: string, seen: string[]) => EventContinuation | undefined, over = {}) {
   const seen: string[] = [];
   const end = new AbortController();
   const options: DumpOptions = {
@@ -87,6 +87,7 @@ function follow(onEvent: (name: string, seen: string[]) => EventContinuation | u
     signal: end.signal,
     ...over,
   };
+  const before = FakeZongji.latest;
   const client = new BinlogClient(options);
   const outcome: { ended?: true; error?: CdcError } = {};
   const following = client.follow().then(
@@ -97,6 +98,8 @@ function follow(onEvent: (name: string, seen: string[]) => EventContinuation | u
       outcome.error = error;
     },
   );
+  // The password of now is asked for first.
+  while (FakeZongji.latest === before) await Promise.resolve();
   const { connection } = FakeZongji.latest;
   const receive = (name: string, eof = false): void => {
     const buffer = Buffer.from(`\0${name}`, 'latin1');
@@ -141,8 +144,8 @@ test('a signal that aborted before the start resolves without a connection', asy
 });
 
 describe('reading', () => {
-  test('each event goes to the handler, and a pause keeps later ones until the resume', () => {
-    const { client, seen, receive, connection } = follow(() => undefined);
+  test('each event goes to the handler, and a pause keeps later ones until the resume', async () => {
+    const { client, seen, receive, connection } = await follow(() => undefined);
     receive('a');
     client.pause();
     client.pause();
@@ -155,8 +158,10 @@ describe('reading', () => {
     expect(seen).toEqual(['a', 'b', 'c']);
   });
 
-  test('an event whose steps fit into a slice does not pause the connection', () => {
-    const { seen, receive, connection } = follow((name, seen) => (name === 'x' ? steps('x', 1, seen) : undefined));
+  test('an event whose steps fit into a slice does not pause the connection', async () => {
+    const { seen, receive, connection } = await follow((name, seen) =>
+      name === 'x' ? steps('x', 1, seen) : undefined,
+    );
     receive('x');
     receive('b');
     expect(seen).toEqual(['x', 'x.1', 'b']);
@@ -164,7 +169,7 @@ describe('reading', () => {
   });
 
   test('a handler that throws ends the stream with its error, and later packets are ignored', async () => {
-    const { seen, receive, outcome, following } = follow((name) => {
+    const { seen, receive, outcome, following } = await follow((name) => {
       if (name === 'b') throw new CdcError('broken', { exitCode: 4 });
       return undefined;
     });
@@ -176,14 +181,14 @@ describe('reading', () => {
   });
 
   test('the end of the dump is an error that is retried', async () => {
-    const { receive, outcome, following } = follow(() => undefined);
+    const { receive, outcome, following } = await follow(() => undefined);
     receive('', true);
     await following;
     expect(outcome.error).toMatchObject({ message: 'the server ended the binlog dump', kind: 'retry' });
   });
 
   test('an abort resolves, and later packets are ignored', async () => {
-    const { seen, end, receive, outcome, following } = follow(() => undefined);
+    const { seen, end, receive, outcome, following } = await follow(() => undefined);
     receive('a');
     end.abort();
     await following;
@@ -198,7 +203,7 @@ describe('an event of many steps', () => {
     name === 'x' ? steps('x', 5, seen) : undefined;
 
   test('runs in slices, and the next packet waits for its end', async () => {
-    const { seen, receive } = follow(long);
+    const { seen, receive } = await follow(long);
     receive('x');
     receive('b');
     expect(seen).toEqual(['x', 'x.1', 'x.2']);
@@ -211,7 +216,7 @@ describe('an event of many steps', () => {
   });
 
   test('stops for a pause between two slices and continues at the resume', async () => {
-    const { client, seen, receive } = follow(long);
+    const { client, seen, receive } = await follow(long);
     receive('x');
     receive('b');
     client.pause();
@@ -226,7 +231,7 @@ describe('an event of many steps', () => {
   });
 
   test('continues at once when a pause and a resume both come before its next slice', async () => {
-    const { client, seen, receive } = follow(long);
+    const { client, seen, receive } = await follow(long);
     receive('x');
     client.pause();
     client.resume();
@@ -236,7 +241,7 @@ describe('an event of many steps', () => {
   });
 
   test('does not begin while the handler has paused', async () => {
-    const { client, seen, receive } = follow((name, seen) => {
+    const { client, seen, receive } = await follow((name, seen) => {
       client.pause();
       return long(name, seen);
     });
@@ -254,7 +259,7 @@ describe('an event of many steps', () => {
       yield undefined;
       seen.push('resumed');
     }
-    const { client, seen, receive } = follow((name) => (name === 'x' ? pausing() : undefined));
+    const { client, seen, receive } = await follow((name) => (name === 'x' ? pausing() : undefined));
     receive('x');
     receive('b');
     await turn();
@@ -263,7 +268,7 @@ describe('an event of many steps', () => {
     expect(seen).toEqual(['x', 'paused', 'resumed', 'b']);
   });
 
-  test('is not disturbed by a step that pauses and resumes', () => {
+  test('is not disturbed by a step that pauses and resumes', async () => {
     function* pausing(): EventContinuation {
       client.pause();
       client.resume();
@@ -271,7 +276,7 @@ describe('an event of many steps', () => {
       yield undefined;
       seen.push('second');
     }
-    const { client, seen, receive, connection } = follow((name) => (name === 'x' ? pausing() : undefined));
+    const { client, seen, receive, connection } = await follow((name) => (name === 'x' ? pausing() : undefined));
     receive('x');
     receive('b');
     expect(seen).toEqual(['x', 'first', 'second', 'b']);
@@ -283,7 +288,7 @@ describe('an event of many steps', () => {
       yield undefined;
       client.pause();
     }
-    const { client, seen, receive, connection } = follow((name) => (name === 'x' ? pausing() : undefined));
+    const { client, seen, receive, connection } = await follow((name) => (name === 'x' ? pausing() : undefined));
     receive('x');
     receive('b');
     await turn();
@@ -298,7 +303,7 @@ describe('an event of many steps', () => {
       yield undefined;
       throw new CdcError('broken', { exitCode: 4 });
     }
-    const { seen, receive, outcome, following } = follow((name) => (name === 'x' ? failing() : undefined));
+    const { seen, receive, outcome, following } = await follow((name) => (name === 'x' ? failing() : undefined));
     receive('x');
     receive('b');
     await following;
@@ -307,7 +312,7 @@ describe('an event of many steps', () => {
   });
 
   test('takes no further step after an abort', async () => {
-    const { seen, end, receive, outcome, following } = follow(long);
+    const { seen, end, receive, outcome, following } = await follow(long);
     receive('x');
     end.abort();
     await following;
@@ -345,7 +350,7 @@ describe('an event with a step that is a promise', () => {
 
   test('waits for it, and so do the packets behind it', async () => {
     const { event, settle } = asking();
-    const { seen, receive } = follow(event);
+    const { seen, receive } = await follow(event);
     receive('x');
     receive('b');
     await turn();
@@ -356,7 +361,7 @@ describe('an event with a step that is a promise', () => {
 
   test('stays where it is while the promise is pending, whatever is paused and resumed', async () => {
     const { event, settle } = asking();
-    const { client, seen, receive } = follow(event);
+    const { client, seen, receive } = await follow(event);
     receive('x');
     client.pause();
     client.resume();
@@ -371,7 +376,7 @@ describe('an event with a step that is a promise', () => {
 
   test('gets the rejection thrown where it waits, and the stream ends with it', async () => {
     const { event, settle } = asking();
-    const { seen, receive, outcome, following } = follow(event);
+    const { seen, receive, outcome, following } = await follow(event);
     receive('x');
     await settle(new CdcError('no answer', { kind: 'retry' }));
     await following;
@@ -381,7 +386,7 @@ describe('an event with a step that is a promise', () => {
 
   test.each([undefined, new Error('too late')])('is left alone when it settles after the abort (%s)', async (error) => {
     const { event, settle } = asking();
-    const { seen, end, receive, outcome, following } = follow(event);
+    const { seen, end, receive, outcome, following } = await follow(event);
     receive('x');
     end.abort();
     await following;
@@ -401,7 +406,7 @@ describe('the watchdog', () => {
   });
 
   test('ends a connection that is silent for three heartbeats after the first events', async () => {
-    const { receive, outcome } = follow(() => undefined);
+    const { receive, outcome } = await follow(() => undefined);
     for (const name of ['rotate', 'format', 'gtids', 'a']) receive(name);
     await beats(3);
     expect(outcome).toEqual({});
@@ -414,7 +419,7 @@ describe('the watchdog', () => {
   });
 
   test('waits twelve heartbeats for the first events', async () => {
-    const { receive, outcome } = follow(() => undefined);
+    const { receive, outcome } = await follow(() => undefined);
     for (const name of ['rotate', 'format', 'gtids']) receive(name);
     await beats(12);
     expect(outcome).toEqual({});
@@ -423,7 +428,7 @@ describe('the watchdog', () => {
   });
 
   test('counts bytes, not packets', async () => {
-    const { receive, outcome, connection } = follow(() => undefined);
+    const { receive, outcome, connection } = await follow(() => undefined);
     for (const name of ['rotate', 'format', 'gtids', 'a']) receive(name);
     for (let i = 0; i < 10; i++) {
       connection.stream.bytesRead += 1;
@@ -437,7 +442,7 @@ describe('the watchdog', () => {
     function* waiting(): EventContinuation {
       yield never;
     }
-    const { client, receive, outcome } = follow((name) => (name === 'x' ? waiting() : undefined));
+    const { client, receive, outcome } = await follow((name) => (name === 'x' ? waiting() : undefined));
     for (const name of ['rotate', 'format', 'gtids', 'a']) receive(name);
     client.pause();
     await beats(20);

@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { link, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, isAbsolute, relative, resolve } from 'node:path';
+import { parseConfig } from '../../config/load.ts';
+import { shellWord } from '../../model/shell-command.ts';
+import { asCdcError, CdcError, formatError } from '../../runtime/error.ts';
+import { checkAndPrint } from '../check.ts';
+import { assertFlags, defaultName, type InitFlags, problemWith, splitPassword } from './answers.ts';
+import { configText, PASSWORD_VARIABLE } from './config-text.ts';
+import { openPrompts, PromptCanceled, type Prompts } from './prompts.ts';
+import { accountSql, type ReachedServer, reachSource, type SourceSettings } from './try-source.ts';
+
+interface Source {
+  settings: SourceSettings;
+  reached: ReachedServer | undefined;
+}
+
+/** Thrown where a person chooses to stop. */
+class Stopped extends Error {}
+
+/**
+ * Asks for what the flags do not have, writes the configuration and checks it.
+ * @returns the exit code
+ */
+export async function runInit(flags: InitFlags, signal: AbortSignal): Promise<number> {
+  const asks = process.stdin.isTTY === true && process.stdout.isTTY === true && flags.yes !== true;
+  assertFlags(flags, asks ? [] : ['url', 'stream']);
+  assertNoFile(flags);
+  try {
+    const prompts = asks ? await openPrompts(signal) : undefined;
+    const source = await findSource(flags, prompts, signal);
+    const config = await complete(flags, source, prompts);
+    const text = configText(config);
+    // What was written loads: a value that the loader refuses is known before there is a file.
+    const env = { ...process.env, [PASSWORD_VARIABLE]: source.settings.password ?? process.env[PASSWORD_VARIABLE] };
+    const loaded = parseConfig(text, { file: flags.output, directory: dirname(resolve(flags.output)), env });
+    if (signal.aborted) throw new PromptCanceled();
+    await writeConfig(flags, text);
+    process.stdout.write(`wrote ${flags.output}\n${passwordAdvice(config.password)}\n`);
+    process.stdout.write(`${accountSql(config.url, config.tables, source.reached)}\n\n`);
+    const words = flags.output === 'cdc.yaml' ? '' : ` -c ${shellWord(flags.output)}`;
+    process.stdout.write(`cdc check${words}\n`);
+    if (!(await checkAndPrint(loaded, false, signal))) return 3;
+    process.stdout.write(`next: cdc run${words}\n`);
+    return 0;
+  } catch (error) {
+    if (error instanceof Stopped) return 1;
+    if (!signal.aborted && !(error instanceof PromptCanceled)) throw error;
+    return signal.reason === 'SIGTERM' ? 143 : 130;
+  }
+}
+
+/** @throws CdcError with exit code 2 if there is a file already, before anything is asked */
+function assertNoFile({ output, force }: InitFlags): void {
+  if (!force && existsSync(output)) throw fileExists(output);
+}
+
+const fileExists = (file: string): CdcError =>
+  new CdcError(`${file} exists`, {
+    exitCode: 2,
+    why: 'cdc init replaces no file by itself',
+    hint: 'name another one with --output, or add --force to replace it',
+  });
+
+/** The source and how it answered. On a terminal, a source that does not answer can be corrected. */
+async function findSource(flags: InitFlags, prompts: Prompts | undefined, signal: AbortSignal): Promise<Source> {
+  let settings = await askSource(flags, prompts);
+  for (;;) {
+    try {
+      const reached = await reachSource(settings, signal);
+      const product = reached.flavor === 'mysql' ? 'MySQL' : 'MariaDB';
+      const line = `connected to ${product} ${reached.versionText} on ${reached.host} as ${reached.account}`;
+      if (prompts) prompts.say(line);
+      else process.stdout.write(`${line}\n`);
+      return { settings, reached };
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      const failure = asCdcError(thrown);
+      if (prompts === undefined) {
+        process.stderr.write(`${formatError(failure)}\n`);
+        return { settings, reached: undefined };
+      }
+      const next = await prompts.afterFailure(failure, accountSql(settings.url, flags.tables ?? ['*.*'], undefined));
+      if (next === 'stop') throw new Stopped();
+      if (next === 'continue') return { settings, reached: undefined };
+      if (next === 'change') {
+        const { url: _, ...others } = flags;
+        settings = await askSource(others, prompts, settings.url);
+      }
+    }
+  }
+}
+
+async function askSource(flags: InitFlags, prompts: Prompts | undefined, previous?: string): Promise<SourceSettings> {
+  const typed = flags.url ?? (await (prompts as Prompts).url(previous));
+  const environment = process.env[PASSWORD_VARIABLE] || undefined;
+  const { url, password } = splitPassword(typed, previous === undefined ? environment : undefined);
+  if (flags.caFile !== undefined) assertReadable(flags.caFile, '--ca-file');
+  const connection = {
+    url,
+    ...(flags.tls && { tls: flags.tls }),
+    ...(flags.caFile !== undefined && { ca_file: resolve(flags.caFile) }),
+  };
+  if (flags.passwordFile !== undefined) {
+    // Now, because an account is asked for it at once.
+    assertReadable(flags.passwordFile, '--password-file');
+    return { ...connection, password_file: resolve(flags.passwordFile) };
+  }
+  const asked = password ?? (prompts ? (await prompts.password()) || undefined : undefined);
+  return { ...connection, password: asked };
+}
+
+function assertReadable(file: string, flag: string): void {
+  try {
+    readFileSync(file);
+  } catch (error) {
+    throw new CdcError(`cannot read ${flag} ${file}`, { exitCode: 2, why: (error as Error).message });
+  }
+}
+
+async function complete(flags: InitFlags, { settings, reached }: Source, prompts: Prompts | undefined) {
+  const directory = dirname(resolve(flags.output));
+  const tables = flags.tables ?? (prompts ? await prompts.tables(reached?.databases ?? []) : ['*.*']);
+  const name = flags.name ?? (prompts ? await prompts.name(defaultName(tables)) : defaultName(tables));
+  const isKnown = prompts === undefined || flags.region !== undefined || flags.endpoint !== undefined;
+  const { region, endpoint } = isKnown ? flags : await prompts.destination();
+  const proposed = `${name}-changes`;
+  const stream =
+    flags.stream ??
+    (await (prompts as Prompts).stream(problemWith('stream', proposed) === undefined ? proposed : name));
+  return {
+    ...{ name, url: settings.url, tables, region, endpoint, stream, tls: flags.tls },
+    caFile: flags.caFile && fromFolder(directory, flags.caFile),
+    password: whereFrom(flags, settings, directory),
+  };
+}
+
+function whereFrom({ passwordFile }: InitFlags, { password }: SourceSettings, directory: string) {
+  if (passwordFile !== undefined) return { from: 'file' as const, file: fromFolder(directory, passwordFile) };
+  return password === undefined ? undefined : { from: 'environment' as const };
+}
+
+/** Paths of a configuration are relative to its folder, those of flags to the working directory. */
+const fromFolder = (directory: string, file: string): string =>
+  isAbsolute(file) ? file : relative(directory, resolve(file));
+
+function passwordAdvice(password: ReturnType<typeof whereFrom>): string {
+  if (password === undefined) return 'the file has no password: none was given';
+  if (password.from === 'file') return `the password stays in ${password.file}; cdc reads it for each connection`;
+  return `the file has no password: cdc takes it from the environment variable ${PASSWORD_VARIABLE}; set that for each command`;
+}
+
+/**
+ * Writes the file as a whole or not at all: under another name first. It is for its owner, as all that cdc writes.
+ * @throws CdcError with exit code 2 if there is a file by now, or it cannot be written
+ */
+async function writeConfig({ output, force }: InitFlags, text: string): Promise<void> {
+  const temporary = `${output}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    await writeFile(temporary, text, { flag: 'wx', mode: 0o600 });
+    // A link replaces no file.
+    if (force) await rename(temporary, output);
+    else await link(temporary, output);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw fileExists(output);
+    const hint = 'name a file in a folder that you can write to with --output';
+    throw new CdcError(`cannot write ${output}`, { exitCode: 2, why: message, hint, cause: error });
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}

@@ -1,0 +1,25 @@
+import type { Config } from '../config/schema.ts';
+import type { Finding } from '../model/finding.ts';
+import { checkTopicNames } from './kafka/check-topic-names.ts';
+
+/**
+ * Checks the other side of each transport that is configured.
+ * @throws CdcError with exit code 2 if a variable of the environment names no proxy or no authorities
+ */
+export async function checkSinks(config: Config): Promise<Finding[]> {
+  const { firehose, kinesis, kafka } = config;
+  const checks: Promise<Finding[]>[] = [];
+  if (firehose !== undefined) {
+    checks.push(import('./firehose/preflight.ts').then(({ checkStreams }) => checkStreams(config, firehose)));
+  }
+  if (kinesis !== undefined) {
+    checks.push(import('./kinesis/preflight.ts').then(({ checkDataStreams }) => checkDataStreams(kinesis)));
+  }
+  if (kafka !== undefined) {
+    checks.push(import('./kafka/preflight.ts').then(({ checkKafka }) => checkKafka(config, kafka)));
+  }
+  return (await Promise.all(checks)).flat();
+}
+
+/** Checks what the transports make of the captured tables, without asking the other side. */
+export const checkSinkTables = checkTopicNames;

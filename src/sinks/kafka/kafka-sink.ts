@@ -1,0 +1,128 @@
+import type { RecordOutcome, Sink, SinkRecord } from '../sink.ts';
+import { IdempotentProducer } from './idempotent-producer.ts';
+import type { KafkaClient, NewTopic } from './kafka-client.ts';
+import { KAFKA_LIMITS } from './limits.ts';
+import type { KafkaMessage, MessageWriter } from './message-text.ts';
+import { unknown } from './outcomes.ts';
+import type { Slice } from './partition-log.ts';
+import { partitionOfKey, partitionWithoutKey } from './partitioner.ts';
+import { PendingSend } from './pending-send.ts';
+import type { Compression } from './record-batch.ts';
+import { TopicDirectory } from './topic-directory.ts';
+import type { TopicNames } from './topic-names.ts';
+
+export interface KafkaSinkOptions {
+  client: KafkaClient;
+  writer: Pick<MessageWriter, 'messagesOf'>;
+  topics: TopicNames;
+  compression: Compression;
+  timeoutMs: number;
+  ackTimeoutMs: number;
+  /** Default: METADATA_MAX_AGE_MS. */
+  metadataMaxAgeMs?: number;
+  /** How missing topics are created. Without it they are an error. */
+  newTopic?: Omit<NewTopic, 'name'> | undefined;
+}
+
+/** A message, where it goes, and the record that it is of. */
+interface Addressed {
+  topic: string;
+  record: number;
+  message: KafkaMessage;
+}
+
+/**
+ * The topics of a Kafka cluster. It is idempotent: within the timeout it sends the same bytes again until a broker has
+ * answered, so that what it reports as accepted is stored once, in the order of each key.
+ */
+export class KafkaSink implements Sink {
+  readonly service = 'Kafka';
+  readonly limits = KAFKA_LIMITS;
+  readonly needsKeys = true;
+  readonly isLog = true;
+  readonly #options: KafkaSinkOptions;
+  readonly #producer: IdempotentProducer;
+  readonly #directory: TopicDirectory;
+
+  constructor(options: KafkaSinkOptions) {
+    this.#options = options;
+    this.#producer = new IdempotentProducer(options.client, {
+      ...options,
+      createsTopics: options.newTopic !== undefined,
+    });
+    this.#directory = new TopicDirectory(options.client, options.newTopic);
+  }
+
+  async send(records: readonly SinkRecord[], signal: AbortSignal): Promise<RecordOutcome[]> {
+    if (signal.aborted) return records.map(() => unknown('the sink is stopped'));
+    const send = new PendingSend(records.map(({ lane }) => lane));
+    const { problem, messages } = this.#address(records, send);
+    if (problem !== undefined) return records.map(() => problem);
+    const topics = [...new Set(messages.map(({ topic }) => topic))];
+    this.#producer.watch(send, signal);
+    if (topics.every((topic) => this.#options.client.topic(topic) !== undefined)) this.#append(send, messages);
+    else void this.#appendWhenFound(send, topics, messages, signal);
+    return send.done;
+  }
+
+  close(): void {
+    this.#producer.close();
+    this.#options.client.close();
+  }
+
+  /** The messages of all records. Their buffers are those of the records. */
+  #address(records: readonly SinkRecord[], send: PendingSend): { problem?: RecordOutcome; messages: Addressed[] } {
+    const { topics, writer } = this.#options;
+    const messages: Addressed[] = [];
+    for (const [record, { buffers, events = [] }] of records.entries()) {
+      const lines = buffers.length === events.length ? buffers : [Buffer.concat(buffers)];
+      for (const [i, event] of events.entries()) {
+        const problem = topics.problemOf(event.table);
+        if (problem !== undefined) return { problem: collision(problem), messages };
+        const its = writer.messagesOf(event, lines[i] as Buffer);
+        const topic = topics.topicOf(event.table);
+        for (const message of its) messages.push({ topic, record, message });
+        send.addMessages(record, its.length);
+      }
+    }
+    return { messages };
+  }
+
+  async #appendWhenFound(
+    send: PendingSend,
+    topics: readonly string[],
+    messages: readonly Addressed[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const failure = await this.#directory.find(topics, send, signal);
+    if (failure !== undefined) send.end(failure, failure);
+    send.problem = undefined;
+    if (!send.isDone) this.#append(send, messages);
+  }
+
+  #append(send: PendingSend, messages: readonly Addressed[]): void {
+    const slices = new Map<string, Slice[]>();
+    for (const { topic, record, message } of messages) {
+      const partitions = this.#options.client.topic(topic)?.partitions.length ?? 1;
+      const { key } = message;
+      const partition = key === null ? partitionWithoutKey(topic, partitions) : partitionOfKey(key, partitions);
+      let ofTopic = slices.get(topic);
+      if (ofTopic === undefined) slices.set(topic, (ofTopic = []));
+      const slice = (ofTopic[partition] ??= { send, messages: [], records: [], next: 0 });
+      slice.messages.push(message);
+      slice.records.push(record);
+    }
+    for (const [topic, ofTopic] of slices) {
+      ofTopic.forEach((slice, partition) => {
+        this.#producer.append(topic, partition, slice);
+      });
+    }
+  }
+}
+
+const collision = (reason: string): RecordOutcome => ({
+  kind: 'rejected',
+  scope: 'stream',
+  reason,
+  hint: 'exclude one of the tables, or change kafka.topic',
+});
