@@ -195,6 +195,7 @@ async function connectParts(
     shouldDeadLetter: errorHandler.shouldDeadLetter,
     deadLetter: (request) => errorHandler.deadLetter(request),
     onRetry: (report) => errorHandler.logRetry(report),
+    onObstacle: (report) => errorHandler.logObstacle(report),
     onBackpressure(paused) {
       const endLast = endBackpressure;
       endBackpressure = paused ? pauses.begin() : undefined;

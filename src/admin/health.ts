@@ -123,7 +123,7 @@ function lagProblems({ lag, state, delivery }: HealthInput['status']): HealthPro
 
 function deliveryProblems({ delivery, at }: HealthInput['status']): HealthProblem[] {
   const now = Date.parse(at);
-  return (delivery?.streams ?? []).flatMap(({ stream, accepting, stuck, lanes }): HealthProblem[] => {
+  return (delivery?.streams ?? []).flatMap(({ stream, accepting, obstacle, stuck, lanes }): HealthProblem[] => {
     const [first] = stuck;
     if (!accepting) {
       return [
@@ -131,7 +131,7 @@ function deliveryProblems({ delivery, at }: HealthInput['status']): HealthProble
           code: 'stream_not_accepting',
           severity: 'degraded',
           what: `the stream ${stream} accepts nothing`,
-          why: first?.reason ?? 'it does not answer',
+          why: obstacle ?? first?.reason ?? 'it does not answer',
           hint: 'cdc retries without end and loses nothing; look at the stream and at the network to it',
         },
       ];

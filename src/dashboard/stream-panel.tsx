@@ -47,7 +47,7 @@ function Fact({ name, value, bytes }: { name: string; value?: number; bytes?: nu
 }
 
 function Stream({ stream, now }: { stream: StreamDelivery; now: number }): JSX.Element {
-  const { lanes, outcomes, accepting, lastAcceptedAt, stuck } = stream;
+  const { lanes, outcomes, accepting, lastAcceptedAt, obstacle, stuck } = stream;
   return (
     <article class="stream" data-accepting={accepting}>
       <header>
@@ -76,6 +76,11 @@ function Stream({ stream, now }: { stream: StreamDelivery; now: number }): JSX.E
         <Fact name="Unknown" value={outcomes.unknown} />
         <Fact name="Rejected" value={outcomes.rejected} />
       </dl>
+      {obstacle !== null && (
+        <p class="stuck">
+          Events wait: <bdi>{obstacle}</bdi>
+        </p>
+      )}
       {stuck.length > 0 && <StuckLanes stuck={stuck} retrying={lanes.retrying} now={now} />}
     </article>
   );

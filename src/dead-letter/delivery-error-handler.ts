@@ -1,6 +1,6 @@
 import { type ParsedEvent, parseEvent } from '../codec/formats/parse-event.ts';
 import type { Config } from '../config/schema.ts';
-import type { DeadLetterRequest, RecentDeadLetter, RetryReport } from '../model/delivery-report.ts';
+import type { DeadLetterRequest, ObstacleReport, RecentDeadLetter, RetryReport } from '../model/delivery-report.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
 import type { Table } from '../model/table.ts';
 import { formatTableName } from '../model/table-filter.ts';
@@ -67,9 +67,7 @@ export class DeliveryErrorHandler {
 
   /** Logs that events failed and are sent again, at most once per interval and stream. */
   logRetry({ stream, reason, attempts, event }: RetryReport): void {
-    const now = performance.now();
-    if (now - (this.#loggedAt.get(stream) ?? Number.NEGATIVE_INFINITY) < RETRY_LOG_INTERVAL_MS) return;
-    this.#loggedAt.set(stream, now);
+    if (!this.#mayLog(stream)) return;
     const { table, seq } = this.#parse(event());
     this.#log.warn(
       { stream, why: reason, attempts, oldest: { table, seq } },
@@ -77,11 +75,24 @@ export class DeliveryErrorHandler {
     );
   }
 
+  /** Logs what is in the way of events that a sink sends again by itself, as often. */
+  logObstacle({ stream, reason }: ObstacleReport): void {
+    if (this.#mayLog(stream)) this.#log.warn({ stream, why: reason }, 'the stream does not accept events; retrying');
+  }
+
   /** The table and the `seq` of a line, without any value of its row. */
   describe(line: Buffer): { table: string; seq: string } {
     const { format, flat_prefix } = this.#config;
     const { table, seq } = parseEvent(line, format, [], flat_prefix);
     return { table, seq };
+  }
+
+  /** Whether the interval since the last line about the stream is over. A line follows if it is. */
+  #mayLog(stream: string): boolean {
+    const now = performance.now();
+    if (now - (this.#loggedAt.get(stream) ?? Number.NEGATIVE_INFINITY) < RETRY_LOG_INTERVAL_MS) return false;
+    this.#loggedAt.set(stream, now);
+    return true;
   }
 
   #parse(event: Buffer): ParsedEvent {

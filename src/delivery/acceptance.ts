@@ -68,6 +68,7 @@ export class Acceptance {
     stream: string,
     lanes: readonly ShownLane[],
     requestsInFlight: number,
+    obstacle: string | undefined,
     describe: DescribeEvent,
   ): StreamDelivery {
     const retrying = lanes.map((lane, index) => ({ lane, index })).filter(({ lane }) => lane.attempts > 0);
@@ -90,6 +91,7 @@ export class Acceptance {
       stream,
       accepting: !isTrying || Date.now() - tryingSince < NOT_ACCEPTING_AFTER_MS,
       lastAcceptedAt: lastAcceptedAt === 0 ? null : new Date(lastAcceptedAt).toISOString(),
+      obstacle: obstacle ?? null,
       outcomes: { ...outcomes },
       ...{ requestsInFlight, requests, requestSeconds },
       lanes: {

@@ -1,5 +1,5 @@
 import type { Coordinates } from '../model/coordinates.ts';
-import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { DeadLetterRequest, ObstacleReport, RetryReport } from '../model/delivery-report.ts';
 import type { DeliveryCounters, DeliveryStatus } from '../model/delivery-status.ts';
 import { DeliveryTotals } from '../model/delivery-totals.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
@@ -40,6 +40,7 @@ export interface DeliveryOptions {
   deadLetter: (request: DeadLetterRequest) => Promise<void>;
   /** Events failed and are sent again. */
   onRetry?: (report: RetryReport) => void;
+  onObstacle?: (report: ObstacleReport) => void;
   /** Whether this process may send now; asked before each request. */
   maySend?: () => boolean;
   /** The source has to pause, or can resume. */
@@ -107,6 +108,7 @@ export class Delivery {
           deadLetter: options.deadLetter,
           maySend: options.maySend ?? (() => true),
           onRetry: (report) => options.onRetry?.(report),
+          onObstacle: (report) => options.onObstacle?.(report),
           onSettled: (events, bytes) => this.#settled(events, bytes),
           onFatal: options.onFatal,
         }),

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import type { DeadLetterRequest, RetryReport } from '../model/delivery-report.ts';
+import type { DeadLetterRequest, ObstacleReport, RetryReport } from '../model/delivery-report.ts';
 import type { StreamDelivery } from '../model/delivery-status.ts';
 import type { DeliveryTotals } from '../model/delivery-totals.ts';
 import type { EncodedEvent } from '../model/encoded-event.ts';
@@ -15,6 +15,7 @@ import {
   FORBIDDEN_DELAY_MS,
   ISOLATE_AFTER_ATTEMPTS,
   LANES,
+  NOT_ACCEPTING_AFTER_MS,
   RETRY_BASE_MS,
   RETRY_CAP_MS,
 } from './limits.ts';
@@ -29,6 +30,8 @@ export interface SenderOptions {
   /** Writes an event into a dead letter; resolves when it is durable. */
   deadLetter: (request: DeadLetterRequest) => Promise<void>;
   onRetry: (report: RetryReport) => void;
+  /** A sink that sends again by itself has not succeeded for a while. */
+  onObstacle: (report: ObstacleReport) => void;
   /** Whether this process may send now; asked before each request. */
   maySend: () => boolean;
   /** Events were accepted or moved to the dead letters. */
@@ -112,7 +115,8 @@ export class StreamSender {
 
   /** What it shows of itself. */
   status(describe: DescribeEvent): StreamDelivery {
-    return this.#acceptance.status(this.#options.target.name, this.#lanes, this.#queue.pending, describe);
+    const { name, sink } = this.#options.target;
+    return this.#acceptance.status(name, this.#lanes, this.#queue.pending, sink.obstacle?.(), describe);
   }
 
   /**
@@ -266,7 +270,9 @@ export class StreamSender {
     counters.requests++;
     this.#acceptance.began();
     const startedAt = performance.now();
+    const watch = sink.obstacle && setTimeout(() => this.#reportObstacle(), NOT_ACCEPTING_AFTER_MS);
     const outcomes = await sink.send(records, this.#abort.signal);
+    clearTimeout(watch);
     if (this.#stopped) return;
     this.#acceptance.ended(outcomes, startedAt, this.#queue.pending > 1);
     let first = 0;
@@ -409,6 +415,13 @@ export class StreamSender {
         this.#trySend();
       })
       .catch((error) => onFatal(asCdcError(error)));
+  }
+
+  /** A request takes long. */
+  #reportObstacle(): void {
+    const { target, onObstacle } = this.#options;
+    const reason = target.sink.obstacle?.();
+    if (reason !== undefined && !this.#stopped) onObstacle({ stream: target.name, reason });
   }
 
   #reportSettled(): void {

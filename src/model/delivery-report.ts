@@ -17,6 +17,12 @@ export interface RetryReport {
   event: () => Buffer;
 }
 
+/** What is in the way of events that a sink sends again by itself. */
+export interface ObstacleReport {
+  stream: string;
+  reason: string;
+}
+
 /** A dead letter as the status names it: without its key. */
 export interface RecentDeadLetter {
   /** ISO 8601 */

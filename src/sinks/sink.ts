@@ -103,6 +103,8 @@ export interface Sink {
    */
   readonly oneRecordPerKey?: boolean;
   readonly pacer?: PartitionPacer;
+  /** Why records wait in a sink that sends again by itself; undefined if nothing is in their way. */
+  readonly obstacle?: () => string | undefined;
   /** Turns the bytes of a record into those on the wire, where they differ: compression, for example. */
   readonly encodeRecord?: (record: RecordBuffers) => Promise<RecordBuffers>;
   /** Sends the records in one request. Resolves with one outcome for each record, in their order. */

@@ -110,7 +110,7 @@ function streamEntries({ delivery, at }: DaemonStatus): StatusEntry[] {
 }
 
 function oneStream(delivery: StreamDelivery, at: string): StatusEntry[] {
-  const { stream, accepting, outcomes, lanes, requestsInFlight, lastAcceptedAt, stuck } = delivery;
+  const { stream, accepting, outcomes, lanes, requestsInFlight, lastAcceptedAt, obstacle, stuck } = delivery;
   const last = lastAcceptedAt === null ? '' : `, the last time ${ago(lastAcceptedAt, at)}`;
   const state = accepting ? 'accepts' : `ACCEPTS NOTHING${last}`;
   const refused = (['throttled', 'unknown', 'rejected'] as const)
@@ -123,6 +123,7 @@ function oneStream(delivery: StreamDelivery, at: string): StatusEntry[] {
       text: `${stream}: ${state}; ${plural(outcomes.accepted, 'record')} accepted${refused.join('')}; ${plural(requestsInFlight, 'request')} in flight`,
       ...(!accepting && { color: 'bad' }),
     },
+    ...(obstacle === null ? [] : [{ text: `events wait: ${obstacle}`, indent: 2, color: 'warn' as const }]),
     ...stuck.slice(0, STUCK_MAX).flatMap((lane) => stuckEntries(lane, at)),
     ...(more > 0 ? [{ text: `and ${plural(more, 'more lane')} that retry`, indent: 2, color: 'dim' as const }] : []),
   ];

@@ -12,6 +12,7 @@ import {
 } from './limits.ts';
 import {
   connectionOutcome,
+  type FailedOutcome,
   invalidRecordOutcome,
   refusedOutcome,
   throttled,
@@ -66,6 +67,13 @@ export class IdempotentProducer {
   constructor(client: KafkaClient, options: ProducerOptions) {
     this.#client = client;
     this.#options = options;
+  }
+
+  /** Why the last attempt of something that waits has failed; undefined if none has. */
+  get problem(): FailedOutcome | undefined {
+    for (const send of this.#pending.keys()) if (send.problem !== undefined) return send.problem;
+    for (const log of this.#active) if (log.hasWork && log.problem !== undefined) return log.problem;
+    return undefined;
   }
 
   /** Ends the send after the timeout, or when the signal aborts, with what is known then. */

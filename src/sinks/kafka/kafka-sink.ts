@@ -65,6 +65,10 @@ export class KafkaSink implements Sink {
     return send.done;
   }
 
+  obstacle(): string | undefined {
+    return this.#producer.problem?.reason;
+  }
+
   close(): void {
     this.#producer.close();
     this.#options.client.close();

@@ -61,6 +61,7 @@ export const sampleStatus = (): DaemonStatus => ({
         stream: 'shop-changes',
         accepting: true,
         lastAcceptedAt: secondsAgo(0.4),
+        obstacle: null,
         outcomes: { accepted: 23_400, throttled: 44, unknown: 11, rejected: 1 },
         requestsInFlight: 3,
         requests: 4_321,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import type { DaemonStatus } from '../../../src/admin/daemon-status.ts';
 import { kafkaAvailability } from '../../kafka/artifacts.ts';
 import { type KafkaServer, startKafka } from '../../kafka/kafka-server.ts';
 import { cdc, Fixture, until } from '../pipeline-fixture.ts';
@@ -27,14 +28,14 @@ describe.skipIf(reason !== undefined)(`cdc run into Kafka${reason ? ` (cannot ru
   });
   afterEach(() => fixture.remove());
 
-  const configure = (name: string, more = '') =>
+  const configure = (name: string, more = '', brokers = kafka.bootstrap) =>
     writeFileSync(
       join(fixture.directory, 'cdc.yaml'),
       `name: ${name}
 source: { url: "${fixture.url}" }
 tables: ["${fixture.schema}.item", "${fixture.schema}.log"]
 kafka:
-  brokers: ${JSON.stringify(kafka.bootstrap)}
+  brokers: ${JSON.stringify(brokers)}
 ${more}`,
     );
   interface Event {
@@ -138,6 +139,45 @@ ${more}`,
     expect(check.stdout + check.stderr).toContain(`there are no topics absent.${fixture.schema}.item`);
     const run = await cdc(fixture.directory, 'run');
     expect(run.code).toBe(3);
+  });
+
+  test('while the brokers are away, the log and the status say why nothing is stored', async () => {
+    const away = await startKafka();
+    try {
+      const topic = `away.${fixture.schema}.item`;
+      await away.createTopic(topic);
+      await away.createTopic(`away.${fixture.schema}.log`);
+      configure('away', '', away.bootstrap);
+      const daemon = await fixture.run();
+      await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (1, 1, 'x')`);
+      await until(async () => (await away.readTopic(topic)).length === 1);
+      const stream = async () => {
+        const { stdout } = await cdc(fixture.directory, 'status', '--json');
+        const { delivery, health } = JSON.parse(stdout) as DaemonStatus;
+        return {
+          why: health.problems.find(({ code }) => code === 'stream_not_accepting')?.why,
+          ...delivery?.streams[0],
+        };
+      };
+      expect(await stream()).toMatchObject({ accepting: true, obstacle: null });
+
+      await away.stopBroker(0);
+      await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (2, 2, 'x')`);
+      await until(() => daemon.stderr().includes('the stream does not accept events; retrying'));
+      await until(async () => !(await stream()).accepting);
+      const { obstacle, why } = await stream();
+      expect(obstacle).toMatch(/ECONNREFUSED|connection/i);
+      expect(why).toBe(obstacle);
+      expect(daemon.stderr()).toContain(obstacle);
+
+      await away.startBroker(0);
+      await until(async () => (await stream()).obstacle === null);
+      await until(async () => (await away.readTopic(topic)).length === 2);
+      daemon.child.kill('SIGTERM');
+      expect((await daemon.ended).code).toBe(0);
+    } finally {
+      await away.close();
+    }
   });
 
   test('the daemon starts before the brokers, and continues when they are there', async () => {

@@ -10,6 +10,7 @@ const judge = (changed: Parameters<typeof daemonStatus>[0], silentSeconds = 0) =
 
 const stream = (changed: Partial<StreamDelivery> = {}): StreamDelivery => ({
   ...{ stream: 'changes', accepting: true, lastAcceptedAt: null, requestsInFlight: 0, requests: 1, requestSeconds: 1 },
+  obstacle: null,
   outcomes: { accepted: 1, throttled: 0, unknown: 0, rejected: 0 },
   lanes: { total: 64, waiting: 0, inFlight: 0, retrying: 0 },
   stuck: [],
@@ -88,6 +89,15 @@ describe('whether a daemon is well', () => {
     }).health;
     expect(problems.map(({ severity }) => severity)).toEqual(['down', 'degraded', 'notice']);
     expect(problems[2]).toMatchObject({ what: '1 event is in the dead letters', hint: expect.stringContaining('cdc') });
+  });
+
+  test('says why a stream accepts nothing: what is in the way now, before what failed earlier', () => {
+    const why = (changed: Partial<StreamDelivery>) =>
+      daemonStatus({ delivery: delivery(stream({ accepting: false, ...changed })) }).health.problems[0]?.why;
+    const { stuck } = stuckSince('2026-01-31T12:00:30.000Z');
+    expect(why({})).toBe('it does not answer');
+    expect(why({ stuck })).toBe('timed out');
+    expect(why({ stuck, obstacle: 'no broker' })).toBe('no broker');
   });
 
   test('names a table that is not complete, and the command that copies it', () => {

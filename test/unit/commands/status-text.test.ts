@@ -23,6 +23,7 @@ const STREAM = {
   stream: 'shop-changes',
   accepting: true,
   lastAcceptedAt: before(1),
+  obstacle: null,
   outcomes: { accepted: 1_234, throttled: 0, unknown: 0, rejected: 0 },
   requestsInFlight: 1,
   requests: 9,
@@ -252,7 +253,7 @@ describe('names and messages of others', () => {
       ...(HEALTHY.delivery as NonNullable<DaemonStatus['delivery']>),
       streams: [
         {
-          ...{ ...STREAM, stream: EVIL },
+          ...{ ...STREAM, stream: EVIL, obstacle: EVIL },
           stuck: [
             { lane: 1, attempts: 1, since: AT, reason: EVIL, events: 1, bytes: 1, oldest: { table: EVIL, seq: EVIL } },
           ],

@@ -71,6 +71,7 @@ export class ScriptedSink implements Sink {
   readonly service = 'Firehose';
   readonly needsKeys = false;
   readonly limits: SinkLimits;
+  obstacle?: NonNullable<Sink['obstacle']>;
   readonly encodeRecord?: NonNullable<Sink['encodeRecord']>;
   /** Requests without an answer, oldest first. */
   readonly open: Request[] = [];

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { DeliveryStatus } from '../../../src/model/delivery-status.ts';
 import { DeliveryTotals } from '../../../src/model/delivery-totals.ts';
 import {
@@ -38,6 +38,29 @@ describe('whether a stream accepts', () => {
     // What is idle afterwards is not held against it.
     await advanceMs(60_000);
     expect(streamOf(harness).accepting).toBe(true);
+  });
+
+  test('a sink that sends again by itself says what is in the way, once a request takes long', async () => {
+    const onObstacle = vi.fn();
+    const harness = new DeliveryHarness({ onObstacle });
+    let reason: string | undefined = 'no broker';
+    harness.sink.obstacle = () => reason;
+    harness.lines('a1').commit(1);
+    await advanceMs(100 + 2_900);
+    expect(streamOf(harness).obstacle).toBe('no broker');
+    expect(onObstacle).not.toHaveBeenCalled();
+    await advanceMs(100);
+    expect(onObstacle.mock.calls).toEqual([[{ stream: 'first', reason: 'no broker' }]]);
+    reason = undefined;
+    await harness.sink.answerOldest(ACCEPTED);
+    expect(streamOf(harness).obstacle).toBeNull();
+    // It answers in time, or there is nothing in its way.
+    harness.lines('a2').commit(2);
+    await advanceMs(1_000);
+    await harness.sink.answerOldest(ACCEPTED);
+    harness.lines('a3').commit(3);
+    await advanceMs(10_000);
+    expect(onObstacle).toHaveBeenCalledTimes(1);
   });
 
   test('it does not while each try fails, however often one is made', async () => {
