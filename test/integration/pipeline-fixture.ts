@@ -115,12 +115,14 @@ ${extra}`,
     return daemon;
   }
 
+  /** What is in the lake, in the order of `seq`: Firehose itself keeps no order between records. */
   async landed(): Promise<Record<string, unknown>[]> {
     const objects = await listObjects(this.lake, STREAM);
-    return objects
+    const events = objects
       .flatMap(({ path }) => readFileSync(path, 'utf8').split('\n'))
       .filter((line) => line !== '')
-      .map((line) => JSON.parse(line));
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    return events.sort((a, b) => (seqOf(a) < seqOf(b) ? -1 : 1));
   }
 
   /** Waits until a marker row, written now, is in the lake: everything committed before it is there then. */
@@ -173,6 +175,9 @@ ${extra}`,
 }
 
 const DEFAULT_VALUES = configSchema.parse({ source: { url: 'mysql://u@h' }, firehose: { stream: 's' } }).values;
+
+/** Format maxwell has none. */
+const seqOf = (event: Record<string, unknown>): string => String(event.seq ?? event._seq ?? '');
 
 export const tableOf = (event: Record<string, unknown>): string =>
   (event.source as { table: string } | undefined)?.table ?? String(event._table);

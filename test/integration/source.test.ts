@@ -163,7 +163,6 @@ describe.each(FLAVORS)('cdc run against %s', (flavor) => {
   const itemIds = async (): Promise<number[]> =>
     (await fixture.landed())
       .filter((event) => tableOf(event) === 'item')
-      .sort((a, b) => ((a.seq as string) < (b.seq as string) ? -1 : 1))
       .map((event) => (event.after as { id: number }).id);
 
   test('a link that goes dead without a word, and one that is cut, are replaced; nothing is lost', async () => {

@@ -17,14 +17,15 @@ export interface Schema {
   items?: Schema;
 }
 
-function messagesOf(lines: readonly Line[]): KafkaMessage[] {
+/** The messages of a table of the schema `peers`. */
+function messagesOf(lines: readonly Line[], name: string): KafkaMessage[] {
   const writer = new MessageWriter({
     ...{ topicPrefix: 'peers', format: 'debezium', schemas: true, tombstones: true, flatPrefix: '_' },
     values: configSchema.shape.values.parse({}) as ValueOptions,
   });
-  return lines.flatMap(({ text, key, op, table }) =>
-    writer.messagesOf({ key: Buffer.from(key), op, table }, Buffer.from(text)),
-  );
+  return lines
+    .filter(({ table }) => table.name === name)
+    .flatMap(({ text, key, op, table }) => writer.messagesOf({ key: Buffer.from(key), op, table }, Buffer.from(text)));
 }
 
 /**
@@ -37,9 +38,7 @@ export function compareKeys(theirs: readonly Theirs[], lines: readonly Line[]): 
   const expected = theirs
     .filter((each) => each.topic === topic)
     .map(({ line, value }) => shown(parseRawObject(line).get('key') ?? '', value === null));
-  const ours = messagesOf(lines)
-    .filter((each) => each.topic === topic)
-    .map(({ key, value }) => shown(String(key), value === null));
+  const ours = messagesOf(lines, 'keyed').map(({ key, value }) => shown(String(key), value === null));
   if (expected.length === 0 || expected.join('\n') !== ours.join('\n')) {
     throw new Error(`other messages\n  Debezium\n${expected.join('\n')}\n  cdc\n${ours.join('\n')}`);
   }
@@ -49,7 +48,7 @@ export function compareKeys(theirs: readonly Theirs[], lines: readonly Line[]): 
 export function schemasTable(theirs: readonly Theirs[], lines: readonly Line[], types: readonly string[]): string {
   const topic = 'peers.peers.types';
   const debezium = theirs.find((each) => each.topic === topic)?.value?.schema;
-  const message = messagesOf(lines).find((each) => each.topic === topic);
+  const [message] = messagesOf(lines, 'types');
   if (debezium === undefined || message?.value == null) throw new Error(`there is no message of ${topic}`);
   const { schema } = JSON.parse(Buffer.concat(message.value).toString()) as { schema: Schema };
   const [before, after] = [describe(debezium), describe(schema)];

@@ -24,13 +24,6 @@ export interface KafkaSinkOptions {
   newTopic?: Omit<NewTopic, 'name'> | undefined;
 }
 
-/** A message, where it goes, and the record that it is of. */
-interface Addressed {
-  topic: string;
-  record: number;
-  message: KafkaMessage;
-}
-
 /**
  * The topics of a Kafka cluster. It is idempotent: within the timeout it sends the same bytes again until a broker has
  * answered, so that what it reports as accepted is stored once, in the order of each key.
@@ -55,13 +48,20 @@ export class KafkaSink implements Sink {
 
   async send(records: readonly SinkRecord[], signal: AbortSignal): Promise<RecordOutcome[]> {
     if (signal.aborted) return records.map(() => unknown('the sink is stopped'));
+    const { client, topics } = this.#options;
+    const named = new Set<string>();
+    for (const { events = [] } of records) {
+      for (const { table } of events) {
+        const problem = topics.problemOf(table);
+        if (problem !== undefined) return records.map(() => collision(problem));
+        named.add(topics.topicOf(table));
+      }
+    }
     const send = new PendingSend(records.map(({ lane }) => lane));
-    const { problem, messages } = this.#address(records, send);
-    if (problem !== undefined) return records.map(() => problem);
-    const topics = [...new Set(messages.map(({ topic }) => topic))];
     this.#producer.watch(send, signal);
-    if (topics.every((topic) => this.#options.client.topic(topic) !== undefined)) this.#append(send, messages);
-    else void this.#appendWhenFound(send, topics, messages, signal);
+    const missing = [...named].filter((topic) => client.topic(topic) === undefined);
+    if (missing.length === 0) this.#append(send, records);
+    else void this.#appendWhenFound(send, missing, records, signal);
     return send.done;
   }
 
@@ -74,47 +74,39 @@ export class KafkaSink implements Sink {
     this.#options.client.close();
   }
 
-  /** The messages of all records. Their buffers are those of the records. */
-  #address(records: readonly SinkRecord[], send: PendingSend): { problem?: RecordOutcome; messages: Addressed[] } {
-    const { topics, writer } = this.#options;
-    const messages: Addressed[] = [];
-    for (const [record, { buffers, events = [] }] of records.entries()) {
-      const lines = buffers.length === events.length ? buffers : [Buffer.concat(buffers)];
-      for (const [i, event] of events.entries()) {
-        const problem = topics.problemOf(event.table);
-        if (problem !== undefined) return { problem: collision(problem), messages };
-        const its = writer.messagesOf(event, lines[i] as Buffer);
-        const topic = topics.topicOf(event.table);
-        for (const message of its) messages.push({ topic, record, message });
-        send.addMessages(record, its.length);
-      }
-    }
-    return { messages };
-  }
-
   async #appendWhenFound(
     send: PendingSend,
     topics: readonly string[],
-    messages: readonly Addressed[],
+    records: readonly SinkRecord[],
     signal: AbortSignal,
   ): Promise<void> {
     const failure = await this.#directory.find(topics, send, signal);
     if (failure !== undefined) send.end(failure, failure);
     send.problem = undefined;
-    if (!send.isDone) this.#append(send, messages);
+    if (!send.isDone) this.#append(send, records);
   }
 
-  #append(send: PendingSend, messages: readonly Addressed[]): void {
+  /** Appends the messages of all records to their partitions. Their buffers are those of the records. */
+  #append(send: PendingSend, records: readonly SinkRecord[]): void {
+    const { client, topics, writer } = this.#options;
     const slices = new Map<string, Slice[]>();
-    for (const { topic, record, message } of messages) {
-      const partitions = this.#options.client.topic(topic)?.partitions.length ?? 1;
-      const { key } = message;
-      const partition = key === null ? partitionWithoutKey(topic, partitions) : partitionOfKey(key, partitions);
-      let ofTopic = slices.get(topic);
-      if (ofTopic === undefined) slices.set(topic, (ofTopic = []));
-      const slice = (ofTopic[partition] ??= { send, messages: [], records: [], next: 0 });
-      slice.messages.push(message);
-      slice.records.push(record);
+    for (const [record, { buffers, events = [] }] of records.entries()) {
+      const lines = buffers.length === events.length ? buffers : [Buffer.concat(buffers)];
+      for (const [i, event] of events.entries()) {
+        const topic = topics.topicOf(event.table);
+        const partitions = client.topic(topic)?.partitions.length ?? 1;
+        const messages = writer.messagesOf(event, lines[i] as Buffer);
+        const { key } = messages[0] as KafkaMessage;
+        const partition = key === null ? partitionWithoutKey(topic, partitions) : partitionOfKey(key, partitions);
+        let ofTopic = slices.get(topic);
+        if (ofTopic === undefined) slices.set(topic, (ofTopic = []));
+        const slice = (ofTopic[partition] ??= { send, messages: [], records: [], next: 0 });
+        for (const message of messages) {
+          slice.messages.push(message);
+          slice.records.push(record);
+        }
+        send.addMessages(record, messages.length);
+      }
     }
     for (const [topic, ofTopic] of slices) {
       ofTopic.forEach((slice, partition) => {

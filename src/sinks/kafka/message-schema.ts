@@ -20,24 +20,24 @@ export interface SchemaOptions {
 export type Completeness = 'full' | 'partial' | 'none';
 
 /** The schema of the key of a table's messages. Only of a table with a key. */
-export function keySchema(table: Table, topic: string, options: SchemaOptions): ConnectType {
+export function keySchema(table: Table, schemaName: string, options: SchemaOptions): ConnectType {
   const fields = table.key.map((index) => columnField(table, index, options));
-  return { type: 'struct', fields, optional: false, name: `${topic}.Key` };
+  return { type: 'struct', fields, optional: false, name: `${schemaName}.Key` };
 }
 
 /** The schema of the value of a table's messages. */
 export function valueSchema(
   table: Table,
-  topic: string,
+  schemaName: string,
   options: SchemaOptions,
   completeness: Completeness,
 ): ConnectType {
   const columns = rowFields(table, options, completeness);
   if (options.format === 'flat') {
     const fields = [...columns, ...flatFields(options.flatPrefix)];
-    return { type: 'struct', fields, optional: false, name: `${topic}.Value` };
+    return { type: 'struct', fields, optional: false, name: `${schemaName}.Value` };
   }
-  const row: ConnectType = { type: 'struct', fields: columns, optional: true, name: `${topic}.Value` };
+  const row: ConnectType = { type: 'struct', fields: columns, optional: true, name: `${schemaName}.Value` };
   // Debezium's fields first, in its order; then those that only our events have.
   const fields: ConnectField[] = [
     { ...row, field: 'before' },
@@ -45,11 +45,11 @@ export function valueSchema(
     SOURCE,
     field('op', 'string'),
     optional(field('ts_ms', 'int64')),
-    ...(table.key.length === 0 ? [] : [{ ...optional(keySchema(table, topic, options)), field: 'key' }]),
+    ...(table.key.length === 0 ? [] : [{ ...optional(keySchema(table, schemaName, options)), field: 'key' }]),
     field('seq', 'string'),
     optional(field('partial', 'boolean')),
   ];
-  return { type: 'struct', fields, optional: false, name: `${topic}.Envelope`, version: 2 };
+  return { type: 'struct', fields, optional: false, name: `${schemaName}.Envelope`, version: 2 };
 }
 
 function rowFields(table: Table, options: SchemaOptions, completeness: Completeness): ConnectField[] {

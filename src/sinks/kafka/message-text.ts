@@ -11,7 +11,6 @@ import { topicName } from './topic-name.ts';
 
 /** A message, before it has a partition. Its buffers are those of the event: they are valid as long as these are. */
 export interface KafkaMessage {
-  topic: string;
   key: Buffer | null;
   /** The bytes of the value, in buffers that follow each other; null for a tombstone. */
   value: readonly Buffer[] | null;
@@ -19,7 +18,7 @@ export interface KafkaMessage {
 }
 
 export interface MessageOptions {
-  /** The first part of each topic: `name` of the configuration. */
+  /** The first part of the names of schemas: `name` of the configuration. */
   topicPrefix: string;
   format: 'debezium' | 'flat' | 'maxwell';
   /** Whether key and value have their schema beside them, as `schemas.enable` of Connect's JSON converter. */
@@ -39,14 +38,15 @@ const CLOSE = Buffer.from('}');
 
 /** What the messages of a table version share. */
 interface TableMessages {
-  topic: string;
+  /** What the names of its schemas begin with: the topic that Debezium would send it to. */
+  schemaName: string;
   /** `{"schema":…,"payload":` of the key. */
   key: Buffer;
   /** The same of the value, made when it is first needed. */
   values: Partial<Record<Completeness, Buffer>>;
 }
 
-/** Makes the messages of events: topic, key, value and headers. Nothing of a line is copied or parsed. */
+/** Makes the messages of events: key, value and headers. Nothing of a line is copied or parsed. */
 export class MessageWriter {
   readonly #options: MessageOptions;
   /** Undefined without schemas. */
@@ -78,7 +78,6 @@ export class MessageWriter {
     const seqAt = this.#layout.seqAt(line);
     const headers: KafkaMessage['headers'] = [[SEQ_HEADER, line.subarray(seqAt, seqAt + SEQ_LENGTH)]];
     const text = line.subarray(0, line.length - 1);
-    const { topic } = shared;
     let key: Buffer | null = keyText.length === 0 ? null : keyText;
     let value: readonly Buffer[];
     if (schemas === undefined) value = [text];
@@ -86,9 +85,9 @@ export class MessageWriter {
       if (key !== null) key = Buffer.concat([shared.key, key, CLOSE]);
       value = [this.#valuePrefix(shared, table, this.#completeness(op, line, seqAt)), text, CLOSE];
     }
-    const message = { topic, key, value, headers };
+    const message = { key, value, headers };
     if (op !== 'd' || key === null || !tombstones) return [message];
-    return [message, { topic, key, value: null, headers }];
+    return [message, { key, value: null, headers }];
   }
 
   #completeness(op: RecordEvent['op'], line: Buffer, seqAt: number): Completeness {
@@ -97,21 +96,21 @@ export class MessageWriter {
   }
 
   #share(table: Table): TableMessages {
-    const topic = topicName(this.#options.topicPrefix, table.schema, table.name);
+    const schemaName = topicName(this.#options.topicPrefix, table.schema, table.name);
     const schemas = this.#schemas;
     const key =
       schemas === undefined || table.key.length === 0
         ? Buffer.alloc(0)
-        : schemaPrefix(keySchema(table, topic, schemas));
-    const shared: TableMessages = { topic, key, values: {} };
+        : schemaPrefix(keySchema(table, schemaName, schemas));
+    const shared: TableMessages = { schemaName, key, values: {} };
     this.#tables.set(table, shared);
     return shared;
   }
 
-  #valuePrefix({ topic, values }: TableMessages, table: Table, completeness: Completeness): Buffer {
+  #valuePrefix({ schemaName, values }: TableMessages, table: Table, completeness: Completeness): Buffer {
     const known = values[completeness];
     if (known !== undefined) return known;
-    const made = schemaPrefix(valueSchema(table, topic, this.#schemas as SchemaOptions, completeness));
+    const made = schemaPrefix(valueSchema(table, schemaName, this.#schemas as SchemaOptions, completeness));
     values[completeness] = made;
     return made;
   }
