@@ -1,28 +1,36 @@
 import { Command, Option } from 'commander';
+import { TRANSPORTS } from '../config/transports.ts';
 import { TLS_MODES } from '../config/url.ts';
 import type { InitFlags } from './init/answers.ts';
+import type { TransportFlag } from './init/transport.ts';
+import { INIT_TRANSPORTS, TRANSPORT_FLAGS } from './init/transports.ts';
+
+const examples = TRANSPORTS.map(
+  (transport) => `  cdc init --url mysql://cdc@db.example.com --tables 'shop.*' ${INIT_TRANSPORTS[transport].example}`,
+);
 
 const HELP = `
 On a terminal it asks for what the flags do not name. It tries the connection, writes the file, prints the statements
 that make the account, and ends with cdc check, whose exit code it has. A file that exists is replaced only with
 --force.
 
-It knows Firehose. For Kinesis or Kafka write the section kinesis: or kafka: by hand: config/cdc.example.yaml has both.
+The flags of Kafka choose it by themselves. Those of Firehose are those of Kinesis too: --transport kinesis.
 
-The password is never written: the file has \${CDC_MYSQL_PASSWORD}, or the path of --password-file. It is taken from
-that file, the environment variable CDC_MYSQL_PASSWORD, or the URL; otherwise it is asked for.
+No password is ever written: the file has \${CDC_MYSQL_PASSWORD}, or the path of --password-file. It is taken from that
+file, the environment variable CDC_MYSQL_PASSWORD, or the URL; otherwise it is asked for. In the same way Kafka has
+\${CDC_KAFKA_PASSWORD} or --kafka-password-file.
 
 Exit code 0 if cdc run can start, 3 if the check finds an error, 2 for wrong flags or a file that exists, 130 after
 Ctrl-C.
 
 Examples:
   cdc init
-  cdc init --url mysql://cdc@db.example.com:3306 --tables 'shop.*' '!shop.log' --stream shop-changes --region eu-west-1`;
+${examples.join('\n')}`;
 
 /** `cdc init`: writes a configuration. */
 export function initCommand(signal: AbortSignal): Command {
-  return new Command('init')
-    .description('Writes a configuration for Firehose: asks for server and stream, tries them, and prints the GRANTs.')
+  const command = new Command('init')
+    .description('Writes a configuration: asks for server and transport, tries them, and prints the GRANTs.')
     .option('--output <file>', 'the configuration file', 'cdc.yaml')
     .option('--url <url>', 'source.url: mysql://user@host:port, several hosts with commas')
     .option('--password-file <file>', 'a file that contains only the password')
@@ -30,9 +38,13 @@ export function initCommand(signal: AbortSignal): Command {
     .option('--ca-file <file>', 'source.ca_file, the certificate authority of the server')
     .option('--tables <patterns...>', "tables (default: '*.*')")
     .option('--name <name>', 'name of the pipeline (default: that of the only database, or cdc)')
-    .option('--stream <name>', 'firehose.stream')
-    .option('--region <region>', 'firehose.region (default: that of the AWS configuration)')
-    .option('--endpoint <url>', 'firehose.endpoint, of a local Firehose or a VPC endpoint')
+    .addOption(
+      new Option('--transport <name>', 'where the events are sent (default: firehose, or as the flags say)').choices(
+        TRANSPORTS,
+      ),
+    );
+  for (const flag of TRANSPORT_FLAGS) command.addOption(transportOption(flag));
+  return command
     .option('--force', 'replace the file')
     .option('-y, --yes', 'ask nothing')
     .addHelpText('after', HELP)
@@ -40,4 +52,11 @@ export function initCommand(signal: AbortSignal): Command {
       const { runInit } = await import('./init/run-init.ts');
       process.exitCode = await runInit(flags, signal);
     });
+}
+
+function transportOption({ option: text, description, choices, split }: TransportFlag): Option {
+  const option = new Option(text, description);
+  if (choices) option.choices(choices);
+  if (split) option.argParser((word: string, before: string[] = []) => [...before, ...split(word)]);
+  return option;
 }

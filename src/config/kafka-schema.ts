@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { numberWithUnit, parseInteger, runCheck, validatedString } from './refinements.ts';
+import { SASL_MECHANISMS } from './sasl-mechanisms.ts';
 import { region } from './sink-schema.ts';
 import { parseDuration } from './units.ts';
 
@@ -30,7 +31,7 @@ const tls = z
 const sasl = z
   .strictObject({
     mechanism: z
-      .enum(['plain', 'scram-sha-256', 'scram-sha-512', 'msk-iam'])
+      .enum(SASL_MECHANISMS)
       .describe("msk-iam: the credentials of AWS, as the AWS SDK finds them, for Amazon MSK's IAM access control."),
     username: z.string().min(1).optional().describe('Not for msk-iam.'),
     password: z

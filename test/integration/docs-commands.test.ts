@@ -91,7 +91,10 @@ const ELSEWHERE: [lines: RegExp, why: string][] = [
   ],
   [/^npm ci(?: && npm test)?$/, 'CI installs so before these tests, and `npm test` is this suite'],
   [/^npm run build$/, 'test/global-setup.ts runs it before these tests'],
-  [/^cdc init/, 'test/integration/init.test.ts runs it with flags, and on a pseudo terminal'],
+  [
+    /^cdc init/,
+    'init.test.ts and init-transports.test.ts run it with flags of each transport, and on a pseudo terminal',
+  ],
   [/^cdc run -c \S+ -c \S+$/, 'test/integration/fleet.test.ts runs two pipelines in one process'],
   [/^docker /, 'there is no Docker where the tests run'],
   [/^config\/aws\/deploy\.sh /, 'test/unit/aws/deploy.test.ts runs the script against an aws that notes its arguments'],

@@ -130,11 +130,12 @@ describe.each(['mysql', 'mariadb'] as const)('cdc init against %s', (flavor) => 
     test('the answers make a file that delivers', async () => {
       await createAccount();
       const output = await ask([
+        ['Where the events are sent', '\r'],
         ['The URL of', `${url}\r`],
         ['Its password', `${PASSWORD}\r`],
         ['The tables to capture', '\r'],
         ['The name of the pipeline', '\r'],
-        ['Where the events are sent', `${DOWN}\r`],
+        ['Where the stream is', `${DOWN}\r`],
         ['Its address', `${'\x7f'.repeat(40)}${endpoint}\r`],
         ['The stream', `${'\x7f'.repeat(60)}changes\r`],
       ]);
@@ -148,6 +149,7 @@ describe.each(['mysql', 'mariadb'] as const)('cdc init against %s', (flavor) => 
       await createAccount();
       const output = await ask(
         [
+          ['Where the events are sent', '\r'],
           ['The URL of', `mysql://h/x\r`],
           ['has a path', `${'\x7f'.repeat(20)}${url}\r`],
           ['Its password', 'wrong\r'],
@@ -167,12 +169,13 @@ describe.each(['mysql', 'mariadb'] as const)('cdc init against %s', (flavor) => 
       [
         'a later question',
         [
+          ['Where the events are sent', '\r'],
           ['The URL of', 'mysql://nobody@127.0.0.1:1\r'],
           ['Its password', '\r'],
         ],
       ],
     ] as [string, [string, string][]][])('Ctrl-C at %s writes nothing', async (_, before) => {
-      const last: [string, string] = [before.length === 0 ? 'The URL of' : 'What now?', '\x03'];
+      const last: [string, string] = [before.length === 0 ? 'Where the events are sent' : 'What now?', '\x03'];
       const entries = readdirSync(fixture.directory);
       expect(await ask([...before, last])).toMatch(/EXIT 130$/);
       expect(readdirSync(fixture.directory)).toEqual(entries);

@@ -1,61 +1,72 @@
 import type { z } from 'zod';
 import { issueMessage } from '../../config/config-issue.ts';
 import { configSchema } from '../../config/schema.ts';
+import type { Transport } from '../../config/transports.ts';
 import { hostUrls, parseSourceUrl, type TlsMode } from '../../config/url.ts';
 import { CdcError } from '../../runtime/error.ts';
 import { PASSWORD_VARIABLE } from './config-text.ts';
+import { flagText, type TransportFlagName, type TransportFlags } from './transport.ts';
+import { INIT_TRANSPORTS } from './transports.ts';
 
-export interface InitFlags {
+export interface InitFlags extends TransportFlags {
   output: string;
+  transport?: Transport;
   url?: string;
   passwordFile?: string;
   tls?: TlsMode;
   caFile?: string;
   tables?: string[];
   name?: string;
-  stream?: string;
-  region?: string;
-  endpoint?: string;
   force?: true;
   yes?: true;
 }
 
-/** The flags that have a value, by the key of the configuration that they set. */
-const KEYS = {
-  url: ['source', 'url'],
-  tls: ['source', 'tls'],
-  tables: ['tables'],
-  name: ['name'],
-  stream: ['firehose', 'stream'],
-  region: ['firehose', 'region'],
-  endpoint: ['firehose', 'endpoint'],
-} as const;
-export type AnswerName = keyof typeof KEYS;
+/** The flags with a value that are not of the transport, and the key of the configuration that each sets. */
+const KEYS = { url: ['source', 'url'], tls: ['source', 'tls'], tables: ['tables'], name: ['name'] } as const;
+export type AnswerName = keyof typeof KEYS | TransportFlagName;
 
-/** What is wrong with a value, as the configuration has it; undefined if nothing is. Never contains the value. */
-export function problemWith(name: AnswerName, value: unknown): string | undefined {
-  const path = KEYS[name];
-  const [section, key] = path;
-  const raw: Record<string, unknown> = { source: { url: 'mysql://cdc@localhost' }, firehose: { stream: 'any' } };
-  raw[section] = key === undefined ? value : { ...(raw[section] as object), [key]: value };
+const keysOf = (transport: Transport): [AnswerName, readonly string[]][] => [
+  ...(Object.entries(KEYS) as [AnswerName, readonly string[]][]),
+  ...INIT_TRANSPORTS[transport].flags.map(({ name, key }): [AnswerName, string[]] => [name, [transport, ...key]]),
+];
+
+/** What is wrong with values, as the configuration has it. Never contains a value. */
+function problemsWith(values: Partial<Record<AnswerName, unknown>>, transport: Transport): [AnswerName, string][] {
+  const given = keysOf(transport).filter(([name]) => values[name] !== undefined);
+  const least = { source: { url: 'mysql://cdc@localhost' }, [transport]: INIT_TRANSPORTS[transport].least };
+  const raw = given.reduce((section, [name, path]) => withKey(section, path, values[name]), least as RawSection);
   const { error } = configSchema.safeParse(raw, { error: issueMessage as z.core.$ZodErrorMap });
-  return error?.issues.find((issue) => path.every((part, i) => issue.path[i] === part))?.message;
+  return given.flatMap(([name, path]) => {
+    const own = error?.issues.find((issue) => path.every((part, i) => issue.path[i] === part));
+    return own === undefined ? [] : [[name, own.message] as [AnswerName, string]];
+  });
 }
 
-/** @throws CdcError with exit code 2 that names every flag with a wrong value, and those that are missing */
-export function assertFlags(flags: InitFlags, required: readonly AnswerName[]): void {
-  const missing = required.filter((name) => flags[name] === undefined).map((name) => `--${name}`);
+type RawSection = Record<string, unknown>;
+const withKey = (section: RawSection, [key = '', ...rest]: readonly string[], value: unknown): RawSection => ({
+  ...section,
+  [key]: rest.length === 0 ? value : withKey((section[key] ?? {}) as RawSection, rest, value),
+});
+
+/** What is wrong with one value; undefined if nothing is. */
+export const problemWith = (name: AnswerName, value: unknown, transport: Transport = 'firehose'): string | undefined =>
+  problemsWith({ [name]: value }, transport).find(([of]) => of === name)?.[1];
+
+/**
+ * @param asks whether what is missing is asked for
+ * @throws CdcError with exit code 2 that names every flag with a wrong value, and those that are missing
+ */
+export function assertFlags(flags: InitFlags, transport: Transport, asks: boolean, env = process.env): void {
+  const { missing: missingOf, example } = INIT_TRANSPORTS[transport];
+  const missing = asks ? [] : [...(flags.url === undefined ? ['--url'] : []), ...missingOf(flags, env)];
   if (missing.length > 0) {
     throw new CdcError(`cdc init needs ${missing.join(' and ')}`, {
       exitCode: 2,
       why: flags.yes ? 'with --yes it asks nothing' : 'there is no terminal, so that it cannot ask',
-      hint: 'cdc init --url mysql://cdc@db.example.com:3306 --stream shop-changes',
+      hint: `cdc init --url mysql://cdc@db.example.com:3306 ${example}`,
     });
   }
-  const wrong = (Object.keys(KEYS) as AnswerName[]).flatMap((name) => {
-    const problem = flags[name] === undefined ? undefined : problemWith(name, flags[name]);
-    return problem === undefined ? [] : [`--${name} ${problem}`];
-  });
+  const wrong = problemsWith(flags, transport).map(([name, problem]) => `${flagText(name)} ${problem}`);
   if (wrong.length === 0) return;
   throw new CdcError(`${wrong.length === 1 ? 'a flag' : `${wrong.length} flags`} of cdc init cannot be used`, {
     exitCode: 2,

@@ -1,6 +1,7 @@
 import { Document, type ParsedNode, Scalar, stringify, YAMLMap, YAMLSeq } from 'yaml';
 import { configJsonSchema } from '../../config/json-schema.ts';
 import type { TlsMode } from '../../config/url.ts';
+import { literal, optionalKey, type WrittenKey } from './written-key.ts';
 
 /** What `cdc init` writes. Values are as typed; none is a secret. */
 export interface NewConfig {
@@ -12,16 +13,12 @@ export interface NewConfig {
   tls?: TlsMode | undefined;
   caFile?: string | undefined;
   tables: readonly string[];
-  region?: string | undefined;
-  stream: string;
-  endpoint?: string | undefined;
+  /** The section of the transport, and what belongs to it. */
+  transport: readonly WrittenKey[];
 }
 
 /** The environment variable that holds the password. */
 export const PASSWORD_VARIABLE = 'CDC_MYSQL_PASSWORD';
-
-/** A key and its value. A disabled one is a comment that shows the value. */
-type WrittenKey = { key: string } & ({ value: unknown; disabled?: true } | { entries: WrittenKey[] });
 
 const LINE_LENGTH = 118;
 
@@ -41,8 +38,6 @@ export function configText(config: NewConfig): string {
 
 function entriesOf(config: NewConfig): WrittenKey[] {
   const { password } = config;
-  const optional = (key: string, value: string | undefined, example: string): WrittenKey =>
-    value === undefined ? { key, value: example, disabled: true } : { key, value: literal(value) };
   const isFromFile = password?.from === 'file';
   return [
     { key: 'name', value: literal(config.name) },
@@ -51,31 +46,20 @@ function entriesOf(config: NewConfig): WrittenKey[] {
       entries: [
         { key: 'url', value: literal(config.url) },
         { key: 'password', value: `\${${PASSWORD_VARIABLE}}`, ...(password?.from !== 'environment' && DISABLED) },
-        optional('password_file', isFromFile ? password.file : undefined, '/run/secrets/mysql-password'),
-        optional('tls', config.tls, 'verify-identity'),
-        optional('ca_file', config.caFile, 'global-bundle.pem'),
+        optionalKey('password_file', isFromFile ? password.file : undefined, '/run/secrets/mysql-password'),
+        optionalKey('tls', config.tls, 'verify-identity'),
+        optionalKey('ca_file', config.caFile, 'global-bundle.pem'),
         { key: 'start', value: 'now' },
       ],
     },
     { key: 'tables', value: config.tables.map(literal) },
-    {
-      key: 'firehose',
-      entries: [
-        optional('region', config.region, 'eu-west-1'),
-        { key: 'stream', value: literal(config.stream) },
-        optional('endpoint', config.endpoint, 'http://127.0.0.1:4573'),
-      ],
-    },
+    ...config.transport,
     { key: 'checkpoint', entries: [{ key: 'file', value: `state/${config.name}.json` }] },
-    { key: 'lake', value: 's3://bucket/prefix', disabled: true },
     { key: 'admin', value: { listen: 8686 }, disabled: true },
   ];
 }
 
 const DISABLED = { disabled: true } as const;
-
-/** The value that loads as this text: `${` would begin the name of an environment variable. */
-const literal = (text: string): string => text.replaceAll('${', () => '$${');
 
 /** @param schema of the whole configuration */
 function mapOf(entries: readonly WrittenKey[], path: readonly string[], schema: SchemaNode): YAMLMap {
@@ -109,7 +93,7 @@ function mapOf(entries: readonly WrittenKey[], path: readonly string[], schema: 
   return map;
 }
 
-/** Patterns are quoted, because `!` and `*` mean something to YAML, in a list on one line. */
+/** A list is on one line, with quotes: `!` and `*` of patterns mean something to YAML. */
 function yamlValue(value: unknown): unknown {
   if (!Array.isArray(value)) return value;
   const list = new YAMLSeq();

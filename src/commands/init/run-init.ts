@@ -3,12 +3,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { link, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { parseConfig } from '../../config/load.ts';
+import type { Transport } from '../../config/transports.ts';
 import { shellWord } from '../../model/shell-command.ts';
 import { asCdcError, CdcError, formatError } from '../../runtime/error.ts';
 import { checkAndPrint } from '../check.ts';
 import { assertFlags, defaultName, type InitFlags, problemWith, splitPassword } from './answers.ts';
 import { configText, PASSWORD_VARIABLE } from './config-text.ts';
 import { openPrompts, PromptCanceled, type Prompts } from './prompts.ts';
+import { askAfterFailure, askName, askTables, askUrl } from './source-questions.ts';
+import { type Asking, flagText, type TransportFlagName } from './transport.ts';
+import { INIT_TRANSPORTS, transportsOf } from './transports.ts';
 import { accountSql, type ReachedServer, reachSource, type SourceSettings } from './try-source.ts';
 
 interface Source {
@@ -25,19 +29,26 @@ class Stopped extends Error {}
  */
 export async function runInit(flags: InitFlags, signal: AbortSignal): Promise<number> {
   const asks = process.stdin.isTTY === true && process.stdout.isTTY === true && flags.yes !== true;
-  assertFlags(flags, asks ? [] : ['url', 'stream']);
+  const possible = transportsOf(flags);
   assertNoFile(flags);
   try {
     const prompts = asks ? await openPrompts(signal) : undefined;
+    const transport = await chooseTransport(possible, prompts);
+    assertFlags(flags, transport, asks);
+    assertFiles(flags, transport);
     const source = await findSource(flags, prompts, signal);
-    const config = await complete(flags, source, prompts);
+    const { config, secrets } = await complete(flags, transport, source, prompts);
     const text = configText(config);
     // What was written loads: a value that the loader refuses is known before there is a file.
-    const env = { ...process.env, [PASSWORD_VARIABLE]: source.settings.password ?? process.env[PASSWORD_VARIABLE] };
+    const password = source.settings.password ?? process.env[PASSWORD_VARIABLE];
+    const env = { ...process.env, [PASSWORD_VARIABLE]: password, ...secrets };
     const loaded = parseConfig(text, { file: flags.output, directory: dirname(resolve(flags.output)), env });
     if (signal.aborted) throw new PromptCanceled();
     await writeConfig(flags, text);
     process.stdout.write(`wrote ${flags.output}\n${passwordAdvice(config.password)}\n`);
+    for (const variable of Object.keys(secrets)) {
+      process.stdout.write(`the file has no password for ${transport}: ${setVariable(variable)}\n`);
+    }
     process.stdout.write(`${accountSql(config.url, config.tables, source.reached)}\n\n`);
     const words = flags.output === 'cdc.yaml' ? '' : ` -c ${shellWord(flags.output)}`;
     process.stdout.write(`cdc check${words}\n`);
@@ -49,6 +60,16 @@ export async function runInit(flags: InitFlags, signal: AbortSignal): Promise<nu
     if (!signal.aborted && !(error instanceof PromptCanceled)) throw error;
     return signal.reason === 'SIGTERM' ? 143 : 130;
   }
+}
+
+/** One question, if the flags leave a choice and there is somebody to ask. */
+async function chooseTransport([first, ...others]: [Transport, ...Transport[]], prompts: Prompts | undefined) {
+  if (prompts === undefined || others.length === 0) return first;
+  const choices = [first, ...others].map((value) => {
+    const { title, purpose } = INIT_TRANSPORTS[value];
+    return { value, label: `${title}: ${purpose}` };
+  });
+  return prompts.choose('Where the events are sent', choices);
 }
 
 /** @throws CdcError with exit code 2 if there is a file already, before anything is asked */
@@ -71,7 +92,7 @@ async function findSource(flags: InitFlags, prompts: Prompts | undefined, signal
       const reached = await reachSource(settings, signal);
       const product = reached.flavor === 'mysql' ? 'MySQL' : 'MariaDB';
       const line = `connected to ${product} ${reached.versionText} on ${reached.host} as ${reached.account}`;
-      if (prompts) prompts.say(line);
+      if (prompts) prompts.log.info(line);
       else process.stdout.write(`${line}\n`);
       return { settings, reached };
     } catch (thrown) {
@@ -81,7 +102,11 @@ async function findSource(flags: InitFlags, prompts: Prompts | undefined, signal
         process.stderr.write(`${formatError(failure)}\n`);
         return { settings, reached: undefined };
       }
-      const next = await prompts.afterFailure(failure, accountSql(settings.url, flags.tables ?? ['*.*'], undefined));
+      const next = await askAfterFailure(
+        prompts,
+        failure,
+        accountSql(settings.url, flags.tables ?? ['*.*'], undefined),
+      );
       if (next === 'stop') throw new Stopped();
       if (next === 'continue') return { settings, reached: undefined };
       if (next === 'change') {
@@ -93,47 +118,65 @@ async function findSource(flags: InitFlags, prompts: Prompts | undefined, signal
 }
 
 async function askSource(flags: InitFlags, prompts: Prompts | undefined, previous?: string): Promise<SourceSettings> {
-  const typed = flags.url ?? (await (prompts as Prompts).url(previous));
+  const typed = flags.url ?? (await askUrl(prompts as Prompts, previous));
   const environment = process.env[PASSWORD_VARIABLE] || undefined;
   const { url, password } = splitPassword(typed, previous === undefined ? environment : undefined);
-  if (flags.caFile !== undefined) assertReadable(flags.caFile, '--ca-file');
   const connection = {
     url,
     ...(flags.tls && { tls: flags.tls }),
     ...(flags.caFile !== undefined && { ca_file: resolve(flags.caFile) }),
   };
-  if (flags.passwordFile !== undefined) {
-    // Now, because an account is asked for it at once.
-    assertReadable(flags.passwordFile, '--password-file');
-    return { ...connection, password_file: resolve(flags.passwordFile) };
-  }
-  const asked = password ?? (prompts ? (await prompts.password()) || undefined : undefined);
+  if (flags.passwordFile !== undefined) return { ...connection, password_file: resolve(flags.passwordFile) };
+  const asked =
+    password ?? (prompts ? (await prompts.password('Its password (empty for none)')) || undefined : undefined);
   return { ...connection, password: asked };
 }
 
-function assertReadable(file: string, flag: string): void {
-  try {
-    readFileSync(file);
-  } catch (error) {
-    throw new CdcError(`cannot read ${flag} ${file}`, { exitCode: 2, why: (error as Error).message });
+/** @throws CdcError with exit code 2 for a file of a flag that cannot be read, before anything is asked */
+function assertFiles(flags: InitFlags, transport: Transport): void {
+  for (const name of ['caFile', 'passwordFile', ...fileFlags(transport)] as const) {
+    const file = flags[name];
+    if (file === undefined) continue;
+    try {
+      readFileSync(file);
+    } catch (error) {
+      throw new CdcError(`cannot read ${flagText(name)} ${file}`, { exitCode: 2, why: (error as Error).message });
+    }
   }
 }
 
-async function complete(flags: InitFlags, { settings, reached }: Source, prompts: Prompts | undefined) {
+const fileFlags = (transport: Transport) => INIT_TRANSPORTS[transport].flags.map(({ name }) => name).filter(namesFile);
+const namesFile = (name: TransportFlagName): name is Extract<TransportFlagName, `${string}File`> =>
+  name.endsWith('File');
+
+async function complete(flags: InitFlags, transport: Transport, source: Source, prompts: Prompts | undefined) {
+  const { settings, reached } = source;
   const directory = dirname(resolve(flags.output));
-  const tables = flags.tables ?? (prompts ? await prompts.tables(reached?.databases ?? []) : ['*.*']);
-  const name = flags.name ?? (prompts ? await prompts.name(defaultName(tables)) : defaultName(tables));
-  const isKnown = prompts === undefined || flags.region !== undefined || flags.endpoint !== undefined;
-  const { region, endpoint } = isKnown ? flags : await prompts.destination();
-  const proposed = `${name}-changes`;
-  const stream =
-    flags.stream ??
-    (await (prompts as Prompts).stream(problemWith('stream', proposed) === undefined ? proposed : name));
-  return {
-    ...{ name, url: settings.url, tables, region, endpoint, stream, tls: flags.tls },
+  const tables = flags.tables ?? (prompts ? await askTables(prompts, reached?.databases ?? []) : ['*.*']);
+  const name = flags.name ?? (prompts ? await askName(prompts, defaultName(tables)) : defaultName(tables));
+  const { keys, secrets } = await askTransport(flags, transport, name, prompts);
+  const config = {
+    ...{ name, url: settings.url, tables, tls: flags.tls, transport: keys },
     caFile: flags.caFile && fromFolder(directory, flags.caFile),
     password: whereFrom(flags, settings, directory),
   };
+  return { config, secrets };
+}
+
+/** Its part of the file, and the environment variables that it names, for this process. */
+async function askTransport(flags: InitFlags, transport: Transport, pipeline: string, prompts: Prompts | undefined) {
+  const { ask, keys, passwordVariable } = INIT_TRANSPORTS[transport];
+  const problem: Asking['problem'] = (flag, value) => problemWith(flag, value, transport);
+  const answers = prompts ? await ask(flags, { pipeline, prompts, problem }) : flags;
+  const secrets: Record<string, string> = {};
+  const variable = passwordVariable(answers);
+  if (variable !== undefined) {
+    const notEmpty = (value: string) => (value === '' ? 'must not be empty' : undefined);
+    secrets[variable] = process.env[variable] || (await (prompts as Prompts).password('The password', notEmpty));
+  }
+  const directory = dirname(resolve(flags.output));
+  const files = fileFlags(transport).map((flag) => [flag, answers[flag] && fromFolder(directory, answers[flag])]);
+  return { keys: keys({ ...answers, ...Object.fromEntries(files) }), secrets };
 }
 
 function whereFrom({ passwordFile }: InitFlags, { password }: SourceSettings, directory: string) {
@@ -148,8 +191,11 @@ const fromFolder = (directory: string, file: string): string =>
 function passwordAdvice(password: ReturnType<typeof whereFrom>): string {
   if (password === undefined) return 'the file has no password: none was given';
   if (password.from === 'file') return `the password stays in ${password.file}; cdc reads it for each connection`;
-  return `the file has no password: cdc takes it from the environment variable ${PASSWORD_VARIABLE}; set that for each command`;
+  return `the file has no password: ${setVariable(PASSWORD_VARIABLE)}`;
 }
+
+const setVariable = (name: string): string =>
+  `cdc takes it from the environment variable ${name}; set that for each command`;
 
 /**
  * Writes the file as a whole or not at all: under another name first. It is for its owner, as all that cdc writes.

@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { complete } from '../../../../src/commands/complete/candidates.ts';
 import { savedNames } from '../../../../src/commands/complete/saved-names.ts';
 import { SHELLS, splitLine } from '../../../../src/commands/complete/scripts.ts';
+import { TRANSPORTS } from '../../../../src/config/transports.ts';
 import { DIALECTS } from '../../../../src/warehouse/dialects/dialects.ts';
 
 const program = new Command('cdc').version('1');
@@ -56,6 +57,10 @@ test.each<[line: string, offered: string[]]>([
   ['cdc sql --dialect duckdb shop.u', ['shop.users']],
   ['cdc merge --from ', ['lake', 'landing']],
   ['cdc init --tls ', ['verify-identity', 'verify-ca', 'required', 'disabled']],
+  ['cdc init --transport ', [...TRANSPORTS]],
+  ['cdc init --kafka-sasl scram', ['scram-sha-256', 'scram-sha-512']],
+  ['cdc init --kafka-ca-file ', [':files']],
+  ['cdc init --brokers a:1 b:2 --create', ['--create-topics']],
   ['cdc complete ', [...SHELLS]],
   ['cdc run -c ', [':files']],
   ['cdc run -c a.yaml -c ', [':files']],

@@ -2,30 +2,107 @@ import { expect, test } from 'vitest';
 import {
   assertFlags,
   defaultName,
+  type InitFlags,
   problemWith,
   splitPassword,
   splitPatterns,
 } from '../../../../src/commands/init/answers.ts';
+import { transportsOf } from '../../../../src/commands/init/transports.ts';
 import { accountSql } from '../../../../src/commands/init/try-source.ts';
+import type { Transport } from '../../../../src/config/transports.ts';
 import { readPage } from '../../../docs-code.ts';
 
-test('without a terminal every missing flag is named', () => {
-  expect(() => assertFlags({ output: 'cdc.yaml' }, ['url', 'stream'])).toThrow('cdc init needs --url and --stream');
-  expect(() => assertFlags({ output: 'cdc.yaml', url: 'mysql://u@h' }, ['url', 'stream'])).toThrow(/needs --stream$/);
+const flags = (more: Partial<InitFlags>): InitFlags => ({ output: 'cdc.yaml', ...more });
+const url = 'mysql://u@h';
+
+test.each<[transport: Transport, given: Partial<InitFlags>, env: Record<string, string>, missing: string | undefined]>([
+  ['firehose', {}, {}, '--url and --stream'],
+  ['kinesis', { url }, {}, '--stream'],
+  ['kafka', {}, {}, '--url and --brokers'],
+  ['kafka', { url, brokers: ['b:9092'] }, {}, undefined],
+  ['kafka', { url, brokers: ['b:9092'], kafkaSasl: 'msk-iam' }, {}, undefined],
+  ['kafka', { url, kafkaSasl: 'plain' }, { CDC_KAFKA_PASSWORD: 'x' }, '--brokers and --kafka-username'],
+  [
+    'kafka',
+    { url, brokers: ['b:9092'], kafkaSasl: 'plain', kafkaUsername: 'u' },
+    {},
+    'CDC_KAFKA_PASSWORD or --kafka-password-file',
+  ],
+  ['kafka', { url, brokers: ['b:9092'], kafkaPasswordFile: 'f' }, {}, '--kafka-sasl'],
+])('without a terminal everything that is missing is named: %s %o', (transport, given, env, missing) => {
+  const assert = () => assertFlags(flags(given), transport, false, env);
+  if (missing === undefined) expect(assert).not.toThrow();
+  else expect(assert).toThrow(new RegExp(`^cdc init needs ${missing}$`));
+  expect(() => assertFlags(flags(given), transport, true, env)).not.toThrow();
 });
 
-test('every wrong flag is named at once, and none shows its value', () => {
-  const flags = { output: 'x', url: 'mysql://u:secret@h/db', stream: 'a b', tables: ['shop'], region: 'EU!' };
+/** The error of an action, with all that it prints. */
+function errorOf(action: () => void): { message: string; why: string; exitCode: number } {
   try {
-    assertFlags(flags, []);
-    expect.unreachable();
+    action();
   } catch (error) {
-    const { message, why, exitCode } = error as { message: string; why: string; exitCode: number };
-    expect(exitCode).toBe(2);
-    expect(message).toMatch(/^4 flags/);
-    expect(why).toMatch(/--url .*path[\s\S]*--stream must be/);
-    expect(why).not.toContain('secret');
+    return error as ReturnType<typeof errorOf>;
   }
+  return expect.unreachable();
+}
+
+test('every wrong flag is named at once, and none shows its value', () => {
+  const wrong = { url: 'mysql://u:secret@h/db', stream: 'a b', tables: ['shop'], region: 'EU!' };
+  const { message, why, exitCode } = errorOf(() => assertFlags(flags(wrong), 'firehose', true));
+  expect(exitCode).toBe(2);
+  expect(message).toMatch(/^4 flags/);
+  expect(why).toMatch(/--url .*path[\s\S]*--stream must be/);
+  expect(why).not.toContain('secret');
+});
+
+test.each<[transport: Transport, given: Partial<InitFlags>, why: RegExp]>([
+  [
+    'kafka',
+    { brokers: ['b-1.example.com:9092', 'b-2.example.com'] },
+    /^--brokers must look like b-1.example.com:9092$/,
+  ],
+  ['kafka', { brokers: ['b:99999'] }, /^--brokers must look like/],
+  ['kafka', { brokers: [] }, /^--brokers must not be empty$/],
+  ['kafka', { createTopics: 'many' }, /^--create-topics must be a whole number from 1 to 10000$/],
+  ['kafka', { kafkaSasl: 'msk-iam', kafkaUsername: 'u' }, /^--kafka-username has no effect with mechanism: msk-iam/],
+  ['kinesis', { stream: 'arn:aws:kinesis:eu-west-1:1:stream/s' }, /^--stream must be .* not its ARN$/],
+  ['kinesis', { endpoint: '127.0.0.1' }, /^--endpoint must look like/],
+])('a wrong flag of %s is named: %o', (transport, given, why) => {
+  expect(errorOf(() => assertFlags(flags(given), transport, true))).toMatchObject({
+    exitCode: 2,
+    why: expect.stringMatching(why),
+  });
+});
+
+test.each<[given: Partial<InitFlags>, transports: Transport[]]>([
+  [{}, ['firehose', 'kinesis', 'kafka']],
+  [{ stream: 's' }, ['firehose', 'kinesis']],
+  [{ endpoint: 'e', transport: 'kinesis' }, ['kinesis']],
+  [{ brokers: ['b:9092'] }, ['kafka']],
+  [{ kafkaTls: true }, ['kafka']],
+  [{ createTopics: '1', transport: 'kafka' }, ['kafka']],
+])('the flags %o leave the transports %j', (given, transports) => {
+  expect(transportsOf(flags(given))).toEqual(transports);
+});
+
+test.each<[given: Partial<InitFlags>, message: string, why: string]>([
+  [
+    { stream: 's', brokers: ['b:9092'] },
+    '--stream, --brokers cannot be used together',
+    '--stream is for firehose and kinesis\n       --brokers is for kafka',
+  ],
+  [
+    { transport: 'kafka', region: 'eu-west-1', brokers: ['b:9092'] },
+    '--region cannot be used with --transport kafka',
+    '--region is for firehose and kinesis',
+  ],
+  [
+    { transport: 'firehose', kafkaCaFile: 'f', stream: 's' },
+    '--kafka-ca-file cannot be used with --transport firehose',
+    '--kafka-ca-file is for kafka',
+  ],
+])('flags of two transports are refused: %o', (given, message, why) => {
+  expect(errorOf(() => transportsOf(flags(given)))).toMatchObject({ message, why, exitCode: 2 });
 });
 
 test.each([
