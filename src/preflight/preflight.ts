@@ -6,7 +6,7 @@ import { error, type Finding, transientError, warning } from '../model/finding.t
 import { abortable, onAbort } from '../runtime/abort.ts';
 import { CdcError } from '../runtime/error.ts';
 import { openConnection } from '../secrets/open-connection.ts';
-import { checkSinks } from '../sinks/check-sinks.ts';
+import { checkSinks, type SinkTables } from '../sinks/check-sinks.ts';
 import { checkAccess } from './check-access.ts';
 import { checkBackfillServer, checkReplica, checkSocket } from './check-backfill.ts';
 import { checkCheckpoint } from './check-checkpoint.ts';
@@ -23,22 +23,34 @@ import { checkDeadLetterFolder } from './local-files.ts';
  * @throws CdcError if `signal` aborts: mysql2 settles no query of a destroyed connection, so nothing else ends the wait
  */
 export async function preflight(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  const facts = Promise.all([checkSource(config, signal), checkSinks(config), checkReplica(config, signal)]);
-  const [source, stream, replica] = await abortable(facts, signal).catch((error) => {
+  const source = checkSource(config, signal);
+  const captured = source.then(({ tables }) => tables);
+  const facts = Promise.all([source, checkSinks(config, captured), checkReplica(config, signal)]);
+  const [{ findings }, stream, replica] = await abortable(facts, signal).catch((error) => {
     throw signal.aborted ? new CdcError('the check was interrupted') : error;
   });
   const files = [...(await checkCheckpoint(config)), ...(await checkDeadLetterFolder(config.dead_letter.directory))];
-  return [...source, ...stream, ...replica, ...checkSocket(config), ...files].sort(
+  return [...findings, ...stream, ...replica, ...checkSocket(config), ...files].sort(
     (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),
   );
 }
 
+/** What a host has, and the captured tables if it answered. */
+interface CheckedHost {
+  findings: Finding[];
+  tables: SinkTables | undefined;
+}
+
 /** Checks every host, because any of them can become the source. */
-async function checkSource(config: Config, signal: AbortSignal): Promise<Finding[]> {
+async function checkSource(config: Config, signal: AbortSignal): Promise<CheckedHost> {
   const hosts = configPerHost(config);
-  const found = await Promise.all(hosts.map((host) => checkHost(host, signal)));
+  const checked = await Promise.all(hosts.map((host) => checkHost(host, signal)));
+  const found = checked.map(({ findings }) => findings);
   const [only] = found;
-  return only !== undefined && hosts.length === 1 ? only : mergeHostFindings(hosts, found);
+  return {
+    findings: only !== undefined && hosts.length === 1 ? only : mergeHostFindings(hosts, found),
+    tables: checked.find(({ tables }) => tables !== undefined)?.tables,
+  };
 }
 
 /** A problem of one host is a warning while another host is usable. */
@@ -56,7 +68,7 @@ export function mergeHostFindings(hosts: readonly Config[], found: readonly Find
   });
 }
 
-async function checkHost(config: Config, signal: AbortSignal): Promise<Finding[]> {
+async function checkHost(config: Config, signal: AbortSignal): Promise<CheckedHost> {
   try {
     const connection = await openConnection(sourceConnection(config.source), (options) =>
       createConnection({ ...options, connectTimeout: CHECK_CONNECT_TIMEOUT_MS }),
@@ -65,17 +77,19 @@ async function checkHost(config: Config, signal: AbortSignal): Promise<Finding[]
     const removeListener = onAbort(signal, () => connection.destroy());
     try {
       const facts = await gatherServer(connection, config);
-      return [
+      const findings = [
         ...checkSettings(facts, config),
         ...checkBackfillServer(facts, config),
         ...checkAccess(facts, config),
         ...checkTables(facts, config),
       ];
+      const { tables, variables } = facts;
+      return { findings, tables: { tables, caseSensitive: variables.lower_case_table_names === '0' } };
     } finally {
       removeListener();
       connection.destroy();
     }
   } catch (failure) {
-    return [connectionFinding(failure as Error, config.source)];
+    return { findings: [connectionFinding(failure as Error, config.source)], tables: undefined };
   }
 }

@@ -17,16 +17,24 @@ const PRODUCER_ATTEMPTS = 10;
 const PRODUCER_RETRY_MS = 500;
 const DEFAULT_MESSAGE_BYTES = 1_048_588;
 
-/** Checks the cluster, and the topics whose names the configuration has without a star. */
-export async function checkKafka(config: Pick<Config, 'name' | 'tables'>, kafka: KafkaConfig): Promise<Finding[]> {
+/**
+ * Checks the cluster and the topics of the captured tables.
+ * @param captured their topics, as far as the source has said
+ */
+export async function checkKafka(
+  config: Pick<Config, 'name' | 'tables'>,
+  kafka: KafkaConfig,
+  captured: Promise<readonly string[]>,
+): Promise<Finding[]> {
   const client = kafkaClient(kafka, config.name, CHECK_TIMEOUT_MS);
   const findings = checkCompression(kafka);
   try {
-    const topics = exactTopics(config, kafka);
+    const exact = exactTopics(config, kafka);
+    const topics = [...new Set([...exact, ...(await captured)])];
     // Without a name the brokers list no topics, and still show that they answer.
     await client.refresh(topics);
     findings.push(...(await checkProducer(client)));
-    findings.push(...(await checkTopics(client, kafka, topics)));
+    findings.push(...(await checkTopics(client, kafka, topics, exact)));
   } catch (failure) {
     findings.push(connectionFinding(failure, kafka));
   } finally {
@@ -41,7 +49,7 @@ function checkCompression({ compression }: KafkaConfig): Finding[] {
   return [error('kafka.compression is zstd', why, 'run Node 22.15 or newer, or set kafka.compression to snappy')];
 }
 
-/** The topics of tables that are named without a star. */
+/** The topics of tables that are named without a star: these need not exist yet. */
 function exactTopics({ name, tables }: Pick<Config, 'name' | 'tables'>, { topic }: KafkaConfig): string[] {
   const names = new TopicNames(topic, name);
   const exact = tables.flatMap((pattern) => {
@@ -72,7 +80,12 @@ async function checkProducer(client: KafkaClient): Promise<Finding[]> {
   }
 }
 
-async function checkTopics(client: KafkaClient, kafka: KafkaConfig, names: readonly string[]): Promise<Finding[]> {
+async function checkTopics(
+  client: KafkaClient,
+  kafka: KafkaConfig,
+  names: readonly string[],
+  exact: readonly string[],
+): Promise<Finding[]> {
   const findings: Finding[] = [];
   const missing = names.filter((name) => client.topic(name) === undefined);
   for (const name of missing) {
@@ -83,45 +96,102 @@ async function checkTopics(client: KafkaClient, kafka: KafkaConfig, names: reado
     }
   }
   const absent = missing.filter((name) => (client.topicError(name) ?? UNKNOWN_TOPIC) === UNKNOWN_TOPIC);
-  if (absent.length > 0 && kafka.create_topics === undefined) {
-    const what = `there ${absent.length === 1 ? 'is no topic' : 'are no topics'} ${shortList(absent)}`;
-    const fix = 'create what is missing, or let cdc create topics: kafka.create_topics';
-    findings.push(error(what, 'a topic that is missing stops the stream at the first event for it', fix));
+  if (kafka.create_topics === undefined) {
+    // A table behind a star may never change.
+    const isExact = (name: string): boolean => exact.includes(name);
+    findings.push(...absentTopics(absent.filter(isExact), error));
+    findings.push(
+      ...absentTopics(
+        absent.filter((name) => !isExact(name)),
+        warning,
+      ),
+    );
   }
   const topics = names.flatMap((name) => client.topic(name) ?? []);
   const keys = ['min.insync.replicas', 'max.message.bytes'];
-  const settings = topics.length === 0 ? new Map() : await client.topicSettings(names, keys).catch(() => new Map());
-  for (const topic of topics) findings.push(...checkTopic(topic, settings.get(topic.name) ?? new Map()));
+  const present = topics.map(({ name }) => name);
+  const settings = topics.length === 0 ? undefined : await client.topicSettings(present, keys).catch(() => undefined);
+  const checked = topics.map((topic) => ({ name: topic.name, ...checkedTopic(topic, settings?.get(topic.name)) }));
+  for (const { applies, finding } of TOPIC_CHECKS) {
+    const found = checked.filter(applies).map(({ name }) => name);
+    if (found.length > 0) findings.push(finding(found));
+  }
   return findings;
 }
 
-function checkTopic({ name, partitions }: Topic, settings: ReadonlyMap<string, string>): Finding[] {
-  const findings: Finding[] = [];
-  const replicas = Math.min(...partitions.map((partition) => partition.replicas));
-  const inSync = Number(settings.get('min.insync.replicas') ?? 0);
-  if (replicas === 1) {
-    const why = 'what cdc reports as delivered is lost with the disk of one broker';
-    findings.push(warning(`the topic ${name} has one replica`, why, 'give the topic three replicas'));
-  } else if (inSync === 1) {
-    const why = 'an event counts as delivered when one broker has it, if the others are behind';
-    findings.push(warning(`min.insync.replicas of the topic ${name} is 1`, why, 'set it to 2'));
-  } else if (inSync >= replicas) {
-    const why = 'the topic takes nothing while one broker is away';
-    const what = `min.insync.replicas of the topic ${name} is ${inSync}, as many as it has replicas`;
-    findings.push(warning(what, why, `set it to ${replicas - 1}`));
-  }
-  const bytes = Number(settings.get('max.message.bytes') ?? DEFAULT_MESSAGE_BYTES);
-  if (bytes < DEFAULT_MESSAGE_BYTES) {
-    const why = 'an event of a row with more becomes a dead letter';
-    findings.push(warning(`max.message.bytes of the topic ${name} is ${bytes}`, why, 'raise it to the largest row'));
-  }
-  const leaderless = partitions.filter(({ leader }) => leader < 0).length;
-  if (leaderless > 0) {
-    const what = `${leaderless} of ${partitions.length} partitions of the topic ${name} have no leader`;
-    findings.push(transientError(what, 'their brokers are away', 'start them; cdc run waits'));
-  }
-  return findings;
+function absentTopics(names: readonly string[], finding: typeof error): Finding[] {
+  if (names.length === 0) return [];
+  const what = `there ${names.length === 1 ? 'is no topic' : 'are no topics'} ${shortList(names)}`;
+  const fix = 'create what is missing, or let cdc create topics: kafka.create_topics';
+  return [finding(what, 'a topic that is missing stops the stream at the first event for it', fix)];
 }
+
+interface CheckedTopic {
+  /** The smallest number of replicas of a partition. */
+  replicas: number;
+  inSync: number;
+  messageBytes: number;
+  hasLeaders: boolean;
+}
+
+/** What can be wrong with a topic, and the finding that names those with which it is. */
+const TOPIC_CHECKS: { applies: (topic: CheckedTopic) => boolean; finding: (names: string[]) => Finding }[] = [
+  {
+    applies: ({ replicas }) => replicas === 1,
+    finding: (names) =>
+      warning(
+        `${subject(names)} ${names.length === 1 ? 'has' : 'have'} one replica`,
+        'what cdc reports as delivered is lost with the disk of one broker',
+        'give each topic three replicas',
+      ),
+  },
+  {
+    applies: ({ replicas, inSync }) => replicas > 1 && inSync === 1,
+    finding: (names) =>
+      warning(
+        `min.insync.replicas of ${subject(names)} is 1`,
+        'an event counts as delivered when one broker has it, if the others are behind',
+        'set it to 2',
+      ),
+  },
+  {
+    applies: ({ replicas, inSync }) => replicas > 1 && inSync >= replicas,
+    finding: (names) =>
+      warning(
+        `min.insync.replicas of ${subject(names)} is the number of replicas`,
+        'nothing is stored while one broker is away',
+        'set it to one less',
+      ),
+  },
+  {
+    applies: ({ messageBytes }) => messageBytes < DEFAULT_MESSAGE_BYTES,
+    finding: (names) =>
+      warning(
+        `max.message.bytes of ${subject(names)} is less than the default of Kafka (${DEFAULT_MESSAGE_BYTES})`,
+        'an event of a row with more becomes a dead letter',
+        'raise it to the largest row',
+      ),
+  },
+  {
+    applies: ({ hasLeaders }) => !hasLeaders,
+    finding: (names) =>
+      transientError(
+        `partitions of ${subject(names)} have no leader`,
+        'their brokers are away',
+        'start them; cdc run waits',
+      ),
+  },
+];
+
+const subject = (names: readonly string[]): string =>
+  names.length === 1 ? `the topic ${names[0]}` : `the topics ${shortList(names)}`;
+
+const checkedTopic = ({ partitions }: Topic, settings: ReadonlyMap<string, string> | undefined): CheckedTopic => ({
+  replicas: Math.min(...partitions.map((partition) => partition.replicas)),
+  inSync: Number(settings?.get('min.insync.replicas') ?? 0),
+  messageBytes: Number(settings?.get('max.message.bytes') ?? DEFAULT_MESSAGE_BYTES),
+  hasLeaders: partitions.every(({ leader }) => leader >= 0),
+});
 
 function connectionFinding(failure: unknown, { brokers, sasl }: KafkaConfig): Finding {
   const what = `no connection to Kafka (${shortList(brokers, 3)})`;

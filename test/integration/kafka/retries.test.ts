@@ -313,7 +313,11 @@ describe.skipIf(reason !== undefined)(`retries of Kafka${reason ? ` (cannot run:
 
   test('the check names SASL where the listener has none', async () => {
     const checkOf = (keys: object) =>
-      checkKafka({ name: 'cdc', tables: ['shop.*'] }, kafkaSchema.parse({ brokers: kafka.bootstrap, ...keys }));
+      checkKafka(
+        { name: 'cdc', tables: ['shop.*'] },
+        kafkaSchema.parse({ brokers: kafka.bootstrap, ...keys }),
+        Promise.resolve([]),
+      );
     const sasl = { mechanism: 'plain', username: 'cdc', password: 'secret' };
     expect(await checkOf({ sasl })).toMatchObject([{ severity: 'error', fix: expect.stringContaining('has no SASL') }]);
   });
