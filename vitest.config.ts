@@ -14,7 +14,6 @@ export default defineConfig({
             'test/unit/**/*.test.ts',
             'test/model/**/*.test.ts',
             'test/golden/**/*.test.ts',
-            'test/contract/**/*.test.ts',
             'test/architecture.test.ts',
             'test/repository.test.ts',
             'test/style.test.ts',
@@ -35,6 +34,7 @@ export default defineConfig({
           name: 'integration',
           include: [
             'test/integration/**/*.test.ts',
+            'test/contract/**/*.test.ts',
             // Not a test: `npm run screenshots`.
             ...(process.env.CDC_SCREENSHOTS ? ['test/integration/dashboard/screenshots.ts'] : []),
           ],
@@ -52,8 +52,8 @@ export default defineConfig({
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
           globalSetup: './test/chaos/build.ts',
-          // A run keeps about one core busy, and has pauses of seconds.
-          maxWorkers: 2,
+          // A run keeps less than one core busy, and has pauses of seconds.
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },
