@@ -1,15 +1,8 @@
 import { onAbort } from '../../runtime/abort.ts';
-import { exponentialBackoff } from '../../runtime/backoff.ts';
 import type { BrokerConnection } from './connection.ts';
 import { type KafkaClient, UNKNOWN_TOPIC } from './kafka-client.ts';
-import {
-  BROKER_REQUESTS_MAX,
-  METADATA_MAX_AGE_MS,
-  REFRESH_RETRY_BASE_MS,
-  REFRESH_RETRY_MAX_MS,
-  REQUEST_BYTES,
-  TOPIC_GRACE_MS,
-} from './limits.ts';
+import { BROKER_REQUESTS_MAX, METADATA_MAX_AGE_MS, REQUEST_BYTES, TOPIC_GRACE_MS } from './limits.ts';
+import { MetadataRefresh } from './metadata-refresh.ts';
 import {
   connectionOutcome,
   type FailedOutcome,
@@ -47,6 +40,7 @@ export interface ProducerOptions {
 export class IdempotentProducer {
   readonly #client: KafkaClient;
   readonly #options: ProducerOptions;
+  readonly #metadata: MetadataRefresh;
   readonly #logs = new Map<string, PartitionLog[]>();
   /** Those with something to send. Served ones go to the end. */
   readonly #active = new Set<PartitionLog>();
@@ -56,10 +50,6 @@ export class IdempotentProducer {
   readonly #connecting = new Set<number>();
   #producerId: bigint | undefined;
   #isAsking = false;
-  #isRefreshing = false;
-  /** Metadata are not asked for before this time. */
-  #refreshAt = Number.NEGATIVE_INFINITY;
-  #failedRefreshes = 0;
   #isScheduled = false;
   #wake: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -67,6 +57,11 @@ export class IdempotentProducer {
   constructor(client: KafkaClient, options: ProducerOptions) {
     this.#client = client;
     this.#options = options;
+    this.#metadata = new MetadataRefresh(client, {
+      // It shows when a partition is sent to.
+      onFailure: (error) => this.#deferAll((log) => client.leaderOf(log.topic, log.index) === undefined, error),
+      onEnd: () => this.#schedule(),
+    });
   }
 
   /** Why the last attempt of something that waits has failed; undefined if none has. */
@@ -103,6 +98,7 @@ export class IdempotentProducer {
 
   close(): void {
     this.#isClosed = true;
+    this.#metadata.close();
     clearTimeout(this.#wake);
     for (const send of [...this.#pending.keys()]) this.#abort(send);
   }
@@ -166,7 +162,7 @@ export class IdempotentProducer {
     }
     const { metadataMaxAgeMs = METADATA_MAX_AGE_MS } = this.#options;
     if (this.#active.size > 0 && now - this.#client.refreshedAt > metadataMaxAgeMs) isStale = true;
-    if (isStale) this.#refresh();
+    if (isStale) this.#metadata.request();
     for (const [broker, logs] of byBroker) this.#sendTo(broker, logs);
     clearTimeout(this.#wake);
     if (wakeAt < Number.POSITIVE_INFINITY) this.#wake = setTimeout(() => this.#schedule(), Math.ceil(wakeAt - now));
@@ -230,7 +226,7 @@ export class IdempotentProducer {
       failure = error;
     }
     this.#requests.set(broker, (this.#requests.get(broker) ?? 1) - 1);
-    if (failure !== undefined) this.#refresh();
+    if (failure !== undefined) this.#metadata.request();
     const now = performance.now();
     sent.forEach(({ log, batch }, i) => {
       batch.isOnWire = false;
@@ -280,7 +276,7 @@ export class IdempotentProducer {
         log.restart();
         break;
       case 'moved':
-        this.#refresh();
+        this.#metadata.request();
         break;
       case 'unknown':
         batch.isUnknown = true;
@@ -298,7 +294,7 @@ export class IdempotentProducer {
       .connect(broker)
       .catch((error) => {
         this.#deferAll((log) => this.#client.leaderOf(log.topic, log.index) === broker, error);
-        this.#refresh();
+        this.#metadata.request();
       })
       .finally(() => {
         this.#connecting.delete(broker);
@@ -325,29 +321,5 @@ export class IdempotentProducer {
     const now = performance.now();
     const problem = connectionOutcome(error);
     for (const log of this.#active) if (!log.batch?.isOnWire && which(log)) log.defer(now, problem);
-  }
-
-  /**
-   * Asks for the leaders, unless it just did: who still misses one asks again. A failure shows when a partition is sent
-   * to.
-   */
-  #refresh(): void {
-    if (this.#isRefreshing || this.#isClosed || performance.now() < this.#refreshAt) return;
-    this.#isRefreshing = true;
-    this.#client
-      .refresh()
-      .then(() => {
-        this.#failedRefreshes = 0;
-      })
-      .catch((error) => {
-        this.#failedRefreshes++;
-        this.#deferAll((log) => this.#client.leaderOf(log.topic, log.index) === undefined, error);
-      })
-      .finally(() => {
-        this.#isRefreshing = false;
-        const bounds = { baseMs: REFRESH_RETRY_BASE_MS, maxMs: REFRESH_RETRY_MAX_MS };
-        this.#refreshAt = performance.now() + exponentialBackoff(this.#failedRefreshes, bounds);
-        this.#schedule();
-      });
   }
 }
