@@ -79,7 +79,7 @@ export class Checker {
   };
 
   /** The sink has decided about a call and is about to answer it. */
-  called({ call, at, fault, answered, settlesInOrder = false, records }: SinkCall): void {
+  called({ call, at, fault, answered, records }: SinkCall): void {
     this.sink.calls++;
     if (fault !== null) {
       this.sink.faulty++;
@@ -88,10 +88,8 @@ export class Checker {
     const time = Date.parse(at);
     const slow = fault === 'slow';
     const slots: string[] = [];
-    let behindFailure = false;
     for (const { stored, accepted, code, data } of records) {
-      this.delivery.record(data, { call, at: time, stored, accepted, slow, behindFailure });
-      behindFailure ||= settlesInOrder && !accepted;
+      this.delivery.record(data, { call, at: time, stored, accepted, slow });
       slots.push(`${stored ? 's' : '-'}${accepted ? 'a' : (code ?? '-')[0]}`);
     }
     this.#callLog.push(`${call} ${at} ${fault ?? '-'} ${answered} ${slots.join(' ')}\n`);

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { LostAnswer } from '../tcp-proxy.ts';
-import { Checker } from './checker.ts';
 import { checkCheckpoint, type SeenCheckpoint } from './checkpoint-checker.ts';
 import { DeliveryChecker } from './delivery-checker.ts';
 import type { StoredEvent } from './event-log.ts';
@@ -192,10 +191,20 @@ describe('the log checker', () => {
     log.add([event(1, 1), event(1, 2, { partition: 'shard 9' }), second, event(1, 1), second]);
     log.add([event(3, 1, { partition: 'shard 2' }), event(4, 1, { partition: 'shard 3' })]);
     expect(violations).toEqual([]);
-    log.checkCount(7);
+    log.checkEnd(7);
     expect(violations).toEqual([]);
-    log.checkCount(8);
+    log.checkEnd(8);
     expect(broken()).toEqual(['noLoss']);
+  });
+
+  test('keyOrder: finds a row whose last event is a repeat of an older change, once all is stored', () => {
+    const log = open();
+    const first = event(1, 1);
+    log.add([first, event(2, 1), first, event(3, 2)]);
+    expect(violations).toEqual([]);
+    log.checkEnd(undefined);
+    expect(broken()).toEqual(['keyOrder']);
+    expect(violations[0]).toMatchObject({ what: expect.stringContaining('ends with an older change') });
   });
 
   test('keyOrder: finds a change whose first delivery follows a later change of its row', () => {
@@ -236,38 +245,6 @@ describe('the log checker', () => {
     expect(broken()).toEqual(['samePartition', 'samePartition']);
     open(false).add([event(1, 1, { key: 'lane-1' }), event(1, 2, { key: 'lane-1' })]);
     expect(broken()).toHaveLength(2);
-  });
-});
-
-describe('the reason of a repeat in a call that settles in order', () => {
-  test('is a record that failed before it', () => {
-    const all = new Checker({ directory: '/nowhere', stopAtFirst: false, print: () => {} });
-    all.expectedChanges.committed(all.expectedChanges.plan(gtid(1), [change(1, 1), change(2, 1), change(3, 1)]));
-    all.delivery.repeats.generation({ at: 0, from: '' });
-    const records = [1, 2, 3].map((id) => ({
-      data: line(1, id, 1, { seq: id }),
-      stored: true,
-      accepted: true,
-      code: null,
-    }));
-    const call = {
-      call: 1,
-      at: '2026-11-27T00:00:00.000Z',
-      fault: null,
-      answered: 'ok',
-      settlesInOrder: true,
-      records,
-    };
-    const failed = { ...(records[1] as (typeof records)[number]), stored: false, accepted: false };
-    all.called({
-      ...call,
-      records: [records[0] as (typeof records)[number], failed, records[2] as (typeof records)[number]],
-    });
-    all.called({ ...call, call: 2 });
-    all.explainRepeats({ lostAnswers: [] }, Number.POSITIVE_INFINITY);
-    // The third record follows one that failed, the first one does not.
-    expect(all.findings.events).toMatchObject({ repeats: 2, behindFailedRecord: 1 });
-    expect(all.violations.map(({ promise }) => promise)).toEqual(['boundedRepeats']);
   });
 });
 

@@ -84,8 +84,8 @@ export class DeliveryChecker {
     const { last } = expected;
     if (last === undefined) this.#first(expected, key, seq, call);
     else this.repeats.add({ expected, before: last, now: delivered });
-    const { at, slow, behindFailure = false } = delivered;
-    expected.last = { call, at, accepted, slow, behindFailure };
+    const { at, slow } = delivered;
+    expected.last = { call, at, accepted, slow };
     if (accepted) this.#expectedChanges.acknowledge(expected);
     if (op === 't') this.fold.truncate(source.table, seq);
     else this.fold.apply(source.table, key, { seq, version, row: op === 'd' ? undefined : rawRow(line), call });

@@ -28,7 +28,7 @@ export interface Expected {
   hash: string | undefined;
   acknowledged: boolean;
   /** The last call that stored it. */
-  last: Pick<Delivered, 'call' | 'at' | 'accepted' | 'slow' | 'behindFailure'> | undefined;
+  last: Pick<Delivered, 'call' | 'at' | 'accepted' | 'slow'> | undefined;
 }
 
 export const changeId = (table: string, key: string, version: number): string => `${table} ${key} ${version}`;

@@ -22,8 +22,14 @@ const SETTLE_MS = 1_000;
 /** The share of fault plans that begin with a reshard. */
 const RESHARD_CHANCE = 0.4;
 
-/** The local Kinesis, with faults of calls and reshards. Its proxy reports each call, and its log is read back. */
-export async function startKinesisUnderTest(options: TransportOptions): Promise<TransportUnderTest> {
+/**
+ * The local Kinesis, with faults of calls and reshards. Its proxy reports each call, and its log is read back.
+ * @param aggregates whether the daemon sends many events in a record
+ */
+export async function startKinesisUnderTest(
+  options: TransportOptions,
+  aggregates: boolean,
+): Promise<TransportUnderTest> {
   const { routed, onCall, onFault } = options;
   const streams = [STREAM, ...routed];
   let calls = 0;
@@ -32,7 +38,7 @@ export async function startKinesisUnderTest(options: TransportOptions): Promise<
     const data = records.map((record) => ({ ...record, data: eventsOf(record.data) }));
     for (const record of data) if (record.stored) storedByCalls += linesOf(record.data).length;
     const at = new Date(arrivedAt).toISOString();
-    onCall({ call: ++calls, at, fault: faultName(fault), answered, settlesInOrder: true, records: data });
+    onCall({ call: ++calls, at, fault: faultName(fault), answered, records: data });
   };
   const kinesis = await startLocalKinesis(undefined, { onPut });
   for (const stream of streams) await kinesis.createStream(stream, SHARDS);
@@ -87,12 +93,12 @@ export async function startKinesisUnderTest(options: TransportOptions): Promise<
     configuration: `kinesis:
   stream: ${STREAM}
   endpoint: "http://127.0.0.1:${link.port}"
-  linger: 2ms${routes && `\n  routes: { ${routes} }`}
+  linger: 2ms${aggregates ? '\n  aggregate: { max_events: 6, max_bytes: 8KiB }' : ''}${routes && `\n  routes: { ${routes} }`}
 `,
     link,
     lostAnswers: link.lostAnswers,
     log: {
-      keyPerRow: true,
+      keyPerRow: !aggregates,
       isOnlyWitness: false,
       readNew,
       parentsOf: (partition) => parents.get(partition) ?? [],

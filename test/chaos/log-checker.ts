@@ -9,12 +9,14 @@ interface Place {
   /** The highest `seq` so far. */
   seq: string;
   offset: string;
+  /** The `seq` of its last event so far. */
+  last: string;
 }
 
 /**
- * Checks an ordered log itself, as a consumer of its own reads it. `keyOrder`: the first deliveries of a row are in
- * the order of their `seq`. `samePartition`: all events of a row are in one partition, or in one that was made from
- * it; they have one key, which no other row has.
+ * Checks an ordered log itself, as a consumer of its own reads it. `keyOrder`: the first deliveries of a row are in the
+ * order of their `seq`, and its newest change is the last one. `samePartition`: all events of a row are in one
+ * partition, or in one that was made from it; they have one key, which no other row has.
  */
 export class LogChecker {
   /** Events that were read since the start of the run. */
@@ -60,10 +62,11 @@ export class LogChecker {
     this.#seen.add(seq);
     const { partition, key, offset } = stored;
     if (place === undefined) {
-      this.#places.set(row, { partition, key, seq, offset });
+      this.#places.set(row, { partition, key, seq, offset, last: seq });
       return;
     }
     place.partition = partition;
+    place.last = seq;
     if (place.seq < seq) Object.assign(place, { seq, offset });
     else if (!isRepeat) {
       this.#report({
@@ -112,9 +115,21 @@ export class LogChecker {
     return { ...evidence, messageKey: key, partition, offset };
   }
 
-  /** Checks that the log has what its server has stored. @param stored events, by the calls that the server has seen */
-  checkCount(stored: number): void {
-    if (stored === this.events) return;
+  /**
+   * Checks the end of the log, while nobody sends anything: each row ends with its newest change, and the log has what
+   * its server has stored.
+   * @param stored events, by the calls that the server has seen; undefined if it has seen none
+   */
+  checkEnd(stored: number | undefined): void {
+    for (const [row, place] of this.#places) {
+      if (place.last === place.seq) continue;
+      this.#report({
+        promise: 'keyOrder',
+        what: 'a row of the log ends with an older change',
+        evidence: { row, place },
+      });
+    }
+    if (stored === undefined || stored === this.events) return;
     this.#report({
       promise: 'noLoss',
       what: `the log has ${this.events} events, but its server has stored ${stored}`,

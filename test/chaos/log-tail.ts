@@ -42,7 +42,7 @@ export class LogTail {
   async endOfRound(clear: () => Promise<void>): Promise<void> {
     await this.read();
     const { storedByCalls } = this.#log;
-    if (storedByCalls !== undefined) this.#checker.checkCount(storedByCalls);
+    this.#checker.checkEnd(storedByCalls);
     await clear();
     this.#checker.prune({ isNew: storedByCalls !== undefined });
   }

@@ -16,11 +16,18 @@ function expectOrderedLog(found: ChaosReport): void {
   expect(found.rowsCompared).toBeGreaterThan(500);
 }
 
-test('Kinesis: every promise is kept, in the log too, under kills, faults and reshards', async () => {
-  const found = await runForReport<ChaosReport>('main', '--sink', 'kinesis', '--seed', '21', '--kills', '8', ...short);
-  expectOrderedLog(found);
-  expect(found.nemesis.kills).toBeGreaterThanOrEqual(8);
-}, 400_000);
+test.each([
+  ['kinesis', '8'],
+  ['kinesis-aggregated', '4'],
+])(
+  '%s: every promise is kept, in the log too, under kills, faults and reshards',
+  async (sink, kills) => {
+    const found = await runForReport<ChaosReport>('main', '--sink', sink, '--seed', '21', '--kills', kills, ...short);
+    expectOrderedLog(found);
+    expect(found.nemesis.kills).toBeGreaterThanOrEqual(Number(kills));
+  },
+  400_000,
+);
 
 const unavailable = await kafkaAvailability();
 

@@ -14,8 +14,6 @@ export interface Delivered {
   accepted: boolean;
   /** The answer was delayed on purpose, up to `SLOW_MS`. */
   slow: boolean;
-  /** A record before it in its call failed, behind which delivery sends its lane again. */
-  behindFailure?: boolean;
 }
 
 export interface RepeatCounts {
@@ -24,7 +22,6 @@ export interface RepeatCounts {
   afterRestart: number;
   afterFailedAnswer: number;
   afterLostAnswer: number;
-  behindFailedRecord: number;
   /** The daemon has counted the event as one that can be stored twice. */
   counted: number;
   /** The most repeats after one start of the daemon. */
@@ -51,7 +48,6 @@ export class RepeatChecker {
     afterRestart: 0,
     afterFailedAnswer: 0,
     afterLostAnswer: 0,
-    behindFailedRecord: 0,
     counted: 0,
     mostInOneGeneration: 0,
   };
@@ -112,10 +108,6 @@ export class RepeatChecker {
     const isNew = started !== undefined && started.at >= before.at - SLACK_MS;
     if (isNew && !contains(started.gtids, expected.tx.gtid)) {
       this.counts.afterRestart++;
-      return;
-    }
-    if (before.behindFailure) {
-      this.counts.behindFailedRecord++;
       return;
     }
     const counted = this.#counted.find(

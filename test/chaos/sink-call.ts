@@ -8,8 +8,6 @@ export interface SinkCall {
   fault: string | null;
   /** `ok`, an error, or how the response failed. */
   answered: string;
-  /** Events of a lane settle up to the first record that failed; those behind it are sent again, stored or not. */
-  settlesInOrder?: boolean;
   records: readonly SinkCallRecord[];
 }
 

@@ -7,7 +7,7 @@ import { startKinesisUnderTest } from './kinesis-under-test.ts';
 import type { SinkCall } from './sink-call.ts';
 
 /** The transports that a run can send to. */
-export const SINKS = ['firehose', 'kinesis', 'kafka'] as const;
+export const SINKS = ['firehose', 'kinesis', 'kinesis-aggregated', 'kafka'] as const;
 export type SinkName = (typeof SINKS)[number];
 
 /** The connections of the daemon to a server, or to the servers of a cluster. */
@@ -55,7 +55,8 @@ export interface TransportUnderTest {
 
 const STARTS: Record<SinkName, (options: TransportOptions) => Promise<TransportUnderTest>> = {
   firehose: startFirehoseUnderTest,
-  kinesis: startKinesisUnderTest,
+  kinesis: (options) => startKinesisUnderTest(options, false),
+  'kinesis-aggregated': (options) => startKinesisUnderTest(options, true),
   kafka: startKafkaUnderTest,
 };
 
