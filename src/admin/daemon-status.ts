@@ -71,6 +71,7 @@ export interface HealthProblem {
     | 'source_silent'
     | 'lag'
     | 'stream_not_accepting'
+    | 'events_wait'
     | 'lanes_retrying'
     | 'purge_near'
     | 'binlog_gone'

@@ -131,8 +131,19 @@ function deliveryProblems({ delivery, at }: HealthInput['status']): HealthProble
           code: 'stream_not_accepting',
           severity: 'degraded',
           what: `the stream ${stream} accepts nothing`,
-          why: obstacle ?? first?.reason ?? 'it does not answer',
+          why: obstacle?.reason ?? first?.reason ?? 'it does not answer',
           hint: 'cdc retries without end and loses nothing; look at the stream and at the network to it',
+        },
+      ];
+    }
+    if (obstacle !== null && now - Date.parse(obstacle.since) >= RETRYING_AFTER_MS) {
+      return [
+        {
+          code: 'events_wait',
+          severity: 'degraded',
+          what: `events of the stream ${stream} wait, and soon all behind them`,
+          why: obstacle.reason,
+          hint: 'cdc retries without end and loses nothing; look at what the reason names',
         },
       ];
     }

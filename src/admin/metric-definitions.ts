@@ -238,14 +238,14 @@ export const METRICS: readonly MetricDefinition[] = [
   {
     ...{
       name: 'cdc_lane_retrying_seconds',
-      help: 'How long the lane fails that does so for the longest.',
+      help: 'How long the lane fails that does so for the longest, or events wait in the sink.',
       kind: 'gauge',
     },
     labels: ['stream'],
     values: ({ delivery, at }) =>
-      (delivery?.streams ?? []).map(({ stream, stuck: [first] }) => ({
+      (delivery?.streams ?? []).map(({ stream, obstacle, stuck: [first] }) => ({
         stream,
-        value: first === undefined ? 0 : Math.max(0, seconds(at) - seconds(first.since)),
+        value: Math.max(0, ...[first, obstacle].map((each) => (each ? seconds(at) - seconds(each.since) : 0))),
       })),
   },
 

@@ -78,7 +78,7 @@ function Stream({ stream, now }: { stream: StreamDelivery; now: number }): JSX.E
       </dl>
       {obstacle !== null && (
         <p class="stuck">
-          Events wait: <bdi>{obstacle}</bdi>
+          Events wait since <RelativeTime at={obstacle.since} now={now} />: <bdi>{obstacle.reason}</bdi>
         </p>
       )}
       {stuck.length > 0 && <StuckLanes stuck={stuck} retrying={lanes.retrying} now={now} />}

@@ -77,7 +77,7 @@ export class DeliveryErrorHandler {
 
   /** Logs what is in the way of events that a sink sends again by itself, as often. */
   logObstacle({ stream, reason }: ObstacleReport): void {
-    if (this.#mayLog(stream)) this.#log.warn({ stream, why: reason }, 'the stream does not accept events; retrying');
+    if (this.#mayLog(stream)) this.#log.warn({ stream, why: reason }, 'events of the stream wait; retrying');
   }
 
   /** The table and the `seq` of a line, without any value of its row. */

@@ -1,6 +1,6 @@
 import type { StreamDelivery } from '../model/delivery-status.ts';
 import type { StreamTotals } from '../model/delivery-totals.ts';
-import type { RecordOutcome } from '../sinks/sink.ts';
+import type { RecordOutcome, SinkObstacle } from '../sinks/sink.ts';
 import { NOT_ACCEPTING_AFTER_MS, STUCK_LANES_SHOWN } from './limits.ts';
 
 /** A pipeline that has nothing to send for so long after its start has nothing left to try. */
@@ -68,7 +68,7 @@ export class Acceptance {
     stream: string,
     lanes: readonly ShownLane[],
     requestsInFlight: number,
-    obstacle: string | undefined,
+    obstacle: SinkObstacle | undefined,
     describe: DescribeEvent,
   ): StreamDelivery {
     const retrying = lanes.map((lane, index) => ({ lane, index })).filter(({ lane }) => lane.attempts > 0);
@@ -91,7 +91,7 @@ export class Acceptance {
       stream,
       accepting: !isTrying || Date.now() - tryingSince < NOT_ACCEPTING_AFTER_MS,
       lastAcceptedAt: lastAcceptedAt === 0 ? null : new Date(lastAcceptedAt).toISOString(),
-      obstacle: obstacle ?? null,
+      obstacle: obstacle === undefined ? null : { ...obstacle, since: new Date(obstacle.since).toISOString() },
       outcomes: { ...outcomes },
       ...{ requestsInFlight, requests, requestSeconds },
       lanes: {

@@ -270,9 +270,9 @@ export class StreamSender {
     counters.requests++;
     this.#acceptance.began();
     const startedAt = performance.now();
-    const watch = sink.obstacle && setTimeout(() => this.#reportObstacle(), NOT_ACCEPTING_AFTER_MS);
+    const watch = sink.obstacle && setInterval(() => this.#reportObstacle(), NOT_ACCEPTING_AFTER_MS);
     const outcomes = await sink.send(records, this.#abort.signal);
-    clearTimeout(watch);
+    clearInterval(watch);
     if (this.#stopped) return;
     this.#acceptance.ended(outcomes, startedAt, this.#queue.pending > 1);
     let first = 0;
@@ -420,7 +420,7 @@ export class StreamSender {
   /** A request takes long. */
   #reportObstacle(): void {
     const { target, onObstacle } = this.#options;
-    const reason = target.sink.obstacle?.();
+    const reason = target.sink.obstacle?.()?.reason;
     if (reason !== undefined && !this.#stopped) onObstacle({ stream: target.name, reason });
   }
 

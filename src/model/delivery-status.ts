@@ -33,8 +33,8 @@ export interface StreamDelivery {
   /** False if nothing that was sent in the last seconds was accepted. */
   accepting: boolean;
   lastAcceptedAt: string | null;
-  /** Why events wait in a sink that sends again by itself; null if nothing is in their way. */
-  obstacle: string | null;
+  /** Why events wait in a sink that sends again by itself, and since when; null if nothing is in their way. */
+  obstacle: { reason: string; since: string } | null;
   /** Records by outcome. */
   outcomes: { accepted: number; throttled: number; unknown: number; rejected: number };
   requestsInFlight: number;

@@ -24,7 +24,7 @@ export async function checkSinks(config: Config, captured: Promise<SinkTables | 
   }
   if (kafka !== undefined) {
     const topics = captured.then((found) => (found === undefined ? [] : topicsOfTables(found.tables, config, found)));
-    checks.push(import('./kafka/preflight.ts').then(({ checkKafka }) => checkKafka(config, kafka, topics)));
+    checks.push(import('./kafka/preflight.ts').then(({ checkKafka }) => checkKafka(kafka, config.name, topics)));
   }
   return (await Promise.all(checks)).flat();
 }

@@ -51,6 +51,12 @@ export interface SinkRecord {
   lane?: number;
 }
 
+export interface SinkObstacle {
+  reason: string;
+  /** Milliseconds since 1970. */
+  since: number;
+}
+
 /** How events become records: each on its own, or up to this many events and bytes in one. */
 export type Aggregation = { maxEvents: number; maxBytes: number } | 'off';
 
@@ -104,7 +110,7 @@ export interface Sink {
   readonly oneRecordPerKey?: boolean;
   readonly pacer?: PartitionPacer;
   /** Why records wait in a sink that sends again by itself; undefined if nothing is in their way. */
-  readonly obstacle?: () => string | undefined;
+  readonly obstacle?: () => SinkObstacle | undefined;
   /** Turns the bytes of a record into those on the wire, where they differ: compression, for example. */
   readonly encodeRecord?: (record: RecordBuffers) => Promise<RecordBuffers>;
   /** Sends the records in one request. Resolves with one outcome for each record, in their order. */

@@ -123,7 +123,15 @@ function oneStream(delivery: StreamDelivery, at: string): StatusEntry[] {
       text: `${stream}: ${state}; ${plural(outcomes.accepted, 'record')} accepted${refused.join('')}; ${plural(requestsInFlight, 'request')} in flight`,
       ...(!accepting && { color: 'bad' }),
     },
-    ...(obstacle === null ? [] : [{ text: `events wait: ${obstacle}`, indent: 2, color: 'warn' as const }]),
+    ...(obstacle === null
+      ? []
+      : [
+          {
+            text: `events wait for ${formatSeconds(secondsBetween(obstacle.since, at))}: ${obstacle.reason}`,
+            indent: 2,
+            color: 'warn' as const,
+          },
+        ]),
     ...stuck.slice(0, STUCK_MAX).flatMap((lane) => stuckEntries(lane, at)),
     ...(more > 0 ? [{ text: `and ${plural(more, 'more lane')} that retry`, indent: 2, color: 'dim' as const }] : []),
   ];

@@ -1,7 +1,11 @@
 import { compileDestinations } from '../../config/destinations.ts';
 import type { Config } from '../../config/schema.ts';
+import type { Transport } from '../../config/transports.ts';
 import { error, type Finding, shortList } from '../../model/finding.ts';
+import { compileTableFilter, parseTablePattern } from '../../model/table-filter.ts';
 import { TopicNames } from './topic-names.ts';
+
+type TopicConfig = Pick<Config, 'name' | 'tables' | 'routes' | Transport>;
 
 /** A table of the source, as far as its topic is concerned. */
 interface NamedTable {
@@ -9,20 +13,37 @@ interface NamedTable {
   name: string;
 }
 
+/** The topic of a captured table. */
+export interface TableTopic {
+  name: string;
+  /** Whether `tables` names the table without a star. */
+  isNamed: boolean;
+}
+
 /** The topics of captured tables, each once. */
 export function topicsOfTables(
   tables: readonly NamedTable[],
-  config: Config,
+  config: TopicConfig,
   options: { caseSensitive: boolean },
-): string[] {
+): TableTopic[] {
   const { sent, names } = sentToKafka(tables, config, options);
-  return [...new Set(sent.map(({ schema, name }) => names.topicOf({ schema, name, columns: [], key: [] })))];
+  const plain = config.tables.filter((text) => {
+    const { exclude, schema, table } = parseTablePattern(text);
+    return !exclude && schema.length === 1 && table.length === 1;
+  });
+  const isPlain = plain.length === 0 ? () => false : compileTableFilter(plain, options);
+  const found = new Map<string, boolean>();
+  for (const { schema, name } of sent) {
+    const topic = names.topicOf({ schema, name, columns: [], key: [] });
+    found.set(topic, found.get(topic) === true || isPlain(schema, name));
+  }
+  return [...found].map(([name, isNamed]) => ({ name, isNamed }));
 }
 
 /** Tables whose topic is not their own, or is none: the first event of one stops `cdc run`. */
 export function checkTopicNames(
   tables: readonly NamedTable[],
-  config: Config,
+  config: TopicConfig,
   options: { caseSensitive: boolean },
 ): Finding[] {
   const { sent, names } = sentToKafka(tables, config, options);
@@ -38,7 +59,7 @@ export function checkTopicNames(
 }
 
 /** The tables whose events go to Kafka, and how their topics are named. */
-function sentToKafka(tables: readonly NamedTable[], config: Config, options: { caseSensitive: boolean }) {
+function sentToKafka(tables: readonly NamedTable[], config: TopicConfig, options: { caseSensitive: boolean }) {
   const names = new TopicNames(config.kafka?.topic ?? '', config.name);
   if (config.kafka === undefined) return { sent: [], names };
   const destinations = compileDestinations(config, options);

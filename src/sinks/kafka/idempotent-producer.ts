@@ -1,11 +1,11 @@
 import { onAbort } from '../../runtime/abort.ts';
+import type { SinkObstacle } from '../sink.ts';
 import type { BrokerConnection } from './connection.ts';
 import { type KafkaClient, UNKNOWN_TOPIC } from './kafka-client.ts';
-import { BROKER_REQUESTS_MAX, METADATA_MAX_AGE_MS, REQUEST_BYTES, TOPIC_GRACE_MS } from './limits.ts';
+import { BROKER_REQUESTS_MAX, METADATA_MAX_AGE_MS, REQUEST_BYTES, SILENT_AFTER_MS, TOPIC_GRACE_MS } from './limits.ts';
 import { MetadataRefresh } from './metadata-refresh.ts';
 import {
   connectionOutcome,
-  type FailedOutcome,
   invalidRecordOutcome,
   refusedOutcome,
   throttled,
@@ -64,11 +64,21 @@ export class IdempotentProducer {
     });
   }
 
-  /** Why the last attempt of something that waits has failed; undefined if none has. */
-  get problem(): FailedOutcome | undefined {
-    for (const send of this.#pending.keys()) if (send.problem !== undefined) return send.problem;
-    for (const log of this.#active) if (log.hasWork && log.problem !== undefined) return log.problem;
-    return undefined;
+  /** What is in the way of what waits for the longest; undefined if nothing is. */
+  get obstacle(): SinkObstacle | undefined {
+    const silentSince = Date.now() - SILENT_AFTER_MS;
+    let oldest: SinkObstacle | undefined;
+    const consider = (reason: string | undefined, since: number): void => {
+      if (reason !== undefined && since < (oldest?.since ?? Number.POSITIVE_INFINITY)) oldest = { reason, since };
+    };
+    for (const send of this.#pending.keys()) consider(send.problem?.reason, send.since);
+    for (const log of this.#active) {
+      const { onWire } = log.batch ?? {};
+      if (log.hasWork) consider(log.problem?.reason, log.failingSince);
+      if (onWire === undefined || onWire.since > silentSince) continue;
+      consider(`the broker ${this.#client.addressOf(onWire.broker)} does not answer`, onWire.since);
+    }
+    return oldest;
   }
 
   /** Ends the send after the timeout, or when the signal aborts, with what is known then. */
@@ -142,7 +152,7 @@ export class IdempotentProducer {
     let isStale = false;
     for (const log of this.#active) {
       if (!log.hasWork) this.#active.delete(log);
-      if (!log.hasWork || log.batch?.isOnWire) continue;
+      if (!log.hasWork || log.batch?.onWire) continue;
       if (this.#isGone(log)) {
         this.#giveUp(log);
         continue;
@@ -201,7 +211,7 @@ export class IdempotentProducer {
       if (batch === undefined) continue;
       if (sent.length > 0 && bytes + batch.bytes.length > REQUEST_BYTES) break;
       bytes += batch.bytes.length;
-      batch.isOnWire = true;
+      batch.onWire = { broker, since: Date.now() };
       sent.push({ log, batch });
       this.#active.delete(log);
       this.#active.add(log);
@@ -229,7 +239,7 @@ export class IdempotentProducer {
     if (failure !== undefined) this.#metadata.request();
     const now = performance.now();
     sent.forEach(({ log, batch }, i) => {
-      batch.isOnWire = false;
+      batch.onWire = undefined;
       // It was abandoned meanwhile.
       if (log.batch !== batch) return;
       const answer = answers[i];
@@ -320,6 +330,6 @@ export class IdempotentProducer {
   #deferAll(which: (log: PartitionLog) => boolean, error: unknown): void {
     const now = performance.now();
     const problem = connectionOutcome(error);
-    for (const log of this.#active) if (!log.batch?.isOnWire && which(log)) log.defer(now, problem);
+    for (const log of this.#active) if (!log.batch?.onWire && which(log)) log.defer(now, problem);
   }
 }

@@ -79,6 +79,12 @@ export class KafkaClient {
     return leader >= 0 && this.#brokers.has(leader) ? leader : undefined;
   }
 
+  /** `host:port` of a broker, or its id if it is no longer in the cluster. */
+  addressOf(broker: number): string {
+    const address = this.#brokers.get(broker);
+    return address === undefined ? String(broker) : `${address.host}:${address.port}`;
+  }
+
   /** An open connection to a broker; undefined if it must be opened first. */
   openConnection(broker: number): BrokerConnection | undefined {
     const address = this.#brokers.get(broker);
@@ -115,7 +121,8 @@ export class KafkaClient {
     return producerId;
   }
 
-  async createTopics(topics: readonly NewTopic[]): Promise<TopicResult[]> {
+  /** @param options `validateOnly` asks whether they could be created */
+  async createTopics(topics: readonly NewTopic[], { validateOnly = false } = {}): Promise<TopicResult[]> {
     const requested = topics.map(({ name, partitions, replicationFactor, config }) => ({
       name,
       numPartitions: partitions,
@@ -127,7 +134,7 @@ export class KafkaClient {
       topics: { name: string; errorCode: number; errorMessage?: string | null | undefined }[];
     }>(
       (connection, callback) =>
-        createTopicsV7.api(connection, requested, this.#settings.requestTimeoutMs, false, callback),
+        createTopicsV7.api(connection, requested, this.#settings.requestTimeoutMs, validateOnly, callback),
       this.#settings.requestTimeoutMs,
     );
     return answer.topics.map(({ name, errorCode, errorMessage }) => ({

@@ -1,4 +1,4 @@
-import type { RecordOutcome, Sink, SinkRecord } from '../sink.ts';
+import type { RecordOutcome, Sink, SinkObstacle, SinkRecord } from '../sink.ts';
 import { IdempotentProducer } from './idempotent-producer.ts';
 import type { KafkaClient, NewTopic } from './kafka-client.ts';
 import { KAFKA_LIMITS } from './limits.ts';
@@ -65,8 +65,8 @@ export class KafkaSink implements Sink {
     return send.done;
   }
 
-  obstacle(): string | undefined {
-    return this.#producer.problem?.reason;
+  obstacle(): SinkObstacle | undefined {
+    return this.#producer.obstacle;
   }
 
   close(): void {

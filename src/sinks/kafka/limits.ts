@@ -15,6 +15,8 @@ export const BATCH_BYTES = 1_000_000;
 /** Bytes of the batches in one Produce request: below `socket.request.max.bytes` of a broker (100 MiB). */
 export const REQUEST_BYTES = 16_000_000;
 /** Requests to one broker that are not answered. It works on one after the other. */
+/** A broker that has not answered a request for so long is named as what events wait for. */
+export const SILENT_AFTER_MS = 2_000;
 export const BROKER_REQUESTS_MAX = 5;
 
 /** Without an answer in this time a connection is closed, unless the sink's own timeout is near. */

@@ -23,8 +23,8 @@ export interface MessageBatch {
   /** The send and the record of each message. */
   sends: PendingSend[];
   records: number[];
-  /** Written in a request that is not answered. */
-  isOnWire: boolean;
+  /** Written in a request that is not answered: to which broker, and when, in milliseconds since 1970. */
+  onWire: { broker: number; since: number } | undefined;
   /** An attempt ended without an answer: it is stored or not. */
   isUnknown: boolean;
 }
@@ -48,6 +48,8 @@ export class PartitionLog {
   retryAt = 0;
   /** Why the last attempt failed. */
   problem: FailedOutcome | undefined;
+  /** When the first attempt without success began to fail, milliseconds since 1970. */
+  failingSince = 0;
   /** Since which metadata its topic is missing, milliseconds of `performance.now()`. */
   missingSince: number | undefined;
   #queue: Slice[] = [];
@@ -97,7 +99,7 @@ export class PartitionLog {
     const bytes = builder.build(compression, Date.now());
     stampBatch(bytes, this.identity);
     const plainBytes = builder.bytes;
-    this.batch = { bytes, plainBytes, messages, sends, records, isOnWire: false, isUnknown: false };
+    this.batch = { bytes, plainBytes, messages, sends, records, onWire: undefined, isUnknown: false };
     return this.batch;
   }
 
@@ -153,6 +155,7 @@ export class PartitionLog {
 
   /** Waits before the next attempt, longer each time. */
   defer(now: number, problem: FailedOutcome): void {
+    if (this.problem === undefined) this.failingSince = Date.now();
     this.problem = problem;
     const delay = exponentialBackoff(this.#attempts++, { baseMs: BATCH_RETRY_BASE_MS, maxMs: BATCH_RETRY_MAX_MS });
     this.retryAt = now + delay * (0.5 + Math.random() / 2);
@@ -160,7 +163,8 @@ export class PartitionLog {
 
   /** A batch that is surely not stored, and not under way, goes back into the queue. */
   releaseBatch(): void {
-    if (this.batch !== undefined && !this.batch.isOnWire && !this.batch.isUnknown) this.#requeue(this.#takeBatch());
+    if (this.batch !== undefined && this.batch.onWire === undefined && !this.batch.isUnknown)
+      this.#requeue(this.#takeBatch());
   }
 
   /** Gives up what nobody waits for. */
@@ -169,7 +173,7 @@ export class PartitionLog {
     this.#queue = this.#queue.filter(({ send }) => !send.isDone);
     if (batch === undefined || !batch.sends.every(({ isDone }) => isDone)) return;
     this.batch = undefined;
-    if (batch.isOnWire || batch.isUnknown) this.#bumpEpoch();
+    if (batch.onWire !== undefined || batch.isUnknown) this.#bumpEpoch();
     this.retryAt = 0;
   }
 

@@ -13,6 +13,8 @@ export class PendingSend {
   readonly done: Promise<RecordOutcome[]>;
   /** Why its topics are not known yet. */
   problem: FailedOutcome | undefined;
+  /** Milliseconds since 1970. */
+  readonly since = Date.now();
   readonly #outcomes: (RecordOutcome | undefined)[];
   readonly #lanes: Int16Array;
   /** Messages of each record that are not accepted yet, and those that are in a batch. */

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import type { KafkaConfig } from '../../config/kafka-schema.ts';
-import type { Config } from '../../config/schema.ts';
 import { error, type Finding, shortList, transientError, warning } from '../../model/finding.ts';
 import { CdcError } from '../../runtime/error.ts';
+import type { TableTopic } from './check-topic-names.ts';
 import { isAnswer } from './connection.ts';
 import { isAuthenticationFailure, isCertificateFailure, kafkaFailureText, listenerHint } from './failure-text.ts';
-import { type KafkaClient, type Topic, UNKNOWN_TOPIC } from './kafka-client.ts';
-import { kafkaClient } from './open-sinks.ts';
+import { type KafkaClient, type NewTopic, type Topic, UNKNOWN_TOPIC } from './kafka-client.ts';
+import { kafkaClient, newTopicOf } from './open-sinks.ts';
 import { batchError, errorText } from './protocol-errors.ts';
-import { TopicNames } from './topic-names.ts';
+import { CREATE_AGAIN, TOPIC_ALREADY_EXISTS } from './topic-directory.ts';
 
 /** Time for all requests of the check to one broker. */
 const CHECK_TIMEOUT_MS = 20_000;
@@ -17,24 +17,20 @@ const PRODUCER_ATTEMPTS = 10;
 const PRODUCER_RETRY_MS = 500;
 const DEFAULT_MESSAGE_BYTES = 1_048_588;
 
-/**
- * Checks the cluster and the topics of the captured tables.
- * @param captured their topics, as far as the source has said
- */
+/** @param captured the topics of the captured tables; none if the source does not answer */
 export async function checkKafka(
-  config: Pick<Config, 'name' | 'tables'>,
   kafka: KafkaConfig,
-  captured: Promise<readonly string[]>,
+  pipeline: string,
+  captured: Promise<readonly TableTopic[]>,
 ): Promise<Finding[]> {
-  const client = kafkaClient(kafka, config.name, CHECK_TIMEOUT_MS);
+  const client = kafkaClient(kafka, pipeline, CHECK_TIMEOUT_MS);
   const findings = checkCompression(kafka);
   try {
-    const exact = exactTopics(config, kafka);
-    const topics = [...new Set([...exact, ...(await captured)])];
+    const topics = await captured;
     // Without a name the brokers list no topics, and still show that they answer.
-    await client.refresh(topics);
+    await client.refresh(topics.map(({ name }) => name));
     findings.push(...(await checkProducer(client)));
-    findings.push(...(await checkTopics(client, kafka, topics, exact)));
+    findings.push(...(await checkTopics(client, kafka, topics)));
   } catch (failure) {
     findings.push(connectionFinding(failure, kafka));
   } finally {
@@ -47,16 +43,6 @@ function checkCompression({ compression }: KafkaConfig): Finding[] {
   if (compression !== 'zstd' || 'zstdCompressSync' in zlib) return [];
   const why = `this is Node ${process.versions.node}, which has no zstd`;
   return [error('kafka.compression is zstd', why, 'run Node 22.15 or newer, or set kafka.compression to snappy')];
-}
-
-/** The topics of tables that are named without a star: these need not exist yet. */
-function exactTopics({ name, tables }: Pick<Config, 'name' | 'tables'>, { topic }: KafkaConfig): string[] {
-  const names = new TopicNames(topic, name);
-  const exact = tables.flatMap((pattern) => {
-    const [, schema, table] = /^`?([^.*!`]+)`?\.`?([^.*`]+)`?$/.exec(pattern) ?? [];
-    return schema === undefined || table === undefined ? [] : [{ schema, name: table, columns: [], key: [] }];
-  });
-  return [...new Set(exact.map((table) => names.topicOf(table)))];
 }
 
 /** Whether this user may write with idempotence. A cluster that has just started takes a moment. */
@@ -83,31 +69,36 @@ async function checkProducer(client: KafkaClient): Promise<Finding[]> {
 async function checkTopics(
   client: KafkaClient,
   kafka: KafkaConfig,
-  names: readonly string[],
-  exact: readonly string[],
+  captured: readonly TableTopic[],
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const missing = names.filter((name) => client.topic(name) === undefined);
-  for (const name of missing) {
+  const missing = captured.filter(({ name }) => client.topic(name) === undefined);
+  for (const { name } of missing) {
     const code = client.topicError(name) ?? UNKNOWN_TOPIC;
     if (code !== UNKNOWN_TOPIC) {
       const fix = batchError(code).hint ?? 'cdc run tries again';
       findings.push(error(`the topic ${name} cannot be seen: ${errorText(code)}`, 'cdc cannot write to it', fix));
     }
   }
-  const absent = missing.filter((name) => (client.topicError(name) ?? UNKNOWN_TOPIC) === UNKNOWN_TOPIC);
-  if (kafka.create_topics === undefined) {
-    // A table behind a star may never change.
-    const isExact = (name: string): boolean => exact.includes(name);
-    findings.push(...absentTopics(absent.filter(isExact), error));
+  const absent = missing.filter(({ name }) => (client.topicError(name) ?? UNKNOWN_TOPIC) === UNKNOWN_TOPIC);
+  const newTopic = newTopicOf(kafka);
+  if (newTopic !== undefined) findings.push(...(await checkCreation(client, absent.slice(0, 1), newTopic)));
+  else {
     findings.push(
       ...absentTopics(
-        absent.filter((name) => !isExact(name)),
+        absent.filter(({ isNamed }) => isNamed),
+        error,
+      ),
+    );
+    // A table behind a star may never change.
+    findings.push(
+      ...absentTopics(
+        absent.filter(({ isNamed }) => !isNamed),
         warning,
       ),
     );
   }
-  const topics = names.flatMap((name) => client.topic(name) ?? []);
+  const topics = captured.flatMap(({ name }) => client.topic(name) ?? []);
   const keys = ['min.insync.replicas', 'max.message.bytes'];
   const present = topics.map(({ name }) => name);
   const settings = topics.length === 0 ? undefined : await client.topicSettings(present, keys).catch(() => undefined);
@@ -119,11 +110,30 @@ async function checkTopics(
   return findings;
 }
 
-function absentTopics(names: readonly string[], finding: typeof error): Finding[] {
-  if (names.length === 0) return [];
+/** Asks whether the topic could be created; none is. */
+async function checkCreation(
+  client: KafkaClient,
+  topics: readonly TableTopic[],
+  newTopic: Omit<NewTopic, 'name'>,
+): Promise<Finding[]> {
+  if (topics.length === 0) return [];
+  const wanted = topics.map(({ name }) => ({ name, ...newTopic }));
+  const results = await client.createTopics(wanted, { validateOnly: true });
+  return results.flatMap(({ name, errorCode, message }) => {
+    if (errorCode === 0 || errorCode === TOPIC_ALREADY_EXISTS) return [];
+    const what = `Kafka would not create the topic ${name}: ${errorText(errorCode, message)}`;
+    const fix = 'correct kafka.create_topics, or create the topics (docs/KAFKA.md)';
+    const finding = CREATE_AGAIN.has(errorCode) ? transientError : error;
+    return [finding(what, 'cdc creates the topic of a table before its first event', fix)];
+  });
+}
+
+function absentTopics(topics: readonly TableTopic[], finding: typeof error): Finding[] {
+  if (topics.length === 0) return [];
+  const names = topics.map(({ name }) => name);
   const what = `there ${names.length === 1 ? 'is no topic' : 'are no topics'} ${shortList(names)}`;
   const fix = 'create what is missing, or let cdc create topics: kafka.create_topics';
-  return [finding(what, 'a topic that is missing stops the stream at the first event for it', fix)];
+  return [finding(what, 'a topic that is missing stops the daemon at the first event for it', fix)];
 }
 
 interface CheckedTopic {

@@ -6,9 +6,9 @@ import type { PendingSend } from './pending-send.ts';
 import { batchError, errorText } from './protocol-errors.ts';
 
 const RETRY_MS = 200;
-const TOPIC_ALREADY_EXISTS = 36;
+export const TOPIC_ALREADY_EXISTS = 36;
 /** Brokers can be away for a while, or another one can be asked. */
-const CREATE_AGAIN: ReadonlySet<number> = new Set([7, 38, 41]);
+export const CREATE_AGAIN: ReadonlySet<number> = new Set([7, 38, 41]);
 
 /** Waits until topics are known, and creates those that are missing if it may. */
 export class TopicDirectory {

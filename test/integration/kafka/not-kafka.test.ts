@@ -5,11 +5,7 @@ import { kafka } from '../../../src/config/kafka-schema.ts';
 import { checkKafka } from '../../../src/sinks/kafka/preflight.ts';
 
 const findings = (port: number | string, keys: object = {}) =>
-  checkKafka(
-    { name: 'cdc', tables: ['shop.*'] },
-    kafka.parse({ brokers: [`127.0.0.1:${port}`], ...keys }),
-    Promise.resolve([]),
-  );
+  checkKafka(kafka.parse({ brokers: [`127.0.0.1:${port}`], ...keys }), 'cdc', Promise.resolve([]));
 const sasl = { mechanism: 'plain', username: 'cdc', password: 'secret' };
 
 test.each([

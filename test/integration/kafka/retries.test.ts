@@ -313,13 +313,28 @@ describe.skipIf(reason !== undefined)(`retries of Kafka${reason ? ` (cannot run:
 
   test('the check names SASL where the listener has none', async () => {
     const checkOf = (keys: object) =>
-      checkKafka(
-        { name: 'cdc', tables: ['shop.*'] },
-        kafkaSchema.parse({ brokers: kafka.bootstrap, ...keys }),
-        Promise.resolve([]),
-      );
+      checkKafka(kafkaSchema.parse({ brokers: kafka.bootstrap, ...keys }), 'cdc', Promise.resolve([]));
     const sasl = { mechanism: 'plain', username: 'cdc', password: 'secret' };
     expect(await checkOf({ sasl })).toMatchObject([{ severity: 'error', fix: expect.stringContaining('has no SASL') }]);
+  });
+
+  test('the check asks whether the brokers would create the topics, and creates none', async () => {
+    const checkOf = (create_topics: object) => {
+      const missing = Promise.resolve([{ name: 'cdc.shop.not_yet', isNamed: false }]);
+      return checkKafka(kafkaSchema.parse({ brokers: kafka.bootstrap, create_topics }), 'cdc', missing);
+    };
+    expect(await checkOf({ partitions: 2, replication_factor: 3 })).toMatchObject([
+      { severity: 'error', transient: true, what: expect.stringContaining('INVALID_REPLICATION_FACTOR') },
+    ]);
+    expect(await checkOf({ partitions: 2, config: { 'cleanup.polic': 'compact' } })).toMatchObject([
+      {
+        severity: 'error',
+        what: expect.stringContaining('cleanup.polic'),
+        fix: expect.stringContaining('create_topics'),
+      },
+    ]);
+    expect(await checkOf({ partitions: 2 })).toEqual([]);
+    await expect(kafka.readTopic('cdc.shop.not_yet')).rejects.toThrow('there is no topic');
   });
 
   test('a DELETE has a tombstone behind it', async () => {

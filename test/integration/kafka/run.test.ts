@@ -171,16 +171,26 @@ ${more}`,
 
       await away.stopBroker(0);
       await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (2, 2, 'x')`);
-      await until(() => daemon.stderr().includes('the stream does not accept events; retrying'));
+      await until(() => daemon.stderr().includes('events of the stream wait; retrying'));
       await until(async () => !(await stream()).accepting);
       const { obstacle, why } = await stream();
-      expect(obstacle).toMatch(/ECONNREFUSED|connection/i);
-      expect(why).toBe(obstacle);
-      expect(daemon.stderr()).toContain(obstacle);
+      expect(obstacle?.reason).toMatch(/ECONNREFUSED|connection/i);
+      expect(why).toBe(obstacle?.reason);
+      expect(daemon.stderr()).toContain(obstacle?.reason);
 
       await away.startBroker(0);
       await until(async () => (await stream()).obstacle === null);
       await until(async () => (await away.readTopic(topic)).length === 2);
+
+      // It hangs, and its connections stay open.
+      await away.pauseBroker(0);
+      await fixture.query(`INSERT INTO ${fixture.schema}.item VALUES (3, 3, 'x')`);
+      const silent = `the broker ${away.bootstrap[0]} does not answer`;
+      await until(async () => (await stream()).obstacle?.reason === silent);
+      await until(() => daemon.stderr().includes(silent));
+      await away.resumeBroker(0);
+      await until(async () => (await stream()).obstacle === null);
+      await until(async () => (await away.readTopic(topic)).length === 3);
       daemon.child.kill('SIGTERM');
       expect((await daemon.ended).code).toBe(0);
     } finally {

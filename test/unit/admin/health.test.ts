@@ -63,6 +63,18 @@ describe('whether a daemon is well', () => {
       0,
       { status: 'degraded', ready: true, codes: ['lanes_retrying'] },
     ],
+    [
+      'events that have just begun to wait in the sink',
+      { delivery: delivery(stream({ obstacle: { reason: 'no leader', since: '2026-01-31T12:00:59.000Z' } })) },
+      0,
+      { status: 'ok', ready: true, codes: [] },
+    ],
+    [
+      'events that wait in the sink, while the stream accepts others',
+      { delivery: delivery(stream({ obstacle: { reason: 'no leader', since: '2026-01-31T12:00:30.000Z' } })) },
+      0,
+      { status: 'degraded', ready: true, codes: ['events_wait'] },
+    ],
     ['a headroom of a quarter', { purge: purge(250) }, 0, { status: 'ok', ready: true, codes: [] }],
     ['a headroom of less', { purge: purge(249) }, 0, { status: 'degraded', ready: true, codes: ['purge_near'] }],
     [
@@ -97,7 +109,8 @@ describe('whether a daemon is well', () => {
     const { stuck } = stuckSince('2026-01-31T12:00:30.000Z');
     expect(why({})).toBe('it does not answer');
     expect(why({ stuck })).toBe('timed out');
-    expect(why({ stuck, obstacle: 'no broker' })).toBe('no broker');
+    const obstacle = { reason: 'no broker', since: '2026-01-31T12:00:59.000Z' };
+    expect(why({ stuck, obstacle })).toBe('no broker');
   });
 
   test('names a table that is not complete, and the command that copies it', () => {

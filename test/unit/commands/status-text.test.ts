@@ -253,7 +253,7 @@ describe('names and messages of others', () => {
       ...(HEALTHY.delivery as NonNullable<DaemonStatus['delivery']>),
       streams: [
         {
-          ...{ ...STREAM, stream: EVIL, obstacle: EVIL },
+          ...{ ...STREAM, stream: EVIL, obstacle: { reason: EVIL, since: AT } },
           stuck: [
             { lane: 1, attempts: 1, since: AT, reason: EVIL, events: 1, bytes: 1, oldest: { table: EVIL, seq: EVIL } },
           ],
