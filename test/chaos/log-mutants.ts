@@ -18,6 +18,17 @@ export const LOG_MUTANTS: Readonly<Record<string, Mutant>> = {
     edits: [edit('sinks/kinesis/kinesis-sink', 'oneRecordPerKey = true;', 'oneRecordPerKey = false;')],
     options: kinesis,
   },
+  'sends a log again what it has stored behind a record that failed': {
+    breaks: ['boundedRepeats'],
+    edits: [
+      edit(
+        'delivery/stream-sender',
+        "this.#keepsStored = target.aggregation === 'off' && sink.isLog === true;",
+        'this.#keepsStored = false;',
+      ),
+    ],
+    options: kinesis,
+  },
   'leaves the key of the row out of the partition key': {
     breaks: ['samePartition'],
     edits: [edit('sinks/kinesis/partition-key', KEY, '')],
