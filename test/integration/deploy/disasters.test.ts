@@ -85,7 +85,7 @@ describe('a lost checkpoint', () => {
     moveCheckpoint();
     await start();
     const status = await cdc('status');
-    expectDocumented(status.stdout, 'shop.orders is not complete', 'Lost checkpoint');
+    expectDocumented(status.stdout, 'tables are not complete', 'Lost checkpoint');
     await expectWhole();
   });
 
