@@ -216,7 +216,10 @@ function notices({ deadLetters, tables, backfill }: HealthInput['status']): Heal
     found.push({
       code: 'incomplete_tables',
       severity: 'notice',
-      what: `the lake does not hold the whole of ${name}${others === 0 ? '' : ` and ${count(others, 'other table', 'other tables')}`}`,
+      what:
+        others === 0
+          ? `${name} is not complete`
+          : `${incomplete.length.toLocaleString('en-US')} tables are not complete, ${name} among them`,
       why: first.coverage.why,
       hint: `${completingCommand(incomplete)} copies ${others === 0 ? 'it' : 'them'}`,
     });

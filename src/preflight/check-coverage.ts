@@ -10,7 +10,7 @@ import { differingRows, type VerifiedTable } from '../model/verified-tables.ts';
 const NAMED_TABLES_MAX = 20;
 
 /**
- * The captured tables that the lake does not hold completely, each with the command that completes it.
+ * The captured tables that are not complete, each with the command that completes it.
  * @param saved the checkpoint; undefined before the first start
  */
 export function checkCoverage(
@@ -81,11 +81,9 @@ function neverComplete(names: readonly string[], since: string | null, hasBegun:
       ? `cdc backfill   (${names.slice(0, NAMED_TABLES_MAX).join(', ')} and ${names.length - NAMED_TABLES_MAX} more)`
       : `cdc backfill ${names.map(shellWord).join(' ')}`;
   const why = hasBegun
-    ? `it holds only what changed since ${since ?? 'the stream began'}`
-    : 'cdc run begins with the changes from its start on, and rows that do not change stay out';
-  return [
-    warning(`${count} not complete in the lake${names.length === 1 ? '' : `, ${first} among them`}`, why, command),
-  ];
+    ? `cdc has sent only what changed since ${since ?? 'the stream began'}`
+    : 'cdc run begins with the changes from its start on, and sends no row that does not change';
+  return [warning(`${count} not complete${names.length === 1 ? '' : `, ${first} among them`}`, why, command)];
 }
 
 /** Tables whose rows were changed without row events. */
@@ -93,7 +91,7 @@ export function checkMarks(marks: Checkpoint['incomplete']): Finding[] {
   return marks.map(({ schema, table, since, why, file, position }) => {
     const subject = table === '*' ? `the tables of ${schema} are` : `${formatTableName(schema, table)} is`;
     return warning(
-      `${subject} incomplete in the lake since ${since}`,
+      `${subject} incomplete since ${since}`,
       why === COPY_BEGUN
         ? 'a backfill of it has begun and is not done'
         : `${why} can have changed rows without row events (last at ${file}:${position})`,

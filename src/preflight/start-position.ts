@@ -19,8 +19,7 @@ export interface StartCheck {
 
 /**
  * Whether `cdc run` could begin: the checkpoint can be read and belongs to this pipeline, and a server can continue.
- * A warning for the tables that the lake does not hold completely, and for those in which `cdc verify` has found
- * differences.
+ * A warning for the tables that are not complete, and for those in which `cdc verify` has found differences.
  */
 export async function checkStart(config: Config, signal: AbortSignal): Promise<StartCheck> {
   let saved: Checkpoint | undefined;

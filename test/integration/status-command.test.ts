@@ -46,7 +46,7 @@ describe('where no daemon runs', () => {
     const { code, stdout, stderr } = await status();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^shop: DOWN, stopped\n\ndown {9}no daemon runs\n.*it has not run yet/s);
-    expect(stdout).toMatch(/\ntables {7}2, 2 INCOMPLETE in the lake\n/);
+    expect(stdout).toMatch(/\ntables {7}2, 2 INCOMPLETE\n/);
     expect(stdout).not.toContain('\u001b');
     expect(await statusJson()).toMatchObject({
       ...{ name: 'shop', pid: null, state: 'stopped', stream: null, delivery: null, backfill: null },

@@ -15,8 +15,7 @@ const NAME_WIDTH = 28;
 export function tableEntries({ tables, at, delivery }: DaemonStatus): StatusEntry[] {
   if (tables.length === 0) return [{ label: 'tables', text: 'none is known', color: 'dim' }];
   const incomplete = tables.filter(({ coverage }) => !coverage.complete);
-  const counted =
-    incomplete.length === 0 ? 'all complete in the lake' : `${formatCount(incomplete.length)} INCOMPLETE in the lake`;
+  const counted = incomplete.length === 0 ? 'all complete' : `${formatCount(incomplete.length)} INCOMPLETE`;
   const rank = (table: CapturedTableStatus): number => (table.coverage.complete ? 0 : 1);
   const sorted = [...tables].sort((a, b) => rank(b) - rank(a) || eventsOf(b) - eventsOf(a));
   const shown = sorted.slice(0, TABLES_MAX);

@@ -26,7 +26,7 @@ export const sampleStatus = (): DaemonStatus => ({
       {
         code: 'incomplete_tables',
         severity: 'notice',
-        what: 'the lake does not hold 1 table completely: shop.customers',
+        what: 'shop.customers is not complete',
         why: null,
         hint: 'run cdc backfill shop.customers',
       },

@@ -85,7 +85,7 @@ describe('a lost checkpoint', () => {
     moveCheckpoint();
     await start();
     const status = await cdc('status');
-    expectDocumented(status.stdout, 'the lake does not hold the whole of', 'Lost checkpoint');
+    expectDocumented(status.stdout, 'tables are not complete', 'Lost checkpoint');
     await expectWhole();
   });
 

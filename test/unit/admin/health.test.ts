@@ -121,11 +121,14 @@ describe('whether a daemon is well', () => {
     };
     const { status, problems } = daemonStatus({ tables: [table] }).health;
     expect(status).toBe('ok');
-    const what = 'the lake does not hold the whole of shop.orders';
+    const what = 'shop.orders is not complete';
     expect(problems).toMatchObject([{ code: 'incomplete_tables', what, hint: 'cdc backfill shop.orders copies it' }]);
     const other = { ...table, table: "it's" };
     expect(daemonStatus({ tables: [table, other] }).health.problems).toMatchObject([
-      { what: `${what} and 1 other table`, hint: "cdc backfill shop.orders 'shop.it'\\''s' copies them" },
+      {
+        what: '2 tables are not complete, shop.orders among them',
+        hint: "cdc backfill shop.orders 'shop.it'\\''s' copies them",
+      },
     ]);
     const copied = { ...{ schema: 'shop', table: 'orders', request: 'r', rows: 1, estimatedRows: 2, fraction: 0.5 } };
     const backfill = (state: 'reading' | 'failed') => ({

@@ -86,7 +86,7 @@ test('a healthy pipeline is a page of a few lines that all fit', () => {
     waiting      0 bytes of 67 MB in 0 transactions
     stream       shop-changes: accepts; 1,234 records accepted; 1 request in flight
 
-    tables       2, all complete in the lake
+    tables       2, all complete
                  shop.orders  16 events, last 3 s ago  complete
                  shop.items   16 events, last 3 s ago  complete
 
@@ -196,7 +196,7 @@ test('what is wrong stands first, with the stuck lane, its oldest event, and the
                  shop.b  reading 50.0 %  500 of about 1,000 rows
                  shop.c  queued  0.0 %  0 of about 10 rows
 
-    tables       501, 1 INCOMPLETE in the lake
+    tables       501, 1 INCOMPLETE
                  shop.old  16 events, last 3 s ago  incomplete since 2 days ago:
                  only changes since then
                  shop.t0   16 events, last 3 s ago  complete

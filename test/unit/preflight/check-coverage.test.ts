@@ -34,7 +34,7 @@ const result = (table: string, differences = {}) => ({
   ...{ missing: 0, extra: 0, different: 0, ...differences },
 });
 
-describe('cdc check names the tables that the lake does not hold completely', () => {
+describe('cdc check names the tables that are not complete', () => {
   test('none of them if all are complete', () => {
     expect(checkCoverage(named('a', 'b'), coverageOf(['a', 'b']), backfillOf())).toEqual([]);
   });
@@ -44,16 +44,16 @@ describe('cdc check names the tables that the lake does not hold completely', ()
     expect(others).toEqual([]);
     expect(finding).toMatchObject({
       severity: 'warning',
-      what: '2 tables are not complete in the lake, shop.a among them',
-      why: `it holds only what changed since ${SINCE}`,
+      what: '2 tables are not complete, shop.a among them',
+      why: `cdc has sent only what changed since ${SINCE}`,
       fix: "cdc backfill shop.a 'shop.`c d`'",
     });
   });
 
   test('before the first start, which leaves out rows that do not change', () => {
     const [finding] = checkCoverage(named('a'), coverageOf([]), undefined);
-    expect(finding).toMatchObject({ what: 'shop.a is not complete in the lake', fix: 'cdc backfill shop.a' });
-    expect(finding?.why).toContain('rows that do not change stay out');
+    expect(finding).toMatchObject({ what: 'shop.a is not complete', fix: 'cdc backfill shop.a' });
+    expect(finding?.why).toContain('sends no row that does not change');
   });
 
   test('one whose rows a statement changed, with that statement, and once only', () => {
