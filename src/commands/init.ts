@@ -6,7 +6,8 @@ import type { TransportFlag } from './init/transport.ts';
 import { INIT_TRANSPORTS, TRANSPORT_FLAGS } from './init/transports.ts';
 
 const examples = TRANSPORTS.map(
-  (transport) => `  cdc init --url mysql://cdc@db.example.com --tables 'shop.*' ${INIT_TRANSPORTS[transport].example}`,
+  (transport) =>
+    `  cdc init --url mysql://cdc@db.example.com --tables 'shop.*' ${INIT_TRANSPORTS[transport].example({})}`,
 );
 
 const HELP = `
