@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { onAbort } from '../../runtime/abort.ts';
 import { certificatesProblem } from '../../runtime/certificates.ts';
 
-/** Thrown if a question is answered with Ctrl-C, or by the end of the input. */
+/** Thrown if a question is answered with Ctrl-C or Ctrl-D. */
 export class PromptCanceled extends Error {}
 
 const CTRL_D = '\x04';
@@ -25,10 +25,10 @@ interface Choice<T extends string> {
 /** Ways to ask on a terminal. Each question rejects with PromptCanceled on Ctrl-C, Ctrl-D, or if `signal` aborts. */
 export async function openPrompts(signal: AbortSignal) {
   const clack = await import('@clack/prompts');
-  // Clack does not settle a question whose input ends.
+  // Without it, the input would end and the question would never settle.
   clack.updateSettings({ aliases: { [CTRL_D]: 'cancel' } });
   const answered = async <T>(ask: (own: AbortSignal) => Promise<T>): Promise<Exclude<T, symbol>> => {
-    const answer = await untilInputEnds(signal, ask);
+    const answer = await withOwnSignal(signal, ask);
     if (clack.isCancel(answer)) throw new PromptCanceled();
     return answer as Exclude<T, symbol>;
   };
@@ -59,21 +59,11 @@ export async function openPrompts(signal: AbortSignal) {
   };
 }
 
-/**
- * One question with a signal of its own: clack leaves a listener on the signal of each question. The signal aborts with
- * `signal`, and once the terminal is gone.
- */
-async function untilInputEnds<T>(signal: AbortSignal, ask: (own: AbortSignal) => Promise<T>): Promise<T> {
+/** Clack leaves a listener on the signal of each question: it gets one that is unlinked from `signal` afterwards. */
+function withOwnSignal<T>(signal: AbortSignal, ask: (own: AbortSignal) => Promise<T>): Promise<T> {
   const own = new AbortController();
-  const end = (): void => own.abort();
-  const unlink = onAbort(signal, end);
-  process.stdin.once('end', end);
-  try {
-    return await ask(own.signal);
-  } finally {
-    process.stdin.off('end', end);
-    unlink();
-  }
+  const unlink = onAbort(signal, () => own.abort());
+  return ask(own.signal).finally(unlink);
 }
 
 export type Prompts = Awaited<ReturnType<typeof openPrompts>>;
