@@ -115,7 +115,7 @@ test('an IPv6 address has brackets wherever it is printed, and without --create-
   const { stdout } = await init(['--brokers', '[::1]:1']);
   expect(stdout).toContain('Connection to [::1]:1 failed');
   expect(stdout).not.toMatch(/(?<!\[)::1/);
-  expect(stdout).toMatch(/cdc creates no topics: it stops .* --create-topics <partitions>\n/);
+  expect(stdout).toMatch(/cdc creates no topics: the daemon stops .* --create-topics <partitions>\n/);
 });
 
 describe.skipIf(!hasTerminal)('what is asked about Kafka depends on the flags and the answers', () => {

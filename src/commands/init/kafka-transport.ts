@@ -109,7 +109,7 @@ export const kafkaTransport: InitTransport = {
       : undefined,
   note: ({ createTopics }) =>
     createTopics === undefined
-      ? 'cdc creates no topics: it stops at the first event of a topic that is missing; create them, or let cdc do it with --create-topics <partitions>'
+      ? 'cdc creates no topics: the daemon stops at the first event for a missing topic; create them, or let cdc do it with --create-topics <partitions>'
       : undefined,
   keys: (flags) => [{ key: 'kafka', entries: sectionOf(flags) }],
 };
