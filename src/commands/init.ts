@@ -6,7 +6,8 @@ import type { TransportFlag } from './init/transport.ts';
 import { INIT_TRANSPORTS, TRANSPORT_FLAGS } from './init/transports.ts';
 
 const examples = TRANSPORTS.map(
-  (transport) => `  cdc init --url mysql://cdc@db.example.com --tables 'shop.*' ${INIT_TRANSPORTS[transport].example}`,
+  (transport) =>
+    `  cdc init --url mysql://cdc@db.example.com --tables 'shop.*' ${INIT_TRANSPORTS[transport].example({})}`,
 );
 
 const HELP = `
@@ -21,7 +22,7 @@ file, the environment variable CDC_MYSQL_PASSWORD, or the URL; otherwise it is a
 \${CDC_KAFKA_PASSWORD} or --kafka-password-file.
 
 Exit code 0 if cdc run can start, 3 if the check finds an error, 2 for wrong flags or a file that exists, 130 after
-Ctrl-C.
+Ctrl-C or Ctrl-D.
 
 Examples:
   cdc init

@@ -11,7 +11,7 @@ export function parseBroker(text: string): { host: string; port: number } {
   const [, ipv6, name, port] = BROKER.exec(text) ?? [];
   const host = ipv6 ?? name;
   if (host === undefined || Number(port) < 1 || Number(port) > 65_535) {
-    throw new Error('must look like b-1.example.com:9092');
+    throw new Error('must look like b-1.example.com:9092 or [::1]:9092');
   }
   return { host, port: Number(port) };
 }
@@ -109,7 +109,7 @@ export const kafka = z
       ),
     create_topics: createTopics
       .optional()
-      .describe('How topics are created that are missing. Default: a missing topic is an error.'),
+      .describe('How topics are created that are missing. Default: a missing topic stops the daemon.'),
     compression: z
       .enum(['none', 'gzip', 'snappy', 'lz4', 'zstd'])
       .default('snappy')

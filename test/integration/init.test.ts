@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of the configuration
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -112,6 +112,22 @@ describe.each(['mysql', 'mariadb'] as const)('cdc init against %s', (flavor) => 
     }
   });
 
+  test('--force writes through a symbolic link, which stays one', async () => {
+    await createAccount();
+    mkdirSync(join(fixture.directory, 'etc'));
+    const target = join(fixture.directory, 'etc', 'shop.yaml');
+    writeFileSync(target, 'mine');
+    symlinkSync(join('etc', 'shop.yaml'), file());
+    const before = readdirSync(fixture.directory);
+    expect(await init({ CDC_MYSQL_PASSWORD: PASSWORD }, ...flags())).toMatchObject({ code: 2 });
+    expect(readFileSync(target, 'utf8')).toBe('mine');
+    expect(await init({ CDC_MYSQL_PASSWORD: PASSWORD }, ...flags(), '--force')).toMatchObject({ code: 0 });
+    expect(lstatSync(file()).isSymbolicLink()).toBe(true);
+    expect(readFileSync(target, 'utf8')).toContain('stream: changes\n');
+    expect(readdirSync(join(fixture.directory, 'etc'))).toEqual(['shop.yaml']);
+    expect(readdirSync(fixture.directory)).toEqual(before);
+  });
+
   test('without a terminal it asks nothing, names every flag that is missing, and writes nothing', async () => {
     const { code, stderr } = await init({});
     expect({ code, stderr }).toEqual({
@@ -164,21 +180,33 @@ describe.each(['mysql', 'mariadb'] as const)('cdc init against %s', (flavor) => 
       expect(output).toMatch(/EXIT 0$/);
     });
 
-    test.each([
-      ['a question', []],
-      [
-        'a later question',
+    const UNREACHABLE: [string, string][] = [
+      ['Where the events are sent', '\r'],
+      ['The URL of', 'mysql://nobody@127.0.0.1:1\r'],
+      ['Its password', '\r'],
+      ['What now?', '\r'],
+    ];
+    test.each(
+      [0, 1, 2, 3].flatMap((asked) =>
         [
-          ['Where the events are sent', '\r'],
-          ['The URL of', 'mysql://nobody@127.0.0.1:1\r'],
-          ['Its password', '\r'],
-        ],
-      ],
-    ] as [string, [string, string][]][])('Ctrl-C at %s writes nothing', async (_, before) => {
-      const last: [string, string] = [before.length === 0 ? 'Where the events are sent' : 'What now?', '\x03'];
+          ['Ctrl-C', '\x03'],
+          ['Ctrl-D', '\x04'],
+        ].map(([name, key]) => [name, UNREACHABLE[asked]?.[0], asked, key] as [string, string, number, string]),
+      ),
+    )('%s at "%s" writes nothing, and shows the cursor', async (_, question, asked, key) => {
       const entries = readdirSync(fixture.directory);
-      expect(await ask([...before, last])).toMatch(/EXIT 130$/);
+      const output = await ask([...UNREACHABLE.slice(0, asked), [question, key]]);
+      expect(output).toMatch(/EXIT 130$/);
+      expect(output).not.toContain('Warning');
+      expect(output.lastIndexOf('\x1b[?25h')).toBeGreaterThan(output.lastIndexOf('\x1b[?25l'));
       expect(readdirSync(fixture.directory)).toEqual(entries);
+    });
+
+    test('a file that holds no certificate is refused before anything is asked', async () => {
+      writeFileSync(join(fixture.directory, 'ca.pem'), 'no certificate');
+      const output = await ask([], '--ca-file', 'ca.pem');
+      expect(output).toMatch(/^error: cannot use --ca-file ca\.pem\r\n {2}why: it holds no PEM certificate/);
+      expect(output).toMatch(/EXIT 2$/);
     });
   });
 });

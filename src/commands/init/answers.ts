@@ -63,7 +63,7 @@ export function assertFlags(flags: InitFlags, transport: Transport, asks: boolea
     throw new CdcError(`cdc init needs ${missing.join(' and ')}`, {
       exitCode: 2,
       why: flags.yes ? 'with --yes it asks nothing' : 'there is no terminal, so that it cannot ask',
-      hint: `cdc init --url mysql://cdc@db.example.com:3306 ${example}`,
+      hint: `cdc init --url mysql://cdc@db.example.com:3306 ${example(flags)}`,
     });
   }
   const wrong = problemsWith(flags, transport).map(([name, problem]) => `${flagText(name)} ${problem}`);

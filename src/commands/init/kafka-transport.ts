@@ -22,7 +22,7 @@ const FLAGS: readonly TransportFlag[] = [
   {
     name: 'createTopics',
     option: '--create-topics <partitions>',
-    description: 'kafka.create_topics: cdc creates missing topics',
+    description: 'kafka.create_topics (default: a missing topic stops the daemon)',
     key: ['create_topics', 'partitions'],
   },
   {
@@ -66,13 +66,18 @@ export const kafkaTransport: InitTransport = {
   title: 'Apache Kafka',
   purpose: 'many programs read a topic for each table, for as long as it keeps them',
   flags: FLAGS,
-  example: '--brokers kafka.example.com:9092 --create-topics 12',
+  example: (flags) => {
+    const mechanism = flags.kafkaSasl ?? 'scram-sha-512';
+    const account = ` --kafka-tls --kafka-sasl ${mechanism} --kafka-username cdc --kafka-password-file kafka-password`;
+    const needsAccount = usesPassword(flags) || (flags.kafkaSasl === undefined && namesAccount(flags));
+    return `--brokers kafka.example.com:9092 --create-topics 12${needsAccount ? account : ''}`;
+  },
   least: { brokers: ['any:9092'] },
   missing: (flags, env) => [
     ...(flags.brokers === undefined ? ['--brokers'] : []),
     ...(namesAccount(flags) && flags.kafkaSasl === undefined ? ['--kafka-sasl'] : []),
     ...(usesPassword(flags) && flags.kafkaUsername === undefined ? ['--kafka-username'] : []),
-    ...(kafkaTransport.passwordVariable(flags) !== undefined && !env[PASSWORD_VARIABLE]
+    ...(kafkaTransport.password(flags) !== undefined && !env[PASSWORD_VARIABLE]
       ? [`${PASSWORD_VARIABLE} or --kafka-password-file`]
       : []),
   ],
@@ -88,15 +93,24 @@ export const kafkaTransport: InitTransport = {
       );
     const partitions =
       flags.createTopics ??
-      (await prompts.text('Partitions of the topics that cdc creates (empty: it creates none)', {
-        initialValue: '12',
-        validate: (value) => (value === '' ? undefined : problem('createTopics', value)),
-      }));
+      (await prompts.text(
+        'Partitions of the topics that cdc creates (empty: it creates none, and stops at a missing one)',
+        {
+          initialValue: '12',
+          validate: (value) => (value === '' ? undefined : problem('createTopics', value)),
+        },
+      ));
     const secured = await askSecurity(flags, asking);
     return { ...secured, brokers, ...(partitions !== '' && { createTopics: partitions }) };
   },
-  passwordVariable: (flags) =>
-    usesPassword(flags) && flags.kafkaPasswordFile === undefined ? PASSWORD_VARIABLE : undefined,
+  password: (flags) =>
+    usesPassword(flags) && flags.kafkaPasswordFile === undefined
+      ? { variable: PASSWORD_VARIABLE, question: 'The password for Kafka' }
+      : undefined,
+  note: ({ createTopics }) =>
+    createTopics === undefined
+      ? 'cdc creates no topics: the daemon stops at the first event for a missing topic; create them, or let cdc do it with --create-topics <partitions>'
+      : undefined,
   keys: (flags) => [{ key: 'kafka', entries: sectionOf(flags) }],
 };
 
@@ -119,7 +133,7 @@ async function askSecurity(flags: TransportFlags, asking: Asking): Promise<Trans
   }
   if (!usesPassword(answers) || answers.kafkaUsername !== undefined) return answers;
   const validate = (value: string) => problem('kafkaUsername', value);
-  return { ...answers, kafkaUsername: await prompts.text('The user name', { validate }) };
+  return { ...answers, kafkaUsername: await prompts.text('The user name for Kafka', { validate }) };
 }
 
 /** One question for those who need no security. */
@@ -144,7 +158,7 @@ function sectionOf(flags: TransportFlags): WrittenKey[] {
   const { brokers = [], createTopics, kafkaCaFile } = flags;
   const replication: WrittenKey = { key: 'replication_factor', value: 3, disabled: true };
   return [
-    { key: 'brokers', value: brokers.map(literal) },
+    { key: 'brokers', value: [...new Set(brokers)].map(literal) },
     kafkaCaFile === undefined
       ? { key: 'tls', value: true, ...(!usesTls(flags) && { disabled: true }) }
       : { key: 'tls', entries: [{ key: 'ca_file', value: literal(kafkaCaFile) }] },

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { onAbort } from '../../runtime/abort.ts';
 import { certificatesProblem } from '../../runtime/certificates.ts';
 
-/** Thrown if a question is answered with Ctrl-C. */
+/** Thrown if a question is answered with Ctrl-C or Ctrl-D. */
 export class PromptCanceled extends Error {}
+
+const CTRL_D = '\x04';
 
 /** What is wrong with a text. */
 type Validate = (value: string) => string | undefined;
@@ -19,25 +22,30 @@ interface Choice<T extends string> {
   hint?: string;
 }
 
-/** Ways to ask on a terminal. Each question rejects with PromptCanceled on Ctrl-C, or if `signal` aborts. */
+/** Ways to ask on a terminal. Each question rejects with PromptCanceled on Ctrl-C, Ctrl-D, or if `signal` aborts. */
 export async function openPrompts(signal: AbortSignal) {
   const clack = await import('@clack/prompts');
-  const answered = <T>(answer: T): Exclude<T, symbol> => {
+  // Without it, the input would end and the question would never settle.
+  clack.updateSettings({ aliases: { [CTRL_D]: 'cancel' } });
+  const answered = async <T>(ask: (own: AbortSignal) => Promise<T>): Promise<Exclude<T, symbol>> => {
+    const answer = await withOwnSignal(signal, ask);
     if (clack.isCancel(answer)) throw new PromptCanceled();
     return answer as Exclude<T, symbol>;
   };
-  const text = async (message: string, { validate, ...options }: LineOptions): Promise<string> =>
-    answered(await clack.text({ signal, message, validate: (value = '') => validate?.(value), ...options })) ?? '';
+  const text = async (message: string, { validate, ...options }: LineOptions): Promise<string> => {
+    const check = (value = ''): string | undefined => validate?.(value);
+    return (await answered((signal) => clack.text({ signal, message, validate: check, ...options }))) ?? '';
+  };
 
   return {
     log: clack.log,
     text,
 
     choose: async <T extends string>(message: string, choices: readonly Choice<T>[]): Promise<T> =>
-      answered(await clack.select<string>({ signal, message, options: [...choices] })) as T,
+      (await answered((signal) => clack.select<string>({ signal, message, options: [...choices] }))) as T,
 
-    confirm: async (message: string): Promise<boolean> =>
-      answered(await clack.confirm({ signal, message, initialValue: true })),
+    confirm: (message: string): Promise<boolean> =>
+      answered((signal) => clack.confirm({ signal, message, initialValue: true })),
 
     /** The name of a file with certificates, or nothing. */
     certificates: (message: string): Promise<string> =>
@@ -46,9 +54,16 @@ export async function openPrompts(signal: AbortSignal) {
     password: async (message: string, validate?: Validate): Promise<string> => {
       const check = (value = ''): string | undefined => validate?.(value);
       const complete = `${message}; the file will not contain it`;
-      return answered(await clack.password({ signal, message: complete, validate: check })) ?? '';
+      return (await answered((signal) => clack.password({ signal, message: complete, validate: check }))) ?? '';
     },
   };
+}
+
+/** Clack leaves a listener on the signal of each question: it gets one that is unlinked from `signal` afterwards. */
+function withOwnSignal<T>(signal: AbortSignal, ask: (own: AbortSignal) => Promise<T>): Promise<T> {
+  const own = new AbortController();
+  const unlink = onAbort(signal, () => own.abort());
+  return ask(own.signal).finally(unlink);
 }
 
 export type Prompts = Awaited<ReturnType<typeof openPrompts>>;

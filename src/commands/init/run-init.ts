@@ -5,14 +5,16 @@ import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { parseConfig } from '../../config/load.ts';
 import type { Transport } from '../../config/transports.ts';
 import { shellWord } from '../../model/shell-command.ts';
+import { certificatesProblem } from '../../runtime/certificates.ts';
+import { followLinks } from '../../runtime/durable-file.ts';
 import { asCdcError, CdcError, formatError } from '../../runtime/error.ts';
 import { checkAndPrint } from '../check.ts';
 import { assertFlags, defaultName, type InitFlags, problemWith, splitPassword } from './answers.ts';
 import { configText, PASSWORD_VARIABLE } from './config-text.ts';
 import { openPrompts, PromptCanceled, type Prompts } from './prompts.ts';
 import { askAfterFailure, askName, askTables, askUrl } from './source-questions.ts';
-import { type Asking, flagText, type TransportFlagName } from './transport.ts';
-import { INIT_TRANSPORTS, transportsOf } from './transports.ts';
+import { type Asking, flagText, type TransportFlag, type TransportFlagName } from './transport.ts';
+import { INIT_TRANSPORTS, TRANSPORT_FLAGS, transportsOf } from './transports.ts';
 import { accountSql, type ReachedServer, reachSource, type SourceSettings } from './try-source.ts';
 
 interface Source {
@@ -31,13 +33,13 @@ export async function runInit(flags: InitFlags, signal: AbortSignal): Promise<nu
   const asks = process.stdin.isTTY === true && process.stdout.isTTY === true && flags.yes !== true;
   const possible = transportsOf(flags);
   assertNoFile(flags);
+  assertFiles(flags);
   try {
     const prompts = asks ? await openPrompts(signal) : undefined;
     const transport = await chooseTransport(possible, prompts);
     assertFlags(flags, transport, asks);
-    assertFiles(flags, transport);
     const source = await findSource(flags, prompts, signal);
-    const { config, secrets } = await complete(flags, transport, source, prompts);
+    const { config, secrets, note } = await complete(flags, transport, source, prompts);
     const text = configText(config);
     // What was written loads: a value that the loader refuses is known before there is a file.
     const password = source.settings.password ?? process.env[PASSWORD_VARIABLE];
@@ -49,6 +51,7 @@ export async function runInit(flags: InitFlags, signal: AbortSignal): Promise<nu
     for (const variable of Object.keys(secrets)) {
       process.stdout.write(`the file has no password for ${transport}: ${setVariable(variable)}\n`);
     }
+    if (note !== undefined) process.stdout.write(`${note}\n`);
     process.stdout.write(`${accountSql(config.url, config.tables, source.reached)}\n\n`);
     const words = flags.output === 'cdc.yaml' ? '' : ` -c ${shellWord(flags.output)}`;
     process.stdout.write(`cdc check${words}\n`);
@@ -132,20 +135,25 @@ async function askSource(flags: InitFlags, prompts: Prompts | undefined, previou
   return { ...connection, password: asked };
 }
 
-/** @throws CdcError with exit code 2 for a file of a flag that cannot be read, before anything is asked */
-function assertFiles(flags: InitFlags, transport: Transport): void {
-  for (const name of ['caFile', 'passwordFile', ...fileFlags(transport)] as const) {
+/** @throws CdcError with exit code 2 for a file of a flag that cannot be used, before anything is asked */
+function assertFiles(flags: InitFlags): void {
+  for (const name of ['caFile', 'passwordFile', ...fileFlags(TRANSPORT_FLAGS)] as const) {
     const file = flags[name];
     if (file === undefined) continue;
+    let text: string;
     try {
-      readFileSync(file);
+      text = readFileSync(file, 'utf8');
     } catch (error) {
       throw new CdcError(`cannot read ${flagText(name)} ${file}`, { exitCode: 2, why: (error as Error).message });
     }
+    const problem = /caFile$/i.test(name) ? certificatesProblem(text) : undefined;
+    if (problem === undefined) continue;
+    const hint = 'name the PEM file of the certificate authority';
+    throw new CdcError(`cannot use ${flagText(name)} ${file}`, { exitCode: 2, why: problem, hint });
   }
 }
 
-const fileFlags = (transport: Transport) => INIT_TRANSPORTS[transport].flags.map(({ name }) => name).filter(namesFile);
+const fileFlags = (flags: readonly TransportFlag[]) => flags.map(({ name }) => name).filter(namesFile);
 const namesFile = (name: TransportFlagName): name is Extract<TransportFlagName, `${string}File`> =>
   name.endsWith('File');
 
@@ -154,29 +162,30 @@ async function complete(flags: InitFlags, transport: Transport, source: Source, 
   const directory = dirname(resolve(flags.output));
   const tables = flags.tables ?? (prompts ? await askTables(prompts, reached?.databases ?? []) : ['*.*']);
   const name = flags.name ?? (prompts ? await askName(prompts, defaultName(tables)) : defaultName(tables));
-  const { keys, secrets } = await askTransport(flags, transport, name, prompts);
+  const { keys, ...more } = await askTransport(flags, transport, name, prompts);
   const config = {
     ...{ name, url: settings.url, tables, tls: flags.tls, transport: keys },
     caFile: flags.caFile && fromFolder(directory, flags.caFile),
     password: whereFrom(flags, settings, directory),
   };
-  return { config, secrets };
+  return { config, ...more };
 }
 
 /** Its part of the file, and the environment variables that it names, for this process. */
 async function askTransport(flags: InitFlags, transport: Transport, pipeline: string, prompts: Prompts | undefined) {
-  const { ask, keys, passwordVariable } = INIT_TRANSPORTS[transport];
+  const { ask, keys, password, note, flags: ownFlags } = INIT_TRANSPORTS[transport];
   const problem: Asking['problem'] = (flag, value) => problemWith(flag, value, transport);
   const answers = prompts ? await ask(flags, { pipeline, prompts, problem }) : flags;
   const secrets: Record<string, string> = {};
-  const variable = passwordVariable(answers);
-  if (variable !== undefined) {
+  const needed = password(answers);
+  if (needed !== undefined) {
+    const { variable, question } = needed;
     const notEmpty = (value: string) => (value === '' ? 'must not be empty' : undefined);
-    secrets[variable] = process.env[variable] || (await (prompts as Prompts).password('The password', notEmpty));
+    secrets[variable] = process.env[variable] || (await (prompts as Prompts).password(question, notEmpty));
   }
   const directory = dirname(resolve(flags.output));
-  const files = fileFlags(transport).map((flag) => [flag, answers[flag] && fromFolder(directory, answers[flag])]);
-  return { keys: keys({ ...answers, ...Object.fromEntries(files) }), secrets };
+  const files = fileFlags(ownFlags).map((flag) => [flag, answers[flag] && fromFolder(directory, answers[flag])]);
+  return { keys: keys({ ...answers, ...Object.fromEntries(files) }), secrets, note: note(answers) };
 }
 
 function whereFrom({ passwordFile }: InitFlags, { password }: SourceSettings, directory: string) {
@@ -202,18 +211,21 @@ const setVariable = (name: string): string =>
  * @throws CdcError with exit code 2 if there is a file by now, or it cannot be written
  */
 async function writeConfig({ output, force }: InitFlags, text: string): Promise<void> {
-  const temporary = `${output}.${randomBytes(4).toString('hex')}.tmp`;
+  let temporary: string | undefined;
   try {
+    // A symbolic link stays one, as that of a checkpoint does.
+    const target = force ? await followLinks(output) : output;
+    temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
     await writeFile(temporary, text, { flag: 'wx', mode: 0o600 });
-    // A link replaces no file.
-    if (force) await rename(temporary, output);
-    else await link(temporary, output);
+    // link() replaces no file.
+    if (force) await rename(temporary, target);
+    else await link(temporary, target);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') throw fileExists(output);
     const hint = 'name a file in a folder that you can write to with --output';
     throw new CdcError(`cannot write ${output}`, { exitCode: 2, why: message, hint, cause: error });
   } finally {
-    await rm(temporary, { force: true });
+    if (temporary !== undefined) await rm(temporary, { force: true });
   }
 }

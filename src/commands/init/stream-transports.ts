@@ -29,13 +29,15 @@ interface StreamTransport {
   more?: WrittenKey[];
 }
 
-const streamTransport = ({ section, local, more = [], ...texts }: StreamTransport): InitTransport => ({
+const streamTransport = ({ section, local, example, more = [], ...texts }: StreamTransport): InitTransport => ({
   ...texts,
   flags: FLAGS,
+  example: () => example,
   least: { stream: 'any' },
   missing: ({ stream }) => (stream === undefined ? ['--stream'] : []),
   ask: (flags, asking) => askStream(flags, local, asking),
-  passwordVariable: () => undefined,
+  password: () => undefined,
+  note: () => undefined,
   keys: ({ stream = '', region, endpoint }) => [
     {
       key: section,

@@ -44,16 +44,18 @@ export interface InitTransport {
   /** One line for the first question. */
   purpose: string;
   flags: readonly TransportFlag[];
-  /** Flags of an example. */
-  example: string;
+  /** Flags of an example, with those that the given ones need. */
+  example(flags: TransportFlags): string;
   /** The section with the keys only that it must have. */
   least: Record<string, unknown>;
   /** What a section needs that neither the flags nor the environment have. */
   missing(flags: TransportFlags, env: NodeJS.ProcessEnv): string[];
   /** Asks for what the flags do not have. */
   ask(flags: TransportFlags, asking: Asking): Promise<TransportFlags>;
-  /** The environment variable that the section names for a password; undefined if it names none. */
-  passwordVariable(flags: TransportFlags): string | undefined;
+  /** The environment variable that the section names for a password, and how it is asked for; undefined without one. */
+  password(flags: TransportFlags): { variable: string; question: string } | undefined;
+  /** What to know before `cdc run`; undefined if there is nothing. */
+  note(flags: TransportFlags): string | undefined;
   /** Its part of the file. Paths are relative to the folder of the file. */
   keys(flags: TransportFlags): WrittenKey[];
 }

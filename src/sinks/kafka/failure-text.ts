@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { NOT_KAFKA } from './connection.ts';
 
 /** An error of the connection or of an answer, as far as cdc reads it. */
@@ -21,6 +22,9 @@ function* partsOf(error: unknown, depth = 0): Generator<KafkaFailure> {
   for (const part of failure.errors ?? []) yield* partsOf(part, depth + 1);
 }
 
+/** Where Node and the library name a broker: an IPv6 address has no brackets there. */
+const ADDRESS = /((?:Connection to|connect [A-Z]+) )(\S+):(\d+)(?=\s|$)/g;
+
 /** What went wrong, in one line, from the outside to the cause. */
 export function kafkaFailureText(error: unknown): string {
   const texts: string[] = [];
@@ -29,7 +33,8 @@ export function kafkaFailureText(error: unknown): string {
       const line = text
         ?.trim()
         .split(/[\r\n]/, 1)[0]
-        ?.replace(/\.$/, '');
+        ?.replace(/\.$/, '')
+        .replace(ADDRESS, (all, before, host, port) => (isIPv6(host) ? `${before}[${host}]:${port}` : all));
       if (line && !texts.some((known) => known.includes(line))) texts.push(line);
     }
   }

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { type Connection, createTopicsV7, describeConfigsV4, initProducerIdV4, metadataV9 } from '@platformatic/kafka';
 import {
   type BrokerAddress,
@@ -280,7 +281,7 @@ function within<T>(work: Promise<T>, ms: number, reason: string): Promise<T> {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-const keyOf = ({ host, port }: BrokerAddress): string => `${host}:${port}`;
+const keyOf = ({ host, port }: BrokerAddress): string => `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 
 const rotated = <T>(list: readonly T[], by: number): T[] => {
   const start = list.length === 0 ? 0 : by % list.length;

@@ -36,8 +36,22 @@ test.each<[transport: Transport, given: Partial<InitFlags>, env: Record<string, 
   expect(() => assertFlags(flags(given), transport, true, env)).not.toThrow();
 });
 
+test.each<[given: Partial<InitFlags>, example: string]>([
+  [{}, ''],
+  [{ kafkaSasl: 'msk-iam' }, ''],
+  [
+    { kafkaUsername: 'u' },
+    ' --kafka-tls --kafka-sasl scram-sha-512 --kafka-username cdc --kafka-password-file kafka-password',
+  ],
+  [{ kafkaSasl: 'plain' }, ' --kafka-tls --kafka-sasl plain --kafka-username cdc --kafka-password-file kafka-password'],
+])('the example has the flags that the given ones need: %o', (given, example) => {
+  const { hint } = errorOf(() => assertFlags(flags(given), 'kafka', false, {}));
+  const least = 'cdc init --url mysql://cdc@db.example.com:3306 --brokers kafka.example.com:9092 --create-topics 12';
+  expect(hint).toBe(`${least}${example}`);
+});
+
 /** The error of an action, with all that it prints. */
-function errorOf(action: () => void): { message: string; why: string; exitCode: number } {
+function errorOf(action: () => void): { message: string; why: string; hint: string; exitCode: number } {
   try {
     action();
   } catch (error) {
@@ -59,9 +73,10 @@ test.each<[transport: Transport, given: Partial<InitFlags>, why: RegExp]>([
   [
     'kafka',
     { brokers: ['b-1.example.com:9092', 'b-2.example.com'] },
-    /^--brokers must look like b-1.example.com:9092$/,
+    /^--brokers must look like b-1\.example\.com:9092 or \[::1\]:9092$/,
   ],
   ['kafka', { brokers: ['b:99999'] }, /^--brokers must look like/],
+  ['kafka', { brokers: ['::1:9092'] }, /^--brokers must look like .* or \[::1\]:9092$/],
   ['kafka', { brokers: [] }, /^--brokers must not be empty$/],
   ['kafka', { createTopics: 'many' }, /^--create-topics must be a whole number from 1 to 10000$/],
   ['kafka', { kafkaSasl: 'msk-iam', kafkaUsername: 'u' }, /^--kafka-username has no effect with mechanism: msk-iam/],

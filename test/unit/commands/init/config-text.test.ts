@@ -56,6 +56,11 @@ test.each<[section: string, keys: readonly WrittenKey[]]>([
   expect(text).not.toContain('s3cret');
 });
 
+test('a broker that is named twice is written once', () => {
+  const transport = kafkaTransport.keys({ brokers: ['b:1', '[::1]:2', 'b:1'] });
+  expect(parse(configText({ ...SHOP, transport })).kafka.brokers).toEqual(['b:1', '[::1]:2']);
+});
+
 test('files of Kafka are named, and its password is not asked of the environment then', () => {
   const transport = kafkaTransport.keys({
     ...{ brokers: ['b:1'], kafkaCaFile: '../ca ${x}.pem', kafkaSasl: 'scram-sha-512', kafkaUsername: 'cdc' },
@@ -118,6 +123,7 @@ test('each key has the description of the schema above it', () => {
   const all = keyPaths(configSchema);
   const shown = [...text.matchAll(/^( *)#?([a-z_]+):/gm)].map(([, , key]) => key);
   expect(shown.length).toBeGreaterThan(12);
+  expect(text).not.toContain('see the example');
   expect(shown.filter((key) => !all.some((path) => path.split('.').at(-1) === key))).toEqual([]);
   for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(120);
 });
