@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TcpProxy } from '../../tcp-proxy.ts';
 import { until } from '../pipeline-fixture.ts';
 import { startTestServer } from '../test-server.ts';
@@ -173,7 +173,9 @@ describe.each(['mysql', 'mariadb'] as const)(
 );
 
 test('binlogs that are deleted while the daemon is behind', async () => {
-  const bed = new AdminDaemon(inject('mysqlUrl'), 'purged');
+  // Other tests need the binlogs of the server that they share.
+  const server = await startTestServer({ flavor: 'mysql' });
+  const bed = new AdminDaemon(server.url, 'purged');
   await bed.createSchema('CREATE TABLE orders (id INT PRIMARY KEY)');
   try {
     await bed.start();
@@ -197,5 +199,6 @@ test('binlogs that are deleted while the daemon is behind', async () => {
     await until(async () => (await bed.status()).purge.state === 'known');
   } finally {
     await bed.remove();
+    await server.stop();
   }
 });
