@@ -42,7 +42,7 @@ export const connectionKeys = {
     .string()
     .optional()
     .describe(
-      'The password; it takes precedence over the one in url. An environment variable keeps it out of the file, see the example.',
+      'The password; it takes precedence over the one in url. An environment variable keeps it out of the file.',
     ),
   password_file: z
     .string()

@@ -34,11 +34,7 @@ const sasl = z
       .enum(SASL_MECHANISMS)
       .describe("msk-iam: the credentials of AWS, as the AWS SDK finds them, for Amazon MSK's IAM access control."),
     username: z.string().min(1).optional().describe('Not for msk-iam.'),
-    password: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('The password. An environment variable keeps it out of the file, see the example.'),
+    password: z.string().min(1).optional().describe('The password. An environment variable keeps it out of the file.'),
     password_file: z
       .string()
       .optional()

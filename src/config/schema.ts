@@ -76,7 +76,7 @@ const columnRule = z
           .string()
           .min(1)
           .optional()
-          .describe('The key of the HMAC. An environment variable keeps it out of the file, see the example.'),
+          .describe('The key of the HMAC. An environment variable keeps it out of the file.'),
         secret_file: z.string().optional().describe('A file that contains only the secret.'),
       }),
       z.strictObject({ mask: z.int().min(0).describe('How many characters at the end stay readable.') }),

@@ -271,8 +271,7 @@ export class StreamSender {
     this.#acceptance.began();
     const startedAt = performance.now();
     const watch = sink.obstacle && setInterval(() => this.#reportObstacle(), NOT_ACCEPTING_AFTER_MS);
-    const outcomes = await sink.send(records, this.#abort.signal);
-    clearInterval(watch);
+    const outcomes = await sink.send(records, this.#abort.signal).finally(() => clearInterval(watch));
     if (this.#stopped) return;
     this.#acceptance.ended(outcomes, startedAt, this.#queue.pending > 1);
     let first = 0;

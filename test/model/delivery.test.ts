@@ -48,7 +48,7 @@ const MUTANTS: [name: string, file: string, from: string, to: string, setups?: S
   [
     'acknowledges before it sends',
     'stream-sender.ts',
-    'const outcomes = await sink.send(records, this.#abort.signal);',
+    'const outcomes = await sink.send(records, this.#abort.signal).finally(() => clearInterval(watch));',
     `void sink.send(records, this.#abort.signal);
     const outcomes: RecordOutcome[] = records.map(() => ({ kind: 'accepted' }));`,
   ],

@@ -120,9 +120,7 @@ function describe(schema: SchemaNode, path: readonly string[], width: number): s
     node = alternatives.find((one) => one?.properties?.[key])?.properties?.[key];
   }
   const lines: string[] = [];
-  // The key below the comment is the example.
-  const description = (node?.description ?? '').replace(', see the example', '');
-  for (const word of description.split(' ').filter(Boolean)) {
+  for (const word of (node?.description ?? '').split(' ').filter(Boolean)) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + word.length + 1 <= width) lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(` ${word}`);

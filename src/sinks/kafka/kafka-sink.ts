@@ -1,3 +1,4 @@
+import type { Table } from '../../model/table.ts';
 import type { RecordOutcome, Sink, SinkObstacle, SinkRecord } from '../sink.ts';
 import { IdempotentProducer } from './idempotent-producer.ts';
 import type { KafkaClient, NewTopic } from './kafka-client.ts';
@@ -50,8 +51,11 @@ export class KafkaSink implements Sink {
     if (signal.aborted) return records.map(() => unknown('the sink is stopped'));
     const { client, topics } = this.#options;
     const named = new Set<string>();
+    let last: Table | undefined;
     for (const { events = [] } of records) {
       for (const { table } of events) {
+        if (table === last) continue;
+        last = table;
         const problem = topics.problemOf(table);
         if (problem !== undefined) return records.map(() => collision(problem));
         named.add(topics.topicOf(table));
